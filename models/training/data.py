@@ -1,0 +1,105 @@
+"""Readers of the data sets, with the splits that everything here is trained and scored on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.labels import FERPLUS_EMOTIONS
+
+TEST_ACTORS: Final = (1, 4, 9, 22)
+"""Fold 5 of Luna-Jiménez et al. (2021); looked at once. Actor 1 speaks in the try-out clips too."""
+
+VALIDATION_ACTORS: Final = (8, 17, 21, 24)
+"""Two men and two women who choose epochs and temperatures."""
+
+TRAIN_ACTORS: Final = tuple(
+    actor for actor in range(1, 25) if actor not in (*TEST_ACTORS, *VALIDATION_ACTORS)
+)
+
+RAVDESS_TO_EMOTION: Final = (0, 0, 1, 2, 3, 4, 5, 6)
+"""RAVDESS emotion code minus one → index into EMOTIONS (neutral and calm together)."""
+
+RAVDESS_DUPLICATE: Final = "03-01-03-01-02-02-07"  # the same recording as 03-01-03-01-02-01-07
+
+
+class DataError(RuntimeError):
+    """Training data is missing or not what it should be; the message says which and where."""
+
+
+def default_data_root() -> Path:
+    """Folder of the data sets: `MSAF_DATA`, else `../shared/data` beside the project."""
+    if named := os.environ.get("MSAF_DATA"):
+        return Path(named)
+    return Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def require(path: Path) -> Path:
+    """Return `path`, or say clearly that this piece of the data is missing."""
+    if not path.exists():
+        raise DataError(
+            f"training data not found: {path}. Name the folder that holds it with --data-root "
+            "or the environment variable MSAF_DATA (README, section Training)."
+        )
+    return path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FerPlus:
+    """One split of FER+, faces whose majority vote is one of the eight emotions."""
+
+    images: NDArray[np.uint8]  # (n, 48, 48) grey
+    votes: NDArray[np.float32]  # (n, 8) rows sum to 1
+    labels: NDArray[np.int64]  # (n,) majority vote
+
+
+def load_ferplus(data_root: Path, split: str) -> FerPlus:
+    """Read one split ("train", "validation", "test") of `ferplus.npz`.
+
+    The majority is taken over all ten vote columns; images that most annotators called unknown or
+    not a face are left out, as in the FER+ paper's majority mode.
+    """
+    with np.load(require(data_root / "ferplus.npz")) as archive:
+        wanted = archive["split"] == ("train", "validation", "test").index(split)
+        images = archive["images"][wanted]
+        votes = archive["votes"][wanted].astype(np.float32)
+    majority = votes.argmax(axis=1)
+    kept = (majority < len(FERPLUS_EMOTIONS)) & (votes.sum(axis=1) > 0)
+    eight = votes[kept, : len(FERPLUS_EMOTIONS)]
+    return FerPlus(
+        images=images[kept],
+        votes=eight / eight.sum(axis=1, keepdims=True),
+        labels=majority[kept].astype(np.int64),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceClip:
+    """One RAVDESS speech clip."""
+
+    name: str
+    label: int  # index into EMOTIONS
+    actor: int  # 1 to 24; odd male, even female
+    samples: NDArray[np.float32]  # (n,) at 16 kHz in [-1, 1]
+
+
+def load_ravdess(data_root: Path, actors: tuple[int, ...]) -> Iterator[VoiceClip]:
+    """Read the speech clips of `actors`, 16 kHz mono, in file order; the one duplicate is left out."""
+    import soundfile
+
+    folder = require(data_root / "ravdess_speech")
+    for path in sorted(folder.glob("03-01-*.flac")):
+        fields = path.stem.split("-")
+        actor = int(fields[6])
+        if actor not in actors or path.stem == RAVDESS_DUPLICATE:
+            continue
+        samples, sample_rate = soundfile.read(path, dtype="float32")
+        if sample_rate != 16000 or samples.ndim != 1:
+            raise DataError(f"{path}: expected 16 kHz mono, found {sample_rate} Hz")
+        yield VoiceClip(path.stem, RAVDESS_TO_EMOTION[int(fields[2]) - 1], actor, samples)

@@ -1,0 +1,180 @@
+"""What every training stage shares: where it runs, seeds, a loop that survives being killed.
+
+A stage hands its network, optimiser and data to :func:`fit`; everything that is needed to go on
+after a kill (weights, moving average, optimiser, schedule, random state, best result so far) is
+written atomically after each epoch. The best epoch is the one that scores highest on validation
+people; test people are never seen here.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+logger = logging.getLogger(__name__)
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """Where a training run reads, writes and computes."""
+
+    data_root: Path  # the folder with ferplus.npz and ravdess_speech/
+    work_dir: Path  # caches, resumable states and results; never committed
+    device: torch.device
+    seed: int = 0
+
+    def stage_dir(self, name: str) -> Path:
+        """Folder of one stage, made on first use."""
+        path = self.work_dir / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def progress_bar() -> Progress:
+    """Progress display on standard error, so that standard output stays free for results."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        refresh_per_second=2,
+    )
+
+
+def save_atomically(value: Any, path: Path) -> None:
+    """`torch.save` that leaves either the old file or the whole new one."""
+    partial = path.with_suffix(path.suffix + ".partial")
+    torch.save(value, partial)
+    partial.replace(path)
+
+
+def fit(
+    *,
+    name: str,
+    context: RunContext,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    epochs: int,
+    batches: Callable[[int], Iterable[Any]],
+    loss: Callable[[nn.Module, Any], Tensor],
+    validate: Callable[[nn.Module], dict[str, float]],
+    score: str,
+    ema_decay: float = 0.999,
+    clip_norm: float = 1.0,
+) -> dict[str, float]:
+    """Train `model` and leave it with its best weights.
+
+    Parameters
+    ----------
+    batches
+        Epoch number → the batches of that epoch; with a length, the progress bar knows the end.
+    loss
+        (network in training mode, batch) → scalar to minimise.
+    validate
+        Network in evaluation mode (the exponential moving average) → figures, among them `score`.
+    score
+        Name of the figure that chooses the epoch; higher is better.
+    scheduler
+        Stepped once per batch.
+
+    Returns
+    -------
+    The figures of the chosen epoch, with `epoch` among them.
+    """
+    directory = context.stage_dir(name)
+    state_path = directory / "state.pt"
+    averaged = AveragedModel(
+        model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True
+    )
+    first_epoch = 0
+    best: dict[str, float] = {}
+    best_weights: dict[str, Tensor] = {}
+    if state_path.is_file():
+        state = torch.load(state_path, map_location=context.device, weights_only=True)
+        model.load_state_dict(state["model"])
+        averaged.load_state_dict(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+        scheduler.load_state_dict(state["scheduler"])
+        torch.set_rng_state(state["rng"].cpu())
+        first_epoch, best, best_weights = state["epoch"], state["best"], state["best_weights"]
+        console.print(f"{name}: resuming after epoch {first_epoch} of {epochs}")
+
+    with progress_bar() as progress:
+        for epoch in range(first_epoch, epochs):
+            started = time.monotonic()
+            model.train()
+            epoch_batches = batches(epoch)
+            total = len(epoch_batches) if isinstance(epoch_batches, Sized) else None
+            bar = progress.add_task(f"{name} {epoch + 1}/{epochs}", total=total, note="")
+            running = 0.0
+            for count, batch in enumerate(epoch_batches, start=1):
+                optimizer.zero_grad(set_to_none=True)
+                value = loss(model, batch)
+                value.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+                optimizer.step()
+                scheduler.step()
+                averaged.update_parameters(model)
+                running += (float(value.detach()) - running) / min(count, 50)
+                progress.update(bar, advance=1, note=f"loss {running:.3f}")
+            averaged.eval()
+            with torch.inference_mode():
+                figures = validate(averaged.module)
+            figures |= {"epoch": epoch + 1, "loss": running}
+            if not best or figures[score] > best[score]:
+                best = figures
+                best_weights = copy.deepcopy(averaged.module.state_dict())
+            save_atomically(
+                {
+                    "epoch": epoch + 1,
+                    "model": model.state_dict(),
+                    "averaged": averaged.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "scheduler": scheduler.state_dict(),
+                    "rng": torch.get_rng_state(),
+                    "best": best,
+                    "best_weights": best_weights,
+                },
+                state_path,
+            )
+            seconds = time.monotonic() - started
+            with (directory / "log.jsonl").open("a") as log:
+                log.write(json.dumps(figures | {"seconds": round(seconds, 1)}) + "\n")
+            text = " ".join(f"{key} {value:.4g}" for key, value in figures.items())
+            console.print(f"{name}: {text} ({seconds:.0f} s)")
+    model.load_state_dict(best_weights)
+    model.eval()
+    return best
