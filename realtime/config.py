@@ -1,0 +1,97 @@
+"""How a session runs: frozen, checked when built.
+
+Durations are in seconds, rates in Hz; counts of samples are derived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class ConfigError(ValueError):
+    """A setting is out of range; the message names the setting and quotes the value."""
+
+
+def _check(owner: object, name: str, low: float, high: float) -> None:
+    value = getattr(owner, name)
+    if not low <= value <= high:
+        raise ConfigError(f"{name} must lie between {low:g} and {high:g}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmoothingConfig:
+    """How quickly probabilities and the label follow the network."""
+
+    decay_seconds: float = 0.5  # time constant of the exponential average
+    switch_margin: float = 0.08  # a new label must lead the old one by this probability …
+    switch_seconds: float = 0.25  # … for this long
+    sure: float = 0.45  # a label appears at this smoothed probability …
+    unsure: float = 0.36  # … and disappears below this one
+
+    def __post_init__(self) -> None:
+        _check(self, "decay_seconds", 0.0, 10.0)
+        _check(self, "switch_margin", 0.0, 1.0)
+        _check(self, "switch_seconds", 0.0, 10.0)
+        _check(self, "sure", 0.0, 1.0)
+        _check(self, "unsure", 0.0, self.sure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceConfig:
+    """When a modality is good enough to count."""
+
+    face_frames: int = 5  # at least this many maps in the window
+    face_age_seconds: float = 1.0  # the newest of them no older than this
+    dark: float = 0.12  # mean luminance of the face crop below which it is too dark
+    speech_seconds: float = 0.4  # at least this much speech in the window
+    speech_age_seconds: float = 1.5  # the newest of it no older than this
+    clipped: float = 0.02  # share of speech samples at full scale above which they are distorted
+    stall_seconds: float = 0.5  # a live source silent for this long no longer holds windows up
+
+    def __post_init__(self) -> None:
+        _check(self, "face_frames", 1, 1000)
+        for name in ("face_age_seconds", "speech_seconds", "speech_age_seconds", "stall_seconds"):
+            _check(self, name, 0.0, 60.0)
+        _check(self, "dark", 0.0, 1.0)
+        _check(self, "clipped", 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowConfig:
+    """The sliding windows; must be what the network was trained on."""
+
+    window_seconds: float = 3.0
+    hop_seconds: float = 0.1
+    # The pictures of a window end this much before its sound, so that an answer need not wait for
+    # the camera's next frame to know that no more belongs to the window.
+    picture_lag_seconds: float = 0.04
+    sample_rate: int = 16000
+
+    def __post_init__(self) -> None:
+        _check(self, "window_seconds", 0.5, 10.0)
+        _check(self, "hop_seconds", 0.02, self.window_seconds)
+        _check(self, "picture_lag_seconds", 0.0, 1.0)
+        _check(self, "sample_rate", 8000, 48000)
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in one window."""
+        return round(self.window_seconds * self.sample_rate)
+
+    @property
+    def window_hops(self) -> int:
+        """Hops in one window, which is also the most face maps it can hold."""
+        return round(self.window_seconds / self.hop_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """All of it."""
+
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    presence: PresenceConfig = field(default_factory=PresenceConfig)
+    smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
+    history_seconds: float = 60.0  # of predictions kept for the timeline, live
+
+    def __post_init__(self) -> None:
+        _check(self, "history_seconds", 1.0, 3600.0)

@@ -1,0 +1,207 @@
+"""The immutable messages that flow from the sources to the window.
+
+Thread: any; nothing here changes after it is made. Times are seconds on the session clock (live) or
+in the recording (replay). Absent is `None` or no message, never zeros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+class Status(StrEnum):
+    """What became of one modality in one window; all but PRESENT say why it was left out."""
+
+    PRESENT = "present"
+    NO_SOURCE = "no source"  # no device, no such track in the recording, or switched off
+    STALLED = "stalled"  # the source is there but has stopped delivering
+    NO_FACE = "no face"
+    TOO_DARK = "too dark"
+    SILENCE = "silence"
+    CLIPPED = "clipped"  # speech so loud that the microphone cut its peaks off
+
+
+class Reason(StrEnum):
+    """Why there is no label."""
+
+    STARTING = "starting"  # less than a second of input so far
+    NO_FACE = "no face"
+    TOO_DARK = "too dark"
+    SILENCE = "silence"
+    CLIPPED = "speech clipped"
+    NO_INPUT = "no input"  # neither source delivers
+    LOW_CONFIDENCE = "low confidence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VideoPacket:
+    """One camera image."""
+
+    timestamp: float  # s, when the image was grabbed
+    sequence: int  # counts since open(); a gap is a dropped frame
+    image: NDArray[np.uint8]  # (height, width, 3), RGB, read-only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AudioPacket:
+    """A run of sound samples."""
+
+    timestamp: float  # s, of the first sample
+    sequence: int  # counts since open()
+    samples: FloatArray  # (n_samples, n_channels) in [-1, 1], read-only
+    sample_rate: int  # Hz
+    overflowed: bool = False  # the driver lost input just before this packet
+
+    @property
+    def end(self) -> float:
+        """Time just after the last sample, in seconds."""
+        return self.timestamp + len(self.samples) / self.sample_rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle in image coordinates divided by the image's width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FaceObservation:
+    """The face that is followed, in one image."""
+
+    timestamp: float  # s, of the image
+    sequence: int  # of the image
+    identity: int  # counts faces since the start; the same person keeps it through short losses
+    box: Box
+    keypoints: FloatArray  # (4, 2): image-left eye, image-right eye, nose tip, mouth; 0..1 of image
+    score: float  # the detector's confidence, 0..1
+    crop: FloatArray  # (48, 48) grey, [0, 1], aligned to models.face.CANONICAL_KEYPOINTS
+    crop_from_image: FloatArray  # (2, 3) affine: image pixels → crop pixels
+    brightness: float  # mean luminance of the crop, 0..1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ModalityReport:
+    """What one modality did in one window."""
+
+    name: str  # "face" or "voice"
+    status: Status
+    share: float | None  # of MSAF's attention over both depths, 0..1; None when absent
+    chance_share: float | None  # what its number of channel blocks alone would give
+    label: str | None  # what this modality's own head says; None when absent
+
+    @property
+    def present(self) -> bool:
+        """Whether the answer rests on this modality."""
+        return self.status is Status.PRESENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attention:
+    """What MSAF multiplied by at one depth (arXiv 2012.07175, section 3)."""
+
+    name: str  # "maps" or "sequences"
+    weights: FloatArray  # (n_channel_blocks, block_channels); softmax over the blocks that are there
+    modalities: tuple[str, ...]  # modality of each channel block, (n_channel_blocks,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prediction:
+    """The answer for one window [window_end - window_seconds, window_end)."""
+
+    window_index: int  # window_end = window_index * hop_seconds
+    window_end: float  # s
+    labels: tuple[str, ...]  # names of the classes in the network's order
+    label: str | None  # the steady label; None is "not sure"
+    reason: Reason | None  # why there is no label; None exactly when there is one
+    confidence: float  # smoothed probability of the label, or of the likeliest class
+    logits: FloatArray | None  # (n_classes,) calibrated; None when no modality was present
+    probabilities: FloatArray | None  # (n_classes,) softmax of the logits
+    smoothed: FloatArray | None  # (n_classes,) over the last windows
+    modalities: tuple[ModalityReport, ...]  # face, voice
+    attention: tuple[Attention, ...]  # one per depth; empty when no modality was present
+    face: FaceObservation | None  # newest face of the window
+    face_activation: FloatArray | None  # (5, 5) class activation map over face.crop, 0..1
+    spectrogram: FloatArray | None  # (80, n) log-mel of the window's sound, whether speech or not
+    voice_moments: FloatArray | None  # (n / 2,) weight of each 20 ms of the sound, sums to 1
+    sound_level: float | None  # dBFS, RMS of the last hop
+    speech: bool  # somebody speaks in the last hop
+    frames_used: tuple[int, ...]  # sequence numbers of the images whose maps were used
+    inference_seconds: float  # time the worker spent on this window
+    latency_seconds: float | None  # newest sample → published; None where time is the recording's
+
+    def modality(self, name: str) -> ModalityReport:
+        """Report of the modality called `name`."""
+        return next(report for report in self.modalities if report.name == name)
+
+
+class SourceState(StrEnum):
+    """Life of one source."""
+
+    OFF = "off"
+    OPENING = "opening"
+    RUNNING = "running"
+    STALLED = "stalled"
+    RETRYING = "retrying"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceHealth:
+    """One source as the status line shows it."""
+
+    name: str  # "Logitech C920", "demo.mkv", "none"
+    state: SourceState = SourceState.OFF
+    rate: float = 0.0  # packets (video) or samples (audio) per second
+    dropped: int = 0  # packets the driver or a ring lost
+    message: str = ""  # what is wrong and what to do, for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """A frozen look at how the session is doing; a new one is made on every request."""
+
+    camera: SourceHealth
+    microphone: SourceHealth
+    preview_rate: float = 0.0  # frames shown per second; filled in by the window
+    answer_rate: float = 0.0  # predictions per second over the last 5 s
+    latency_p50: float | None = None  # s, over the last 30 s
+    latency_p95: float | None = None
+    windows_skipped: int = 0  # windows not computed because a newer one was due
+    frames_skipped: int = 0  # frames not looked at because newer ones were waiting
+    sound_offset: float | None = None  # s, sound minus picture on capture time; positive: sound late
+    engine: str = ""  # "onnxruntime, CPU" or "torch, NVIDIA …"
+
+
+class SessionState(StrEnum):
+    """Life of a session."""
+
+    LOADING = "loading"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"  # replay: the whole file is analysed
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """Everything a window shows at one instant."""
+
+    state: SessionState
+    message: str  # for people: what is being loaded, or why it failed and what to do
+    progress: float | None  # 0..1 while loading
+    preview: VideoPacket | None
+    face: FaceObservation | None  # of the preview or just before; None when nobody is followed
+    prediction: Prediction | None
+    health: Health
+    notes: tuple[str, ...] = field(default=())  # about the recording: cut off, no sound, …

@@ -1,0 +1,118 @@
+"""A session as the window and the command line see it.
+
+`Session` is the face that `realtime/live.py` and `realtime/replay.py` share. Thread: made, started,
+controlled and stopped by one thread (the GUI's or the command line's); `snapshot` and `history` may
+be called from any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from realtime.messages import Prediction, Snapshot
+
+
+class Session(Protocol):
+    """What every session offers."""
+
+    def start(self) -> None:
+        """Start the threads and return at once; loading goes on behind (see `snapshot`)."""
+        ...
+
+    def stop(self) -> None:
+        """Stop all threads within two seconds; harmless when not running."""
+        ...
+
+    def pause(self) -> None:
+        """Freeze the picture and the answers (live: the devices stay open; replay: playback)."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """What there is to show now; cheap enough for 60 calls a second."""
+        ...
+
+    def history(self, after_index: int = -1) -> Sequence[Prediction]:
+        """Predictions kept with `window_index > after_index`, oldest first.
+
+        Live: the last `history_seconds`; replay: of the whole recording so far.
+        """
+        ...
+
+
+@runtime_checkable
+class LiveControls(Session, Protocol):
+    """A live session: devices can be changed while it runs."""
+
+    @property
+    def camera(self) -> str | None:
+        """Selector of the camera in use ("0", a URL), None when switched off."""
+        ...
+
+    @property
+    def microphone(self) -> str | None:
+        """Selector of the microphone in use (its name or number), None when switched off."""
+        ...
+
+    def set_camera(self, selector: str | None) -> None:
+        """Change the camera; None switches it off. Failures appear in `snapshot().health`."""
+        ...
+
+    def set_microphone(self, selector: str | None) -> None:
+        """Change the microphone; None switches it off."""
+        ...
+
+
+@runtime_checkable
+class ReplayControls(Session, Protocol):
+    """A recording: it is analysed as fast as it goes, and played back beside that."""
+
+    @property
+    def path(self) -> Path:
+        """The recording."""
+        ...
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length of the recording (an estimate until it is known), 0 before it is open."""
+        ...
+
+    @property
+    def position_seconds(self) -> float:
+        """Where playback stands; `snapshot()` shows this instant."""
+        ...
+
+    @property
+    def analysed_seconds(self) -> float:
+        """How far the predictions reach."""
+        ...
+
+    @property
+    def playing(self) -> bool:
+        """Whether playback moves."""
+        ...
+
+    @property
+    def speed(self) -> float:
+        """Playback speed, 1 is real time."""
+        ...
+
+    def seek(self, seconds: float) -> None:
+        """Move playback; outside the recording it stops at the nearer end."""
+        ...
+
+    def set_speed(self, speed: float) -> None:
+        """Set the playback speed, 0.25 to 4."""
+        ...
+
+    def export(self, path: Path) -> int:
+        """Write the predictions so far as .csv or .jsonl and return how many.
+
+        Raises OSError, and ValueError for another ending.
+        """
+        ...

@@ -1,0 +1,62 @@
+"""What every source of pictures or sound is to the rest of the program.
+
+Thread: a source is opened, read and closed by one thread, its capture thread.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from realtime.messages import AudioPacket, VideoPacket
+
+Packet = TypeVar("Packet", VideoPacket, AudioPacket, covariant=True)
+
+
+class SourceError(RuntimeError):
+    """A device or file cannot be opened or read; the message says what happened and what to do."""
+
+
+class NoDeviceError(SourceError):
+    """There is no such device."""
+
+
+class UnreadableFileError(SourceError):
+    """A recording cannot be read at all."""
+
+
+class EndOfSource(Exception):  # noqa: N818 (not an error: a file has come to its end)
+    """The source has nothing more to give."""
+
+
+class Source(Protocol[Packet]):
+    """Packets in time order, one at a time."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: a device's or file's name."""
+        ...
+
+    def open(self) -> None:
+        """Take hold of the device; raises SourceError, and then holds nothing."""
+        ...
+
+    def read(self, timeout_seconds: float) -> Packet | None:
+        """Next packet, or None if none came in time.
+
+        Raises EndOfSource at the end of a file, SourceError when the device is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the device; harmless when not open."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
