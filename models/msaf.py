@@ -1,0 +1,250 @@
+"""MSAF, multimodal split attention fusion (Su, Hu, Li, Cao, arXiv 2012.07175, section 3).
+
+A module that can be put between the layers of several networks, one per modality: features in,
+features of the same shapes out, re-weighted by one attention over the channel blocks of all of
+them. Thread: whoever calls the network. Shape letters used in this file:
+
+    B  batch                       C_m  channels of modality m
+    M  modalities                  c    channels of a block (`block_channels`)
+    S  time segments               N_m  blocks of modality m, ceil(C_m / c)
+    T  time steps                  N    blocks of all modalities, the sum of N_m
+                                   d    channels of the joint feature, c / r (`reduction`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MSAFConfig:
+    """Sizes of one MSAF module; the defaults are the paper's."""
+
+    channels: tuple[int, ...]  # C_m of each modality
+    block_channels: int  # c
+    reduction: int = 4  # r
+    lowest_attention: float = 0.0  # L: no channel is multiplied by less
+    segments: int = 1  # S
+    block_dropout: float = 0.2  # p
+
+    def __post_init__(self) -> None:
+        if not self.channels or min(self.channels) < 1:
+            raise ValueError(f"channels must name one positive width or more, not {self.channels}")
+        if self.block_channels < 1 or self.reduction < 1:
+            raise ValueError(
+                "block_channels and reduction must be positive, "
+                f"not {self.block_channels} and {self.reduction}"
+            )
+        if self.block_channels % self.reduction:
+            raise ValueError(
+                f"block_channels {self.block_channels} is not a multiple of "
+                f"reduction {self.reduction}"
+            )
+        if not 0.0 <= self.lowest_attention <= 1.0:
+            raise ValueError(f"lowest_attention must be in [0, 1], not {self.lowest_attention}")
+        if self.segments < 1:
+            raise ValueError(f"segments must be 1 or more, not {self.segments}")
+        if not 0.0 <= self.block_dropout < 1.0:
+            raise ValueError(f"block_dropout must be in [0, 1), not {self.block_dropout}")
+
+    @property
+    def block_counts(self) -> tuple[int, ...]:
+        """N_m of each modality; the last block of a modality may be partly padding."""
+        return tuple(-(-channels // self.block_channels) for channels in self.channels)
+
+
+class MSAFOutput(NamedTuple):
+    """What :class:`MSAF` returns."""
+
+    features: list[Tensor]  # per modality, shape and dtype as they came in
+    attention: Tensor  # (B, S, N, c), what the blocks were multiplied by; 0 where absent
+
+
+class MSAF(nn.Module):
+    r"""Split attention over the channel blocks of several modalities.
+
+    Modality m is padded with zero channels to N_m blocks of c channels. With
+    :math:`\bar b_{mi}` the average of block i over all space and time,
+
+    .. math::
+        z &= \mathrm{ReLU}(\mathrm{BN}(W_z \textstyle\sum_{m,i} \bar b_{mi} + w_z))
+            && (B, d) \\
+        a_{mi} &= \mathrm{softmax}_{mi}(W_{mi} z + w_{mi})
+            && (B, c), \text{over all N blocks, for each channel} \\
+        \hat b_{mi} &= (L + (1 - L)\, a_{mi}) \odot b_{mi}
+
+    (the paper's split, join and highlight). In training, whole blocks are dropped first with
+    probability p, drawn once for all modalities of a sample, and the others scaled by 1 / (1 - p)
+    (the paper's BlockDropout). With S > 1 time, the dimension after the channels, is cut into S
+    equal segments, the remainder going to the last, each with weights of its own.
+
+    As padded channels are zero and cut off again, features are never really padded: only their
+    averages are. The N matrices :math:`W_{mi}` are the rows of a single one.
+    """
+
+    def __init__(self, config: MSAFConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.segments = nn.ModuleList(_SegmentFusion(config) for _ in range(config.segments))
+
+    def forward(self, features: Sequence[Tensor], present: Tensor | None = None) -> MSAFOutput:
+        """Fuse one feature per modality.
+
+        Parameters
+        ----------
+        features
+            Per modality (B, C_m, ...): any further dimensions, time first where S > 1; they need
+            not agree between modalities. The sequence and its tensors are left as they are.
+        present
+            (B, M) bool, which modality each sample has; None means all. An absent modality takes
+            no attention, adds nothing to the joint feature and comes out as zeros, whatever its
+            tensor holds (NaN included).
+
+        Raises
+        ------
+        ValueError
+            A shape does not fit, or a sample has no modality at all. The latter is not checked
+            in a compiled or exported network, whose answer for such a sample is NaN.
+        """
+        if not torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined]
+            self._check(features, present)
+        if present is not None:
+            features = [
+                torch.where(_broadcast(present[:, m], feature), feature, 0.0)
+                for m, feature in enumerate(features)
+            ]
+        count = self.config.segments
+        if count == 1:
+            fused, attention = self.segments[0](features, present)
+            return MSAFOutput(fused, attention.unsqueeze(1))
+        cut = [_segments(feature, count) for feature in features]
+        pieces = [
+            segment([spans[index] for spans in cut], present)
+            for index, segment in enumerate(self.segments)
+        ]
+        fused = [torch.cat(spans, dim=2) for spans in zip(*(p[0] for p in pieces), strict=True)]
+        return MSAFOutput(fused, torch.stack([attention for _, attention in pieces], dim=1))
+
+    def _check(self, features: Sequence[Tensor], present: Tensor | None) -> None:
+        config = self.config
+        if len(features) != len(config.channels):
+            raise ValueError(f"expected {len(config.channels)} modalities, got {len(features)}")
+        batch = features[0].shape[0]
+        for m, (feature, channels) in enumerate(zip(features, config.channels, strict=True)):
+            if feature.dim() < 2 or feature.shape[1] != channels:
+                raise ValueError(
+                    f"modality {m}: expected (batch, {channels}, ...), got {tuple(feature.shape)}"
+                )
+            if feature.shape[0] != batch:
+                raise ValueError(
+                    f"modality {m}: batch of {feature.shape[0]}, but modality 0 has {batch}"
+                )
+            if any(size == 0 for size in feature.shape[2:]):
+                raise ValueError(f"modality {m}: nothing to average in {tuple(feature.shape)}")
+            if config.segments > 1:
+                steps = feature.shape[2] if feature.dim() > 2 else 0
+                if steps < config.segments:
+                    raise ValueError(
+                        f"modality {m}: {steps} time steps cannot fill {config.segments} segments"
+                    )
+        if present is None:
+            return
+        if present.shape != (batch, len(features)) or present.dtype != torch.bool:
+            raise ValueError(
+                f"present must be bool ({batch}, {len(features)}), "
+                f"got {present.dtype} {tuple(present.shape)}"
+            )
+        if not torch.compiler.is_compiling() and not bool(present.any(dim=1).all()):
+            missing = (~present.any(dim=1)).nonzero().flatten().tolist()
+            raise ValueError(f"no modality is present in samples {missing} of {batch}")
+
+
+class _SegmentFusion(nn.Module):
+    """MSAF over one time segment: features, already zero where absent → (features, (B, N, c))."""
+
+    def __init__(self, config: MSAFConfig) -> None:
+        super().__init__()
+        self.config = config
+        reduced = config.block_channels // config.reduction
+        self.squeeze = nn.Linear(config.block_channels, reduced)
+        self.norm = _BatchNorm(reduced)
+        self.excite = nn.Linear(reduced, sum(config.block_counts) * config.block_channels)
+
+    def forward(
+        self, features: Sequence[Tensor], present: Tensor | None
+    ) -> tuple[list[Tensor], Tensor]:
+        config, counts = self.config, list(self.config.block_counts)
+        blocks = torch.cat([self._pool(feature) for feature in features], dim=1)  # (B, N, c)
+        gate = torch.ones_like(blocks[:, :, :1])
+        if self.training and config.block_dropout > 0.0:
+            kept = torch.rand_like(gate) >= config.block_dropout
+            gate = kept.to(blocks) / (1.0 - config.block_dropout)  # (B, N, 1)
+
+        joint = torch.relu(self.norm(self.squeeze((blocks * gate).sum(dim=1))))  # (B, d)
+        logits = self.excite(joint).to(blocks).reshape(blocks.shape)  # (B, N, c)
+        if present is None:
+            attention = self._raise(torch.softmax(logits, dim=1))
+        else:
+            there = torch.cat(
+                [present[:, m : m + 1].expand(-1, count) for m, count in enumerate(counts)], dim=1
+            ).unsqueeze(2)  # (B, N, 1)
+            softmax = torch.softmax(logits.masked_fill(~there, -torch.inf), dim=1)
+            attention = self._raise(softmax) * there
+
+        weights = torch.split(attention * gate, counts, dim=1)
+        fused = [
+            feature * _broadcast(weight.flatten(1)[:, :channels], feature).to(feature)
+            for feature, weight, channels in zip(features, weights, config.channels, strict=True)
+        ]
+        return fused, attention
+
+    def _pool(self, feature: Tensor) -> Tensor:
+        """(B, C_m, ...) → block averages over space and time (B, N_m, c)."""
+        if feature.dim() > 2:
+            feature = feature.mean(dim=tuple(range(2, feature.dim())))
+        width = self.config.block_channels
+        padded = functional.pad(feature.to(self.norm.weight), (0, -feature.shape[1] % width))
+        return padded.reshape(padded.shape[0], -1, width)
+
+    def _raise(self, attention: Tensor) -> Tensor:
+        lowest = self.config.lowest_attention
+        return lowest + (1.0 - lowest) * attention
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """Batch norm that takes a batch of one in training.
+
+    One value has no variance: it is normalised by the running statistics, as in evaluation, and
+    leaves them as they are.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name that torch gives it
+        return functional.batch_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training and input.shape[0] > 1,
+            momentum=self.momentum or 0.0,
+            eps=self.eps,
+        )
+
+
+def _segments(feature: Tensor, count: int) -> list[Tensor]:
+    """Cut dimension 2 into `count` equal parts; the remainder goes to the last."""
+    length = feature.shape[2] // count
+    starts = [index * length for index in range(count)]
+    ends = [*starts[1:], feature.shape[2]]
+    return [feature.narrow(2, start, end - start) for start, end in zip(starts, ends, strict=True)]
+
+
+def _broadcast(value: Tensor, feature: Tensor) -> Tensor:
+    """Append dimensions of one, so that `value` multiplies `feature` from the left."""
+    return value.reshape(value.shape + (1,) * (feature.dim() - value.dim()))
