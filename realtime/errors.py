@@ -1,0 +1,75 @@
+"""From exceptions to one sentence and an exit code, in one place.
+
+Thread: any. The classes are known by name, so that telling about a failure never imports the
+network or the training code.
+"""
+
+from __future__ import annotations
+
+import errno
+from enum import IntEnum
+from typing import Final
+
+
+class ExitCode(IntEnum):
+    """What the program returns to the shell."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    WRONG_USE = 2
+    NO_DEVICE = 3
+    UNREADABLE_FILE = 4
+    DAMAGED_WEIGHTS = 5
+    NO_TRAINING_DATA = 6
+    BUDGET_MISSED = 7
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """One line for --help and the README."""
+        return _MEANINGS[self]
+
+
+_MEANINGS: Final = {
+    ExitCode.DONE: "done (Ctrl-C is the ordinary way to end `live`)",
+    ExitCode.UNEXPECTED: "an unexpected failure; the log file has the details",
+    ExitCode.WRONG_USE: "wrong use of the command line or of a setting",
+    ExitCode.NO_DEVICE: "no such camera or microphone, or it is gone",
+    ExitCode.UNREADABLE_FILE: "a file cannot be read or written",
+    ExitCode.DAMAGED_WEIGHTS: "the network's weights are missing or damaged",
+    ExitCode.NO_TRAINING_DATA: "training data or a starting point of training is missing",
+    ExitCode.BUDGET_MISSED: "bench: a figure is outside its budget",
+    ExitCode.INTERRUPTED: "stopped by Ctrl-C or SIGTERM before the end",
+}
+
+# Looked up along the method resolution order, so that the most particular class decides.
+_CODES: Final = {
+    "realtime.config.ConfigError": ExitCode.WRONG_USE,
+    "realtime.sources.base.UnreadableFileError": ExitCode.UNREADABLE_FILE,
+    "realtime.sources.base.NoDeviceError": ExitCode.NO_DEVICE,
+    "realtime.sources.base.SourceError": ExitCode.NO_DEVICE,
+    "models.checkpoint.CheckpointError": ExitCode.DAMAGED_WEIGHTS,
+    "models.training.data.DataError": ExitCode.NO_TRAINING_DATA,
+    "models.training.starting_points.StartingPointError": ExitCode.NO_TRAINING_DATA,
+    "builtins.OSError": ExitCode.UNREADABLE_FILE,
+    "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
+}
+
+
+def explain(error: BaseException) -> tuple[ExitCode, str]:
+    """Exit code and one sentence for `error`; UNEXPECTED when it is not of a known kind."""
+    for kind in type(error).__mro__:
+        code = _CODES.get(f"{kind.__module__}.{kind.__qualname__}")
+        if code is not None:
+            return code, _sentence(error)
+    return ExitCode.UNEXPECTED, f"unexpected failure: {type(error).__name__}: {error}"
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        full = error.errno == errno.ENOSPC
+        return f"{where}{'no room left on the disk' if full else error.strerror.lower()}"
+    return " ".join(str(error).split()) or type(error).__name__

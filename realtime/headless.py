@@ -1,0 +1,172 @@
+"""The program without a window: answers as lines, and a summary at the end.
+
+Thread: main. Every way of running is an iterator of predictions; `report` hands each of them to
+one writer as it comes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TextIO
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from realtime.export import record_of
+from realtime.messages import Prediction, SessionState, SourceHealth, SourceState
+from realtime.session import Session
+from realtime.sources.base import NoDeviceError
+
+Writer = Callable[[Prediction], None]
+
+POLL_SECONDS = 0.01
+# An IP camera may take some seconds to send its first picture.
+DEVICE_PATIENCE_SECONDS = 8.0
+
+
+class SessionFailedError(RuntimeError):
+    """A running session failed; the message says why."""
+
+
+def live_predictions(session: Session, seconds: float | None = None) -> Iterator[Prediction]:
+    """Run `session` for so many seconds of answers (None: until closed), then stop it.
+
+    Raises NoDeviceError when no source delivers anything, SessionFailedError when the session fails.
+    """
+    session.start()
+    try:
+        seen = -1
+        running_since: float | None = None
+        heard = False
+        while True:
+            snapshot = session.snapshot()
+            now = time.monotonic()
+            if snapshot.state is SessionState.FAILED:
+                raise SessionFailedError(snapshot.message)
+            if snapshot.state is SessionState.RUNNING:
+                running_since = now if running_since is None else running_since
+                sources = (snapshot.health.camera, snapshot.health.microphone)
+                heard = heard or any(each.state is SourceState.RUNNING for each in sources)
+                if not heard and now - running_since > DEVICE_PATIENCE_SECONDS:
+                    raise NoDeviceError(_why_nothing_comes(sources))
+            for prediction in session.history(seen):
+                seen = prediction.window_index
+                yield prediction
+            over = (
+                seconds is not None and running_since is not None and now - running_since >= seconds
+            )
+            if over or snapshot.state is SessionState.ENDED:
+                return
+            time.sleep(POLL_SECONDS)
+    finally:
+        session.stop()
+
+
+def _why_nothing_comes(sources: Iterable[SourceHealth]) -> str:
+    told = [f"{each.name}: {each.message}" for each in sources if each.message]
+    return "; ".join(told) or "neither a camera nor a microphone delivers anything"
+
+
+def paced(predictions: Iterable[Prediction], speed: float) -> Iterator[Prediction]:
+    """Hold each prediction back until its place in the recording, played at `speed`, is reached."""
+    started = time.monotonic()
+    for prediction in predictions:
+        time.sleep(max(0.0, started + prediction.window_end / speed - time.monotonic()))
+        yield prediction
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run came to."""
+
+    answers: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)  # labels, and "not sure (reason)"
+    modalities: Counter[str] = field(default_factory=Counter)
+    first_end: float = 0.0  # s, window_end of the first answer
+    last_end: float = 0.0
+    seconds: float = 0.0  # wall time
+    latencies: list[float] = field(default_factory=list)  # s; what the worker took where it is None
+
+    def add(self, prediction: Prediction) -> None:
+        """Count one answer."""
+        if self.answers == 0:
+            self.first_end = prediction.window_end
+        self.answers += 1
+        self.last_end = prediction.window_end
+        self.outcomes[_outcome(prediction)] += 1
+        self.modalities.update(each.name for each in prediction.modalities if each.present)
+        delay = prediction.latency_seconds
+        self.latencies.append(prediction.inference_seconds if delay is None else delay)
+
+    def table(self, notes: Iterable[str] = ()) -> Table:
+        """For people."""
+        table = Table(title="Summary", title_justify="left", show_header=False, box=None)
+        table.add_row("answers", str(self.answers))
+        if self.answers:
+            span = self.last_end - self.first_end
+            table.add_row("covering", f"{span:.1f} s in {self.seconds:.1f} s")
+            p50, p95 = np.percentile(np.asarray(self.latencies) * 1e3, (50, 95))
+            table.add_row("delay", f"p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+            for name, count in self.modalities.most_common():
+                table.add_row(f"with {name}", f"{100 * count / self.answers:.0f} %")
+            for name, count in self.outcomes.most_common():
+                table.add_row(name, f"{100 * count / self.answers:.0f} %")
+        for note in notes:
+            table.add_row("note", note)
+        return table
+
+
+def report(predictions: Iterable[Prediction], writers: Iterable[Writer], summary: Summary) -> None:
+    """Hand each prediction to every writer and count it in `summary`."""
+    writers, started = tuple(writers), time.monotonic()
+    for prediction in predictions:
+        for write in writers:
+            write(prediction)
+        summary.add(prediction)
+        summary.seconds = time.monotonic() - started
+
+
+def json_writer(stream: TextIO) -> Writer:
+    """One JSON object per line, flushed, for other programs."""
+
+    def write(prediction: Prediction) -> None:
+        stream.write(json.dumps(record_of(prediction), allow_nan=False) + "\n")
+        stream.flush()
+
+    return write
+
+
+def text_writer(console: Console) -> Writer:
+    """One line per answer, for people."""
+
+    def write(prediction: Prediction) -> None:
+        console.print(line(prediction), soft_wrap=True, highlight=False)
+
+    return write
+
+
+def line(prediction: Prediction) -> Text:
+    """`12.3 s  happy  ███████▊   78 %  face 62 %  voice 38 %`."""
+    sure = prediction.label is not None
+    text = Text(f"{prediction.window_end:7.1f} s  ")
+    text.append(f"{_outcome(prediction):<26}", style="bold" if sure else "dim")
+    full = round(20 * prediction.confidence)
+    text.append("━" * full, style="cyan" if sure else "dim")
+    text.append("━" * (20 - full), style="bright_black")
+    text.append(f" {100 * prediction.confidence:3.0f} %")
+    for each in prediction.modalities:
+        what = f"{100 * each.share:3.0f} %" if each.share is not None else each.status.value
+        text.append(f"  {each.name} {what:<9}", style="" if each.present else "dim")
+    if prediction.latency_seconds is not None:
+        text.append(f" {1e3 * prediction.latency_seconds:4.0f} ms", style="dim")
+    return text
+
+
+def _outcome(prediction: Prediction) -> str:
+    return prediction.label or f"not sure ({prediction.reason})"

@@ -1,0 +1,110 @@
+"""What the process writes where: logs, answers, and the chatter of native libraries.
+
+Thread: main, before others are started. Logs go to standard error and to a rotating file; standard
+output belongs to the answers.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+# Read by the libraries when they are loaded; what somebody has set stays.
+_QUIET: Final = {
+    "GLOG_minloglevel": "2",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "OPENCV_LOG_LEVEL": "ERROR",
+    "OPENCV_FFMPEG_LOGLEVEL": "8",
+}
+
+
+def log_directory() -> Path:
+    """Where the log files are."""
+    return Path(platformdirs.user_log_dir("msaf-live", appauthor=False))
+
+
+def set_up_logging(verbosity: int = 0) -> None:
+    """Send warnings (-v: more, -vv: all) to standard error, and more than that to a file."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    console = logging.StreamHandler(sys.stderr)
+    console.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
+    console.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handlers: list[logging.Handler] = [console]
+    with suppress(OSError):  # a home that cannot be written to must not stop the program
+        log_directory().mkdir(parents=True, exist_ok=True)
+        handlers.append(
+            logging.handlers.RotatingFileHandler(
+                log_directory() / "msaf-live.log", maxBytes=1_000_000, backupCount=3, delay=True
+            )
+        )
+        handlers[-1].setFormatter(
+            logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s")
+        )
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    if verbosity > 1:
+        for name in ("main", "models", "realtime", "ui"):
+            logging.getLogger(name).setLevel(logging.DEBUG)
+
+
+@contextmanager
+def native_chatter_in_file() -> Iterator[None]:
+    """Let only Python write to the terminal; what libraries print by themselves goes to a file.
+
+    TensorFlow Lite and mediapipe write to the file descriptors directly. While the block runs those
+    lead to `native.log`, and `sys.stdout` and `sys.stderr` keep the real ones. Where the streams
+    are not the process's own (under a test's capture), nothing is changed.
+    """
+    try:
+        ours = sys.stdout.fileno() == 1 and sys.stderr.fileno() == 2
+    except (OSError, ValueError, AttributeError):
+        ours = False
+    if not ours:
+        yield
+        return
+    path = Path(os.devnull)
+    with suppress(OSError):
+        log_directory().mkdir(parents=True, exist_ok=True)
+        (log_directory() / "native.log").write_bytes(b"")
+        path = log_directory() / "native.log"
+    python_streams = sys.stdout, sys.stderr
+    for stream in python_streams:
+        stream.flush()
+    kept = os.dup(1), os.dup(2)
+    with (
+        path.open("ab") as sink,
+        open(kept[0], "w", encoding="utf-8", buffering=1, closefd=False) as out,  # noqa: PTH123
+        open(kept[1], "w", encoding="utf-8", buffering=1, closefd=False) as err,  # noqa: PTH123
+    ):
+        for descriptor in (1, 2):
+            os.dup2(sink.fileno(), descriptor)
+        sys.stdout, sys.stderr = out, err
+        handlers = [
+            handler
+            for handler in logging.getLogger().handlers
+            if isinstance(handler, logging.StreamHandler) and handler.stream is python_streams[1]
+        ]
+        for handler in handlers:
+            handler.setStream(err)
+        faulthandler.enable(file=err)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+            for handler in handlers:
+                handler.setStream(python_streams[1])
+            sys.stdout, sys.stderr = python_streams
+            with suppress(BrokenPipeError):
+                out.flush()
+            for descriptor, copy in zip((1, 2), kept, strict=True):
+                os.dup2(copy, descriptor)
+                os.close(copy)
