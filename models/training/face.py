@@ -1,0 +1,188 @@
+"""First stage: the face trunk learns the eight classes of FER+ from the annotators' votes.
+
+Starts from ImageNet's MobileNetV2; the first epochs run at a lower resolution, where they cost a
+third. Thread: the trainer's; any device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.config import FaceTrunkConfig
+from models.face import FaceClassifier, load_imagenet
+from models.training.augment_images import FaceAugmentation
+from models.training.data import FerPlus, load_ferplus
+from models.training.loop import RunContext, fit, seed_everything
+from models.training.starting_points import IMAGENET_MOBILENET_V2, fetch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceStageConfig:
+    """How the face stage is trained."""
+
+    initial: str = "imagenet"  # or "random"
+    epochs: int = 9
+    coarse_epochs: int = 5  # the first of them, at `coarse_resolution`
+    coarse_resolution: int = 64
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warm_up_steps: int = 200
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    rare_power: float = 0.25  # how strongly rare classes are drawn more often: 0 not, 1 equally
+    augmentation: FaceAugmentation = FaceAugmentation()
+
+    def __post_init__(self) -> None:
+        if self.initial not in ("imagenet", "random"):
+            raise ValueError(f"initial must be 'imagenet' or 'random', not {self.initial!r}")
+        if not 0 <= self.coarse_epochs <= self.epochs:
+            raise ValueError(
+                f"coarse_epochs must lie between 0 and epochs ({self.epochs}), "
+                f"not {self.coarse_epochs}"
+            )
+
+
+def train_face(
+    context: RunContext, trunk: FaceTrunkConfig, config: FaceStageConfig
+) -> tuple[FaceClassifier, dict[str, float]]:
+    """Train the face branch and return it with the figures of its best validation epoch."""
+    seed_everything(context.seed)
+    train = load_ferplus(context.data_root, "train")
+    validation = load_ferplus(context.data_root, "validation")
+    model = FaceClassifier(trunk)
+    if config.initial == "imagenet":
+        folder = fetch(IMAGENET_MOBILENET_V2, context.work_dir)
+        path = next(folder.rglob("mobilenet_v2*.pth"))
+        load_imagenet(model.trunk, torch.load(path, map_location="cpu", weights_only=True))
+    model = model.to(context.device, memory_format=torch.channels_last)
+    decayed = [weight for weight in model.parameters() if weight.dim() > 1]
+    others = [weight for weight in model.parameters() if weight.dim() <= 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+    )
+    steps = math.ceil(len(train.labels) / config.batch_size)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, _schedule(config.warm_up_steps, steps * config.epochs)
+    )
+    batches = _Batches(train, config, context)
+
+    def epoch_batches(epoch: int) -> _Epoch:
+        coarse = epoch < config.coarse_epochs
+        model.trunk.resolution = config.coarse_resolution if coarse else trunk.resolution
+        return batches.epoch(epoch)
+
+    def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        crops, votes = batch
+        logits = network(crops)
+        return F.cross_entropy(logits, votes, label_smoothing=config.label_smoothing)
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, FaceClassifier)
+        network.trunk.resolution = model.trunk.resolution
+        return face_scores(network, validation, context.device)
+
+    best = fit(
+        name="face",
+        context=context,
+        model=model,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        epochs=config.epochs,
+        batches=epoch_batches,
+        loss=loss,
+        validate=validate,
+        score="accuracy",
+        ema_decay=0.998,
+    )
+    model.trunk.resolution = trunk.resolution
+    return model, best
+
+
+def face_probabilities(
+    model: FaceClassifier, images: NDArray[np.uint8], device: torch.device
+) -> NDArray[np.float32]:
+    """Probabilities (n, 8) of FER+ images (n, 48, 48)."""
+    model.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), 128):
+            crops = torch.from_numpy(images[start : start + 128]).to(device).float() / 255
+            crops = crops.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+            parts.append(model(crops).softmax(dim=1).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def face_scores(model: FaceClassifier, data: FerPlus, device: torch.device) -> dict[str, float]:
+    """Accuracy on the majority label over eight classes, plain and balanced over classes."""
+    right = face_probabilities(model, data.images, device).argmax(axis=1) == data.labels
+    recalls = [float(right[data.labels == label].mean()) for label in np.unique(data.labels)]
+    return {"accuracy": float(right.mean()), "balanced_accuracy": float(np.mean(recalls))}
+
+
+def _schedule(warm_up: int, total: int) -> Any:
+    """Learning-rate factor by step: a linear rise, then half a cosine down to nothing."""
+
+    def factor(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
+
+    return factor
+
+
+class _Batches:
+    """Augmented batches of an epoch; an epoch's number alone decides what they hold."""
+
+    def __init__(self, data: FerPlus, config: FaceStageConfig, context: RunContext) -> None:
+        self._config = config
+        self._context = context
+        self._images = torch.from_numpy(data.images)
+        self._votes = torch.from_numpy(data.votes)
+        frequency = np.bincount(data.labels, minlength=data.votes.shape[1]) / len(data.labels)
+        weights = np.maximum(frequency, 1e-9)[data.labels] ** -config.rare_power
+        self._weights = torch.from_numpy(weights)
+
+    def epoch(self, number: int) -> _Epoch:
+        generator = torch.Generator().manual_seed(self._context.seed * 1000 + number)
+        order = torch.multinomial(
+            self._weights, len(self._weights), replacement=True, generator=generator
+        )
+        if self._config.rare_power == 0:
+            order = torch.randperm(len(self._weights), generator=generator)
+        return _Epoch(self, order, generator)
+
+    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        crops = self._config.augmentation(self._images[rows], generator)
+        crops = crops.to(self._context.device, memory_format=torch.channels_last)
+        return crops, self._votes[rows].to(self._context.device)
+
+    @property
+    def batch_size(self) -> int:
+        return self._config.batch_size
+
+
+class _Epoch:
+    """A sized iterable, so that the progress bar knows the end."""
+
+    def __init__(self, batches: _Batches, order: Tensor, generator: torch.Generator) -> None:
+        self._batches, self._order, self._generator = batches, order, generator
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._order) / self._batches.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in self._order.split(self._batches.batch_size):
+            yield self._batches.batch(rows, self._generator)
