@@ -6,7 +6,7 @@ in the recording (replay). Absent is `None` or no message, never zeros.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -84,7 +84,7 @@ class FaceObservation:
     box: Box
     keypoints: FloatArray  # (4, 2): image-left eye, image-right eye, nose tip, mouth; 0..1 of image
     score: float  # the detector's confidence, 0..1
-    crop: FloatArray  # (48, 48) grey, [0, 1], aligned to models.face.CANONICAL_KEYPOINTS
+    crop: FloatArray | None  # (48, 48) grey, [0, 1], see models/alignment.py; None in histories
     crop_from_image: FloatArray  # (2, 3) affine: image pixels → crop pixels
     brightness: float  # mean luminance of the crop, 0..1
 
@@ -138,6 +138,11 @@ class Prediction:
     frames_used: tuple[int, ...]  # sequence numbers of the images whose maps were used
     inference_seconds: float  # time the worker spent on this window
     latency_seconds: float | None  # newest sample → published; None where time is the recording's
+
+    def compact(self) -> Prediction:
+        """A copy for histories, without what takes space: the spectrogram and the face crop."""
+        face = None if self.face is None else replace(self.face, crop=None)
+        return replace(self, spectrogram=None, face=face)
 
     def modality(self, name: str) -> ModalityReport:
         """Report of the modality called `name`."""

@@ -1,0 +1,199 @@
+"""Which face is followed: mediapipe finds faces, a tracker chooses one and stays with it.
+
+Thread: worker. Boxes and keypoints are in image coordinates divided by width and height; time is
+seconds. Each image is looked at by itself (no video mode), so that the same images in the same
+order always give the same faces.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.features import align_face
+from realtime.messages import Box, FaceObservation, FloatArray, VideoPacket
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """One face in one image."""
+
+    box: FloatArray  # (4,) left, top, width, height
+    keypoints: FloatArray  # (4, 2) image-left eye, image-right eye, nose tip, mouth
+    score: float  # 0..1
+
+    @property
+    def area(self) -> float:
+        """Share of the image that the box covers."""
+        return float(self.box[2] * self.box[3])
+
+
+class FaceDetector(Protocol):
+    """Finds all faces in an image."""
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Faces in an RGB image (height, width, 3), in any order."""
+        ...
+
+
+class MediapipeDetector:
+    """mediapipe's short-range face detector (BlazeFace), for faces within about two metres."""
+
+    # The detector looks at 128 x 128 pixels itself; a smaller picture only spares it the way there.
+    _WIDTH = 640
+
+    def __init__(self, min_score: float = 0.5) -> None:
+        from mediapipe.python.solutions.face_detection import FaceDetection
+
+        self._network = FaceDetection(model_selection=0, min_detection_confidence=min_score)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Faces in an RGB image (height, width, 3)."""
+        height, width = image.shape[:2]
+        if width > self._WIDTH:
+            size = (self._WIDTH, max(1, round(height * self._WIDTH / width)))
+            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+        found = self._network.process(image).detections or []
+        return [self._detection(each) for each in found]
+
+    @staticmethod
+    def _detection(found: object) -> Detection:
+        location = found.location_data  # type: ignore[attr-defined]
+        box = location.relative_bounding_box
+        points = location.relative_keypoints[:4]
+        return Detection(
+            box=np.array([box.xmin, box.ymin, box.width, box.height], np.float32),
+            keypoints=np.array([[point.x, point.y] for point in points], np.float32),
+            score=float(found.score[0]),  # type: ignore[attr-defined]
+        )
+
+    def close(self) -> None:
+        """Free the network."""
+        self._network.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _overlap(a: FloatArray, b: FloatArray) -> float:
+    """Intersection over union of two boxes."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = float(width * height)
+    return shared / (float(a[2] * a[3]) + float(b[2] * b[3]) - shared)
+
+
+class FaceTracker:
+    """Follows one face: the largest steady one, through short losses.
+
+    A face is taken up when it has been seen twice; another one replaces it after `keep_seconds`
+    without a sight of it, or when it has been clearly larger for as long.
+    """
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        *,
+        keep_seconds: float = 1.0,
+        larger: float = 1.8,
+        smoothing_seconds: float = 0.04,
+    ) -> None:
+        self._detector = detector
+        self._keep_seconds = keep_seconds
+        self._larger = larger
+        self._smoothing_seconds = smoothing_seconds
+        self._identities = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget whom we follow (another source)."""
+        self._target: Detection | None = None
+        self._seen_at = 0.0
+        self._rival: Detection | None = None
+        self._rival_since = 0.0
+
+    def update(self, packet: VideoPacket) -> FaceObservation | None:
+        """Look at the next image; None when the followed face is not in it."""
+        found = self._detector.detect(packet.image)
+        now = packet.timestamp
+        if self._target is not None and now - self._seen_at > self._keep_seconds:
+            self._target = None
+        match = self._same(self._target, found)
+        largest = max(found, key=lambda face: face.area, default=None)
+        if largest is None or largest is match:
+            self._rival = None
+        else:
+            known = self._rival is not None and _overlap(self._rival.box, largest.box) > 0.2
+            if not known:
+                self._rival_since = now
+            self._rival = largest
+            if self._target is None:
+                takes_over = known
+            else:
+                bigger = match is None or largest.area > self._larger * match.area
+                takes_over = bigger and now - self._rival_since >= self._keep_seconds
+            if takes_over:
+                self._identities += 1
+                self._rival, self._target, match = None, None, largest
+        if match is None:
+            return None
+        self._target = self._smoothed(match, now)
+        self._seen_at = now
+        return self._observe(self._target, packet)
+
+    @staticmethod
+    def _same(target: Detection | None, found: list[Detection]) -> Detection | None:
+        if target is None or not found:
+            return None
+        best = max(found, key=lambda face: _overlap(target.box, face.box))
+        return best if _overlap(target.box, best.box) > 0.2 else None
+
+    def _smoothed(self, new: Detection, now: float) -> Detection:
+        if self._target is None:
+            return new
+        elapsed = max(now - self._seen_at, 0.0)
+        keep = math.exp(-elapsed / self._smoothing_seconds) if self._smoothing_seconds else 0.0
+        # A fast head must not drag its box behind: smooth only what is jitter.
+        moved = float(np.abs(new.box[:2] - self._target.box[:2]).max())
+        keep *= max(0.0, 1.0 - moved / (0.1 * float(new.box[2]) + 1e-6))
+        return Detection(
+            box=(keep * self._target.box + (1 - keep) * new.box).astype(np.float32),
+            keypoints=(keep * self._target.keypoints + (1 - keep) * new.keypoints).astype(
+                np.float32
+            ),
+            score=new.score,
+        )
+
+    def _observe(self, face: Detection, packet: VideoPacket) -> FaceObservation | None:
+        try:
+            crop, matrix = align_face(packet.image, face.keypoints)
+        except ValueError:  # eyes and mouth in one point: not a face after all
+            return None
+        left, top, width, height = (float(value) for value in face.box)
+        return FaceObservation(
+            timestamp=packet.timestamp,
+            sequence=packet.sequence,
+            identity=self._identities,
+            box=Box(left=left, top=top, width=width, height=height),
+            keypoints=face.keypoints,
+            score=face.score,
+            crop=crop,
+            crop_from_image=matrix,
+            brightness=float(crop.mean()),
+        )

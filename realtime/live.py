@@ -1,0 +1,366 @@
+"""Live input: camera and microphone threads fill the rings, an inference thread empties them.
+
+Threads: `camera` and `microphone` (realtime/capture.py) push into the rings; `inference` owns the
+engine and the worker; the thread that made the session controls it. Changing a device can take
+seconds, so that is done by a fourth thread, `devices`, one change at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from models.checkpoint import CheckpointError
+from realtime.capture import CaptureThread
+from realtime.clock import Clock, MonotonicClock
+from realtime.config import SessionConfig
+from realtime.engine import Engine, Progress
+from realtime.faces import FaceDetector, FaceTracker, MediapipeDetector
+from realtime.health import Rolling
+from realtime.mailbox import Mailbox
+from realtime.messages import (
+    AudioPacket,
+    FaceObservation,
+    Health,
+    Prediction,
+    Reason,
+    SessionState,
+    Snapshot,
+    SourceHealth,
+    VideoPacket,
+)
+from realtime.resampling import SpeechResampler
+from realtime.rings import FrameRing, SampleRing
+from realtime.sources.base import Source
+from realtime.speech import VoiceActivity
+from realtime.worker import InferenceWorker
+
+logger = logging.getLogger(__name__)
+
+CameraFactory = Callable[[str, Clock], Source[VideoPacket]]
+MicrophoneFactory = Callable[[str, Clock], Source[AudioPacket]]
+
+IDLE_SECONDS = 0.01  # longest the inference thread sleeps when nothing wakes it
+FACE_SHOWN_SECONDS = 0.4  # a box older than this is no longer drawn
+
+
+def open_camera(selector: str, clock: Clock) -> Source[VideoPacket]:
+    """The camera or address called `selector`."""
+    from realtime.sources.camera import CameraSource
+
+    return CameraSource(selector, clock)
+
+
+def open_microphone(selector: str, clock: Clock) -> Source[AudioPacket]:
+    """The microphone called `selector`."""
+    from realtime.sources.microphone import MicrophoneSource
+
+    return MicrophoneSource(selector, clock)
+
+
+class LiveSession:
+    """Camera and microphone → answers, until stopped."""
+
+    def __init__(
+        self,
+        engine_factory: Callable[[Progress], Engine],
+        *,
+        camera: str | None = "0",
+        microphone: str | None = "default",
+        config: SessionConfig | None = None,
+        clock: Clock | None = None,
+        detector_factory: Callable[[], FaceDetector] = MediapipeDetector,
+        camera_factory: CameraFactory = open_camera,
+        microphone_factory: MicrophoneFactory = open_microphone,
+    ) -> None:
+        self._config = config or SessionConfig()
+        self._clock = clock or MonotonicClock()
+        self._engine_factory = engine_factory
+        self._detector_factory = detector_factory
+        self._camera_factory = camera_factory
+        self._microphone_factory = microphone_factory
+        self._camera, self._microphone = camera, microphone
+        windows = self._config.windows
+        self._frames = FrameRing()
+        self._samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
+        self._resampler = SpeechResampler(windows.sample_rate)
+        self.predictions: Mailbox[Prediction] = Mailbox()
+        """Every answer as it is made; each reader polls at its own pace."""
+        self._faces: Mailbox[FaceObservation] = Mailbox()
+        self._latency = Rolling(30.0)
+        self._answers = Rolling(5.0)
+        self._picture_delay = Rolling(5.0)
+        self._sound_delay = Rolling(5.0)
+        self._lock = threading.Lock()  # guards what follows; held only for moments
+        self._state = SessionState.LOADING
+        self._message = "Starting"
+        self._progress: float | None = 0.0
+        self._engine_name = ""
+        self._history: deque[Prediction] = deque(
+            maxlen=round(self._config.history_seconds / windows.hop_seconds)
+        )
+        self._captures: dict[str, CaptureThread] = {}
+        self._commands: deque[Callable[[InferenceWorker], None]] = deque()
+        self._counts = (0, 0)  # windows skipped, frames skipped or overwritten
+        self._frozen: VideoPacket | None = None  # the picture while paused
+        self.failure: Exception | None = None
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._inference: threading.Thread | None = None
+        self._devices: ThreadPoolExecutor | None = None
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """See Session.start; also starts a stopped or failed session again."""
+        self._stopping.clear()
+        with self._lock:
+            self._state, self._message, self._progress = SessionState.LOADING, "Starting", 0.0
+            self.failure = None
+        self._inference = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._inference.start()
+        self._devices = ThreadPoolExecutor(1, thread_name_prefix="devices")
+        self._switch("camera", self._camera)
+        self._switch("microphone", self._microphone)
+
+    def stop(self) -> None:
+        """See Session.stop: sources first, then what they feed."""
+        self._stopping.set()
+        self._wake.set()
+        if self._devices is not None:
+            self._devices.shutdown(wait=True, cancel_futures=True)
+            self._devices = None
+        with self._lock:
+            captures = list(self._captures.values())
+            self._captures.clear()
+        for capture in captures:
+            capture.stop(timeout_seconds=1.0)
+        if self._inference is not None:
+            self._inference.join(timeout=2.0)
+            if self._inference.is_alive():
+                logger.warning("the inference thread did not end in time and was left")
+            self._inference = None
+
+    def pause(self) -> None:
+        """See Session.pause."""
+        with self._lock:
+            if self._state is SessionState.RUNNING:
+                self._state = SessionState.PAUSED
+                self._frozen = self._frames.latest()
+
+    def resume(self) -> None:
+        """See Session.resume; what came meanwhile is not looked at."""
+        with self._lock:
+            if self._state is not SessionState.PAUSED:
+                return
+            self._state = SessionState.RUNNING
+            self._commands.append(InferenceWorker.forget_pictures)
+            self._commands.append(InferenceWorker.forget_sound)
+        self._wake.set()
+
+    # -- devices --------------------------------------------------------------------------------
+
+    @property
+    def camera(self) -> str | None:
+        """See LiveControls.camera."""
+        return self._camera
+
+    @property
+    def microphone(self) -> str | None:
+        """See LiveControls.microphone."""
+        return self._microphone
+
+    def set_camera(self, selector: str | None) -> None:
+        """See LiveControls.set_camera."""
+        self._camera = selector
+        self._switch("camera", selector)
+
+    def set_microphone(self, selector: str | None) -> None:
+        """See LiveControls.set_microphone."""
+        self._microphone = selector
+        self._switch("microphone", selector)
+
+    def _switch(self, kind: str, selector: str | None) -> None:
+        if self._devices is not None:
+            self._devices.submit(self._exchange, kind, selector)
+
+    def _exchange(self, kind: str, selector: str | None) -> None:
+        """Stop the capture of this kind and start another. Thread: devices."""
+        with self._lock:
+            old = self._captures.pop(kind, None)
+        if old is not None:
+            old.stop(timeout_seconds=2.0)
+        is_camera = kind == "camera"
+
+        def prepare(worker: InferenceWorker) -> None:
+            if is_camera:
+                worker.forget_pictures()
+                worker.has_pictures = selector is not None
+            else:
+                worker.forget_sound()
+                worker.has_sound = selector is not None
+
+        with self._lock:
+            self._commands.append(prepare)
+        self._wake.set()
+        if selector is None or self._stopping.is_set():
+            return
+        if is_camera:
+            self._picture_delay.clear()
+            source = self._camera_factory(selector, self._clock)
+            capture = CaptureThread(source, self._push_frame, self._clock, name="camera")
+        else:
+            self._sound_delay.clear()
+            self._resampler = SpeechResampler(self._config.windows.sample_rate)
+            capture = CaptureThread(
+                self._microphone_factory(selector, self._clock),
+                self._push_sound,
+                self._clock,
+                name="microphone",
+            )
+        with self._lock:
+            self._captures[kind] = capture
+        capture.start()
+
+    def _push_frame(self, packet: VideoPacket) -> None:
+        """Thread: camera."""
+        self._picture_delay.add(packet.timestamp, self._clock.now() - packet.timestamp)
+        if self._state is SessionState.PAUSED:
+            return
+        self._frames.push(packet)
+        self._wake.set()
+
+    def _push_sound(self, packet: AudioPacket) -> None:
+        """Thread: microphone."""
+        self._sound_delay.add(packet.end, self._clock.now() - packet.end)
+        if self._state is SessionState.PAUSED:
+            return
+        speech = self._resampler.push(packet)
+        if speech is not None and len(speech.samples):
+            self._samples.push(speech.timestamp, speech.samples[:, 0])
+            self._wake.set()
+
+    # -- inference ------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Load, then step until stopped. Thread: inference."""
+        try:
+            engine = self._engine_factory(self._loading)
+            worker = InferenceWorker(
+                config=self._config,
+                frames=self._frames,
+                samples=self._samples,
+                engine=engine,
+                tracker=FaceTracker(self._detector_factory()),
+                activity=VoiceActivity(self._config.windows.window_seconds),
+                clock=self._clock,
+                on_face=self._publish_face,
+            )
+            worker.has_pictures = self._camera is not None
+            worker.has_sound = self._microphone is not None
+            with self._lock:
+                self._state, self._message, self._progress = SessionState.RUNNING, "", None
+                self._engine_name = engine.name
+            while not self._stopping.is_set():
+                self._wake.clear()
+                with self._lock:
+                    commands = list(self._commands)
+                    self._commands.clear()
+                    paused = self._state is SessionState.PAUSED
+                for command in commands:
+                    command(worker)
+                prediction = None if paused else worker.step()
+                if prediction is not None:
+                    self._publish(prediction, worker)
+                else:
+                    self._wake.wait(IDLE_SECONDS)
+        except CheckpointError as error:
+            self._fail(error, str(error))
+        except Exception as error:
+            logger.exception("the inference thread failed")
+            self._fail(error, f"The analysis stopped: {error}")
+
+    def _loading(self, fraction: float, text: str) -> None:
+        with self._lock:
+            self._progress, self._message = fraction, text
+
+    def _fail(self, error: Exception, message: str) -> None:
+        with self._lock:
+            self.failure = error
+            self._state, self._message, self._progress = SessionState.FAILED, message, None
+
+    def _publish_face(self, packet: VideoPacket, face: FaceObservation | None) -> None:
+        if face is not None:
+            self._faces.publish(face)
+
+    def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
+        now = self._clock.now()
+        self._answers.add(now, 1.0)
+        if prediction.latency_seconds is not None and prediction.reason is not Reason.NO_INPUT:
+            self._latency.add(now, prediction.latency_seconds)
+        with self._lock:
+            self._history.append(prediction.compact())
+            self._counts = (
+                worker.windows_skipped,
+                worker.frames_skipped + worker.frames_missed,
+            )
+        self.predictions.publish(prediction)
+
+    # -- what there is to show ------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """See Session.snapshot."""
+        with self._lock:
+            state, message, progress = self._state, self._message, self._progress
+            frozen = self._frozen if state is SessionState.PAUSED else None
+        preview = frozen or self._frames.latest()
+        face = self._faces.latest()
+        if face is not None and (
+            preview is None or abs(preview.timestamp - face.timestamp) > FACE_SHOWN_SECONDS
+        ):
+            face = None
+        return Snapshot(
+            state=state,
+            message=message,
+            progress=progress,
+            preview=preview,
+            face=face,
+            prediction=self.predictions.latest(),
+            health=self.health(),
+        )
+
+    def health(self) -> Health:
+        """How the session is doing right now."""
+        now = self._clock.now()
+        with self._lock:
+            captures = dict(self._captures)
+            windows_skipped, frames_skipped = self._counts
+            engine = self._engine_name
+        p50, p95 = self._latency.quantiles(0.5, 0.95)
+        (picture,) = self._picture_delay.quantiles(0.5)
+        (sound,) = self._sound_delay.quantiles(0.5)
+        offset = None if picture is None or sound is None else sound - picture
+
+        def source(kind: str) -> SourceHealth:
+            capture = captures.get(kind)
+            return SourceHealth(name="none") if capture is None else capture.health()
+
+        return Health(
+            camera=source("camera"),
+            microphone=source("microphone"),
+            answer_rate=self._answers.rate(now),
+            latency_p50=p50,
+            latency_p95=p95,
+            windows_skipped=windows_skipped,
+            frames_skipped=frames_skipped,
+            sound_offset=offset,
+            engine=engine,
+        )
+
+    def history(self, after_index: int = -1) -> Sequence[Prediction]:
+        """See Session.history."""
+        with self._lock:
+            return [each for each in self._history if each.window_index > after_index]

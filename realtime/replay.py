@@ -1,0 +1,406 @@
+"""A recording through the very same worker as live input.
+
+`analyse` is the deterministic driver: it pushes the recording's packets in time order into the
+rings and steps the worker until nothing is due, in one thread and with no clock, so that the same
+file and weights give the same predictions every time. `ReplaySession` runs it on a thread of its
+own as fast as it goes and lets a second thread play the pictures (docs/adr/0004).
+"""
+
+from __future__ import annotations
+
+import bisect
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from models.checkpoint import CheckpointError
+from models.mel import log_mel
+from realtime.config import SessionConfig
+from realtime.engine import Engine, Progress
+from realtime.export import write_predictions
+from realtime.faces import FaceDetector, FaceTracker, MediapipeDetector
+from realtime.messages import (
+    AudioPacket,
+    FaceObservation,
+    Health,
+    Prediction,
+    SessionState,
+    Snapshot,
+    SourceHealth,
+    SourceState,
+    VideoPacket,
+)
+from realtime.resampling import SpeechResampler
+from realtime.rings import FrameRing, SampleRing
+from realtime.sources.base import SourceError
+from realtime.sources.file import FramePlayer, Recording
+from realtime.speech import VoiceActivity
+from realtime.worker import LEAST_SOUND_SECONDS, InferenceWorker
+
+logger = logging.getLogger(__name__)
+
+EngineFactory = Callable[[Progress], Engine]
+"""Loads the network; called on the thread that will use it."""
+
+SLOWEST, FASTEST = 0.25, 4.0
+
+
+def analyse(
+    recording: Recording,
+    engine: Engine,
+    *,
+    config: SessionConfig | None = None,
+    detector: FaceDetector | None = None,
+    samples: SampleRing | None = None,
+    on_face: Callable[[VideoPacket, FaceObservation | None], None] | None = None,
+) -> Iterator[Prediction]:
+    """Predictions for every window of `recording`, in order.
+
+    The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
+    `samples` is a ring that the caller wants to read the sound from as well; `on_face` is told of
+    every picture and whom it shows.
+    """
+    config = config or SessionConfig()
+    windows = config.windows
+    frames = FrameRing()
+    if samples is None:
+        samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
+    resampler = SpeechResampler(windows.sample_rate)
+    worker = InferenceWorker(
+        config=config,
+        frames=frames,
+        samples=samples,
+        engine=engine,
+        tracker=FaceTracker(detector or MediapipeDetector()),
+        activity=VoiceActivity(windows.window_seconds),
+        on_face=on_face,
+    )
+    worker.has_pictures, worker.has_sound = recording.has_video, recording.has_audio
+    end = 0.0
+
+    def hear(packet: AudioPacket | None) -> None:
+        if packet is not None and len(packet.samples):
+            samples.push(packet.timestamp, packet.samples[:, 0])
+
+    for packet in recording:
+        if isinstance(packet, VideoPacket):
+            frames.push(packet)
+            end = max(end, packet.timestamp + 1.0 / (recording.frame_rate or 30.0))
+        else:
+            hear(resampler.push(packet))
+            end = max(end, packet.end)
+        while (prediction := worker.step()) is not None:
+            yield prediction
+    hear(resampler.flush())
+    yield from worker.finish(end)
+
+
+class ReplaySession:
+    """A recording being analysed, and played back beside that.
+
+    Threads: `analysis` owns the engine and the recording; `player` owns the frame player. Both
+    write what they found under the session's one lock; the GUI reads it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        engine_factory: EngineFactory,
+        *,
+        config: SessionConfig | None = None,
+        play: bool = True,
+    ) -> None:
+        self._path = path
+        self._engine_factory = engine_factory
+        self._config = config or SessionConfig()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()  # the player has something to do
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._state = SessionState.LOADING
+        self._message = "Opening the recording"
+        self._progress: float | None = 0.0
+        self._notes: tuple[str, ...] = ()
+        self._predictions: list[Prediction] = []
+        self._ends: list[float] = []
+        self._faces: list[FaceObservation | None] = []
+        self._face_times: list[float] = []
+        self._duration = 0.0
+        self._analysed = 0.0
+        self._analysis_started = 0.0
+        self._engine_name = ""
+        self._playing = play
+        self._speed = 1.0
+        self._anchor_position = 0.0  # playback position …
+        self._anchor_time = time.perf_counter()  # … at this instant
+        self._preview: VideoPacket | None = None
+        self._has_video = self._has_audio = False
+        self._sound: SampleRing | None = None  # all of the recording's sound, for the spectrogram
+        self._shown: Prediction | None = None  # what the last snapshot showed, with spectrogram
+        self.failure: Exception | None = None  # why the state is FAILED
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """See Session.start."""
+        for name, target in (("analysis", self._analyse), ("player", self._play)):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """See Session.stop."""
+        self._stopping.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(timeout=2.0)
+            if thread.is_alive():
+                logger.warning("the %s thread did not end in time and was left", thread.name)
+        self._threads.clear()
+
+    def _analyse(self) -> None:
+        try:
+            with Recording(self._path) as recording:
+                with self._lock:
+                    self._duration = recording.duration_seconds
+                    self._has_video = recording.has_video
+                    self._has_audio = recording.has_audio
+                self._wake.set()
+                engine = self._engine_factory(self._loading)
+                with self._lock:
+                    self._state, self._message, self._progress = SessionState.RUNNING, "", None
+                    self._anchor_time = time.perf_counter()
+                    self._analysis_started = time.perf_counter()
+                    self._engine_name = engine.name
+                self._wake.set()
+                sound = SampleRing(
+                    self._config.windows.sample_rate,
+                    max(recording.duration_seconds, self._config.windows.window_seconds) + 5.0,
+                )
+                with self._lock:
+                    self._sound = sound
+                for prediction in analyse(
+                    recording,
+                    engine,
+                    config=self._config,
+                    samples=sound,
+                    on_face=self._remember_face,
+                ):
+                    if self._stopping.is_set():
+                        return
+                    with self._lock:
+                        self._predictions.append(prediction.compact())
+                        self._ends.append(prediction.window_end)
+                        self._analysed = prediction.window_end
+                        self._duration = max(self._duration, prediction.window_end)
+                        self._notes = tuple(recording.notes)
+            with self._lock:
+                self._notes = tuple(recording.notes)
+                self._duration = max(self._analysed, self._last_time())
+                self._state = SessionState.ENDED
+        except SourceError as error:
+            self._fail(error, str(error))
+        except CheckpointError as error:
+            self._fail(error, str(error))
+        except Exception as error:
+            logger.exception("the analysis failed")
+            self._fail(error, f"The analysis failed: {error}")
+
+    def _last_time(self) -> float:
+        return self._face_times[-1] if self._face_times else 0.0
+
+    def _fail(self, error: Exception, message: str) -> None:
+        with self._lock:
+            self.failure = error
+            self._state, self._message, self._progress = SessionState.FAILED, message, None
+            self._playing = False
+
+    def _loading(self, fraction: float, text: str) -> None:
+        with self._lock:
+            self._progress, self._message = fraction, text
+
+    def _remember_face(self, packet: VideoPacket, face: FaceObservation | None) -> None:
+        with self._lock:
+            self._face_times.append(packet.timestamp)
+            self._faces.append(None if face is None else replace(face, crop=None))
+
+    def _play(self) -> None:
+        """Decode the picture of the playback position, whenever that moves."""
+        player: FramePlayer | None = None
+        shown = -1.0
+        try:
+            while not self._stopping.is_set():
+                self._wake.wait(timeout=0.008 if self.playing else 0.1)
+                self._wake.clear()
+                with self._lock:
+                    ready = self._has_video
+                if not ready:
+                    continue
+                if player is None:
+                    player = FramePlayer(self._path)
+                position = self.position_seconds
+                if position == shown:
+                    continue
+                frame = player.frame_at(position)
+                shown = position
+                with self._lock:
+                    self._preview = frame
+        except SourceError as error:
+            logger.info("playback ended: %s", error)
+        except Exception:
+            logger.exception("playback failed")
+        finally:
+            if player is not None:
+                player.close()
+
+    # -- playback -------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """See ReplayControls.path."""
+        return self._path
+
+    @property
+    def duration_seconds(self) -> float:
+        """See ReplayControls.duration_seconds."""
+        with self._lock:
+            return self._duration
+
+    @property
+    def analysed_seconds(self) -> float:
+        """See ReplayControls.analysed_seconds."""
+        with self._lock:
+            return self._analysed
+
+    @property
+    def position_seconds(self) -> float:
+        """See ReplayControls.position_seconds."""
+        with self._lock:
+            return self._position()
+
+    def _position(self) -> float:
+        position = self._anchor_position
+        if self._playing and self._state in (SessionState.RUNNING, SessionState.ENDED):
+            position += (time.perf_counter() - self._anchor_time) * self._speed
+        if self._state is SessionState.RUNNING:
+            # Playback waits for the answers rather than running ahead of them.
+            position = min(position, max(self._analysed, self._anchor_position))
+        return min(max(position, 0.0), self._duration)
+
+    @property
+    def playing(self) -> bool:
+        """See ReplayControls.playing."""
+        with self._lock:
+            ended = self._state is SessionState.ENDED and self._position() >= self._duration
+            return self._playing and not ended
+
+    @property
+    def speed(self) -> float:
+        """See ReplayControls.speed."""
+        with self._lock:
+            return self._speed
+
+    def pause(self) -> None:
+        """See Session.pause."""
+        self._reanchor(playing=False)
+
+    def resume(self) -> None:
+        """Go on playing; at the end of the recording, from its beginning."""
+        with self._lock:
+            at_end = self._duration > 0 and self._position() >= self._duration
+        self._reanchor(playing=True, position=0.0 if at_end else None)
+
+    def seek(self, seconds: float) -> None:
+        """See ReplayControls.seek."""
+        self._reanchor(position=seconds)
+
+    def set_speed(self, speed: float) -> None:
+        """See ReplayControls.set_speed."""
+        self._reanchor(speed=min(max(speed, SLOWEST), FASTEST))
+
+    def _reanchor(
+        self,
+        *,
+        playing: bool | None = None,
+        position: float | None = None,
+        speed: float | None = None,
+    ) -> None:
+        with self._lock:
+            now = self._position() if position is None else position
+            self._anchor_position = min(max(now, 0.0), self._duration)
+            self._anchor_time = time.perf_counter()
+            if playing is not None:
+                self._playing = playing
+            if speed is not None:
+                self._speed = speed
+        self._wake.set()
+
+    # -- what there is to show ------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """See Session.snapshot."""
+        with self._lock:
+            position = self._position()
+            at = bisect.bisect_right(self._ends, position + 1e-6) - 1
+            preview = self._preview
+            face = None
+            if preview is not None:
+                nearest = bisect.bisect_right(self._face_times, preview.timestamp + 1e-6) - 1
+                face = self._faces[nearest] if nearest >= 0 else None
+            return Snapshot(
+                state=self._state,
+                message=self._message,
+                progress=self._progress,
+                preview=preview,
+                face=face,
+                prediction=self._with_spectrogram(self._predictions[at]) if at >= 0 else None,
+                health=self._health(),
+                notes=self._notes,
+            )
+
+    def _with_spectrogram(self, prediction: Prediction) -> Prediction:
+        """Bring back what `compact` took away, from the recording's sound."""
+        if self._shown is not None and self._shown.window_index == prediction.window_index:
+            return self._shown
+        mel = None
+        if self._sound is not None:
+            start = prediction.window_end - self._config.windows.window_seconds
+            _, samples = self._sound.read(start, prediction.window_end)
+            if len(samples) >= LEAST_SOUND_SECONDS * self._sound.sample_rate:
+                mel = log_mel(samples)
+        self._shown = replace(prediction, spectrogram=mel)
+        return self._shown
+
+    def _health(self) -> Health:
+        seconds = time.perf_counter() - self._analysis_started
+        running = self._state is SessionState.RUNNING and seconds > 0.2
+        state = {
+            SessionState.LOADING: SourceState.OPENING,
+            SessionState.FAILED: SourceState.FAILED,
+            SessionState.ENDED: SourceState.ENDED,
+        }.get(self._state, SourceState.RUNNING)
+
+        def source(there: bool) -> SourceHealth:
+            return SourceHealth(
+                name=self._path.name if there else "none", state=state if there else SourceState.OFF
+            )
+
+        return Health(
+            camera=source(self._has_video),
+            microphone=source(self._has_audio),
+            answer_rate=len(self._predictions) / seconds if running else 0.0,
+            engine=self._engine_name,
+        )
+
+    def history(self, after_index: int = -1) -> Sequence[Prediction]:
+        """See Session.history."""
+        with self._lock:
+            # Window k is the k-th prediction of a recording, so its place is known.
+            return self._predictions[max(after_index, 0) :]
+
+    def export(self, path: Path) -> int:
+        """See ReplayControls.export."""
+        return write_predictions(path, self.history())

@@ -1,0 +1,428 @@
+"""The worker: pictures and sound in, one answer per window out.
+
+Thread: whoever calls `step` (live: the inference thread; replay: the analysis), always the same.
+It owns the engine, the face tracker, the speech detector, the smoother and the window cursor; the
+rings take their own locks. Packet time alone decides what a window holds. The clock, which only a
+live worker has, tells when a source has stalled and how late an answer is.
+
+Work done once is kept: each picture is searched for the face once, each slot's face goes through
+the trunk once, each 32 ms of sound through the speech detector once.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.config import MODALITIES
+from models.mel import log_mel
+from realtime.clock import Clock
+from realtime.config import SessionConfig
+from realtime.engine import Engine, Fusion
+from realtime.faces import FaceTracker
+from realtime.messages import (
+    Attention,
+    FaceObservation,
+    FloatArray,
+    ModalityReport,
+    Prediction,
+    Reason,
+    Status,
+    VideoPacket,
+)
+from realtime.rings import FrameRing, SampleRing
+from realtime.smoothing import Smoother
+from realtime.speech import VoiceActivity
+from realtime.windowing import WindowGrid
+
+FACE, VOICE = MODALITIES
+
+# A live worker that is behind looks only at this many of the waiting pictures.
+MOST_WAITING_FRAMES = 6
+# Below this there is too little sound for one frame of every layer of the voice encoder.
+LEAST_SOUND_SECONDS = 0.5
+# Before this much input "not sure" is not the person's doing.
+STARTING_SECONDS = 1.0
+# Cameras take a while to open; "no input" before that would only alarm.
+OPENING_SECONDS = 4.0
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """The newest picture of one hop that shows the followed face."""
+
+    face: FaceObservation
+    feature_map: FloatArray | None = None  # made when the slot's window is due
+
+
+class InferenceWorker:
+    """One window per step."""
+
+    def __init__(
+        self,
+        *,
+        config: SessionConfig,
+        frames: FrameRing,
+        samples: SampleRing,
+        engine: Engine,
+        tracker: FaceTracker,
+        activity: VoiceActivity,
+        clock: Clock | None = None,
+        on_face: Callable[[VideoPacket, FaceObservation | None], None] | None = None,
+    ) -> None:
+        self.has_pictures = False  # set by the session: there is such a source to wait for
+        self.has_sound = False
+        self.windows_skipped = 0
+        self.frames_skipped = 0
+        self.frames_missed = 0  # overwritten in the ring before they could be looked at
+        self._config = config
+        self._grid = WindowGrid(config.windows)
+        self._frames = frames
+        self._samples = samples
+        self._engine = engine
+        self._tracker = tracker
+        self._activity = activity
+        self._clock = clock
+        self._on_face = on_face
+        self._smoother = Smoother(config.smoothing)
+        self._labels = engine.config.labels
+        self._frames_seen = 0
+        self._picture_time: float | None = None
+        self._picture_start: float | None = None
+        self._sound_heard: float | None = None  # end of what the speech detector has been given
+        self._slots: dict[int, _Slot] = {}
+        self._next: int | None = None
+        self._last_dark = False
+
+    # -- taking input in ------------------------------------------------------------------------
+
+    def ingest(self) -> None:
+        """Look at the pictures and listen to the sound that came since the last call."""
+        frames, self._frames_seen, missed = self._frames.read(self._frames_seen)
+        self.frames_missed += missed
+        if self._clock is not None and len(frames) > MOST_WAITING_FRAMES:
+            self.frames_skipped += len(frames) - MOST_WAITING_FRAMES
+            frames = frames[-MOST_WAITING_FRAMES:]
+        for frame in frames:
+            face = self._tracker.update(frame)
+            self._picture_time = frame.timestamp
+            if self._picture_start is None:
+                self._picture_start = frame.timestamp
+            if face is not None:
+                self._slots[self._grid.slot_of(frame.timestamp)] = _Slot(face)
+            if self._on_face is not None:
+                self._on_face(frame, face)
+        end = self._samples.end_seconds
+        if end is None:
+            return
+        if self._sound_heard is None or (self._samples.start_seconds or 0.0) > self._sound_heard:
+            self._activity.reset()
+            self._sound_heard = self._samples.start_seconds or 0.0
+        start, samples = self._samples.read(self._sound_heard, end)
+        if len(samples):
+            self._activity.push(start, samples)
+            self._sound_heard = start + len(samples) / self._samples.sample_rate
+
+    def forget_pictures(self) -> None:
+        """Start over with another camera."""
+        self._tracker.reset()
+        self._slots.clear()
+        self._frames.clear()
+        self._picture_time = self._picture_start = None
+
+    def forget_sound(self) -> None:
+        """Start over with another microphone."""
+        self._activity.reset()
+        self._samples.clear()
+        self._sound_heard = None
+
+    # -- windows --------------------------------------------------------------------------------
+
+    def step(self) -> Prediction | None:
+        """Compute the next window that is due; None when there is none yet.
+
+        A live worker that is behind goes to the newest window that is due and counts the skipped.
+        """
+        self.ingest()
+        picture_status, sound_status = self._flow_status()
+        due = self._grid.last_due(
+            picture_time=self._picture_time if picture_status is Status.PRESENT else None,
+            sound_end=self._samples.end_seconds if sound_status is Status.PRESENT else None,
+        )
+        if due is None:
+            due = self._due_without_input()
+        if due is None:
+            return None
+        if self._next is None:
+            self._next = max(1, due) if self._clock is not None else 1
+        if due < self._next:
+            return None
+        if self._clock is not None:
+            self.windows_skipped += due - self._next
+            self._next = due
+        index = self._next
+        self._next += 1
+        prediction = self._predict(index, picture_status, sound_status)
+        self._drop_old_slots(index)
+        return prediction
+
+    def _flow_status(self) -> tuple[Status, Status]:
+        """Whether pictures and sound are flowing: PRESENT, STALLED or NO_SOURCE.
+
+        A source that is late by `stall_seconds` no longer holds windows up. Live, that is late by
+        the clock; in a recording, whose packets come in time order, late behind the other track.
+        """
+        sound_end = self._samples.end_seconds
+        now = (
+            self._clock.now()
+            if self._clock is not None
+            else max(self._picture_time or 0.0, sound_end or 0.0)
+        )
+
+        def status(connected: bool, newest: float | None) -> Status:
+            if not connected:
+                return Status.NO_SOURCE
+            if now - (newest or 0.0) <= self._config.presence.stall_seconds:
+                return Status.PRESENT if newest is not None else Status.STALLED
+            return Status.STALLED if self._clock is not None else Status.NO_SOURCE
+
+        return status(self.has_pictures, self._picture_time), status(self.has_sound, sound_end)
+
+    def _due_without_input(self) -> int | None:
+        """Live, the answer "no input" still comes at every hop, paced by the clock."""
+        if self._clock is None:
+            return None
+        late = self._clock.now() - self._config.presence.stall_seconds
+        if self._next is None and late < OPENING_SECONDS:
+            return None
+        return math.floor(late / self._config.windows.hop_seconds)
+
+    def finish(self, end: float) -> list[Prediction]:
+        """Replay: all windows that end by `end`, now that nothing more will come."""
+        last = math.floor(end / self._config.windows.hop_seconds + 1e-6)
+        predictions = []
+        self.ingest()
+        statuses = self._flow_status()
+        for index in range(self._next or 1, last + 1):
+            predictions.append(self._predict(index, *statuses))
+            self._drop_old_slots(index)
+        self._next = last + 1
+        return predictions
+
+    def _drop_old_slots(self, index: int) -> None:
+        oldest = self._grid.first_slot(index + 1)
+        for slot in [slot for slot in self._slots if slot < oldest]:
+            del self._slots[slot]
+
+    # -- one window -----------------------------------------------------------------------------
+
+    def _predict(self, index: int, picture_status: Status, sound_status: Status) -> Prediction:
+        started = time.perf_counter()
+        end = self._grid.end(index)
+        face_status, faces = self._face_of(index, picture_status)
+        voice_status, mel, speech = self._voice_of(index, sound_status)
+        maps = self._maps(faces) if face_status is Status.PRESENT else None
+        frames = (
+            self._engine.voice_frames(mel)
+            if voice_status is Status.PRESENT and mel is not None
+            else None
+        )
+        if maps is None and frames is None:
+            self._smoother.reset()
+            fusion = smoothed = None
+        else:
+            fusion = self._engine.fuse(maps, frames)
+            probabilities = _softmax(fusion.logits)
+            smoothed = self._smoother.update(end, probabilities)
+        label = smoothed.label if smoothed is not None else None
+        confidence = 0.0
+        if smoothed is not None:
+            shown = label if label is not None else int(smoothed.probabilities.argmax())
+            confidence = float(smoothed.probabilities[shown])
+        attention = self._attention(fusion)
+        activation = None
+        if fusion is not None and smoothed is not None and maps is not None:
+            chosen = label if label is not None else int(smoothed.probabilities.argmax())
+            activation = _unit_range(fusion.face_activation[chosen])
+        prediction = Prediction(
+            window_index=index,
+            window_end=end,
+            labels=self._labels,
+            label=None if label is None else self._labels[label],
+            reason=(
+                None if label is not None else self._reason(end, face_status, voice_status, fusion)
+            ),
+            confidence=confidence,
+            logits=None if fusion is None else fusion.logits,
+            probabilities=None if fusion is None else probabilities,
+            smoothed=None if smoothed is None else smoothed.probabilities,
+            modalities=self._reports(face_status, voice_status, attention, fusion),
+            attention=attention,
+            face=faces[-1].face if faces else None,
+            face_activation=activation,
+            spectrogram=mel,
+            voice_moments=fusion.voice_moments if fusion and frames is not None else None,
+            sound_level=self._level(end) if sound_status is Status.PRESENT else None,
+            speech=speech,
+            frames_used=tuple(slot.face.sequence for slot in faces) if maps is not None else (),
+            inference_seconds=time.perf_counter() - started,
+            latency_seconds=None,
+        )
+        if self._clock is None:
+            return prediction
+        return replace(prediction, latency_seconds=self._clock.now() - end)
+
+    def _face_of(self, index: int, flow: Status) -> tuple[Status, list[_Slot]]:
+        """Status of the face and the slots of the window that show it, oldest first."""
+        presence = self._config.presence
+        first = self._grid.first_slot(index)
+        slots = [self._slots[slot] for slot in sorted(self._slots) if first <= slot <= index]
+        missing = Status.NO_FACE if flow is Status.PRESENT else flow
+        if not slots:
+            return missing, slots
+        newest = slots[-1].face
+        slots = [slot for slot in slots if slot.face.identity == newest.identity]
+        lag = self._config.windows.picture_lag_seconds
+        age = self._grid.end(index) - lag - newest.timestamp
+        if len(slots) < presence.face_frames or age > presence.face_age_seconds:
+            return missing, slots
+        if newest.brightness < presence.dark:
+            return Status.TOO_DARK, slots
+        return Status.PRESENT, slots
+
+    def _maps(self, slots: list[_Slot]) -> FloatArray:
+        """Feature maps (channels, n, height, width); those made for earlier windows are reused."""
+        maps = []
+        for slot in slots:
+            if slot.feature_map is None:
+                assert slot.face.crop is not None
+                slot.feature_map = self._engine.face_map(slot.face.crop)
+            maps.append(slot.feature_map)
+        return np.stack(maps, axis=1)
+
+    def _voice_of(self, index: int, flow: Status) -> tuple[Status, FloatArray | None, bool]:
+        """Status of the voice, the window's log-mel (80, n) if there is sound, speech right now."""
+        presence, span = self._config.presence, self._grid.sound(index)
+        missing = Status.SILENCE if flow is Status.PRESENT else flow
+        _, samples = self._samples.read(span.start, span.end)
+        if len(samples) < LEAST_SOUND_SECONDS * self._samples.sample_rate:
+            return missing, None, False
+        mel = log_mel(samples)
+        hop = self._config.windows.hop_seconds
+        speech = self._activity.speech_seconds(span.end - 2 * hop, span.end) > 0
+        last = self._activity.last_speech(span.end)
+        heard = self._activity.speech_seconds(span.start, span.end)
+        if (
+            last is None
+            or span.end - last > presence.speech_age_seconds
+            or heard < presence.speech_seconds
+        ):
+            return missing, mel, speech
+        if self._activity.clipped_share(span.start, span.end) > presence.clipped:
+            return Status.CLIPPED, mel, speech
+        return Status.PRESENT, mel, speech
+
+    def _level(self, end: float) -> float | None:
+        """RMS of the last hop in dBFS."""
+        _, samples = self._samples.read(end - self._config.windows.hop_seconds, end)
+        if not len(samples):
+            return None
+        power = float(np.mean(np.square(samples, dtype=np.float64)))
+        return 10 * math.log10(max(power, 1e-10))
+
+    def _reason(self, end: float, face: Status, voice: Status, fusion: Fusion | None) -> Reason:
+        if fusion is not None:
+            return Reason.LOW_CONFIDENCE
+        starts = [
+            start
+            for start in (self._picture_start, self._samples.start_seconds)
+            if start is not None
+        ]
+        if starts and end - min(starts) < STARTING_SECONDS:
+            return Reason.STARTING
+        for status, reason in (
+            (Status.TOO_DARK, Reason.TOO_DARK),
+            (Status.CLIPPED, Reason.CLIPPED),
+            (Status.NO_FACE, Reason.NO_FACE),
+            (Status.SILENCE, Reason.SILENCE),
+        ):
+            if status in (face, voice):
+                return reason
+        return Reason.NO_INPUT
+
+    def _attention(self, fusion: Fusion | None) -> tuple[Attention, ...]:
+        if fusion is None:
+            return ()
+        config = self._engine.config
+        return tuple(
+            Attention(
+                name=name,
+                weights=weights,
+                modalities=tuple(np.repeat(MODALITIES, counts).tolist()),
+            )
+            for name, weights, counts in (
+                ("maps", fusion.attention_maps, config.map_block_counts),
+                ("sequences", fusion.attention_sequences, config.sequence_block_counts),
+            )
+        )
+
+    def _reports(
+        self,
+        face: Status,
+        voice: Status,
+        attention: tuple[Attention, ...],
+        fusion: Fusion | None,
+    ) -> tuple[ModalityReport, ...]:
+        present = [
+            name
+            for name, status in ((FACE, face), (VOICE, voice))
+            if status is Status.PRESENT and fusion is not None
+        ]
+        reports = []
+        for name, status in ((FACE, face), (VOICE, voice)):
+            if name not in present or fusion is None:
+                reports.append(
+                    ModalityReport(
+                        name=name, status=status, share=None, chance_share=None, label=None
+                    )
+                )
+                continue
+            own = fusion.face_logits if name == FACE else fusion.voice_logits
+            shares = [_share(each, name) for each in attention]
+            blocks = attention[0].modalities
+            there = sum(block in present for block in blocks)
+            reports.append(
+                ModalityReport(
+                    name=name,
+                    status=status,
+                    share=float(np.mean(shares)),
+                    chance_share=blocks.count(name) / there,
+                    label=self._labels[int(own.argmax())],
+                )
+            )
+        return tuple(reports)
+
+
+def _share(attention: Attention, modality: str) -> float:
+    """Part of all attention weight that the blocks of `modality` hold."""
+    mine = np.array([block == modality for block in attention.modalities])
+    total = float(attention.weights.sum())
+    return float(attention.weights[mine].sum()) / total if total else 0.0
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    shifted = np.exp(logits - logits.max())
+    result: FloatArray = (shifted / shifted.sum()).astype(np.float32)
+    return result
+
+
+def _unit_range(activation: FloatArray) -> FloatArray:
+    """Scale an activation map to [0, 1]; negative activation speaks against the class and is 0."""
+    positive = np.maximum(activation, 0)
+    peak = float(positive.max())
+    result: FloatArray = (positive / peak if peak > 0 else positive).astype(np.float32)
+    return result

@@ -1,0 +1,112 @@
+"""Which face is followed, and how it is cut out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.alignment import CANONICAL_KEYPOINTS, CROP_SIZE
+from realtime.faces import Detection, FaceTracker
+from realtime.features import align_face, similarity_transform
+from realtime.messages import FaceObservation, VideoPacket
+
+RATE = 10.0
+
+
+def face(x: float, size: float = 0.3) -> Detection:
+    """A face whose box is centred at (x, 0.5)."""
+    left, top = x - size / 2, 0.5 - size / 2
+    points = [(0.3, 0.35), (0.7, 0.35), (0.5, 0.55), (0.5, 0.75)]
+    return Detection(
+        box=np.array([left, top, size, size], np.float32),
+        keypoints=np.array([[left + size * a, top + size * b] for a, b in points], np.float32),
+        score=0.9,
+    )
+
+
+class ScriptedDetector:
+    """Finds what the script says, frame by frame."""
+
+    def __init__(self, script: list[list[Detection]]) -> None:
+        self._script = iter(script)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        return next(self._script)
+
+
+def follow(script: list[list[Detection]]) -> list[FaceObservation | None]:
+    tracker = FaceTracker(ScriptedDetector(script))
+    image = np.full((90, 160, 3), 128, np.uint8)
+    return [
+        tracker.update(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
+        for k in range(len(script))
+    ]
+
+
+def identities(script: list[list[Detection]]) -> list[int | None]:
+    return [None if each is None else each.identity for each in follow(script)]
+
+
+def test_a_face_is_taken_up_when_seen_twice() -> None:
+    assert identities([[face(0.5)]] * 3) == [None, 1, 1]
+
+
+def test_one_false_alarm_is_nobody() -> None:
+    assert identities([[face(0.5)], [], [face(0.2)], []]) == [None] * 4
+
+
+def test_identity_survives_a_short_loss_but_not_a_long_one() -> None:
+    script = [[face(0.5)]] * 3 + [[]] * 5 + [[face(0.52)]] * 2
+    assert identities(script) == [None, 1, 1, *[None] * 5, 1, 1]
+    script = [[face(0.5)]] * 3 + [[]] * 15 + [[face(0.5)]] * 3
+    assert identities(script)[-1] == 2
+
+
+def test_a_slightly_larger_passer_by_changes_nothing() -> None:
+    script = [[face(0.3)]] * 3 + [[face(0.3), face(0.7, 0.35)]] * 20
+    assert identities(script)[2:] == [1] * 21
+
+
+def test_a_clearly_larger_steady_face_takes_over() -> None:
+    script = [[face(0.2, 0.15)]] * 3 + [[face(0.2, 0.15), face(0.7, 0.4)]] * 20
+    seen = identities(script)
+    assert seen[5] == 1
+    assert seen[-1] == 2
+
+
+def test_the_box_follows_a_moving_face() -> None:
+    seen = follow([[face(0.3 + 0.02 * k)] for k in range(15)])
+    newest = seen[-1]
+    assert newest is not None
+    assert newest.box.left == pytest.approx(0.3 + 0.02 * 14 - 0.15, abs=0.01)
+
+
+def test_a_similarity_is_recovered() -> None:
+    points = np.array([[0, 0], [4, 0], [2, 5]], np.float32)
+    angle, scale = 0.4, 2.5
+    rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = similarity_transform(points, (points @ rotation.T + [7, -3]).astype(np.float32))
+    np.testing.assert_allclose(matrix, np.column_stack([rotation, [7, -3]]), atol=1e-5)
+    with pytest.raises(ValueError, match="coincide"):
+        similarity_transform(np.zeros((3, 2), np.float32), points)
+
+
+def test_eyes_and_mouth_land_where_the_trunk_expects_them() -> None:
+    image = np.zeros((300, 400, 3), np.uint8)
+    keypoints = np.array([[0.40, 0.30], [0.60, 0.34], [0.49, 0.45], [0.48, 0.58]], np.float32)
+    for x, y in keypoints[[0, 1, 3]]:
+        column, row = round(x * 400), round(y * 300)
+        image[row - 4 : row + 5, column - 4 : column + 5] = 255
+    crop, matrix = align_face(image, keypoints)
+    assert crop.shape == (CROP_SIZE, CROP_SIZE)
+    assert matrix.shape == (2, 3)
+    for k in (0, 1, 3):
+        x, y = CANONICAL_KEYPOINTS[k]
+        assert crop[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4].max() > 0.5
+    assert crop[:6].max() == 0.0
+
+
+def test_points_that_coincide_are_no_face() -> None:
+    broken = Detection(face(0.5).box, np.full((4, 2), 0.5, np.float32), 0.9)
+    assert identities([[broken]] * 3) == [None] * 3

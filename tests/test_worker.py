@@ -1,0 +1,277 @@
+"""The worker: what windows hold, what is missing and why, what load forces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from realtime.config import PresenceConfig, SessionConfig, WindowConfig
+from realtime.faces import FaceTracker
+from realtime.messages import FloatArray, Prediction, Reason, Status, VideoPacket
+from realtime.rings import FrameRing, SampleRing
+from realtime.speech import CHUNK_SAMPLES, VoiceActivity
+from realtime.worker import InferenceWorker
+from tests.fakes.engine import ArithmeticEngine
+from tests.test_faces import face
+
+RATE = 16000
+FPS = 30
+
+
+class ManualClock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+
+class BrightFaces:
+    """A face wherever the picture is not black."""
+
+    def detect(self, image: np.ndarray) -> list:  # type: ignore[type-arg]
+        return [face(0.5)] if image[0, 0, 0] > 0 else []
+
+
+class LoudIsSpeech(VoiceActivity):
+    """Speech wherever the sound is louder than a threshold; all else as it is."""
+
+    def push(self, start: float, samples: FloatArray) -> None:
+        waiting = np.concatenate([self._waiting, samples])
+        if not len(self._waiting):
+            self._waiting_start = start
+        used = 0
+        while used + CHUNK_SAMPLES <= len(waiting):
+            chunk = waiting[used : used + CHUNK_SAMPLES]
+            used += CHUNK_SAMPLES
+            clipped = float(np.mean(np.abs(chunk) >= 0.985))
+            at = self._waiting_start + used / RATE
+            self._chunks.append((at, bool(np.abs(chunk).max() > 0.1), clipped))
+        self._waiting, self._waiting_start = waiting[used:], self._waiting_start + used / RATE
+
+
+class Bench:
+    """A worker with everything around it, fed by hand in time order."""
+
+    def __init__(self, *, live: bool = False, config: SessionConfig | None = None) -> None:
+        self.engine = ArithmeticEngine()
+        self.clock = ManualClock()
+        self.frames = FrameRing()
+        self.samples = SampleRing(RATE, 5.0)
+        self.worker = InferenceWorker(
+            config=config or SessionConfig(),
+            frames=self.frames,
+            samples=self.samples,
+            engine=self.engine,
+            tracker=FaceTracker(BrightFaces()),
+            activity=LoudIsSpeech(),
+            clock=self.clock if live else None,
+        )
+        self.worker.has_pictures = self.worker.has_sound = True
+        self.sequence = 0
+        self.predictions: list[Prediction] = []
+
+    def picture(self, time: float, brightness: int = 160) -> None:
+        image = np.full((90, 160, 3), brightness, np.uint8)
+        self.frames.push(VideoPacket(timestamp=time, sequence=self.sequence, image=image))
+        self.sequence += 1
+
+    def sound(self, time: float, seconds: float, loudness: float = 0.5) -> None:
+        wave = np.sin(np.arange(round(seconds * RATE)) * 0.2).astype(np.float32)
+        self.samples.push(time, np.clip(wave * loudness, -1, 1))
+
+    def drain(self) -> None:
+        while (prediction := self.worker.step()) is not None:
+            self.predictions.append(prediction)
+
+    def run(
+        self,
+        start: float,
+        end: float,
+        *,
+        brightness: int | None = 160,
+        loudness: float | None = 0.5,
+    ) -> list[Prediction]:
+        """Feed pictures and sound of [start, end); None is no such packets at all."""
+        before = len(self.predictions)
+        for k in range(round(start * FPS), round(end * FPS)):
+            time = k / FPS
+            self.clock.time = time + 0.001
+            if brightness is not None:
+                self.picture(time, brightness)
+            if loudness is not None:
+                self.sound(time, 1 / FPS, loudness)
+            self.drain()
+        return self.predictions[before:]
+
+
+def test_every_window_comes_once_and_in_order() -> None:
+    bench = Bench()
+    bench.run(0, 4)
+    indices = [each.window_index for each in bench.predictions]
+    assert indices == list(range(1, len(indices) + 1))
+    assert indices[-1] in (38, 39, 40)
+    assert all(each.window_end == pytest.approx(each.window_index / 10) for each in bench.predictions)
+
+
+def test_both_modalities_count_once_they_are_there() -> None:
+    bench = Bench()
+    newest = bench.run(0, 4)[-1]
+    assert [report.status for report in newest.modalities] == [Status.PRESENT] * 2
+    assert sum(report.share or 0 for report in newest.modalities) == pytest.approx(1)
+    assert newest.modality("face").chance_share == pytest.approx(1 / 9)
+    assert newest.label is not None
+    assert newest.reason is None
+    assert newest.probabilities is not None
+    assert newest.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert len(newest.frames_used) == 30
+    assert newest.spectrogram is not None
+    assert newest.spectrogram.shape == (80, 300)
+    assert newest.voice_moments is not None
+    assert len(newest.voice_moments) == 150
+
+
+def test_each_slot_goes_through_the_trunk_once() -> None:
+    bench = Bench()
+    predictions = bench.run(0, 6)
+    with_face = [each for each in predictions if each.modality("face").present]
+    assert bench.engine.trunk_runs <= len(with_face) + SessionConfig().presence.face_frames
+
+
+def test_the_first_second_is_starting_and_not_anybodys_fault() -> None:
+    bench = Bench()
+    first = bench.run(0, 0.5)[0]
+    assert (first.label, first.reason) == (None, Reason.STARTING)
+    assert first.logits is None
+
+
+def test_silence_leaves_the_answer_to_the_face() -> None:
+    newest = Bench().run(0, 4, loudness=0.01)[-1]
+    assert newest.modality("voice").status is Status.SILENCE
+    assert newest.modality("voice").share is None
+    assert newest.modality("face").share == pytest.approx(1)
+    assert newest.modality("face").chance_share == pytest.approx(1)
+    assert newest.label == "happy"
+    assert newest.voice_moments is None
+    assert newest.spectrogram is not None
+
+
+def test_nobody_and_silence_is_not_sure() -> None:
+    newest = Bench().run(0, 4, brightness=0, loudness=0.01)[-1]
+    assert (newest.label, newest.reason) == (None, Reason.NO_FACE)
+    assert newest.attention == ()
+
+
+def test_a_dark_face_does_not_count() -> None:
+    newest = Bench().run(0, 4, brightness=10, loudness=0.01)[-1]
+    assert newest.modality("face").status is Status.TOO_DARK
+    assert newest.reason is Reason.TOO_DARK
+    assert newest.frames_used == ()
+
+
+def test_clipped_speech_does_not_count() -> None:
+    newest = Bench().run(0, 4, brightness=0, loudness=30)[-1]
+    assert newest.modality("voice").status is Status.CLIPPED
+    assert newest.reason is Reason.CLIPPED
+
+
+def test_low_confidence_is_said() -> None:
+    quiet = SessionConfig(presence=PresenceConfig(dark=0.0))
+    newest = Bench(config=quiet).run(0, 4, brightness=1, loudness=0.01)[-1]
+    assert (newest.label, newest.reason) == (None, Reason.LOW_CONFIDENCE)
+    assert newest.smoothed is not None
+
+
+def test_a_face_that_left_stops_counting_after_a_second() -> None:
+    bench = Bench()
+    bench.run(0, 4)
+    gone = bench.run(4, 6, brightness=0)
+    lasting = [each.window_end for each in gone if each.modality("face").present]
+    assert max(lasting) == pytest.approx(5.0, abs=0.15)
+
+
+def test_without_a_microphone_pictures_alone_make_windows() -> None:
+    bench = Bench()
+    bench.worker.has_sound = False
+    newest = bench.run(0, 4, loudness=None)[-1]
+    assert newest.modality("voice").status is Status.NO_SOURCE
+    assert newest.sound_level is None
+    assert newest.spectrogram is None
+    assert newest.label == "happy"
+
+
+def test_sound_that_ends_before_the_picture_holds_nothing_up() -> None:
+    bench = Bench()
+    bench.run(0, 3)
+    later = bench.run(3, 7, loudness=None)
+    assert later[-1].window_end > 6.5
+    assert later[-1].modality("voice").status is Status.NO_SOURCE
+    rest = bench.worker.finish(7.0)
+    assert [each.window_index for each in later + rest][-1] == 70
+
+
+def test_the_same_packets_give_the_same_answers() -> None:
+    def lines() -> list[tuple[object, ...]]:
+        bench = Bench()
+        bench.run(0, 3)
+        bench.run(3, 4, brightness=0)
+        bench.run(4, 6, loudness=0.01)
+        return [
+            (p.window_index, p.label, p.reason, p.confidence, p.frames_used, p.latency_seconds)
+            for p in bench.predictions
+        ]
+
+    assert lines() == lines()
+
+
+def test_a_late_live_worker_skips_to_the_newest_window_and_counts() -> None:
+    bench = Bench(live=True)
+    bench.run(0, 2)
+    for k in range(60, 81):  # two thirds of a second arrive while the worker is busy
+        bench.picture(k / FPS)
+        bench.sound(k / FPS, 1 / FPS)
+    bench.clock.time = 80 / FPS + 0.001
+    before = bench.worker.windows_skipped
+    prediction = bench.worker.step()
+    assert prediction is not None
+    assert prediction.window_end == pytest.approx(2.6, abs=0.11)
+    assert bench.worker.windows_skipped - before >= 5
+    assert bench.worker.frames_skipped > 0
+    assert prediction.latency_seconds == pytest.approx(bench.clock.time - prediction.window_end)
+
+
+def test_a_stalled_camera_holds_nothing_up() -> None:
+    bench = Bench(live=True)
+    bench.run(0, 3)
+    stalled = bench.run(3, 6, brightness=None)
+    assert stalled[-1].modality("face").status is Status.STALLED
+    assert stalled[-1].modality("voice").status is Status.PRESENT
+    assert stalled[-1].window_end > 5.8
+
+
+def test_when_nothing_flows_the_answer_says_so() -> None:
+    bench = Bench(live=True)
+    bench.run(0, 3)
+    silent = bench.run(3, 9, brightness=None, loudness=None)
+    assert silent[-1].reason is Reason.NO_INPUT
+    assert silent[-1].label is None
+
+
+def test_another_camera_starts_over() -> None:
+    bench = Bench(live=True)
+    bench.run(0, 3)
+    bench.worker.forget_pictures()
+    bench.worker.forget_sound()
+    assert bench.frames.latest() is None
+    again = bench.run(3, 3.3)
+    assert all(not report.present for each in again for report in each.modalities)
+
+
+def test_windows_of_another_length_hold_as_many_maps() -> None:
+    config = SessionConfig(windows=WindowConfig(window_seconds=2.0))
+    newest = Bench(config=config).run(0, 4)[-1]
+    assert len(newest.frames_used) == 20
+    assert newest.spectrogram is not None
+    assert newest.spectrogram.shape == (80, 200)
