@@ -37,7 +37,8 @@ class SessionFailedError(RuntimeError):
 def live_predictions(session: Session, seconds: float | None = None) -> Iterator[Prediction]:
     """Run `session` for so many seconds of answers (None: until closed), then stop it.
 
-    Raises NoDeviceError when no source delivers anything, SessionFailedError when the session fails.
+    Raises NoDeviceError when no source delivers anything, what a failed session failed of, or
+    SessionFailedError when it does not say.
     """
     session.start()
     try:
@@ -48,7 +49,7 @@ def live_predictions(session: Session, seconds: float | None = None) -> Iterator
             snapshot = session.snapshot()
             now = time.monotonic()
             if snapshot.state is SessionState.FAILED:
-                raise SessionFailedError(snapshot.message)
+                raise getattr(session, "failure", None) or SessionFailedError(snapshot.message)
             if snapshot.state is SessionState.RUNNING:
                 running_since = now if running_since is None else running_since
                 sources = (snapshot.health.camera, snapshot.health.microphone)

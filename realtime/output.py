@@ -82,8 +82,8 @@ def native_chatter_in_file() -> Iterator[None]:
     kept = os.dup(1), os.dup(2)
     with (
         path.open("ab") as sink,
-        open(kept[0], "w", encoding="utf-8", buffering=1, closefd=False) as out,  # noqa: PTH123
-        open(kept[1], "w", encoding="utf-8", buffering=1, closefd=False) as err,  # noqa: PTH123
+        open(kept[0], "w", encoding="utf-8", buffering=1, closefd=False) as out,
+        open(kept[1], "w", encoding="utf-8", buffering=1, closefd=False) as err,
     ):
         for descriptor in (1, 2):
             os.dup2(sink.fileno(), descriptor)
