@@ -393,14 +393,13 @@ class InferenceWorker:
                 continue
             own = fusion.face_logits if name == FACE else fusion.voice_logits
             shares = [_share(each, name) for each in attention]
-            blocks = attention[0].modalities
-            there = sum(block in present for block in blocks)
+            chances = [_chance_share(each, name, present) for each in attention]
             reports.append(
                 ModalityReport(
                     name=name,
                     status=status,
                     share=float(np.mean(shares)),
-                    chance_share=blocks.count(name) / there,
+                    chance_share=float(np.mean(chances)),
                     label=self._labels[int(own.argmax())],
                 )
             )
@@ -412,6 +411,12 @@ def _share(attention: Attention, modality: str) -> float:
     mine = np.array([block == modality for block in attention.modalities])
     total = float(attention.weights.sum())
     return float(attention.weights[mine].sum()) / total if total else 0.0
+
+
+def _chance_share(attention: Attention, modality: str, present: list[str]) -> float:
+    """What `modality` would hold if each channel block that is there held the same."""
+    there = sum(block in present for block in attention.modalities)
+    return attention.modalities.count(modality) / there
 
 
 def _softmax(logits: FloatArray) -> FloatArray:

@@ -121,7 +121,7 @@ def test_both_modalities_count_once_they_are_there() -> None:
     newest = bench.run(0, 4)[-1]
     assert [report.status for report in newest.modalities] == [Status.PRESENT] * 2
     assert sum(report.share or 0 for report in newest.modalities) == pytest.approx(1)
-    assert newest.modality("face").chance_share == pytest.approx(1 / 9)
+    assert newest.modality("face").chance_share == pytest.approx(0.5)
     assert newest.label is not None
     assert newest.reason is None
     assert newest.probabilities is not None
