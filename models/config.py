@@ -1,0 +1,120 @@
+"""What the live network is made of and trained for, as plain values.
+
+Apart from the networks themselves, so that the program can read it without loading torch.
+Durations are in seconds, rates in Hz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+from models.labels import EMOTIONS
+
+MODALITIES: Final = ("face", "voice")
+"""Order of the modalities in masks, attention and block counts."""
+
+CONDITIONS: Final = ("both", "face only", "voice only")
+"""What may be present; each has a temperature of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceTrunkConfig:
+    """The face branch's trunk (models/face.py)."""
+
+    image_size: int = 48  # of the aligned crop, px
+    resolution: int = 80  # the crop is enlarged to this before the first convolution, px
+    channels: int = 128  # of the feature map
+
+    @property
+    def map_size(self) -> int:
+        """Height and width of the feature map: the trunk's stride is 16."""
+        return -(-self.resolution // 16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceEncoderConfig:
+    """Sizes of the voice branch's encoder (models/voice.py); the defaults are Whisper tiny's."""
+
+    n_mels: int = 80
+    width: int = 384
+    layers: int = 4
+    heads: int = 6
+    max_frames: int = 150  # encoder frames of the longest window, 3 s
+    channels: int = 128  # of the frames that leave the encoder
+
+    def __post_init__(self) -> None:
+        for name in ("n_mels", "width", "layers", "heads", "max_frames", "channels"):
+            if (value := getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveNetConfig:
+    """The live network: two branches, MSAF at two depths, one linear head per modality."""
+
+    face: FaceTrunkConfig = FaceTrunkConfig()
+    voice: VoiceEncoderConfig = VoiceEncoderConfig()
+    labels: tuple[str, ...] = EMOTIONS
+    hidden: int = 64  # of the recurrent layers, per direction
+    block_channels: int = 16  # c of both MSAF
+    reduction: int = 4  # r
+    lowest_attention: float = 0.5  # L; branches come pretrained, as in the paper's NTU network
+    block_dropout: float = 0.2  # p
+    temperatures: tuple[float, float, float] = (1.0, 1.0, 1.0)  # per condition, logits / T
+    window_seconds: float = 3.0
+    hop_seconds: float = 0.1
+    face_rate: float = 10.0  # face maps per second
+    sample_rate: int = 16000
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2:
+            raise ValueError(f"labels must name two classes or more, not {self.labels}")
+        if len(self.temperatures) != len(CONDITIONS) or min(self.temperatures) <= 0.0:
+            raise ValueError(f"temperatures must be three positive numbers: {self.temperatures}")
+        for name in ("hidden", "window_seconds", "hop_seconds", "face_rate", "sample_rate"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)!r}")
+
+    @property
+    def max_maps(self) -> int:
+        """Face maps in a full window."""
+        return round(self.window_seconds * self.face_rate)
+
+    @property
+    def map_block_counts(self) -> tuple[int, int]:
+        """Channel blocks of face and voice where maps meet frames."""
+        width = self.block_channels
+        return -(-self.face.channels // width), -(-self.voice.channels // width)
+
+    @property
+    def sequence_block_counts(self) -> tuple[int, int]:
+        """Channel blocks of face and voice where the sequences meet."""
+        count = -(-2 * self.hidden // self.block_channels)
+        return count, count
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LiveNetConfig:
+        """Inverse of :meth:`to_dict`; ValueError names a setting that does not fit."""
+        plain = _checked(cls, values)
+        for name, part in (("face", FaceTrunkConfig), ("voice", VoiceEncoderConfig)):
+            if name in plain:
+                plain[name] = part(**_checked(part, plain[name]))
+        return cls(**plain)
+
+
+def _checked(owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for a dataclass, JSON's lists turned into tuples again."""
+    unknown = set(values) - {entry.name for entry in fields(owner)}
+    if unknown:
+        raise ValueError(f"{owner.__name__} has no setting {', '.join(sorted(unknown))}")
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
