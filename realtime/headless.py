@@ -1,16 +1,20 @@
 """The program without a window: answers as lines, and a summary at the end.
 
-Thread: main. Every way of running is an iterator of predictions; `report` hands each of them to
-one writer as it comes.
+Thread: main. Every way of running is an iterator of predictions, and what is done with them is
+wrapped around it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -34,7 +38,31 @@ class SessionFailedError(RuntimeError):
     """A running session failed; the message says why."""
 
 
-def live_predictions(session: Session, seconds: float | None = None) -> Iterator[Prediction]:
+def has_screen() -> bool:
+    """Whether a window can be shown: on Linux, whether a display server answers."""
+    if sys.platform in ("darwin", "win32") or os.environ.get("QT_QPA_PLATFORM"):
+        return True
+    if wayland := os.environ.get("WAYLAND_DISPLAY"):
+        if Path(os.environ.get("XDG_RUNTIME_DIR", "/"), wayland).exists():
+            return True
+    host, _, number = os.environ.get("DISPLAY", "").rpartition(":")
+    number = number.partition(".")[0]
+    if not number.isdigit():
+        return False
+    try:
+        if host in ("", "unix"):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(f"/tmp/.X11-unix/X{number}")
+        else:
+            socket.create_connection((host, 6000 + int(number)), timeout=2.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def live_predictions(
+    session: Session, seconds: float | None = None
+) -> Generator[Prediction, None, None]:
     """Run `session` for so many seconds of answers (None: until closed), then stop it.
 
     Raises NoDeviceError when no source delivers anything, what a failed session failed of, or
@@ -123,14 +151,16 @@ class Summary:
         return table
 
 
-def report(predictions: Iterable[Prediction], writers: Iterable[Writer], summary: Summary) -> None:
-    """Hand each prediction to every writer and count it in `summary`."""
-    writers, started = tuple(writers), time.monotonic()
+def counted(
+    predictions: Iterable[Prediction], write: Writer, summary: Summary
+) -> Iterator[Prediction]:
+    """Pass predictions on, each written and counted in `summary`."""
+    started = time.monotonic()
     for prediction in predictions:
-        for write in writers:
-            write(prediction)
+        write(prediction)
         summary.add(prediction)
         summary.seconds = time.monotonic() - started
+        yield prediction
 
 
 def json_writer(stream: TextIO) -> Writer:

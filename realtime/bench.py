@@ -1,0 +1,372 @@
+"""Measure every budget of the program on this machine, on generated input.
+
+Thread: main; the sustained run has a live session's threads beside it. Each measurement returns
+figures that carry their budget, so that nothing is printed without what it has to reach.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import selectors
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from models.checkpoint import default_weights
+from realtime.config import SessionConfig
+from realtime.engine import Engine, OnnxEngine, Progress, TorchEngine
+from realtime.live import LiveSession
+from realtime.messages import FloatArray, SessionState, VideoPacket
+from realtime.replay import analyse
+from realtime.sources.file import Recording
+
+MEGABYTE = 1e6
+Tell = Callable[[str], None]
+"""Told what is being measured, for people who wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured value beside what it has to reach."""
+
+    name: str
+    value: float
+    unit: str
+    least: float | None = None  # budget: no less than this …
+    most: float | None = None  # … and no more than this; neither: for comparison only
+    note: str = ""
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the budget holds; None where there is none."""
+        if self.least is None and self.most is None:
+            return None
+        return (self.least is None or self.value >= self.least) and (
+            self.most is None or self.value <= self.most
+        )
+
+    @property
+    def budget(self) -> str:
+        """The budget in words."""
+        parts = []
+        if self.least is not None:
+            parts.append(f"≥ {self.least:g}")
+        if self.most is not None:
+            parts.append(f"≤ {self.most:g}")
+        return f"{', '.join(parts)} {self.unit}".strip() if parts else "–"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to measure, and on what."""
+
+    demo: Path  # a recording with a face and a voice
+    load_engine: Callable[[Progress], Engine]
+    weights: Path
+    minutes: float = 3.0  # of the sustained run
+    start_command: Sequence[str] = ()  # starts the program; its log says when the window is shown
+    paper_network: bool = True  # time the paper's 3D ResNeXt-50 as well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """All figures, and where they were measured."""
+
+    figures: tuple[Figure, ...]
+    machine: dict[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every budget holds."""
+        return all(figure.passed is not False for figure in self.figures)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; what is not finite becomes None."""
+        rows = []
+        for figure in self.figures:
+            row = asdict(figure) | {"passed": figure.passed}
+            row["value"] = figure.value if math.isfinite(figure.value) else None
+            rows.append(row)
+        return {"machine": self.machine, "figures": rows}
+
+    def show(self, console: Console) -> None:
+        """Figures and budgets side by side, and the machine below."""
+        table = Table("what", box=None, pad_edge=False)
+        for name in ("measured", "budget"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("")
+        table.add_column("how", style="dim")
+        for each in self.figures:
+            verdict = {True: "[green]pass", False: "[bold red]FAIL", None: ""}[each.passed]
+            value = f"{each.value:.0f}" if abs(each.value) >= 1000 else f"{each.value:.3g}"
+            table.add_row(each.name, f"{value} {each.unit}", each.budget, verdict, each.note)
+        console.print(table)
+        console.print()
+        for name, value in self.machine.items():
+            console.print(f"{name:>16}  {value}", style="dim", highlight=False, soft_wrap=True)
+
+
+def run(plan: Plan, tell: Tell) -> Result:
+    """Measure everything; takes `plan.minutes` and about a minute more."""
+    where = machine()
+    tell("loading the network")
+    engine = plan.load_engine(lambda _fraction, _text: None)
+    name = engine.name
+    tell("cost of one hop")
+    figures = [*hop_costs(engine), *engines_compared(plan.weights, engine)]
+    tell("replay as fast as it will go")
+    figures += replay_speed(plan.demo, engine)
+    tell(f"sustained run of {plan.minutes:g} min")
+    figures[:0] = (sustained := sustained_run(plan, on_gpu=not isinstance(engine, OnnxEngine)))
+    tell("drift over an hour")
+    figures += drift()
+    figures += weights_size(plan.weights)
+    if plan.start_command:
+        tell("start to a shown window")
+        figures += start_up(plan.start_command)
+    if plan.paper_network:
+        tell("the paper's network, once")
+        figures += paper_network(sustained)
+    return Result(figures=tuple(figures), machine={"engine": name} | where)
+
+
+# -- measurements -------------------------------------------------------------------------------
+
+
+def milliseconds(action: Callable[[], object], repeats: int = 25) -> float:
+    """Median time of `action` in ms, after two runs that are not counted."""
+    times = []
+    for index in range(repeats + 2):
+        started = time.perf_counter()
+        action()
+        if index >= 2:
+            times.append(time.perf_counter() - started)
+    return 1e3 * statistics.median(times)
+
+
+def hop_costs(engine: Engine) -> list[Figure]:
+    """What a hop costs for windows of several lengths, the maps of older frames being kept."""
+    config = engine.config
+    rng = np.random.default_rng(0)
+    crop = rng.random((config.face.image_size,) * 2, np.float32)
+    one = engine.face_map(crop)
+
+    def face_hop(maps: FloatArray) -> Callable[[], object]:
+        def hop() -> None:
+            maps[:, -1] = engine.face_map(crop)
+            engine.fuse(maps, None)
+
+        return hop
+
+    rate = config.face_rate
+    face = {
+        seconds: milliseconds(face_hop(np.stack([one] * round(seconds * rate), axis=1)))
+        for seconds in (1, 2, 4)
+    }
+    spread = 100 * max(abs(face[seconds] / face[2] - 1) for seconds in (1, 4))
+    told = ", ".join(f"{seconds} s {value:.1f}" for seconds, value in face.items())
+
+    def voice_hop(seconds: int) -> Callable[[], object]:
+        mel = rng.random((config.voice.n_mels, 100 * seconds), np.float32)
+        return lambda: engine.voice_frames(mel)
+
+    voice = {seconds: milliseconds(voice_hop(seconds)) for seconds in (1, 2, 3)}
+    growth = max(voice[2] / voice[1] / 2, voice[3] / voice[1] / 3)
+    voice_told = ", ".join(f"{seconds} s {value:.1f}" for seconds, value in voice.items())
+    return [
+        Figure(
+            name="face hop, 1 and 4 s windows against 2 s",
+            value=spread,
+            unit="%",
+            most=15,
+            note=f"ms: {told}",
+        ),
+        Figure(
+            name="voice encoder, cost per second against 1 s windows",
+            value=growth,
+            unit="×",
+            most=1,
+            note=f"ms: {voice_told}",
+        ),
+    ]
+
+
+def engines_compared(weights: Path, engine: Engine) -> list[Figure]:
+    """The whole network for one hop in each engine that can run it here."""
+    rng = np.random.default_rng(0)
+    config = engine.config
+    crop = rng.random((config.face.image_size,) * 2, np.float32)
+    mel = rng.random((config.voice.n_mels, round(100 * config.window_seconds)), np.float32)
+
+    def answer(each: Engine) -> Callable[[], object]:
+        maps = np.stack([each.face_map(crop)] * config.max_maps, axis=1)
+
+        def hop() -> None:
+            maps[:, -1] = each.face_map(crop)
+            each.fuse(maps, each.voice_frames(mel))
+
+        return hop
+
+    engines: list[Engine] = [engine]
+    if isinstance(engine, OnnxEngine):
+        engines.append(TorchEngine(weights, device="cpu"))
+    else:
+        engines.append(OnnxEngine(weights))
+    return [
+        Figure(
+            name=f"network per answer, {each.name}", value=milliseconds(answer(each)), unit="ms"
+        )
+        for each in engines
+    ]
+
+
+def replay_speed(demo: Path, engine: Engine) -> list[Figure]:
+    """Seconds of recording analysed per second."""
+    started = time.perf_counter()
+    with Recording(demo) as recording:
+        end = max(prediction.window_end for prediction in analyse(recording, engine))
+    seconds = time.perf_counter() - started
+    return [
+        Figure(
+            name="replay as fast as it will go",
+            value=end / seconds,
+            unit="× real time",
+            least=4,
+            note=f"{end:.1f} s of recording in {seconds:.1f} s",
+        )
+    ]
+
+
+def sustained_run(plan: Plan, *, on_gpu: bool) -> list[Figure]:
+    """A live session with a 30 fps camera and a microphone that play the demo in a loop."""
+    raise NotImplementedError
+
+
+def drift() -> list[Figure]:
+    """Sound against picture over an hour, both clocks of which are off."""
+    raise NotImplementedError
+
+
+def weights_size(weights: Path) -> list[Figure]:
+    """All files of weights that ship."""
+    files = sorted(weights.parent.glob("*.safetensors"))
+    return [
+        Figure(
+            name="weights",
+            value=sum(each.stat().st_size for each in files) / MEGABYTE,
+            unit="MB",
+            most=40,
+            note=", ".join(each.name for each in files),
+        )
+    ]
+
+
+def start_up(command: Sequence[str], patience_seconds: float = 60.0) -> list[Figure]:
+    """From the process's start to its first shown window."""
+    started = time.perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        try:
+            with selectors.DefaultSelector() as ready:
+                ready.register(process.stderr, selectors.EVENT_READ)
+                while time.perf_counter() - started < patience_seconds:
+                    if not ready.select(timeout=1.0):
+                        continue
+                    line = process.stderr.readline()
+                    if "window shown" in line:
+                        seconds = time.perf_counter() - started
+                        return [
+                            Figure(name="start to a shown window", value=seconds, unit="s", most=3)
+                        ]
+                    if not line:
+                        break
+        finally:
+            process.kill()
+    return [Figure(name="start to a shown window", value=float("inf"), unit="s", most=3)]
+
+
+def paper_network(live: Sequence[Figure]) -> list[Figure]:
+    """One clip through the paper's face branch, random weights, against one live answer."""
+    import torch
+
+    from models.resnext3d import ResNeXt3D
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(_cores())
+    network = ResNeXt3D().eval().to(device)
+    clip = torch.rand(1, 3, 30, 224, 224, device=device)
+    with torch.inference_mode():
+        started = time.perf_counter()
+        network(clip).cpu()
+        seconds = time.perf_counter() - started
+    torch.set_num_threads(1)
+    own = next(each.value for each in live if each.name == "work per answer, p50")
+    return [
+        Figure(
+            name="paper's 3D ResNeXt-50, one clip",
+            value=1e3 * seconds,
+            unit="ms",
+            note=f"224 px, 30 frames, {device}, all cores, random weights",
+        ),
+        Figure(
+            name="paper's network against one live answer",
+            value=1e3 * seconds / own,
+            unit="×",
+            note="both modalities, face search and sound included in the live answer",
+        ),
+    ]
+
+
+def machine() -> dict[str, Any]:
+    """What this was measured on, and how busy it was."""
+    packages = []
+    for name in ("torch", "onnxruntime", "mediapipe", "numpy", "av", "PyQt6"):
+        with suppress(PackageNotFoundError):
+            packages.append(f"{name} {version(name)}")
+    return {
+        "processor": _processor(),
+        "cores": _cores(),
+        "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
+        "gpu": _gpu(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": ", ".join(packages),
+        "load average": ", ".join(f"{each:.2f}" for each in psutil.getloadavg()),
+    }
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpu() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
