@@ -79,12 +79,12 @@ def load_engine(weights: Path, *, device: str = "auto", progress: Progress | Non
     device that is not there.
     """
     tell = progress or (lambda _fraction, _text: None)
-    tell(0.1, "Checking the weights")
     engine: Engine
     if device == "cuda" or (device == "auto" and _has_gpu()):
+        tell(0.1, "Loading torch")
         engine = TorchEngine(weights, device="cuda")
     else:
-        engine = OnnxEngine(weights, progress=tell)
+        engine = OnnxEngine(weights, progress=lambda done, text: tell(0.8 * done, text))
     tell(0.8, "Warming up")
     _warm_up(engine)
     tell(1.0, "Ready")

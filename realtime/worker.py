@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.attention import modality_share
 from models.config import MODALITIES
 from models.mel import log_mel
 from realtime.clock import Clock
@@ -39,7 +40,7 @@ from realtime.smoothing import Smoother
 from realtime.speech import VoiceActivity
 from realtime.windowing import WindowGrid
 
-FACE, VOICE = MODALITIES
+FACE, _ = MODALITIES
 
 # A live worker that is behind looks only at this many of the waiting pictures.
 MOST_WAITING_FRAMES = 6
@@ -377,46 +378,27 @@ class InferenceWorker:
         attention: tuple[Attention, ...],
         fusion: Fusion | None,
     ) -> tuple[ModalityReport, ...]:
-        present = [
-            name
-            for name, status in ((FACE, face), (VOICE, voice))
-            if status is Status.PRESENT and fusion is not None
+        config = self._engine.config
+        counts = (config.map_block_counts, config.sequence_block_counts)
+        shares = [
+            modality_share(each.weights, each_counts, lowest_attention=config.lowest_attention)
+            for each, each_counts in zip(attention, counts, strict=False)
         ]
         reports = []
-        for name, status in ((FACE, face), (VOICE, voice)):
-            if name not in present or fusion is None:
-                reports.append(
-                    ModalityReport(
-                        name=name, status=status, share=None, chance_share=None, label=None
-                    )
-                )
-                continue
-            own = fusion.face_logits if name == FACE else fusion.voice_logits
-            shares = [_share(each, name) for each in attention]
-            chances = [_chance_share(each, name, present) for each in attention]
+        for index, (name, status) in enumerate(zip(MODALITIES, (face, voice), strict=True)):
+            if status is not Status.PRESENT or fusion is None:
+                share = chance = label = None
+            else:
+                own = fusion.face_logits if name == FACE else fusion.voice_logits
+                share = float(np.mean([each.share[index] for each in shares]))
+                chance = float(np.mean([each.chance[index] for each in shares]))
+                label = self._labels[int(own.argmax())]
             reports.append(
                 ModalityReport(
-                    name=name,
-                    status=status,
-                    share=float(np.mean(shares)),
-                    chance_share=float(np.mean(chances)),
-                    label=self._labels[int(own.argmax())],
+                    name=name, status=status, share=share, chance_share=chance, label=label
                 )
             )
         return tuple(reports)
-
-
-def _share(attention: Attention, modality: str) -> float:
-    """Part of all attention weight that the blocks of `modality` hold."""
-    mine = np.array([block == modality for block in attention.modalities])
-    total = float(attention.weights.sum())
-    return float(attention.weights[mine].sum()) / total if total else 0.0
-
-
-def _chance_share(attention: Attention, modality: str, present: list[str]) -> float:
-    """What `modality` would hold if each channel block that is there held the same."""
-    there = sum(block in present for block in attention.modalities)
-    return attention.modalities.count(modality) / there
 
 
 def _softmax(logits: FloatArray) -> FloatArray:

@@ -42,10 +42,11 @@ class ArithmeticEngine:
             voice[3] = 4 * frames.mean()
         size = self.config.face.map_size
         shares = np.array([maps is not None, frames is not None], np.float32)
-        shares /= shares.sum()
+        lowest = self.config.lowest_attention
 
         def weights(counts: tuple[int, int]) -> FloatArray:
-            rows = np.repeat(shares / np.array(counts, np.float32), counts)
+            rows = np.repeat(shares, counts)
+            rows = np.where(rows > 0, lowest + (1 - lowest) * rows / rows.sum(), 0)
             return np.tile(rows[:, None], (1, self.config.block_channels)).astype(np.float32)
 
         moments = 1 if frames is None else frames.shape[1]

@@ -1,0 +1,114 @@
+"""The engines: same answers from onnxruntime and torch, on whatever device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoint import CheckpointError, save_checkpoint
+from models.config import LiveNetConfig, VoiceEncoderConfig
+from models.live import LiveNet
+from realtime.engine import Engine, OnnxEngine, TorchEngine, load_engine
+from realtime.messages import FloatArray
+
+RNG = np.random.default_rng(5)
+CROP = RNG.random((48, 48), np.float32)
+MEL = RNG.normal(size=(80, 120)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained network in a file, and a cache of its own for the graphs."""
+    torch.manual_seed(3)
+    network = LiveNet(LiveNetConfig(voice=VoiceEncoderConfig(width=48, layers=1, heads=2)))
+    for module in network.modules():  # statistics as after training, not at their start
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
+    path = tmp_path_factory.mktemp("weights") / "live.safetensors"
+    save_checkpoint(path, network, {"data": "none"})
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_names, **_options: cache)
+
+
+def answers(engine: Engine) -> list[FloatArray]:
+    maps = np.stack([engine.face_map(CROP), engine.face_map(CROP.T.copy())], axis=1)
+    frames = engine.voice_frames(MEL)
+    fusions = [engine.fuse(maps, frames), engine.fuse(maps, None), engine.fuse(None, frames)]
+    fields = ("logits", "attention_maps", "attention_sequences", "face_activation")
+    return [getattr(fusion, name) for fusion in fusions for name in fields]
+
+
+def test_onnxruntime_says_what_torch_says(weights: Path) -> None:
+    reference = answers(TorchEngine(weights, device="cpu"))
+    for ours, theirs in zip(answers(OnnxEngine(weights)), reference, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def test_the_same_input_gives_the_same_bits(weights: Path) -> None:
+    first, second = answers(OnnxEngine(weights)), answers(OnnxEngine(weights))
+    for ours, theirs in zip(first, second, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_shapes_and_sums(weights: Path) -> None:
+    engine = OnnxEngine(weights)
+    maps = np.stack([engine.face_map(CROP)] * 3, axis=1)
+    frames = engine.voice_frames(MEL)
+    assert maps.shape == (128, 3, 5, 5)
+    assert frames.shape == (128, 60)
+    fusion = engine.fuse(maps, frames)
+    assert fusion.logits.shape == (7,)
+    assert fusion.face_activation.shape == (7, 5, 5)
+    assert fusion.voice_moments.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_without_face_and_voice_there_is_nothing_to_fuse(weights: Path) -> None:
+    with pytest.raises(ValueError, match="neither"):
+        OnnxEngine(weights).fuse(None, None)
+
+
+def test_loading_tells_how_far_it_is(weights: Path) -> None:
+    told: list[float] = []
+    engine = load_engine(weights, device="cpu", progress=lambda done, _text: told.append(done))
+    assert engine.config.labels[0] == "neutral"
+    assert "CPU" in engine.name
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_damaged_weights_are_said(weights: Path, tmp_path: Path) -> None:
+    content = bytearray(weights.read_bytes())
+    content[-100] ^= 0xFF
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_engine(damaged)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_said(weights: Path) -> None:
+    with pytest.raises(ValueError, match="--device cpu"):
+        load_engine(weights, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_gives_the_same_probabilities_and_keeps_its_memory(weights: Path) -> None:
+    def probabilities(logits: FloatArray) -> FloatArray:
+        return np.exp(logits) / np.exp(logits).sum()
+
+    gpu = TorchEngine(weights, device="cuda")
+    for ours, theirs in zip(answers(gpu)[::4], answers(OnnxEngine(weights))[::4], strict=True):
+        np.testing.assert_allclose(probabilities(ours), probabilities(theirs), atol=1e-2)
+    before = torch.cuda.memory_allocated()
+    for _ in range(50):
+        answers(gpu)
+    assert torch.cuda.memory_allocated() == before
