@@ -1,0 +1,76 @@
+"""Whisper's log-mel spectrogram in numpy, so that the live program needs no torch for it.
+
+Any thread. Sound is mono at 16 kHz in [-1, 1]; one mel frame every 10 ms (160 samples).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+SAMPLE_RATE: Final = 16000  # Hz
+FFT_SIZE: Final = 400  # samples, 25 ms
+HOP: Final = 160  # samples, 10 ms
+MELS: Final = 80
+
+_MIN_SAMPLES: Final = FFT_SIZE // 2 + 1  # below this a reflection does not fit
+
+
+def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Log-mel spectrogram as Whisper was trained on, normalised over each row of samples.
+
+    Parameters
+    ----------
+    samples
+        (..., n) mono at 16 kHz; n is at least 201.
+
+    Returns
+    -------
+    (..., 80, n // 160) mel bins by frames; frame t is centred on sample 160 t. The loudest cell of
+    a spectrogram lies at most 2 above its softest.
+
+    Raises
+    ------
+    ValueError
+        Too few samples.
+    """
+    if samples.shape[-1] < _MIN_SAMPLES:
+        raise ValueError(f"a spectrogram takes {_MIN_SAMPLES} samples, got {samples.shape[-1]}")
+    frame_count = samples.shape[-1] // HOP
+    margin = [(0, 0)] * (samples.ndim - 1) + [(FFT_SIZE // 2, FFT_SIZE // 2)]
+    padded = np.pad(samples.astype(np.float32, copy=False), margin, mode="reflect")
+    frames = sliding_window_view(padded, FFT_SIZE, axis=-1)[..., ::HOP, :][..., :frame_count, :]
+    spectrum = np.fft.rfft(frames * _window())
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    mel = power.astype(np.float32) @ mel_filters().T
+    log = np.log10(np.maximum(mel, 1e-10))
+    log = np.maximum(log, log.max(axis=(-2, -1), keepdims=True) - 8.0)
+    return np.ascontiguousarray(((log + 4.0) / 4.0).swapaxes(-1, -2), dtype=np.float32)
+
+
+@cache
+def mel_filters() -> NDArray[np.float32]:
+    """(80, 201) triangles of unit area on Slaney's scale: linear to 1 kHz, then logarithmic."""
+    linear_step = 200.0 / 3.0  # Hz per mel below 1 kHz
+    log_step = np.log(6.4) / 27.0  # above, 27 mels span a factor of 6.4
+    knee = 1000.0 / linear_step
+    top = knee + np.log(SAMPLE_RATE / 2 / 1000.0) / log_step
+    mels = np.linspace(0.0, top, MELS + 2)
+    edges = np.where(
+        mels < knee, mels * linear_step, 1000.0 * np.exp(log_step * (mels - knee))
+    )  # Hz
+    bins = np.linspace(0.0, SAMPLE_RATE / 2, FFT_SIZE // 2 + 1)  # Hz
+    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising = (bins - lower) / (centre - lower)
+    falling = (upper - bins) / (upper - centre)
+    triangles = np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (upper - lower)
+    return triangles.astype(np.float32)
+
+
+@cache
+def _window() -> NDArray[np.float32]:
+    return np.hanning(FFT_SIZE + 1)[:-1].astype(np.float32)  # periodic, as torch.hann_window

@@ -1,0 +1,402 @@
+"""Second stage: the voice branch learns emotion from RAVDESS, begun from Whisper tiny.en.
+
+First the classifier learns on the frozen encoder's layers, computed once; from there everything is
+fine-tuned, and the better of the two on validation actors is kept. Thread: the trainer's; any
+device.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.config import VoiceEncoderConfig
+from models.labels import EMOTIONS
+from models.mel import HOP, SAMPLE_RATE, log_mel
+from models.training.augment_audio import (
+    AudioAugmentation,
+    augment_audio,
+    centred_window,
+    random_window,
+)
+from models.training.data import TRAIN_ACTORS, VALIDATION_ACTORS, VoiceClip, load_ravdess
+from models.training.loop import RunContext, fit, progress_bar, save_atomically, seed_everything
+from models.training.whisper import start_from_whisper
+from models.voice import VoiceClassifier
+
+WEIGHTS: Final = "voice.safetensors"
+"""The trained classifier inside the stage's folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceStageConfig:
+    """How the voice stage is trained."""
+
+    window_seconds: float = 3.0
+    shortest_seconds: float = 1.5  # of the shorter windows that some batches hold
+    short_batches: float = 0.5  # part of the batches with shorter windows
+    batch_size: int = 16
+    dropout: float = 0.3
+    label_smoothing: float = 0.1
+    augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
+    mask_bins: int = 12  # of the log-mel, the most that one mask covers
+    mask_frames: int = 25
+    mixup: float = 0.3  # part of the batches in which pairs of windows are blended
+    weight_decay: float = 0.05
+    frozen_variants: int = 2  # augmented windows of each clip
+    frozen_epochs: int = 12
+    frozen_learning_rate: float = 2e-3
+    epochs: int = 16
+    encoder_learning_rate: float = 1e-4  # of the last layer
+    layer_decay: float = 0.75  # of the learning rate, from each layer to the one below
+    head_learning_rate: float = 5e-4
+    warm_up_epochs: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.shortest_seconds <= self.window_seconds:
+            raise ValueError(
+                f"shortest_seconds must lie between 0.5 and window_seconds "
+                f"({self.window_seconds}), not {self.shortest_seconds}"
+            )
+        for name in ("batch_size", "frozen_variants", "frozen_epochs", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceEvaluation:
+    """Clips of some actors as the network is scored on them: speech in the middle of a window."""
+
+    mels: Tensor  # (n, 80, frames)
+    labels: NDArray[np.int64]  # (n,) index into EMOTIONS
+    actors: NDArray[np.int64]  # (n,)
+
+    @classmethod
+    def load(
+        cls, data_root: Path, actors: tuple[int, ...], window_seconds: float = 3.0
+    ) -> VoiceEvaluation:
+        """Read the clips of `actors`; DataError when the data is not there."""
+        clips = list(load_ravdess(data_root, actors))
+        count = round(window_seconds * SAMPLE_RATE)
+        windows = np.stack([centred_window(clip.samples, count) for clip in clips])
+        return cls(
+            mels=torch.from_numpy(log_mel(windows)),
+            labels=np.array([clip.label for clip in clips]),
+            actors=np.array([clip.actor for clip in clips]),
+        )
+
+
+def train_voice(
+    context: RunContext,
+    encoder: VoiceEncoderConfig | None = None,
+    config: VoiceStageConfig | None = None,
+) -> tuple[VoiceClassifier, dict[str, float]]:
+    """Train the voice branch and return it with the figures of its best validation epoch.
+
+    Writes `frozen.json`, `tuned.json` (figures of both ways) and the better weights into the
+    stage's folder. Killed and called again, it goes on after the last complete epoch.
+    """
+    config = config or VoiceStageConfig()
+    seed_everything(context.seed)
+    directory = context.stage_dir("voice")
+    model = VoiceClassifier(encoder, dropout=config.dropout)
+    start_from_whisper(model.encoder, context.work_dir)
+    model.to(context.device)
+    clips = list(load_ravdess(context.data_root, TRAIN_ACTORS))
+    validation = VoiceEvaluation.load(context.data_root, VALIDATION_ACTORS, config.window_seconds)
+
+    figures: dict[str, dict[str, float]] = {}
+    weights: dict[str, dict[str, Tensor]] = {}
+    for way, train in (("frozen", _train_frozen), ("tuned", _train_tuned)):
+        figures[way] = train(context, model, clips, validation, config)
+        weights[way] = {name: value.clone() for name, value in model.state_dict().items()}
+        (directory / f"{way}.json").write_text(json.dumps(figures[way], indent=2) + "\n")
+    better = max(figures, key=lambda way: figures[way]["balanced_accuracy"])
+    model.load_state_dict(weights[better])
+    save_file(weights[better], directory / WEIGHTS)
+    return model.eval(), figures[better]
+
+
+def load_voice(context: RunContext, encoder: VoiceEncoderConfig | None = None) -> VoiceClassifier:
+    """Classifier that :func:`train_voice` left behind, in evaluation mode."""
+    model = VoiceClassifier(encoder)
+    model.load_state_dict(load_file(context.stage_dir("voice") / WEIGHTS))
+    return model.to(context.device).eval()
+
+
+def voice_probabilities(
+    model: nn.Module, mels: Tensor, device: torch.device
+) -> NDArray[np.float32]:
+    """Probabilities (n, 7) of log-mel windows (n, 80, frames)."""
+    model.eval()
+    with torch.inference_mode():
+        parts = [model(part.to(device)).softmax(dim=1).cpu().numpy() for part in mels.split(32)]
+    return np.concatenate(parts)
+
+
+def voice_scores(model: nn.Module, data: VoiceEvaluation, device: torch.device) -> dict[str, float]:
+    """Accuracy over seven classes, plain and balanced, and the recall of each class."""
+    return _scores(voice_probabilities(model, data.mels, device), data.labels)
+
+
+def _scores(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+    right = probabilities.argmax(axis=1) == labels
+    recalls = {EMOTIONS[index]: float(right[labels == index].mean()) for index in np.unique(labels)}
+    return {
+        "balanced_accuracy": float(np.mean(list(recalls.values()))),
+        "accuracy": float(right.mean()),
+        **recalls,
+    }
+
+
+def _train_frozen(
+    context: RunContext,
+    model: VoiceClassifier,
+    clips: list[VoiceClip],
+    validation: VoiceEvaluation,
+    config: VoiceStageConfig,
+) -> dict[str, float]:
+    """Train mix, projection and classifier on layer outputs that are computed once."""
+    head = [value for name, value in model.named_parameters() if not _in_whisper(name)]
+    states = _FrozenStates(context, model, clips, validation, config)
+    steps = math.ceil(len(clips) * config.frozen_variants / (2 * config.batch_size))
+    optimizer = torch.optim.AdamW(
+        head, lr=config.frozen_learning_rate, weight_decay=config.weight_decay
+    )
+    class_weights = _class_weights(clips).to(context.device)
+
+    def batches(epoch: int) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(context.seed * 1000 + epoch)
+        order = torch.randperm(len(states.train_labels), generator=generator)
+        return list(order.split(2 * config.batch_size))
+
+    def logits(network: VoiceClassifier, layers: Tensor) -> Tensor:
+        rows = layers.to(context.device).float().unbind(dim=1)
+        return network.classify(network.encoder.combine(list(rows)))
+
+    def loss(network: nn.Module, rows: Tensor) -> Tensor:
+        assert isinstance(network, VoiceClassifier)
+        return functional.cross_entropy(
+            logits(network, states.train[rows]),
+            states.train_labels[rows].to(context.device),
+            weight=class_weights,
+            label_smoothing=config.label_smoothing,
+        )
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, VoiceClassifier)
+        parts = [logits(network, part).softmax(1).cpu() for part in states.validation.split(32)]
+        return _scores(torch.cat(parts).numpy(), validation.labels)
+
+    return fit(
+        name="voice/frozen",
+        context=context,
+        model=model,
+        optimizer=optimizer,
+        scheduler=_schedule(optimizer, steps, steps * config.frozen_epochs),
+        epochs=config.frozen_epochs,
+        batches=batches,
+        loss=loss,
+        validate=validate,
+        score="balanced_accuracy",
+        ema_decay=0.98,
+    )
+
+
+def _train_tuned(
+    context: RunContext,
+    model: VoiceClassifier,
+    clips: list[VoiceClip],
+    validation: VoiceEvaluation,
+    config: VoiceStageConfig,
+) -> dict[str, float]:
+    """Train everything, the layers near the sound more slowly."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(_parameter_groups(model, config), weight_decay=0.0)
+    steps = math.ceil(len(clips) / config.batch_size)
+    class_weights = _class_weights(clips).to(context.device)
+
+    def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        mels, targets = (part.to(context.device) for part in batch)
+        return functional.cross_entropy(
+            network(mels),
+            targets,
+            weight=class_weights,
+            label_smoothing=config.label_smoothing,
+        )
+
+    return fit(
+        name="voice/tuned",
+        context=context,
+        model=model,
+        optimizer=optimizer,
+        scheduler=_schedule(optimizer, round(config.warm_up_epochs * steps), steps * config.epochs),
+        epochs=config.epochs,
+        batches=lambda epoch: _Epoch(clips, config, (context.seed, epoch)),
+        loss=loss,
+        validate=lambda network: voice_scores(network, validation, context.device),
+        score="balanced_accuracy",
+        ema_decay=0.99,
+    )
+
+
+class _Epoch:
+    """Augmented batches of one epoch, (mels (B, 80, frames), targets (B, 7)); seeded."""
+
+    def __init__(
+        self, clips: list[VoiceClip], config: VoiceStageConfig, seed: tuple[int, int]
+    ) -> None:
+        self._clips, self._config = clips, config
+        self._rng = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._clips) / self._config.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        config, rng = self._config, self._rng
+        for rows in np.array_split(rng.permutation(len(self._clips)), len(self)):
+            seconds = config.window_seconds
+            if rng.random() < config.short_batches:
+                seconds = rng.uniform(config.shortest_seconds, seconds)
+            mels = augmented_mels([self._clips[row] for row in rows], seconds, config, rng)
+            targets = np.eye(len(EMOTIONS), dtype=np.float32)[
+                [self._clips[row].label for row in rows]
+            ]
+            if rng.random() < config.mixup:
+                share, other = np.float32(rng.beta(0.4, 0.4)), rng.permutation(len(rows))
+                mels = share * mels + (1 - share) * mels[other]
+                targets = share * targets + (1 - share) * targets[other]
+            yield torch.from_numpy(mels), torch.from_numpy(targets)
+
+
+def augmented_mels(
+    clips: list[VoiceClip], seconds: float, config: VoiceStageConfig, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """One augmented random window of each clip, some bins and frames masked, (B, 80, frames)."""
+    count = round(seconds * SAMPLE_RATE / HOP) * HOP
+    windows = []
+    for clip in clips:
+        babble = [clips[index].samples for index in rng.integers(len(clips), size=3)]
+        samples = augment_audio(clip.samples, rng, babble=babble, config=config.augmentation)
+        windows.append(random_window(samples, count, rng))
+    mels = log_mel(np.stack(windows))
+    for mel in mels:
+        mean = mel.mean()
+        for _ in range(rng.integers(3)):
+            width = rng.integers(config.mask_bins + 1)
+            start = rng.integers(mel.shape[0] - width)
+            mel[start : start + width] = mean
+        for _ in range(rng.integers(3)):
+            width = rng.integers(min(config.mask_frames, mel.shape[1] // 4) + 1)
+            start = rng.integers(mel.shape[1] - width)
+            mel[:, start : start + width] = mean
+    return mels
+
+
+class _FrozenStates:
+    """Layer outputs of the frozen encoder, computed at first use and kept on disk as float16."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        model: VoiceClassifier,
+        clips: list[VoiceClip],
+        validation: VoiceEvaluation,
+        config: VoiceStageConfig,
+    ) -> None:
+        self._context, self._model, self._config = context, model, config
+        self._clips, self._validation = clips, validation
+        labels = torch.tensor([clip.label for clip in clips])
+        self.train_labels = labels.repeat(config.frozen_variants)
+
+    @cached_property
+    def train(self) -> Tensor:
+        """(variants · clips, layers, T, W)."""
+        return self._cached("train", self._train_mels)
+
+    @cached_property
+    def validation(self) -> Tensor:
+        """(n, layers, T, W)."""
+        return self._cached("validation", lambda: self._validation.mels.split(16))
+
+    def _train_mels(self) -> Iterator[Tensor]:
+        config, rng = self._config, np.random.default_rng(self._context.seed)
+        for _ in range(config.frozen_variants):
+            for first in range(0, len(self._clips), 16):
+                part = self._clips[first : first + 16]
+                yield torch.from_numpy(augmented_mels(part, config.window_seconds, config, rng))
+
+    def _cached(
+        self, name: str, mels: Callable[[], Iterator[Tensor] | tuple[Tensor, ...]]
+    ) -> Tensor:
+        path = self._context.stage_dir("voice/frozen") / f"{name}.pt"
+        if not path.is_file():
+            parts = []
+            self._model.eval()
+            with torch.inference_mode(), progress_bar() as progress:
+                bar = progress.add_task(f"voice: layers of {name} clips", total=None, note="")
+                for mel in mels():
+                    states = self._model.encoder.hidden_states(mel.to(self._context.device))
+                    parts.append(torch.stack(states, dim=1).half().cpu())
+                    progress.update(bar, advance=len(mel))
+            save_atomically(torch.cat(parts), path)
+            self._model.train()
+        states: Tensor = torch.load(path, mmap=True, weights_only=True)
+        return states
+
+
+def _in_whisper(name: str) -> bool:
+    """Whether a parameter of the classifier stays as Whisper has it while the head is trained."""
+    return name.startswith(("encoder.conv", "encoder.positions", "encoder.layers."))
+
+
+def _parameter_groups(model: VoiceClassifier, config: VoiceStageConfig) -> list[dict[str, object]]:
+    """Learning rate by depth; weight decay on matrices only."""
+    layers = model.encoder.config.layers
+    groups: dict[tuple[float, bool], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if name.startswith("encoder.layers."):
+            depth = layers - 1 - int(name.split(".")[2])
+        else:
+            depth = layers
+        rate = config.encoder_learning_rate * config.layer_decay**depth
+        if not _in_whisper(name):
+            rate = config.head_learning_rate
+        decayed = parameter.dim() > 1 and name != "encoder.positions"
+        groups.setdefault((rate, decayed), []).append(parameter)
+    return [
+        {"params": values, "lr": rate, "weight_decay": config.weight_decay if decayed else 0.0}
+        for (rate, decayed), values in groups.items()
+    ]
+
+
+def _class_weights(clips: list[VoiceClip]) -> Tensor:
+    """(7,) inverse frequency, 1 on average over the clips."""
+    counts = np.bincount([clip.label for clip in clips], minlength=len(EMOTIONS))
+    return torch.from_numpy(len(clips) / (len(EMOTIONS) * np.maximum(counts, 1))).float()
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, warm_up: int, total: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """A linear rise, then half a cosine down to nothing."""
+
+    def factor(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
