@@ -1,0 +1,650 @@
+"""Recordings of every kind, through PyAV: packets in time order, or the picture of an instant.
+
+Thread: each `Recording` or `FramePlayer` belongs to one. Times are seconds from the start of the
+recording, which is where the earlier of picture and sound begins. What the frames' own timestamps
+say counts, never the rate the container claims.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self, cast
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from realtime.messages import AudioPacket, FloatArray, VideoPacket
+from realtime.sources.base import UnreadableFileError
+
+Kind = Literal["video", "audio"]
+
+_WHAT: Final[dict[Kind, str]] = {"video": "picture", "audio": "sound"}  # for people
+
+# What a damaged file can make PyAV raise; LookupError where tracks appear in mid-file.
+_DECODING_ERRORS: Final = (av.FFmpegError, ValueError, ArithmeticError, LookupError)
+# Only the file itself is read: a playlist must not fetch anything from elsewhere.
+_OPTIONS: Final = {"protocol_whitelist": "file", "max_pixels": str(1 << 26)}
+# Not recordings, although FFmpeg can make pictures of them.
+_NOT_RECORDINGS: Final = frozenset({"tty", "hls", "concat", "lavfi", "ffmetadata"})
+_STILL_BRANDS: Final = frozenset({"heic", "heix", "mif1", "avif"})
+# Containers whose header states the length; elsewhere FFmpeg estimates it from what it finds.
+_STATES_LENGTH: Final = frozenset({"mov", "mp4", "matroska", "avi", "wav", "flac"})
+
+_USUAL_FRAME_RATE: Final = 30.0  # where frames carry neither a time nor a rate
+_LEAST_STEP: Final = 0.001  # s, between pictures whose recorded times do not rise
+_FAR_BACK: Final = 1.0  # s; a recorded time that falls back this far begins a new count
+_FAR_AHEAD: Final = 10.0  # s; one that leaps this far must still lie inside the recording
+_SOUND_GAP: Final = 0.05  # s of disagreement before a sound's recorded time is a gap or an overlap
+_SOUND_LEAN: Final = 0.1  # share of a smaller disagreement that is followed at once
+_BLOCK_SECONDS: Final = 0.1  # longest audio packet handed on
+_LEAST_BITRATE: Final = 200.0  # bit/s; a file with less is not as long as it says
+_NOTED_SECONDS: Final = 0.5  # differences in length shorter than this are not worth a word
+# PyAV (18.1) reads past the list of planes where a frame keeps this many or more, and crashes.
+_MANY_CHANNELS: Final = 8
+_FAILED_READS: Final = 100  # in a row, and the rest of the file is given up
+_SEEK_AHEAD: Final = 1.5  # s; up to here decoding on is cheaper than seeking
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """One decoded frame and when it begins, in seconds on the container's scale."""
+
+    time: float
+    frame: VideoFrame | AudioFrame
+
+
+class _Track:
+    """The pictures or the sound of a file, with its own hold on the file.
+
+    Two holds make merging independent of how the container interleaves its tracks: neither track
+    ever waits in memory for the other.
+    """
+
+    def __init__(self, path: Path, kind: Kind, threads: int) -> None:
+        self.kind = kind
+        self.container = _open(path)
+        self.damaged_at: float | None = None  # where decoding first failed
+        self.end = 0.0  # just after the newest frame
+        stream = _stream(self.container, kind)
+        self.codec: str | None = None  # its name; None when there is no such track
+        self._stream: Any = None  # None also when there is no decoder for it
+        if stream is not None:
+            self.codec = stream.codec_context.name if stream.codec_context else "unknown format"
+            self._stream = stream if stream.codec_context else None
+        self.frame_rate = _frame_rate(stream) if kind == "video" else None
+        self._pixel_aspect = _pixel_aspect(stream) if kind == "video" else 1.0
+        self._restart()
+        if self._stream is not None:
+            self._stream.codec_context.thread_count = threads
+            self._stream.codec_context.options = {"max_pixels": _OPTIONS["max_pixels"]}
+        self.frames: Iterator[_Timed] = self._decode()
+
+    def peek(self) -> _Timed | None:
+        """The next frame, which `frames` will still give; None at the end."""
+        first = next(self.frames, None)
+        if first is not None:
+            self.frames = chain([first], self.frames)
+        return first
+
+    def seek(self, seconds: float) -> None:
+        """Go on from the keyframe at or before `seconds`, as near as the container's index knows.
+
+        Raises what FFmpeg raises where a container cannot be searched.
+        """
+        self.container.seek(
+            round(seconds / self._stream.time_base), stream=self._stream, backward=True
+        )
+        self._restart()
+        self.frames = self._decode()
+
+    def image(self, timed: _Timed) -> NDArray[np.uint8]:
+        """Upright RGB picture with square pixels, (height, width, 3), read-only."""
+        frame = cast(VideoFrame, timed.frame)
+        width = max(1, round(frame.width * self._pixel_aspect))
+        image = cast(NDArray[np.uint8], frame.to_ndarray(format="rgb24", width=width))
+        upright = np.ascontiguousarray(_turned(image, frame))
+        upright.flags.writeable = False
+        return upright
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.frames = iter(())
+        self.container.close()
+
+    def _restart(self) -> None:
+        self._due: float | None = None  # when the next frame should begin
+        self._last = 0.0  # when the newest one began
+        self._shift = 0.0  # from recorded times to believable ones
+        self._stated_end = (self.container.start_time or 0) / av.time_base
+        self._stated_end += _stated_length(self.container) or 0.0
+
+    def _decode(self) -> Iterator[_Timed]:
+        if self._stream is None:
+            return
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except _DECODING_ERRORS:
+                self._damage()
+                continue
+            for frame in frames:
+                if isinstance(frame, AudioFrame) and not (frame.samples and frame.sample_rate):
+                    continue
+                if frame.is_corrupt:
+                    self._damage()
+                yield self._timed(frame)
+
+    def _packets(self) -> Iterator[Any]:
+        failures = 0
+        while failures < _FAILED_READS:
+            try:
+                for packet in self.container.demux(self._stream):
+                    failures = 0
+                    yield packet
+                return
+            except _DECODING_ERRORS:
+                failures += 1
+                self._damage()
+
+    def _damage(self) -> None:
+        if self.damaged_at is None:
+            self.damaged_at = self.end
+
+    def _timed(self, frame: VideoFrame | AudioFrame) -> _Timed:
+        recorded = None
+        if frame.pts is not None and frame.time_base:
+            recorded = float(frame.pts * frame.time_base)
+        time = self._believable(recorded)
+        if isinstance(frame, AudioFrame):
+            length = frame.samples / frame.sample_rate
+            if self._due is not None:
+                lead = time - self._due
+                if abs(lead) < _SOUND_GAP:
+                    time = self._due + _SOUND_LEAN * lead
+                else:
+                    time = max(time, self._due)
+        else:
+            length = 1.0 / (self.frame_rate or _USUAL_FRAME_RATE)
+            if self._due is not None:
+                time = max(time, self._last + _LEAST_STEP)
+        self._last = time
+        self._due = self.end = time + length
+        return _Timed(time, frame)
+
+    def _believable(self, recorded: float | None) -> float:
+        """The frame's own time; where it is missing or cannot be, the time it is due."""
+        if self._due is None:
+            return recorded or 0.0
+        if recorded is None:
+            return self._due
+        time = recorded + self._shift
+        leap = time - self._due
+        if leap < -_FAR_BACK or (leap > _FAR_AHEAD and time > self._stated_end + _FAR_BACK):
+            self._shift -= leap
+            return self._due
+        return time
+
+
+class Recording:
+    """A video or sound file, read once from beginning to end.
+
+    Iterating gives every VideoPacket and AudioPacket in time order: pictures upright, sound in its
+    own rate and channels in blocks of at most 0.1 s. The same file always gives the same packets.
+    What is wrong with the file but does not keep it from being read is said in `notes`, part of it
+    only once the end is reached.
+
+    Raises UnreadableFileError, with a sentence for people, when nothing can be read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    threads
+        For each decoder. More than one makes damaged pictures depend on chance.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        self._path = Path(path)
+        self.notes: list[str] = []
+        self.size: tuple[int, int] | None = None
+        """(width, height) of the first picture as seen, upright."""
+        self.sample_rate: int | None = None
+        """Of the sound, in Hz."""
+        _check_openable(self._path)
+        self._tracks: dict[Kind, _Track] = {}
+        self._origins: dict[Kind, float] = {}
+        self._intervals: list[float] = []
+        codecs = []
+        try:
+            for kind in ("video", "audio"):
+                track = _Track(self._path, kind, threads)
+                if self._begins(track):
+                    self._tracks[kind] = track
+                    continue
+                track.close()
+                if track.codec is not None:
+                    codecs.append(track.codec)
+                    self.notes.append(f"the {_WHAT[kind]} ({track.codec}) cannot be decoded")
+            if not self._tracks:
+                raise UnreadableFileError(_nothing_inside(self._path, codecs))
+            self.duration_seconds = self._estimate_duration()
+        except BaseException:
+            self.close()
+            raise
+        self._agree_on_start()
+        if not self.has_audio:
+            self.notes.append("no sound track: the answer rests on the face alone")
+        if not self.has_video:
+            self.notes.append("no picture: the answer rests on the voice alone")
+
+    def _begins(self, track: _Track) -> bool:
+        """Look at the first frame; whether there is one."""
+        first = track.peek()
+        if first is None:
+            return False
+        if isinstance(first.frame, AudioFrame):
+            self.sample_rate = first.frame.sample_rate
+        else:
+            try:
+                height, width = track.image(first).shape[:2]
+            except _DECODING_ERRORS:
+                return False
+            self.size = width, height
+        self._origins[track.kind] = first.time
+        return True
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._path.name
+
+    @property
+    def has_video(self) -> bool:
+        """Whether there are pictures."""
+        return "video" in self._tracks
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is sound."""
+        return "audio" in self._tracks
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Average pictures per second by the container's account, None where it has none."""
+        return self._tracks["video"].frame_rate if self.has_video else None
+
+    @property
+    def picture_start_seconds(self) -> float:
+        """What the container calls the instant that is 0 here, for its pictures."""
+        return self._origins["video"]
+
+    def __iter__(self) -> Iterator[VideoPacket | AudioPacket]:
+        """All packets in time order; a second iteration goes on where the first one ended."""
+        tracks: tuple[Iterator[VideoPacket | AudioPacket], ...] = (
+            self._pictures(),
+            self._sounds(),
+        )
+        yield from heapq.merge(*tracks, key=lambda packet: packet.timestamp)
+        if self._tracks:
+            self._note_ends()
+
+    def close(self) -> None:
+        """Let go of the file; iterating ends."""
+        for track in self._tracks.values():
+            track.close()
+        self._tracks = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def _pictures(self) -> Iterator[VideoPacket]:
+        sequence, last = 0, None
+        for timed in self._frames("video"):
+            try:
+                image = self._tracks["video"].image(timed)
+            except _DECODING_ERRORS:
+                continue
+            timestamp = timed.time - self._origins["video"]
+            if last is not None:
+                self._intervals.append(timestamp - last)
+            yield VideoPacket(timestamp=timestamp, sequence=sequence, image=image)
+            sequence, last = sequence + 1, timestamp
+
+    def _sounds(self) -> Iterator[AudioPacket]:
+        sequence = 0
+        for timed in self._frames("audio"):
+            frame = cast(AudioFrame, timed.frame)
+            samples, rate = _samples(frame), frame.sample_rate
+            block = max(1, round(_BLOCK_SECONDS * rate))
+            for first in range(0, len(samples), block):
+                yield AudioPacket(
+                    timestamp=timed.time - self._origins["audio"] + first / rate,
+                    sequence=sequence,
+                    samples=samples[first : first + block],
+                    sample_rate=rate,
+                )
+                sequence += 1
+
+    def _frames(self, kind: Kind) -> Iterator[_Timed]:
+        track = self._tracks.get(kind)
+        if track is None:
+            return
+        for timed in track.frames:
+            self._note_damage(track)
+            yield timed
+        self._note_damage(track)
+
+    # -- what to say about it -------------------------------------------------------------------
+
+    def _note_damage(self, track: _Track) -> None:
+        if track.damaged_at is None:
+            return
+        at = max(0.0, track.damaged_at - self._origins[track.kind])
+        note = f"the {_WHAT[track.kind]} is damaged at {at:.1f} s: what could be read was analysed"
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _note_ends(self) -> None:
+        ends = {kind: track.end - self._origins[kind] for kind, track in self._tracks.items()}
+        end = max(ends.values())
+        stated = _stated_length(next(iter(self._tracks.values())).container)
+        if stated is not None and stated - end > 2 * _NOTED_SECONDS:
+            self.notes.append(
+                f"the file is cut off: of {stated:.1f} s only {end:.1f} s could be read and "
+                "were analysed"
+            )
+        elif _lacks_its_end(self._path):
+            self.notes.append(f"the file is cut off after {end:.1f} s: what there is was analysed")
+        if len(ends) == 2:
+            lead = ends["video"] - ends["audio"]
+            if lead > _NOTED_SECONDS:
+                self.notes.append(f"the sound ends {lead:.1f} s before the picture")
+            elif lead < -_NOTED_SECONDS:
+                self.notes.append(f"the picture ends {-lead:.1f} s before the sound")
+        if len(self._intervals) >= 5:
+            short, long = np.percentile(self._intervals, (5, 95))
+            if long > 1.5 * short:
+                self.notes.append(
+                    f"the frame rate varies between {1 / long:.0f} and {1 / short:.0f} pictures a "
+                    "second: the recorded times were used"
+                )
+
+    # -- time -----------------------------------------------------------------------------------
+
+    def _agree_on_start(self) -> None:
+        """Make one instant the start of both tracks, unless their starts cannot belong together."""
+        if len(self._origins) == 2:
+            apart = abs(self._origins["video"] - self._origins["audio"])
+            if apart <= max(_FAR_AHEAD, self.duration_seconds):
+                self._origins = dict.fromkeys(self._origins, min(self._origins.values()))
+
+    def _estimate_duration(self) -> float:
+        length = _length(next(iter(self._tracks.values())).container)
+        return _scan_duration(self._path) if length is None else length
+
+
+class FramePlayer:
+    """Pictures of a recording by their time: cheap when time runs forward, exact after a leap.
+
+    Raises UnreadableFileError as `Recording` does, and when there are no pictures.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 2) -> None:
+        with Recording(path) as recording:
+            if not recording.has_video:
+                raise UnreadableFileError(f"{recording.name} has no picture to show")
+            self._origin = recording.picture_start_seconds
+        self._path, self._threads = Path(path), threads
+        self._track = _Track(self._path, "video", threads)
+        self._current = self._track.peek()
+        self._packet: VideoPacket | None = None  # the current frame, once it was asked for
+        self._count = 0
+
+    def frame_at(self, seconds: float) -> VideoPacket:
+        """The picture seen at `seconds`: the newest one not after it.
+
+        Before the first picture that is the first one, after the last the last. As long as the
+        picture stays the same, so does the packet; `sequence` counts the packets given.
+        Raises UnreadableFileError when the file cannot be read any more.
+        """
+        wanted = seconds + self._origin
+        if self._current is None or not (
+            self._current.time <= wanted <= self._track.end + _SEEK_AHEAD
+        ):
+            self._seek(wanted)
+        while (following := self._track.peek()) is not None and following.time <= wanted:
+            self._take()
+        if self._current is None:
+            raise UnreadableFileError(f"{self._path.name} cannot be read any more: open it again")
+        if self._packet is None:
+            self._packet = VideoPacket(
+                timestamp=self._current.time - self._origin,
+                sequence=self._count,
+                image=self._track.image(self._current),
+            )
+            self._count += 1
+        return self._packet
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._track.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _take(self) -> None:
+        self._current, self._packet = next(self._track.frames, None), None
+
+    def _seek(self, wanted: float) -> None:
+        """Stand on a frame not after `wanted`, or on the first one."""
+        for earlier in (0.0, 2.0, 10.0):  # some containers land behind what they were asked for
+            try:
+                self._track.seek(wanted - earlier)
+            except _DECODING_ERRORS:
+                break
+            first = self._track.peek()
+            if first is not None and first.frame.pts is not None and first.time <= wanted:
+                self._take()
+                return
+        self._track.close()
+        self._track = _Track(self._path, "video", self._threads)
+        self._take()
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def _check_openable(path: Path) -> None:
+    """Say what is wrong with `path` as a file; its content is not looked at."""
+    if path.is_dir():
+        raise UnreadableFileError(f"{path} is a folder, not a recording: choose a file in it")
+    try:
+        if path.exists() and not path.is_file():
+            raise UnreadableFileError(f"{path} is not an ordinary file: choose a recording")
+        with path.open("rb"):
+            pass
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise UnreadableFileError(f"there is no file {path}: check its name") from None
+    except PermissionError:
+        raise UnreadableFileError(
+            f"{path} may not be read: give yourself permission to read it"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableFileError(f"{path} cannot be opened: {reason.lower()}") from None
+    if size == 0:
+        raise UnreadableFileError(f"{path.name} is empty: it was never filled; choose another file")
+
+
+def _open(path: Path) -> InputContainer:
+    """Open the container; raises UnreadableFileError when it is none, or no recording."""
+    try:
+        # An absolute path cannot be taken for an address such as "http:".
+        container = av.open(
+            str(path.absolute()), mode="r", options=dict(_OPTIONS), metadata_errors="replace"
+        )
+    except _DECODING_ERRORS:
+        raise UnreadableFileError(_not_a_recording(path)) from None
+    name = container.format.name
+    brand = container.metadata.get("major_brand", "").strip().lower()
+    if name.endswith("_pipe") or name == "image2" or brand in _STILL_BRANDS:
+        problem = "is a still picture: choose a video or sound recording"
+    elif name in _NOT_RECORDINGS:
+        problem = "is no recording: choose a video or sound file"
+    else:
+        return container
+    container.close()
+    raise UnreadableFileError(f"{path.name} {problem}")
+
+
+def _not_a_recording(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free"):
+        return (
+            f"{path.name} is incomplete: its table of contents, written last, is missing, as when "
+            "a recording is broken off; record it again or let a repair program rebuild it"
+        )
+    return f"{path.name} is no video or sound file, or too damaged to tell: choose another file"
+
+
+def _nothing_inside(path: Path, codecs: list[str]) -> str:
+    if not codecs:
+        return f"{path.name} holds neither pictures nor sound: choose another file"
+    return (
+        f"nothing in {path.name} can be decoded ({', '.join(codecs)}): it is damaged or protected; "
+        "try to play or convert it with another program"
+    )
+
+
+def _stream(container: InputContainer, kind: Kind) -> Any:
+    """The stream of `kind` that people mean, None if there is none; cover pictures do not count."""
+    streams: Any = container.streams.video if kind == "video" else container.streams.audio
+    wanted = [each for each in streams if not _is_cover(each)]
+    best = container.streams.best(kind)
+    if best is not None and any(each.index == best.index for each in wanted):
+        return best
+    return wanted[0] if wanted else None
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _frame_rate(stream: Any) -> float | None:
+    """Average rate in Hz if the container has a believable one."""
+    for rate in (stream.average_rate, stream.guessed_rate) if stream is not None else ():
+        if rate and 0.1 <= float(rate) <= 240.0:
+            return float(rate)
+    return None
+
+
+def _pixel_aspect(stream: Any) -> float:
+    """Width of a pixel over its height, 1 where the container says nothing likely."""
+    aspect = float(stream.sample_aspect_ratio or 1) if stream is not None else 1.0
+    return aspect if 0.25 <= aspect <= 4.0 else 1.0
+
+
+def _length(container: InputContainer) -> float | None:
+    """Length in seconds by FFmpeg's account; None where there is none or it cannot be."""
+    if container.duration is None or container.duration <= 0:
+        return None
+    seconds = container.duration / av.time_base
+    return seconds if 8 * container.size >= _LEAST_BITRATE * seconds else None
+
+
+def _stated_length(container: InputContainer) -> float | None:
+    """Length in seconds where the container itself states it."""
+    return _length(container) if _STATES_LENGTH & {*container.format.name.split(",")} else None
+
+
+def _scan_duration(path: Path) -> float:
+    """Span of all packets, for containers without a length (live WebM, raw streams)."""
+    times: list[float] = []
+    pictures = 0
+    with _open(path) as container:
+        frame_rate = _frame_rate(_stream(container, "video")) or _USUAL_FRAME_RATE
+        # Damage is met, and told of, when the recording is read.
+        with suppress(*_DECODING_ERRORS):
+            for packet in container.demux():
+                if packet.pts is not None and packet.time_base:
+                    times.append(float(packet.pts * packet.time_base))
+                pictures += packet.stream.type == "video" and packet.size > 0
+    steps = np.diff(np.sort(times))
+    return float(np.sum(steps[steps < _FAR_AHEAD])) if len(steps) else pictures / frame_rate
+
+
+def _lacks_its_end(path: Path) -> bool:
+    """Whether a RIFF file (WAV, AVI) is shorter than its header says, which FFmpeg passes over."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    stated = int.from_bytes(head[4:], "little")
+    return head[:4] == b"RIFF" and path.stat().st_size < stated + 8 and stated < 0xFFFFFFFF
+
+
+# -- frames ---------------------------------------------------------------------------------------
+
+
+def _turned(image: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
+    """The picture as its display matrix wants it, among right angles and reflections."""
+    side_data: Any = frame.side_data
+    data = side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return image
+    # x' = a x + c y, y' = b x + d y, in 16.16 fixed point, with y pointing down
+    (a, b, _), (c, d, _), _ = np.frombuffer(bytes(data), np.int32)[:9].reshape(3, 3).tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return image[:: _sign(d), :: _sign(a)]
+    return image.transpose(1, 0, 2)[:: _sign(b), :: _sign(c)]
+
+
+def _sign(value: int) -> int:
+    return -1 if value < 0 else 1
+
+
+def _samples(frame: AudioFrame) -> FloatArray:
+    """Sound as float32 (n_samples, n_channels) in [-1, 1], read-only."""
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels >= _MANY_CHANNELS:
+        frame = av.AudioResampler(format="flt").resample(frame)[0]
+    raw: NDArray[Any] = frame.to_ndarray()
+    samples: NDArray[Any] = raw.T if frame.format.is_planar else raw.reshape(-1, channels)
+    if raw.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128.0) / 128.0
+    elif np.issubdtype(raw.dtype, np.integer):
+        samples = samples / -float(np.iinfo(raw.dtype).min)
+    if not math.isfinite(float(np.sum(samples))):
+        samples = np.nan_to_num(samples, nan=0.0)
+    result: FloatArray = np.ascontiguousarray(np.clip(samples, -1.0, 1.0), np.float32)
+    result.flags.writeable = False
+    return result
