@@ -68,7 +68,7 @@ def mel_filters() -> NDArray[np.float32]:
     rising = (bins - lower) / (centre - lower)
     falling = (upper - bins) / (upper - centre)
     triangles = np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (upper - lower)
-    return triangles.astype(np.float32)
+    return np.asarray(triangles, dtype=np.float32)
 
 
 @cache

@@ -110,7 +110,7 @@ def random_noise(count: int, rng: np.random.Generator, babble: Sequence[Samples]
             np.roll(np.resize(babble[chosen], count), rng.integers(count))
             for chosen in rng.integers(len(babble), size=3)
         ]
-        return np.sum(voices, axis=0, dtype=np.float32)
+        return np.asarray(sum(voices), dtype=np.float32)
     if kind == "hum":
         base = rng.choice([50.0, 60.0])
         time = np.arange(count) / SAMPLE_RATE
@@ -118,7 +118,7 @@ def random_noise(count: int, rng: np.random.Generator, babble: Sequence[Samples]
             np.sin(2 * np.pi * base * order * time + rng.uniform(0, 2 * np.pi)) / order
             for order in range(1, 8)
         ]
-        return (np.sum(tones, axis=0) + 0.05 * rng.standard_normal(count)).astype(np.float32)
+        return np.asarray(sum(tones) + 0.05 * rng.standard_normal(count), dtype=np.float32)
     slope = {"pink": 0.5, "brown": 1.0}.get(str(kind), 0.0)  # of amplitude over frequency
     size = _fft_size(count)
     spectrum = np.fft.rfft(rng.standard_normal(size))
@@ -130,7 +130,7 @@ def add_noise(samples: Samples, noise: Samples, snr_decibels: float) -> Samples:
     """Add `noise`, as long as the samples, scaled to the wanted ratio to the speech in them."""
     first, last = speech_span(samples)
     factor = _rms(samples[first:last]) / _rms(noise) * 10.0 ** (-snr_decibels / 20.0)
-    return (samples + noise * factor).astype(np.float32)
+    return samples + noise * np.float32(factor)
 
 
 def colour(samples: Samples, rng: np.random.Generator) -> Samples:
@@ -157,7 +157,7 @@ def compand(samples: Samples) -> Samples:
     scaled = np.sign(samples) * np.log1p(255.0 * np.minimum(np.abs(samples), 1.0)) / np.log(256.0)
     coarse = np.round(scaled * 127.0) / 127.0
     restored = np.sign(coarse) * np.expm1(np.abs(coarse) * np.log(256.0)) / 255.0
-    return restored.astype(np.float32)
+    return np.asarray(restored, dtype=np.float32)
 
 
 def speech_span(samples: Samples, decibels: float = 35.0) -> tuple[int, int]:
@@ -210,7 +210,7 @@ def _band(frequency: NDArray[np.float64], bottom: float, top: float) -> NDArray[
     return 1.0 / np.sqrt((1 + (bottom / frequency) ** 8) * (1 + (frequency / top) ** 8))
 
 
-def _rms(samples: NDArray[np.floating]) -> float:
+def _rms(samples: NDArray[np.float32] | NDArray[np.float64]) -> float:
     return float(np.sqrt(np.square(samples).mean())) + 1e-9
 
 

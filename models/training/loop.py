@@ -117,7 +117,9 @@ def fit(
     directory = context.stage_dir(name)
     state_path = directory / "state.pt"
     averaged = AveragedModel(
-        model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True
+        model,
+        multi_avg_fn=get_ema_multi_avg_fn(ema_decay),  # type: ignore[no-untyped-call]
+        use_buffers=True,
     )
     first_epoch = 0
     best: dict[str, float] = {}

@@ -142,7 +142,9 @@ def voice_probabilities(
     """Probabilities (n, 7) of log-mel windows (n, 80, frames)."""
     model.eval()
     with torch.inference_mode():
-        parts = [model(part.to(device)).softmax(dim=1).cpu().numpy() for part in mels.split(32)]
+        parts = [
+            model(part.to(device)).softmax(dim=1).cpu().numpy() for part in torch.split(mels, 32)
+        ]
     return np.concatenate(parts)
 
 
@@ -180,7 +182,7 @@ def _train_frozen(
     def batches(epoch: int) -> list[Tensor]:
         generator = torch.Generator().manual_seed(context.seed * 1000 + epoch)
         order = torch.randperm(len(states.train_labels), generator=generator)
-        return list(order.split(2 * config.batch_size))
+        return list(torch.split(order, 2 * config.batch_size))
 
     def logits(network: VoiceClassifier, layers: Tensor) -> Tensor:
         rows = layers.to(context.device).float().unbind(dim=1)
@@ -197,7 +199,9 @@ def _train_frozen(
 
     def validate(network: nn.Module) -> dict[str, float]:
         assert isinstance(network, VoiceClassifier)
-        parts = [logits(network, part).softmax(1).cpu() for part in states.validation.split(32)]
+        parts = [
+            logits(network, part).softmax(1).cpu() for part in torch.split(states.validation, 32)
+        ]
         return _scores(torch.cat(parts).numpy(), validation.labels)
 
     return fit(
@@ -330,7 +334,7 @@ class _FrozenStates:
     @cached_property
     def validation(self) -> Tensor:
         """(n, layers, T, W)."""
-        return self._cached("validation", lambda: self._validation.mels.split(16))
+        return self._cached("validation", lambda: torch.split(self._validation.mels, 16))
 
     def _train_mels(self) -> Iterator[Tensor]:
         config, rng = self._config, np.random.default_rng(self._context.seed)
@@ -349,8 +353,8 @@ class _FrozenStates:
             with torch.inference_mode(), progress_bar() as progress:
                 bar = progress.add_task(f"voice: layers of {name} clips", total=None, note="")
                 for mel in mels():
-                    states = self._model.encoder.hidden_states(mel.to(self._context.device))
-                    parts.append(torch.stack(states, dim=1).half().cpu())
+                    layers = self._model.encoder.hidden_states(mel.to(self._context.device))
+                    parts.append(torch.stack(layers, dim=1).half().cpu())
                     progress.update(bar, advance=len(mel))
             save_atomically(torch.cat(parts), path)
             self._model.train()
