@@ -244,7 +244,7 @@ class Recording:
             raise
         self._agree_on_start()
         if not self.has_audio:
-            self.notes.append("no sound track: the answer rests on the face alone")
+            self.notes.append("no sound: the answer rests on the face alone")
         if not self.has_video:
             self.notes.append("no picture: the answer rests on the voice alone")
 

@@ -1,0 +1,122 @@
+"""Predictions as records for other programs: JSON Lines and CSV.
+
+Thread: any; a writer belongs to one. Times are in seconds but for `latency_ms`. Numbers are rounded
+to six digits, so that two replays of a recording give identical lines.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from realtime.messages import Prediction
+
+_DIGITS = 6
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), _DIGITS)
+
+
+def record_of(prediction: Prediction) -> dict[str, Any]:
+    """One prediction in plain Python types, ready for JSON.
+
+    `probabilities` are the smoothed ones, of which `confidence` is that of the label; None when no
+    modality was present. `modality_share` has None for an absent modality. `reason` is None exactly
+    when there is a label, `latency_ms` where time is the recording's.
+    """
+    smoothed, latency = prediction.smoothed, prediction.latency_seconds
+    return {
+        "window_end": _rounded(prediction.window_end),
+        "label": prediction.label,
+        "reason": None if prediction.reason is None else prediction.reason.value,
+        "confidence": _rounded(prediction.confidence),
+        "probabilities": (
+            None
+            if smoothed is None
+            else {
+                name: _rounded(value)
+                for name, value in zip(prediction.labels, smoothed.tolist(), strict=True)
+            }
+        ),
+        "modalities": [report.name for report in prediction.modalities if report.present],
+        "modality_share": {report.name: _rounded(report.share) for report in prediction.modalities},
+        "latency_ms": None if latency is None else round(1000 * latency, 1),
+    }
+
+
+def _row_of(prediction: Prediction) -> dict[str, Any]:
+    """The record flat: a column per class and per modality, absent values empty."""
+    record = record_of(prediction)
+    probabilities = record.pop("probabilities") or {}
+    shares = record.pop("modality_share")
+    latency = record.pop("latency_ms")
+    return {
+        **record,
+        "modalities": "+".join(record["modalities"]),
+        **{f"probability_{name}": probabilities.get(name) for name in prediction.labels},
+        **{f"share_{name}": share for name, share in shares.items()},
+        "latency_ms": latency,
+    }
+
+
+class PredictionWriter:
+    """Writes predictions to a .csv or .jsonl file, each one whole and at once.
+
+    What was written stays readable however the program ends. Raises ValueError for another ending
+    and OSError when the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        ending = path.suffix.lower()
+        if ending not in (".csv", ".jsonl"):
+            raise ValueError(
+                f"predictions are written as .csv or .jsonl: change the ending of {path.name!r}"
+            )
+        self._as_csv = ending == ".csv"
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._columns: csv.DictWriter[str] | None = None
+        self.count = 0
+        """Predictions written so far."""
+
+    def write(self, prediction: Prediction) -> None:
+        """Add one prediction."""
+        if self._as_csv:
+            self._write_row(_row_of(prediction))
+        else:
+            self._file.write(json.dumps(record_of(prediction), allow_nan=False) + "\n")
+        self._file.flush()
+        self.count += 1
+
+    def _write_row(self, row: dict[str, Any]) -> None:
+        if self._columns is None:
+            self._columns = csv.DictWriter(self._file, list(row), lineterminator="\n")
+            self._columns.writeheader()
+        self._columns.writerow(row)
+
+    def close(self) -> None:
+        """Close the file; harmless when closed."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> int:
+    """Write all `predictions` to `path` and return how many; raises as PredictionWriter does."""
+    with PredictionWriter(path) as writer:
+        for prediction in predictions:
+            writer.write(prediction)
+        return writer.count

@@ -1,0 +1,167 @@
+"""Predictions as JSON Lines and CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from realtime.export import PredictionWriter, record_of, write_predictions
+from realtime.messages import ModalityReport, Prediction, Reason, Status
+
+LABELS = ("neutral", "happy", "sad")
+
+
+def report(name: str, share: float | None, status: Status = Status.PRESENT) -> ModalityReport:
+    return ModalityReport(name=name, status=status, share=share, chance_share=None, label=None)
+
+
+def prediction(index: int = 12, *, latency: float | None = 0.08123) -> Prediction:
+    smoothed = np.array([0.1, 0.7, 0.2], np.float32)
+    return Prediction(
+        window_index=index,
+        window_end=index * 0.1,
+        labels=LABELS,
+        label="happy",
+        reason=None,
+        confidence=float(smoothed[1]),
+        logits=np.log(smoothed),
+        probabilities=np.array([0.0, 1.0, 0.0], np.float32),
+        smoothed=smoothed,
+        modalities=(report("face", 0.62), report("voice", 0.38)),
+        attention=(),
+        face=None,
+        face_activation=None,
+        spectrogram=None,
+        voice_moments=None,
+        sound_level=-30.0,
+        speech=True,
+        frames_used=(1, 2),
+        inference_seconds=0.01,
+        latency_seconds=latency,
+    )
+
+
+def unsure() -> Prediction:
+    return Prediction(
+        window_index=1,
+        window_end=0.1,
+        labels=LABELS,
+        label=None,
+        reason=Reason.NO_FACE,
+        confidence=0.0,
+        logits=None,
+        probabilities=None,
+        smoothed=None,
+        modalities=(
+            report("face", None, Status.NO_FACE),
+            report("voice", None, Status.NO_SOURCE),
+        ),
+        attention=(),
+        face=None,
+        face_activation=None,
+        spectrogram=None,
+        voice_moments=None,
+        sound_level=None,
+        speech=False,
+        frames_used=(),
+        inference_seconds=0.0,
+        latency_seconds=None,
+    )
+
+
+def test_record_has_the_documented_fields() -> None:
+    assert record_of(prediction()) == {
+        "window_end": 1.2,
+        "label": "happy",
+        "reason": None,
+        "confidence": 0.7,
+        "probabilities": {"neutral": 0.1, "happy": 0.7, "sad": 0.2},
+        "modalities": ["face", "voice"],
+        "modality_share": {"face": 0.62, "voice": 0.38},
+        "latency_ms": 81.2,
+    }
+
+
+def test_record_of_no_answer_says_why() -> None:
+    assert record_of(unsure()) == {
+        "window_end": 0.1,
+        "label": None,
+        "reason": "no face",
+        "confidence": 0.0,
+        "probabilities": None,
+        "modalities": [],
+        "modality_share": {"face": None, "voice": None},
+        "latency_ms": None,
+    }
+
+
+def test_json_lines_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    assert write_predictions(path, [unsure(), prediction()]) == 2
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert records == [record_of(unsure()), record_of(prediction())]
+
+
+def test_csv_is_flat_and_leaves_absent_values_empty(tmp_path: Path) -> None:
+    path = tmp_path / "answers.CSV"
+    write_predictions(path, [unsure(), prediction()])
+    with path.open(encoding="utf-8", newline="") as file:
+        none, happy = csv.DictReader(file)
+    assert list(happy) == [
+        "window_end",
+        "label",
+        "reason",
+        "confidence",
+        "modalities",
+        "probability_neutral",
+        "probability_happy",
+        "probability_sad",
+        "share_face",
+        "share_voice",
+        "latency_ms",
+    ]
+    assert happy["label"] == "happy"
+    assert happy["modalities"] == "face+voice"
+    assert happy["probability_sad"] == "0.2"
+    assert (none["label"], none["reason"], none["probability_sad"]) == ("", "no face", "")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_what_was_written_is_on_disk_before_closing(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"answers{ending}"
+    writer = PredictionWriter(path)
+    writer.write(prediction())
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == (2 if ending == ".csv" else 1)
+    assert lines[-1]
+    writer.close()
+    writer.close()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_tiny_differences_do_not_change_a_line(tmp_path: Path, ending: str) -> None:
+    texts = []
+    for number, noise in enumerate((0.0, 1e-8)):
+        first = prediction(latency=None)
+        assert first.smoothed is not None
+        first.smoothed[:] += noise
+        path = tmp_path / f"{number}{ending}"
+        write_predictions(path, [first])
+        texts.append(path.read_bytes())
+    assert texts[0] == texts[1]
+
+
+def test_unknown_ending_is_refused_before_a_file_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "answers.xlsx"
+    with pytest.raises(ValueError, match=r"\.csv or \.jsonl.*'answers\.xlsx'"):
+        PredictionWriter(path)
+    assert not path.exists()
+
+
+def test_a_place_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"answers\.csv"):
+        PredictionWriter(tmp_path / "missing" / "answers.csv")
