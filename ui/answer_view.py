@@ -1,0 +1,99 @@
+"""The one large label, how sure it is, and a bar for every class.
+
+Thread: GUI. Bars follow the answers smoothly: `advance` moves them at the pace of the display.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from PyQt6.QtCore import QRectF
+from PyQt6.QtGui import QColor, QPainter
+from PyQt6.QtWidgets import QWidget
+
+from realtime.messages import Prediction
+from ui import palette
+from ui.panel import RIGHT, Panel, fill, write
+from ui.presenters import Answer, Bar, answer, bars
+from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
+
+_FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
+_HEAD: Final = 84.0  # design pixels for label and detail
+_STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
+
+
+class AnswerView(Panel):
+    """Label, confidence and bars on one card."""
+
+    def __init__(self, labels: tuple[str, ...], theme: Theme, parent: QWidget | None = None):
+        super().__init__("", theme, parent)
+        self.setAccessibleName("Answer")
+        self._labels = labels
+        self._answer: Answer = answer(None)
+        self._bars: tuple[Bar, ...] = bars(None, labels)
+        self._lengths = [0.0] * len(labels)
+
+    @property
+    def headline(self) -> str:
+        """The large text that is shown."""
+        return self._answer.headline
+
+    def show_prediction(self, prediction: Prediction | None) -> None:
+        """Show another answer; the bars begin to move towards it."""
+        self._answer = answer(prediction)
+        self._bars = bars(prediction, self._labels)
+        self.describe(" ".join((self._answer.headline, self._answer.confidence)).strip())
+        self.update()
+
+    def advance(self, seconds: float) -> None:
+        """Let the bars move for `seconds`."""
+        step = 1.0 - math.exp(-seconds / _FOLLOW_SECONDS)
+        moved = False
+        for index, bar in enumerate(self._bars):
+            distance = bar.value - self._lengths[index]
+            if abs(distance) > _STILL:
+                self._lengths[index] += step * distance
+                moved = True
+        if moved:
+            top = round(self.content().top() + self.theme.px(_HEAD))
+            self.update(0, top, self.width(), self.height() - top)
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        head = QRectF(area.left(), area.top(), area.width(), self.theme.px(_HEAD))
+        self._paint_head(painter, head)
+        body = area.adjusted(0, head.height(), 0, 0)
+        row = body.height() / len(self._bars)
+        for index, bar in enumerate(self._bars):
+            line = QRectF(body.left(), body.top() + index * row, body.width(), row)
+            self._paint_bar(painter, line, bar, self._lengths[index])
+
+    def _paint_head(self, painter: QPainter, area: QRectF) -> None:
+        px, font = self.theme.px, self.theme.font
+        shown = self._answer
+        large = QRectF(area.left(), area.top() - px(4), area.width(), px(DISPLAY + 10))
+        figure = font(FIGURE, SEMIBOLD, tabular=True)
+        level = large.adjusted(0, px(4), 0, 0)
+        write(painter, level, shown.confidence, figure, palette.TEXT, RIGHT)
+        colour = shown.colour if shown.sure else palette.TEXT_SOFT
+        name = large.adjusted(0, 0, -px(78), 0) if shown.confidence else large
+        write(painter, name, shown.headline, font(DISPLAY, SEMIBOLD), colour)
+        detail = QRectF(area.left(), large.bottom(), area.width(), px(BODY + 7))
+        write(painter, detail, shown.detail, font(BODY), palette.TEXT_SOFT)
+
+    def _paint_bar(self, painter: QPainter, area: QRectF, bar: Bar, length: float) -> None:
+        px = self.theme.px
+        font = self.theme.font(BODY, MEDIUM if bar.leading else REGULAR, tabular=True)
+        colour = palette.TEXT if bar.leading else palette.TEXT_SOFT
+        write(painter, area, bar.name, font, colour)
+        write(painter, area, bar.text, font, colour, RIGHT)
+        thickness = px(8)
+        track = area.adjusted(px(84), (area.height() - thickness) / 2, -px(52), 0)
+        track.setHeight(thickness)
+        fill(painter, track, palette.RAISED, thickness / 2)
+        if length > 0.004:
+            ink = QColor(bar.colour)
+            ink.setAlphaF(1.0 if bar.leading else 0.72)
+            filled = QRectF(track)
+            filled.setWidth(max(track.width() * min(length, 1.0), thickness))
+            fill(painter, filled, ink, thickness / 2)

@@ -1,0 +1,159 @@
+"""The Qt application around the window: look, failures, Ctrl-C, and how it ends.
+
+Thread: GUI.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from PyQt6.QtCore import QObject, QSettings, QTimer, pyqtSignal
+from PyQt6.QtWidgets import QApplication, QMessageBox, QWidget
+
+from realtime.session import LiveControls, ReplayControls
+from ui import icons, theme
+from ui.devices import ListDevices
+from ui.main_window import MainWindow, SessionFactory, WindowOptions
+
+logger = logging.getLogger(__name__)
+
+_SIGNAL_MILLISECONDS: Final = 200  # how long Ctrl-C may wait for Python to run
+
+
+def run_window(
+    session: LiveControls | ReplayControls,
+    factory: SessionFactory,
+    *,
+    list_devices: ListDevices,
+    options: WindowOptions | None = None,
+    log_path: Path | None = None,
+    settings: QSettings | None = None,
+) -> int:
+    """Show the window until it is closed, and return the exit code.
+
+    `session` must not be started yet: the window is shown first and loading goes on behind it.
+    `log_path` is named when something fails that nobody expected.
+    """
+    application = make_application()
+    window = MainWindow(
+        session,
+        factory,
+        list_devices=list_devices,
+        settings=settings or QSettings("msaf-live", "msaf-live"),
+        options=options,
+    )
+    fit_to_screen(window)
+    with failures_shown(window, log_path), interrupts_quit(application):
+        window.show()
+        QTimer.singleShot(0, window.start)
+        try:
+            return application.exec()
+        finally:
+            window.stop()
+
+
+def make_application() -> QApplication:
+    """The one application of the process, in our look."""
+    existing = QApplication.instance()
+    application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
+    application.setApplicationName("MSAF Live")
+    application.setDesktopFileName("msaf-live")
+    application.setWindowIcon(icons.application_icon())
+    theme.dress(application)
+    return application
+
+
+def fit_to_screen(window: QWidget) -> None:
+    """Give a new window a comfortable part of its screen."""
+    screen = window.screen()
+    if screen is None:
+        return
+    room = screen.availableGeometry()
+    width = min(round(room.width() * 0.85), round(room.height() * 0.85 * 16 / 9))
+    window.resize(width, round(width * 9 / 16))
+    window.move(room.center() - window.rect().center())
+
+
+class FailureReporter(QObject):
+    """Logs what nobody caught, and shows one dialog at a time about it."""
+
+    _failed = pyqtSignal(str)  # brings other threads' failures to the GUI's
+
+    def __init__(self, window: QWidget, log_path: Path | None) -> None:
+        super().__init__(window)
+        self._window = window
+        self._log_path = log_path
+        self.dialog: QMessageBox | None = None
+        self._failed.connect(self._show)
+
+    def report(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """Log an exception and show it. Thread: any."""
+        if issubclass(kind, KeyboardInterrupt):
+            QApplication.quit()
+            return
+        logger.critical("an unexpected failure", exc_info=(kind, error, trace))
+        self._failed.emit(f"{kind.__name__}: {error}")
+
+    def _show(self, text: str) -> None:
+        if self.dialog is not None:
+            return
+        where = "" if self._log_path is None else f"\n\nMore is in {self._log_path}"
+        dialog = QMessageBox(self._window)
+        dialog.setIcon(QMessageBox.Icon.Warning)
+        dialog.setWindowTitle("MSAF Live")
+        dialog.setText("Something went wrong that should not have.")
+        dialog.setInformativeText(f"{text}{where}")
+        dialog.finished.connect(self._closed)
+        self.dialog = dialog
+        dialog.open()
+
+    def _closed(self) -> None:
+        if self.dialog is not None:
+            self.dialog.deleteLater()
+            self.dialog = None
+
+
+@contextmanager
+def failures_shown(window: QWidget, log_path: Path | None) -> Iterator[FailureReporter]:
+    """Meanwhile exceptions that nobody catches, on any thread, are logged and shown."""
+    reporter = FailureReporter(window, log_path)
+    hooks = sys.excepthook, threading.excepthook
+
+    def on_thread(details: threading.ExceptHookArgs) -> None:
+        if details.exc_value is not None:
+            reporter.report(details.exc_type, details.exc_value, details.exc_traceback)
+
+    sys.excepthook, threading.excepthook = reporter.report, on_thread
+    try:
+        yield reporter
+    finally:
+        sys.excepthook, threading.excepthook = hooks
+
+
+@contextmanager
+def interrupts_quit(application: QApplication) -> Iterator[None]:
+    """Meanwhile Ctrl-C and SIGTERM end the application as closing its window does.
+
+    Python looks at signals only when it runs, and Qt's loop does not let it: a timer does.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: application.quit()) for number in numbers]
+    timer = QTimer()
+    timer.timeout.connect(lambda: None)
+    timer.start(_SIGNAL_MILLISECONDS)
+    try:
+        yield
+    finally:
+        timer.stop()
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

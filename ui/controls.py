@@ -1,0 +1,98 @@
+"""Buttons, choices and the slider, tamed: the mouse leaves the keyboard's focus where it is.
+
+Thread: GUI. The window's own keys (Space, arrows) act everywhere, except that a control which was
+reached with Tab keeps those that operate it.
+"""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent
+from PyQt6.QtWidgets import QComboBox, QSlider, QStyle, QStyleOptionSlider, QToolButton, QWidget
+
+
+def _operates(event: QEvent | None) -> bool:
+    """Whether this is the question if a focused control wants Space or Return for itself."""
+    return (
+        isinstance(event, QKeyEvent)
+        and event.type() == QEvent.Type.ShortcutOverride
+        and event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+    )
+
+
+class Button(QToolButton):
+    """A button of an action: its icon alone, or with its text."""
+
+    def __init__(self, action: QAction, parent: QWidget | None = None, *, labelled: bool = False):
+        super().__init__(parent)
+        self.setDefaultAction(action)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAccessibleName(action.text().rstrip("…"))
+        if labelled:
+            self.setProperty("labelled", True)
+            self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+
+    def event(self, event: QEvent | None) -> bool:
+        if event is not None and _operates(event):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+
+class Choice(QComboBox):
+    """One of several, as a list that opens."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAccessibleName(name)
+        self.setToolTip(name)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+
+    def event(self, event: QEvent | None) -> bool:
+        if event is not None and _operates(event):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def fill(self, entries: list[tuple[str, object]], chosen: object) -> None:
+        """Offer `entries` (text, data) and show the one whose data is `chosen`; emits nothing."""
+        blocked = self.blockSignals(True)
+        self.clear()
+        for text, data in entries:
+            self.addItem(text, data)
+        self.setCurrentIndex(max(self.findData(chosen), 0))
+        self.blockSignals(blocked)
+
+
+class SeekSlider(QSlider):
+    """A horizontal slider whose handle jumps to where its groove is clicked."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._jump(event.position().x())
+        super().mousePressEvent(event)
+
+    def _jump(self, x: float) -> None:
+        style, option = self.style(), QStyleOptionSlider()
+        self.initStyleOption(option)
+        assert style is not None
+        handle = style.subControlRect(
+            QStyle.ComplexControl.CC_Slider, option, QStyle.SubControl.SC_SliderHandle, self
+        )
+        room = self.width() - handle.width()
+        position = style.sliderValueFromPosition(
+            self.minimum(), self.maximum(), round(x - handle.width() / 2), room
+        )
+        self.setSliderPosition(position)

@@ -1,0 +1,538 @@
+"""The window: where the views lie, and who hears whom.
+
+Thread: GUI, which also owns the session.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from PyQt6.QtCore import QSettings, QSize, Qt
+from PyQt6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QResizeEvent,
+)
+from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBoxLayout, QWidget
+
+from models.labels import EMOTIONS
+from realtime.config import SessionConfig
+from realtime.messages import Health, Prediction, SessionState, Snapshot
+from realtime.session import LiveControls, ReplayControls
+from realtime.sources.base import SourceError
+from ui import icons
+from ui.actions import LIVE_ONLY, REPLAY_ONLY, make_actions
+from ui.answer_view import AnswerView
+from ui.attention_view import AttentionView
+from ui.banner_view import BannerView
+from ui.bridge import Bridge
+from ui.devices import Device, DeviceLister, ListDevices
+from ui.dialogs import AboutDialog, HelpDialog
+from ui.header_view import HeaderView
+from ui.loading_view import LoadingView
+from ui.presenters import PRIVACY, Notice, Remedy, empty_picture, notices
+from ui.share_view import ShareView
+from ui.spectrogram_view import SpectrogramView
+from ui.status_view import StatusView
+from ui.theme import GAP, Theme
+from ui.timeline_view import TimelineView
+from ui.transport_view import SPEEDS, TransportView
+from ui.video_view import VideoView
+
+logger = logging.getLogger(__name__)
+
+SMALLEST: Final = QSize(960, 600)
+_SIDE_WIDTH: Final = 396.0  # design pixels
+_BOTTOM_HEIGHT: Final = 132.0
+_RECORDINGS: Final = "Recordings (*.mp4 *.mkv *.mov *.webm *.avi *.m4v *.wav *.flac *.mp3 *.m4a)"
+_EXPORTS: Final = ("Comma-separated values (*.csv)", "JSON lines (*.jsonl)")
+_PRIVACY_SEEN: Final = "privacy_seen"
+
+
+class SessionFactory(Protocol):
+    """Makes the sessions that the person asks for; neither call starts anything."""
+
+    def live(self, camera: str | None, microphone: str | None) -> LiveControls:
+        """A session on these devices (None: without one)."""
+        ...
+
+    def replay(self, path: Path) -> ReplayControls:
+        """A session on a recording; raises SourceError or OSError when that is hopeless."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowOptions:
+    """What the window shows besides the session."""
+
+    camera: str | None = "0"  # devices to go live with after a recording
+    microphone: str | None = "default"
+    version: str = ""
+    model_card: str = ""  # Markdown
+    labels: tuple[str, ...] = EMOTIONS
+    config: SessionConfig = field(default_factory=SessionConfig)
+
+
+class MainWindow(QMainWindow):
+    """One session at a time, live or a recording."""
+
+    def __init__(
+        self,
+        session: LiveControls | ReplayControls,
+        factory: SessionFactory,
+        *,
+        list_devices: ListDevices,
+        settings: QSettings,
+        options: WindowOptions | None = None,
+    ) -> None:
+        super().__init__()
+        self.options = options or WindowOptions()
+        self.theme = Theme()
+        self.bridge = Bridge(self)
+        self.commands = make_actions(self)
+        self._factory = factory
+        self._settings = settings
+        self._sources = (self.options.camera, self.options.microphone)
+        self._devices: tuple[Sequence[Device], Sequence[Device]] | None = None
+        self._lister = DeviceLister(list_devices, self)
+        self._dismissed: set[Notice] = set()
+        self._trouble: Notice | None = None  # from an action, until dismissed
+        self._dialog: QDialog | None = None
+        self._started = False
+
+        self.setWindowTitle("MSAF Live")
+        self.setWindowIcon(icons.application_icon())
+        self.setMinimumSize(SMALLEST)
+        self.setAcceptDrops(True)
+        self._build()
+        self._connect()
+        self._adopt(session)
+        self.resize(1280, 720)
+
+    # -- layout --------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        theme, labels, config = self.theme, self.options.labels, self.options.config
+        self.header = HeaderView(self.commands, theme)
+        self.video = VideoView(theme)
+        self.transport = TransportView(self.commands, theme)
+        self.spectrogram = SpectrogramView(config.windows.window_seconds, theme)
+        self.timeline = TimelineView(labels, config.history_seconds, theme)
+        self.answer = AnswerView(labels, theme)
+        self.shares = ShareView(theme)
+        self.attention = AttentionView(theme)
+        self.status = StatusView(theme)
+
+        self._bottom = QWidget()
+        below = QGridLayout(self._bottom)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.addWidget(self.spectrogram, 0, 0)
+        below.addWidget(self.timeline, 0, 1)
+        below.setColumnStretch(0, 4)
+        below.setColumnStretch(1, 7)
+        left = QVBoxLayout()
+        left.addWidget(self.video, stretch=1)
+        left.addWidget(self.transport)
+        left.addWidget(self._bottom)
+        self._side = QWidget()
+        right = QVBoxLayout(self._side)
+        right.setContentsMargins(0, 0, 0, 0)
+        right.addWidget(self.answer, stretch=264)
+        right.addWidget(self.shares, stretch=100)
+        right.addWidget(self.attention, stretch=210)
+
+        central = QWidget()
+        self._grid = QGridLayout(central)
+        self._grid.addWidget(self.header, 0, 0, 1, 2)
+        self._grid.addLayout(left, 1, 0)
+        self._grid.addWidget(self._side, 1, 1)
+        self._grid.addWidget(self.status, 2, 0, 1, 2)
+        self._grid.setRowStretch(1, 1)
+        self._grid.setColumnStretch(0, 1)
+        self._columns = (left, right, below)
+        self.setCentralWidget(central)
+        self.loading = LoadingView(theme, central)
+        self.banner = BannerView(theme, central)
+        self.addActions(list(self.commands.values()))
+        self._apply_theme()
+
+    def _apply_theme(self) -> None:
+        theme = self.theme
+        gap = theme.px(GAP)
+        self.setStyleSheet(theme.style_sheet())
+        self._grid.setContentsMargins(theme.px(16), theme.px(10), theme.px(16), theme.px(6))
+        self._grid.setSpacing(gap)
+        self._grid.setVerticalSpacing(theme.px(10))
+        for column in self._columns:
+            column.setSpacing(gap)
+        self._side.setFixedWidth(theme.px(_SIDE_WIDTH))
+        self._bottom.setFixedHeight(theme.px(_BOTTOM_HEIGHT))
+        for view in (
+            self.header,
+            self.video,
+            self.transport,
+            self.spectrogram,
+            self.timeline,
+            self.answer,
+            self.shares,
+            self.attention,
+            self.status,
+            self.loading,
+            self.banner,
+        ):
+            view.set_theme(theme)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        theme = Theme.for_window(self.size())
+        if theme != self.theme:
+            self.theme = theme
+            self._apply_theme()
+        super().resizeEvent(event)
+        self._place_overlays()
+
+    def _place_overlays(self) -> None:
+        """Float the banner over the top of the picture and the loading card over its middle."""
+        central = self.centralWidget()
+        assert central is not None
+        area = self.video.rect().translated(self.video.mapTo(central, self.video.rect().topLeft()))
+        margin = self.theme.px(12)
+        width = min(area.width() - 2 * margin, self.theme.px(640))
+        self.banner.place(area.center().x() - width // 2, area.top() + margin, width)
+        card = self.loading.sizeHint()
+        self.loading.resize(card)
+        self.loading.move(
+            area.center().x() - card.width() // 2, area.center().y() - card.height() // 2
+        )
+
+    # -- wiring --------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        bridge = self.bridge
+        bridge.polled.connect(self._show_snapshot)
+        bridge.pictured.connect(self._show_picture)
+        bridge.predicted.connect(self._show_prediction)
+        bridge.grown.connect(self.timeline.extend)
+        bridge.measured.connect(self._show_health)
+        for view in (self.answer, self.shares, self.loading):
+            bridge.ticked.connect(view.advance)
+        self.header.camera_chosen.connect(self._use_camera)
+        self.header.microphone_chosen.connect(self._use_microphone)
+        self.timeline.sought.connect(self._seek)
+        self.transport.sought.connect(self._seek)
+        self.transport.speed_chosen.connect(self._set_speed)
+        self.banner.remedied.connect(self._remedy)
+        self.banner.dismissed.connect(self._dismiss)
+        self._lister.listed.connect(self._devices_listed)
+        handlers: dict[str, Callable[[], object]] = {
+            "pause": self.toggle_pause,
+            "leave_full_screen": lambda: self.set_full_screen(False),
+            "open": self._ask_recording,
+            "live": self.go_live,
+            "refresh": self._lister.refresh,
+            "back": lambda: self._seek_by(-1.0),
+            "forward": lambda: self._seek_by(1.0),
+            "far_back": lambda: self._seek_by(-5.0),
+            "far_forward": lambda: self._seek_by(5.0),
+            "begin": lambda: self._seek(0.0),
+            "end": lambda: self._seek(float("inf")),
+            "slower": lambda: self._change_speed(-1),
+            "faster": lambda: self._change_speed(1),
+            "export": self._ask_export,
+            "help": self._show_help,
+            "about": self._show_about,
+            "quit": self.close,
+        }
+        for name, handler in handlers.items():
+            self.commands[name].triggered.connect(lambda _, call=handler: call())
+        self.commands["heatmap"].toggled.connect(self.video.set_heatmap)
+        self.commands["mirror"].toggled.connect(self.video.set_mirrored)
+        self.commands["full_screen"].toggled.connect(self.set_full_screen)
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the session; call after the window is shown, so that it is seen first."""
+        self._started = True
+        self._session.start()
+        self.bridge.start(self._session)
+        self._lister.refresh()
+
+    def stop(self) -> None:
+        """Stop the session and watch nothing; harmless when already done."""
+        self.bridge.stop()
+        if self._started:
+            self._started = False
+            self._session.stop()
+        self._lister.wait(timeout_seconds=0.5)
+
+    def open_recording(self, path: Path) -> None:
+        """Leave the present session for a recording."""
+        self._change_session(lambda: self._factory.replay(path))
+
+    def go_live(self) -> None:
+        """Leave the present session for the devices used last."""
+        self._change_session(lambda: self._factory.live(*self._sources))
+
+    def _change_session(self, make: Callable[[], LiveControls | ReplayControls]) -> None:
+        try:
+            session = make()
+        except (SourceError, OSError) as error:
+            self._tell(str(error), severity="error")
+            return
+        if (live := self.live) is not None:
+            self._sources = (live.camera, live.microphone)
+        self.bridge.stop()
+        if self._started:
+            self._session.stop()
+        self._adopt(session)
+        self._started = True
+        session.start()
+        self.bridge.start(session)
+
+    def _adopt(self, session: LiveControls | ReplayControls) -> None:
+        """Set everything up for a session that has shown nothing yet."""
+        self._session = session
+        self.live = session if isinstance(session, LiveControls) else None
+        self.replay = replay = session if isinstance(session, ReplayControls) else None
+        is_live = replay is None
+        name = "" if replay is None else replay.path.name
+        self.setWindowTitle(f"{name} – MSAF Live" if name else "MSAF Live")
+        self.header.set_live(is_live, name)
+        self.transport.setVisible(not is_live)
+        self.timeline.clear(live=is_live)
+        self.video.show_frame(None, None)
+        self.video.set_badge("")
+        self._show_prediction(None)
+        self._dismissed.clear()
+        self._trouble = None
+        for command in REPLAY_ONLY:
+            self.commands[command].setEnabled(not is_live)
+        for command in LIVE_ONLY:
+            self.commands[command].setEnabled(is_live)
+        self.commands["mirror"].setChecked(is_live)
+        self._show_devices()
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def _show_snapshot(self, snapshot: Snapshot) -> None:
+        is_live = self.replay is None
+        loading = snapshot.state is SessionState.LOADING
+        if loading:
+            self.loading.show_progress(snapshot.message, snapshot.progress)
+        if loading != self.loading.isVisible():
+            self.loading.setVisible(loading)
+            self._place_overlays()
+        if snapshot.preview is None:
+            self.video.set_empty(*(("", "") if loading else empty_picture(snapshot, live=is_live)))
+        self._show_notice(snapshot, is_live)
+        if (replay := self.replay) is not None:
+            position, duration = replay.position_seconds, replay.duration_seconds
+            self.timeline.set_extent(duration, replay.analysed_seconds, position)
+            self.transport.show_position(position, duration)
+            self.transport.show_speed(replay.speed)
+            self._show_paused(not replay.playing, badge="")
+        else:
+            paused = snapshot.state is SessionState.PAUSED
+            self._show_paused(paused, badge="Paused" if paused else "")
+
+    def _show_picture(self, snapshot: Snapshot) -> None:
+        self.video.show_frame(snapshot.preview, snapshot.face)
+
+    def _show_paused(self, paused: bool, *, badge: str) -> None:
+        command = self.commands["pause"]
+        text = ("Play" if self.replay is not None else "Resume") if paused else "Pause"
+        self.video.set_badge(badge)
+        if command.text() != text:
+            command.setText(text)
+            command.setToolTip(f"{text} (Space)")
+            command.setIcon(icons.icon("play" if paused else "pause"))
+
+    def _show_prediction(self, prediction: Prediction | None) -> None:
+        for view in (self.answer, self.shares, self.attention, self.spectrogram, self.video):
+            view.show_prediction(prediction)
+        self.status.show_level(
+            None if prediction is None else prediction.sound_level,
+            speech=prediction is not None and prediction.speech,
+        )
+
+    def _show_health(self, health: Health) -> None:
+        self.status.show_health(health, live=self.replay is None)
+
+    # -- notices -------------------------------------------------------------------------------
+
+    def _show_notice(self, snapshot: Snapshot, is_live: bool) -> None:
+        found = notices(snapshot, live=is_live)
+        self._dismissed.intersection_update(found)  # what went away may be told again
+        waiting = [notice for notice in found if notice not in self._dismissed]
+        if self._trouble is not None:
+            waiting.insert(0, self._trouble)
+        if not waiting and not self._settings.value(_PRIVACY_SEEN, False, type=bool):
+            waiting.append(Notice(text=PRIVACY))
+        shown = waiting[0] if waiting else None
+        if shown != self.banner.notice:
+            self.banner.show_notice(shown)
+            self._place_overlays()
+
+    def _tell(self, text: str, *, severity: str = "info") -> None:
+        """Show a sentence until it is dismissed or the session changes."""
+        self._trouble = Notice(text=text, severity=severity)
+        self.banner.show_notice(self._trouble)
+        self._place_overlays()
+
+    def _dismiss(self, notice: Notice) -> None:
+        if notice == self._trouble:
+            self._trouble = None
+        elif notice.text == PRIVACY:
+            self._settings.setValue(_PRIVACY_SEEN, True)
+        else:
+            self._dismissed.add(notice)
+        self.banner.show_notice(None)
+
+    def _remedy(self, remedy: Remedy) -> None:
+        replay, live = self.replay, self.live
+        if remedy is Remedy.SESSION and replay is not None:
+            self.open_recording(replay.path)
+        elif remedy is Remedy.SESSION:
+            self.go_live()
+        elif remedy is Remedy.CAMERA and live is not None:
+            live.set_camera(live.camera)
+        elif remedy is Remedy.MICROPHONE and live is not None:
+            live.set_microphone(live.microphone)
+
+    # -- devices -------------------------------------------------------------------------------
+
+    def _devices_listed(self, cameras: Sequence[Device], microphones: Sequence[Device]) -> None:
+        self._devices = (cameras, microphones)
+        self._show_devices()
+
+    def _show_devices(self) -> None:
+        cameras, microphones = self._devices or (None, None)
+        if (live := self.live) is not None:
+            self.header.set_devices(
+                cameras, microphones, camera=live.camera, microphone=live.microphone
+            )
+
+    def _use_camera(self, selector: str | None) -> None:
+        if (live := self.live) is not None:
+            live.set_camera(selector)
+
+    def _use_microphone(self, selector: str | None) -> None:
+        if (live := self.live) is not None:
+            live.set_microphone(selector)
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def toggle_pause(self) -> None:
+        """Pause or go on; a recording that has come to its end begins again."""
+        if (replay := self.replay) is not None:
+            if replay.playing:
+                replay.pause()
+                return
+            if replay.position_seconds >= replay.duration_seconds - 0.05:
+                replay.seek(0.0)
+            replay.resume()
+        elif self._session.snapshot().state is SessionState.PAUSED:
+            self._session.resume()
+        else:
+            self._session.pause()
+
+    def set_full_screen(self, full: bool) -> None:
+        """Fill the screen, or go back to a window."""
+        self.commands["full_screen"].setChecked(full)
+        if full != self.isFullScreen():
+            self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def _seek(self, seconds: float) -> None:
+        if (replay := self.replay) is not None:
+            replay.seek(min(seconds, replay.duration_seconds))
+
+    def _seek_by(self, seconds: float) -> None:
+        if (replay := self.replay) is not None:
+            self._seek(max(replay.position_seconds + seconds, 0.0))
+
+    def _set_speed(self, speed: float) -> None:
+        if (replay := self.replay) is not None:
+            replay.set_speed(speed)
+
+    def _change_speed(self, steps: int) -> None:
+        if (replay := self.replay) is not None:
+            nearest = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - replay.speed))
+            replay.set_speed(SPEEDS[min(max(nearest + steps, 0), len(SPEEDS) - 1)])
+
+    def _ask_recording(self) -> None:
+        dialog = QFileDialog(self, "Open recording", "", f"{_RECORDINGS};;All files (*)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(lambda path: self.open_recording(Path(path)))
+        self._open_dialog(dialog)
+
+    def _ask_export(self) -> None:
+        if (replay := self.replay) is None:
+            return
+        suggestion = str(replay.path.with_suffix(".csv").name)
+        dialog = QFileDialog(self, "Export answers", suggestion, ";;".join(_EXPORTS))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("csv")
+        dialog.filterSelected.connect(
+            lambda chosen: dialog.setDefaultSuffix("jsonl" if chosen == _EXPORTS[1] else "csv")
+        )
+        dialog.fileSelected.connect(lambda path: self.export(Path(path)))
+        self._open_dialog(dialog)
+
+    def export(self, path: Path) -> None:
+        """Write the answers so far, and say what became of it."""
+        if (replay := self.replay) is None:
+            return
+        try:
+            count = replay.export(path)
+        except (OSError, ValueError) as error:
+            self._tell(f"Could not export: {error}", severity="error")
+        else:
+            self._tell(f"{count} answers written to {path.name}")
+
+    def _show_help(self) -> None:
+        self._open_dialog(HelpDialog(self.commands, self.theme, self))
+
+    def _show_about(self) -> None:
+        options = self.options
+        self._open_dialog(AboutDialog(options.version, options.model_card, self.theme, self))
+
+    def _open_dialog(self, dialog: QDialog) -> None:
+        """Show one dialog at a time, without stopping the window behind it."""
+        if self._dialog is not None:
+            self._dialog.close()
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._dialog = dialog
+        dialog.destroyed.connect(lambda: self._forget_dialog(dialog))
+        dialog.open()
+
+    def _forget_dialog(self, dialog: QDialog) -> None:
+        if self._dialog is dialog:
+            self._dialog = None
+
+    # -- files dropped, and the end ------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        data = None if event is None else event.mimeData()
+        if event is not None and data is not None and data.hasUrls():
+            event.acceptProposedAction()
+            self.video.set_dropping(True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
+        self.video.set_dropping(False)
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        self.video.set_dropping(False)
+        data = None if event is None else event.mimeData()
+        paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
+        if paths and paths[0]:
+            self.open_recording(Path(paths[0]))
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        self.stop()
+        super().closeEvent(event)

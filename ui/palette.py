@@ -1,0 +1,59 @@
+"""Colours as hexadecimal strings, free of Qt so that presenters and rendering can use them.
+
+One accent, a soft blue, marks what can be operated; amber means "the network leaned on this".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+BACKGROUND: Final = "#0d1014"
+SURFACE: Final = "#151920"
+RAISED: Final = "#1e242d"
+HOVER: Final = "#283039"
+LINE: Final = "#2b323d"
+TEXT: Final = "#edf0f4"
+TEXT_SOFT: Final = "#aab3c0"
+TEXT_FAINT: Final = "#87919f"
+ACCENT: Final = "#8ab4ff"
+ATTENTION: Final = "#f4b04d"
+GOOD: Final = "#58c894"
+WARNING: Final = "#f2c14e"
+ERROR: Final = "#ff7a6b"
+
+# Chosen to stay apart under protanopia and deuteranopia (tests/ui/test_palette.py simulates both).
+EMOTION_COLOURS: Final[Mapping[str, str]] = {
+    "neutral": "#939dab",
+    "happy": "#ffd84d",
+    "sad": "#3f73dd",
+    "angry": "#e04f35",
+    "fearful": "#c3a0f5",
+    "disgusted": "#2aa876",
+    "surprised": "#86e0ff",
+}
+
+MSAF_STOPS: Final = ("#7f9bff", "#3d4e92", "#232933", "#8f6523", "#ffc05c")  # neutral in the middle
+SOUND_STOPS: Final = ("#10141a", "#23254a", "#2a4f7c", "#2f8f9d", "#7fd6bb", "#eafbf0")
+HEAT_STOPS: Final = ("#5b1a6b", "#b0305c", "#ee6a3a", "#ffb347", "#fff2b8")
+
+
+def emotion_colour(name: str | None) -> str:
+    """Colour of a class; a quiet grey for "not sure" and for classes nobody chose one for."""
+    return EMOTION_COLOURS.get(name or "", TEXT_FAINT)
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """`#rrggbb` as three numbers 0..255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def lookup_table(stops: tuple[str, ...], size: int = 256) -> NDArray[np.uint8]:
+    """Colours (size, 3) that run evenly through `stops`."""
+    channels = np.array([rgb(stop) for stop in stops], dtype=np.float64)
+    positions = np.linspace(0.0, len(stops) - 1.0, size)
+    table = [np.interp(positions, np.arange(len(stops)), channel) for channel in channels.T]
+    return np.asarray(np.rint(np.stack(table, axis=1)), dtype=np.uint8)

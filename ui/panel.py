@@ -1,0 +1,101 @@
+"""The card that every painted view is drawn on.
+
+Thread: GUI.
+"""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from ui import palette
+from ui.theme import CAPTION, GAP, MEDIUM, PADDING, RADIUS, Theme
+
+LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+CENTRE = Qt.AlignmentFlag.AlignCenter
+
+
+class Panel(QWidget):
+    """A rounded card with a quiet title; subclasses paint into `content()`.
+
+    What a panel shows never changes how large it wants to be.
+    """
+
+    def __init__(self, title: str, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._title = title
+        self.theme = theme
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.setAccessibleName(title)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw at another scale from now on."""
+        self.theme = theme
+        self.update()
+
+    def describe(self, text: str) -> None:
+        """Tell screen readers what is drawn; cheap when it did not change."""
+        if text != self.accessibleDescription():
+            self.setAccessibleDescription(text)
+
+    def content(self) -> QRectF:
+        """The part of the card below its title, in widget coordinates."""
+        padding = self.theme.px(PADDING)
+        area = QRectF(self.rect()).adjusted(padding, padding, -padding, -padding)
+        if self._title:
+            area.setTop(area.top() + self.theme.px(CAPTION + GAP))
+        return area
+
+    def title_area(self) -> QRectF:
+        """The line of the title, where hints and legends fit on its right."""
+        padding = self.theme.px(PADDING)
+        return QRectF(
+            padding, padding * 0.8, self.width() - 2.0 * padding, self.theme.px(CAPTION + 5)
+        )
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        """Draw what the panel shows into `area`, its `content()`."""
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        radius = self.theme.px(RADIUS)
+        fill(painter, QRectF(self.rect()), palette.SURFACE, radius)
+        if self._title:
+            font = self.theme.font(CAPTION + 1, MEDIUM)
+            write(painter, self.title_area(), self._title, font, palette.TEXT_SOFT)
+        self.paint(painter, self.content())
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(palette.ACCENT), 1.6))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), radius, radius)
+        painter.end()
+
+
+def fill(painter: QPainter, area: QRectF, colour: str | QColor, radius: float = 0.0) -> None:
+    """A filled rectangle without an outline, its corners round."""
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(colour))
+    painter.drawRoundedRect(area, radius, radius)
+
+
+def write(
+    painter: QPainter,
+    area: QRectF,
+    text: str,
+    font: QFont,
+    colour: str,
+    align: Qt.AlignmentFlag = LEFT,
+) -> None:
+    """One line of text, shortened with "…" where it does not fit."""
+    painter.setFont(font)
+    painter.setPen(QColor(colour))
+    shown = QFontMetricsF(font).elidedText(text, Qt.TextElideMode.ElideRight, area.width())
+    painter.drawText(area, int(align | Qt.TextFlag.TextSingleLine), shown)
+
+
+def text_width(text: str, font: QFont) -> float:
+    """Width of `text` on one line in pixels."""
+    return QFontMetricsF(font).horizontalAdvance(text)

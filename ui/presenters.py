@@ -1,0 +1,379 @@
+"""Messages → what the views draw: texts, bars, colours. No Qt, no clock, no state.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.messages import (
+    Attention,
+    Health,
+    ModalityReport,
+    Prediction,
+    Reason,
+    SessionState,
+    Snapshot,
+    SourceHealth,
+    SourceState,
+    Status,
+)
+from ui import palette
+
+PRIVACY: Final = "Nothing leaves this computer, and nothing is stored."
+NOT_SURE: Final = "Not sure"
+
+REASON_WORDS: Final = {
+    Reason.STARTING: "just started, watching and listening",
+    Reason.NO_FACE: "no face in the picture",
+    Reason.TOO_DARK: "the face is too dark",
+    Reason.SILENCE: "nobody is speaking",
+    Reason.CLIPPED: "the microphone is too loud and distorts",
+    Reason.NO_INPUT: "neither picture nor sound arrives",
+    Reason.LOW_CONFIDENCE: "no expression stands out",
+}
+
+STATUS_WORDS: Final = {
+    Status.PRESENT: "",
+    Status.NO_SOURCE: "switched off",
+    Status.STALLED: "no input arrives",
+    Status.NO_FACE: "no face",
+    Status.TOO_DARK: "too dark",
+    Status.SILENCE: "silence",
+    Status.CLIPPED: "distorted",
+}
+
+STATE_COLOURS: Final = {
+    SourceState.OFF: palette.TEXT_FAINT,
+    SourceState.OPENING: palette.WARNING,
+    SourceState.RUNNING: palette.GOOD,
+    SourceState.STALLED: palette.WARNING,
+    SourceState.RETRYING: palette.WARNING,
+    SourceState.ENDED: palette.TEXT_FAINT,
+    SourceState.FAILED: palette.ERROR,
+}
+
+
+# -- the answer --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The one large label and the line below it."""
+
+    headline: str
+    detail: str
+    confidence: str  # "87 %", or empty when not sure
+    colour: str
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One class among the bars."""
+
+    name: str
+    value: float  # smoothed probability, 0 when there is none
+    text: str
+    colour: str
+    leading: bool  # this is the label
+
+
+def answer(prediction: Prediction | None) -> Answer:
+    """What the person shows, or that we are not sure and why."""
+    if prediction is None:
+        return Answer(
+            headline="Waiting",
+            detail="The first answer comes after a second of input",
+            confidence="",
+            colour=palette.TEXT_FAINT,
+            sure=False,
+        )
+    if prediction.label is None:
+        reason = prediction.reason or Reason.LOW_CONFIDENCE
+        detail = REASON_WORDS[reason]
+        if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
+            detail = f"{detail}; likeliest is {leader}, {percent(prediction.confidence)}"
+        return Answer(
+            headline=NOT_SURE,
+            detail=sentence(detail),
+            confidence="",
+            colour=palette.TEXT_FAINT,
+            sure=False,
+        )
+    present = [report.name for report in prediction.modalities if report.present]
+    return Answer(
+        headline=sentence(prediction.label),
+        detail=f"From {' and '.join(present)}" if present else "",
+        confidence=percent(prediction.confidence),
+        colour=palette.emotion_colour(prediction.label),
+        sure=True,
+    )
+
+
+def tag(prediction: Prediction | None) -> tuple[str, str]:
+    """Text and colour of the tag at the face box."""
+    if prediction is None or prediction.label is None:
+        return NOT_SURE, palette.TEXT_FAINT
+    text = f"{sentence(prediction.label)}  {percent(prediction.confidence)}"
+    return text, palette.emotion_colour(prediction.label)
+
+
+def bars(prediction: Prediction | None, labels: Sequence[str]) -> tuple[Bar, ...]:
+    """One bar per class in the network's order; `labels` names them before the first answer."""
+    names = tuple(labels) if prediction is None else prediction.labels
+    values = None if prediction is None else prediction.smoothed
+    label = None if prediction is None else prediction.label
+    return tuple(
+        Bar(
+            name=sentence(name),
+            value=0.0 if values is None else float(values[index]),
+            text="–" if values is None else percent(float(values[index])),
+            colour=palette.emotion_colour(name),
+            leading=name == label,
+        )
+        for index, name in enumerate(names)
+    )
+
+
+def likeliest(prediction: Prediction) -> str | None:
+    """Name of the class with the largest smoothed probability."""
+    if prediction.smoothed is None:
+        return None
+    return prediction.labels[int(np.argmax(prediction.smoothed))]
+
+
+# -- what counted ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How much one modality counted, beside what chance would give it."""
+
+    name: str
+    share: float | None
+    chance: float | None
+    text: str  # "62 %", or in one word why it is absent
+    opinion: str  # what this modality alone would say
+
+
+def shares(prediction: Prediction | None) -> tuple[Share, ...]:
+    """One row per modality, face first."""
+    if prediction is None:
+        return tuple(
+            Share(name=name, share=None, chance=None, text="–", opinion="")
+            for name in ("Face", "Voice")
+        )
+    return tuple(_share(report) for report in prediction.modalities)
+
+
+def _share(report: ModalityReport) -> Share:
+    present = report.present and report.share is not None
+    return Share(
+        name=sentence(report.name),
+        share=report.share if present else None,
+        chance=report.chance_share if present else None,
+        text=percent(report.share) if present and report.share else STATUS_WORDS[report.status],
+        opinion=f"alone: {report.label}" if present and report.label else "",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AttentionPanel:
+    """One depth of MSAF as a picture: rows are channel blocks, columns channels."""
+
+    title: str
+    groups: tuple[tuple[str, int, bool], ...]  # modality, its number of blocks, present
+    factors: NDArray[np.float32]  # (blocks, channels) log2 of weight ÷ uniform share; NaN absent
+
+
+DEPTH_TITLES: Final = {"maps": "Feature maps", "sequences": "Sequences"}
+
+
+def attention_panels(prediction: Prediction | None) -> tuple[AttentionPanel, ...]:
+    """One panel per depth; empty when no modality was there."""
+    if prediction is None:
+        return ()
+    present = {report.name: report.present for report in prediction.modalities}
+    return tuple(_attention_panel(each, present) for each in prediction.attention)
+
+
+def _attention_panel(attention: Attention, present: dict[str, bool]) -> AttentionPanel:
+    names = attention.modalities
+    there = np.array([present.get(name, False) for name in names])
+    uniform = 1.0 / max(int(there.sum()), 1)
+    with np.errstate(divide="ignore"):
+        factors = np.log2(np.maximum(attention.weights, 1e-6) / uniform).astype(np.float32)
+    factors[~there] = np.nan
+    groups = tuple((name, names.count(name), present.get(name, False)) for name in _unique(names))
+    return AttentionPanel(
+        title=DEPTH_TITLES.get(attention.name, sentence(attention.name)),
+        groups=groups,
+        factors=factors,
+    )
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def moments_curve(moments: NDArray[np.float32], top: float = 6.0) -> NDArray[np.float32]:
+    """Weights of the moments, which sum to 1, as heights 0..1 where `top` × uniform is 1."""
+    return np.clip(moments * len(moments) / top, 0.0, 1.0).astype(np.float32)
+
+
+# -- status line -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One figure of the status line."""
+
+    caption: str
+    text: str
+    tip: str
+    colour: str | None = None  # of a dot before the text
+
+
+def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
+    """Always the same cells in the same order, whatever is known."""
+    p50, p95 = milliseconds(health.latency_p50), milliseconds(health.latency_p95)
+    return (
+        Cell(
+            caption="Picture",
+            text=f"{health.preview_rate:.0f} fps",
+            tip="Camera frames shown per second",
+        ),
+        Cell(
+            caption="Answers",
+            text=f"{health.answer_rate:.1f} /s",
+            tip="Predictions per second over the last five seconds",
+        ),
+        Cell(
+            caption="Delay p50 · p95",
+            text=f"{p50} · {p95} ms" if live else "–",
+            tip="From the newest sample of a window to its answer: median and 95th percentile",
+        ),
+        Cell(
+            caption="Skipped · dropped",
+            text=f"{health.windows_skipped} · {health.camera.dropped + health.microphone.dropped}",
+            tip=(
+                f"{health.windows_skipped} windows and {health.frames_skipped} frames were skipped "
+                f"because newer ones were due; {health.camera.dropped} frames and "
+                f"{health.microphone.dropped} blocks of sound were lost before they reached us"
+            ),
+        ),
+        Cell(
+            caption="Sound − picture",
+            text=("–" if health.sound_offset is None else f"{1000 * health.sound_offset:+.0f} ms"),
+            tip="How much later the sound arrives than the picture of the same moment",
+        ),
+        source_cell("Camera" if live else "Picture track", health.camera),
+        source_cell("Microphone" if live else "Sound track", health.microphone),
+        Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers"),
+    )
+
+
+def source_cell(caption: str, source: SourceHealth) -> Cell:
+    """The state of one source as a cell with a coloured dot."""
+    return Cell(
+        caption=caption,
+        text=source.state.value,
+        tip=f"{source.name}: {source.message or source.state.value}",
+        colour=STATE_COLOURS[source.state],
+    )
+
+
+def level_fraction(level: float | None) -> float:
+    """A sound level in dBFS as a length 0..1 of the meter, which begins at -60."""
+    return 0.0 if level is None else min(max((level + 60.0) / 60.0, 0.0), 1.0)
+
+
+# -- notices -----------------------------------------------------------------------------------
+
+
+class Remedy(StrEnum):
+    """What the button of a notice does."""
+
+    NONE = ""
+    SESSION = "session"
+    CAMERA = "camera"
+    MICROPHONE = "microphone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A sentence that has to be seen, and perhaps a way out."""
+
+    text: str
+    severity: str = "info"  # "info", "warning" or "error"
+    remedy: Remedy = Remedy.NONE
+
+
+def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
+    """What is wrong now, the gravest first."""
+    found: list[Notice] = []
+    if snapshot.state is SessionState.FAILED:
+        text = snapshot.message or "The analysis stopped."
+        found.append(Notice(text=text, severity="error", remedy=Remedy.SESSION))
+    sources = (
+        ("Camera" if live else "Picture", snapshot.health.camera, Remedy.CAMERA),
+        ("Microphone" if live else "Sound", snapshot.health.microphone, Remedy.MICROPHONE),
+    )
+    for kind, source, remedy in sources:
+        text = f"{kind}: {source.message}" if source.message else f"{kind} {source.state.value}"
+        if source.state is SourceState.FAILED:
+            found.append(
+                Notice(text=text, severity="error", remedy=remedy if live else Remedy.NONE)
+            )
+        elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
+            found.append(Notice(text=text, severity="warning"))
+    found.extend(Notice(text=note) for note in snapshot.notes)
+    return tuple(found)
+
+
+def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
+    """Title and advice in place of the picture when there is none."""
+    camera = snapshot.health.camera
+    if not live:
+        return "This recording has no picture", "Its sound is analysed"
+    if camera.state in (SourceState.OPENING, SourceState.RUNNING):
+        return "Opening the camera", camera.name
+    if camera.state is SourceState.OFF:
+        return "No camera", "Choose one above, or open a recording"
+    return "No picture", camera.message or "Choose another camera above, or open a recording"
+
+
+# -- words and numbers -------------------------------------------------------------------------
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def percent(value: float) -> str:
+    """0..1 as whole per cent."""
+    return f"{100.0 * value:.0f}\u202f%"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Seconds as whole milliseconds without their unit."""
+    return "–" if seconds is None else f"{1000.0 * seconds:.0f}"
+
+
+def clock_time(seconds: float, *, tenths: bool = False) -> str:
+    """Seconds as m:ss, or h:mm:ss from an hour on; `tenths` adds a decimal."""
+    total = max(seconds, 0.0)
+    whole = int(total)
+    text = f"{whole // 60 % 60}:{whole % 60:02d}"
+    if whole >= 3600:
+        text = f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{text}.{int(total * 10) % 10}" if tenths else text

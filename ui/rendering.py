@@ -1,0 +1,123 @@
+"""Arrays → pictures that own their bytes.
+
+Thread: any. Nothing here keeps a reference to an array it was given.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QImage, QTransform
+
+from ui.palette import HEAT_STOPS, lookup_table
+
+FloatArray = NDArray[np.float32]
+
+HEAT_SIZE: Final = 72  # pixels along each side of the heatmap's picture
+_LARGE_PICTURE: Final = 1_500_000  # pixels above which smooth scaling would cost the frame rate
+
+
+def picture(image: NDArray[np.uint8], size: QSize, *, mirrored: bool = False) -> QImage:
+    """A camera image (height, width, 3), RGB, scaled to exactly `size` device pixels."""
+    wrapped = _wrap(np.ascontiguousarray(image), QImage.Format.Format_RGB888)
+    smooth = size.width() * size.height() <= _LARGE_PICTURE
+    scaled = wrapped.scaled(
+        size,
+        Qt.AspectRatioMode.IgnoreAspectRatio,
+        Qt.TransformationMode.SmoothTransformation
+        if smooth
+        else Qt.TransformationMode.FastTransformation,
+    )
+    owned = scaled.convertToFormat(QImage.Format.Format_RGB32)
+    if mirrored:
+        owned.flip(Qt.Orientation.Horizontal)
+    return owned
+
+
+def heat(activation: FloatArray) -> QImage:
+    """A class activation map (rows, columns) in 0..1 as a soft, half transparent square.
+
+    Little activation is transparent, and so are the corners, where the crop shows no face.
+    """
+    rows, columns = activation.shape
+    values = _spread(rows) @ activation.astype(np.float64) @ _spread(columns).T
+    values = np.clip(values, 0.0, 1.0)
+    colours = lookup_table(HEAT_STOPS)[np.rint(values * 255).astype(np.intp)]
+    opacity = np.clip((values - 0.12) / 0.5, 0.0, 1.0) * 0.72 * _face_mask()
+    return _rgba(colours, opacity)
+
+
+def stacked_probabilities(
+    probabilities: FloatArray,
+    faded: NDArray[np.bool_],
+    colours: NDArray[np.uint8],
+    height: int,
+) -> QImage:
+    """Classes stacked upon each other over time.
+
+    Parameters
+    ----------
+    probabilities
+        (columns, classes); a column of NaN stays transparent.
+    faded
+        (columns,) columns to draw faintly.
+    colours
+        (classes, 3) RGB.
+    height
+        Of the picture, in pixels; its width is the number of columns.
+    """
+    known = np.isfinite(probabilities).all(axis=1)
+    shares = np.where(known[:, None], probabilities, 0.0).astype(np.float64)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+    tops = np.cumsum(shares, axis=1) * height
+    bottoms = tops - shares * height
+    rows = np.arange(height)[:, None, None]  # from the bottom
+    cover = np.minimum(tops, rows + 1) - np.maximum(bottoms, rows)  # (height, columns, classes)
+    mixed = np.maximum(cover, 0.0) @ colours.astype(np.float64)
+    opacity = np.where(known, np.where(faded, 0.22, 0.85), 0.0)
+    return _rgba(mixed[::-1], np.broadcast_to(opacity, mixed.shape[:2]))
+
+
+def affine(matrix: FloatArray) -> QTransform:
+    """A (2, 3) affine matrix on column vectors as Qt's transform."""
+    (a, b, x), (c, d, y) = matrix.astype(float).tolist()
+    return QTransform(a, c, b, d, x, y)
+
+
+def _rgba(colours: NDArray[np.generic], opacity: NDArray[np.float64]) -> QImage:
+    """(height, width, 3) colours and (height, width) opacity 0..1 → premultiplied image."""
+    height, width = opacity.shape
+    pixels = np.empty((height, width, 4), dtype=np.uint8)
+    pixels[..., :3] = np.rint(colours.astype(np.float64) * opacity[..., None])
+    pixels[..., 3] = np.rint(opacity * 255)
+    image = _wrap(pixels, QImage.Format.Format_RGBA8888_Premultiplied)
+    return image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+
+
+def _wrap(pixels: NDArray[np.uint8], pixel_format: QImage.Format) -> QImage:
+    """A view on contiguous (height, width, channels) pixels, valid as long as they are."""
+    height, width, _ = pixels.shape
+    data = cast("bytes", pixels.data)  # Qt takes any buffer; its type hints say bytes
+    return QImage(data, width, height, pixels.strides[0], pixel_format)
+
+
+@lru_cache(maxsize=4)
+def _spread(cells: int) -> NDArray[np.float64]:
+    """(HEAT_SIZE, cells) weights that blend neighbouring cells with a bell of half a cell."""
+    centres = (np.arange(cells) + 0.5) / cells
+    places = (np.arange(HEAT_SIZE) + 0.5) / HEAT_SIZE
+    weights = np.exp(-0.5 * ((places[:, None] - centres) * cells / 0.5) ** 2)
+    normalised: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return normalised
+
+
+@lru_cache(maxsize=1)
+def _face_mask() -> NDArray[np.float64]:
+    """(HEAT_SIZE, HEAT_SIZE) opacity that falls off towards the corners of the crop."""
+    across = np.linspace(-1.0, 1.0, HEAT_SIZE)
+    radius = np.hypot(across[:, None] / 1.02, across / 0.98)
+    return np.asarray(np.clip((1.0 - radius) / 0.28, 0.0, 1.0))

@@ -1,0 +1,95 @@
+"""How much the face and how much the voice counted, beside what chance would give each.
+
+Thread: GUI.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from PyQt6.QtCore import QLineF, QRectF, Qt
+from PyQt6.QtGui import QBrush, QColor, QPainter, QPen
+from PyQt6.QtWidgets import QWidget
+
+from realtime.messages import Prediction
+from ui import palette
+from ui.panel import RIGHT, Panel, fill, write
+from ui.presenters import Share, shares
+from ui.theme import BODY, CAPTION, MEDIUM, Theme
+
+_FOLLOW_SECONDS: Final = 0.15
+_STILL: Final = 5e-4
+
+
+class ShareView(Panel):
+    """One row per modality: its share of MSAF's attention, a tick at chance, its own opinion."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__("What counted", theme, parent)
+        self.setToolTip(
+            "Share of MSAF's attention that went to each modality, over both depths.\n"
+            "The tick marks what its number of channel blocks alone would give it."
+        )
+        self._shares: tuple[Share, ...] = shares(None)
+        self._lengths = [0.0] * len(self._shares)
+
+    def show_prediction(self, prediction: Prediction | None) -> None:
+        """Show another answer's shares."""
+        self._shares = shares(prediction)
+        self.describe("; ".join(f"{each.name} {each.text}" for each in self._shares))
+        self.update()
+
+    def advance(self, seconds: float) -> None:
+        """Let the bars move for `seconds`."""
+        step = 1.0 - math.exp(-seconds / _FOLLOW_SECONDS)
+        moved = False
+        for index, share in enumerate(self._shares):
+            distance = (share.share or 0.0) - self._lengths[index]
+            if abs(distance) > _STILL:
+                self._lengths[index] += step * distance
+                moved = True
+        if moved:
+            self.update()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        px = self.theme.px
+        hint = self.theme.font(CAPTION)
+        title = self.title_area()
+        write(painter, title, "chance", hint, palette.TEXT_FAINT, RIGHT)
+        tick = title.right() - px(46)
+        painter.setPen(QPen(QColor(palette.TEXT), self.theme.px(2)))
+        painter.drawLine(QLineF(tick, title.top() + px(3), tick, title.bottom() - px(3)))
+        row = area.height() / len(self._shares)
+        for index, share in enumerate(self._shares):
+            line = QRectF(area.left(), area.top() + index * row, area.width(), row)
+            self._paint_row(painter, line, share, self._lengths[index])
+
+    def _paint_row(self, painter: QPainter, area: QRectF, share: Share, length: float) -> None:
+        px, font = self.theme.px, self.theme.font
+        there = share.share is not None
+        write(painter, area, share.name, font(BODY, MEDIUM), palette.TEXT)
+        opinion = area.adjusted(area.width() - px(118), 0, 0, 0)
+        write(painter, opinion, share.opinion, font(CAPTION), palette.TEXT_FAINT, RIGHT)
+        figure = QRectF(area.right() - px(168), area.top(), px(44), area.height())
+        if there:
+            numbers = font(BODY, MEDIUM, tabular=True)
+            write(painter, figure, share.text, numbers, palette.TEXT, RIGHT)
+        else:
+            figure.setRight(area.right())
+            write(painter, figure, share.text, font(BODY), palette.TEXT_FAINT, RIGHT)
+        thickness = px(10)
+        track = QRectF(area.left() + px(54), 0, area.width() - px(54) - px(176), thickness)
+        track.moveTop(area.center().y() - thickness / 2)
+        fill(painter, track, palette.RAISED, thickness / 2)
+        if not there:
+            painter.setBrush(QBrush(QColor(palette.LINE), Qt.BrushStyle.BDiagPattern))
+            painter.drawRoundedRect(track, thickness / 2, thickness / 2)
+            return
+        filled = QRectF(track)
+        filled.setWidth(max(track.width() * min(length, 1.0), thickness))
+        fill(painter, filled, palette.ATTENTION, thickness / 2)
+        if share.chance is not None and share.chance < 1.0:
+            x = track.left() + share.chance * track.width()
+            painter.setPen(QPen(QColor(palette.TEXT), px(2)))
+            painter.drawLine(QLineF(x, track.top() - px(3), x, track.bottom() + px(3)))

@@ -1,0 +1,119 @@
+"""The sound of the window, and the moments of it that the network leaned on.
+
+Thread: GUI. The spectrogram is the log-mel that the network hears, at fixed levels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtCore import QRect, QRectF, Qt
+from PyQt6.QtGui import QColor, QPainter, QPen, QResizeEvent
+from PyQt6.QtWidgets import QWidget
+
+from realtime.messages import Prediction, Status
+from ui import palette
+from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
+from ui.presenters import STATUS_WORDS, moments_curve
+from ui.theme import CAPTION, Theme
+
+LEVELS: Final = (-1.0, 1.4)  # of Whisper's normalised log-mel: room noise … loud speech
+MEL_SECONDS: Final = 0.01  # per column
+_BANDS: Final = 80
+_FOOT: Final = 15.0
+
+
+class SpectrogramView(Panel):
+    """Spectrogram with the curve of the voice's attention over time."""
+
+    def __init__(self, window_seconds: float, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__("Sound", theme, parent)
+        self.setToolTip(
+            "The sound of the window as the network hears it (log-mel, 0 to 8 kHz).\n"
+            "The amber curve shows the moments that it leaned on."
+        )
+        self._window_seconds = window_seconds
+        self._hint = ""
+        self._has_sound = False
+        self._has_curve = False
+        self._plot: QWidget = pg.GraphicsView(self, useOpenGL=False, background=palette.SURFACE)
+        self._plot.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        box: Any = pg.ViewBox(enableMouse=False, enableMenu=False, defaultPadding=0.0)
+        self._plot.setCentralItem(box)
+        box.setRange(QRectF(-window_seconds, 0, window_seconds, _BANDS), padding=0)
+        self._image: Any = pg.ImageItem(axisOrder="row-major")
+        self._image.setLookupTable(palette.lookup_table(palette.SOUND_STOPS))
+        amber = QColor(palette.ATTENTION)
+        wash = QColor(amber)
+        wash.setAlphaF(0.28)
+        self._curve: Any = pg.PlotCurveItem(
+            pen=pg.mkPen(amber, width=1.6), fillLevel=0.0, brush=wash, antialias=True
+        )
+        box.addItem(self._image)
+        box.addItem(self._curve)
+        self._plot.hide()
+
+    def show_prediction(self, prediction: Prediction | None) -> None:
+        """Show another window's sound."""
+        spectrogram = None if prediction is None else prediction.spectrogram
+        moments = None if prediction is None else prediction.voice_moments
+        self._has_sound = spectrogram is not None
+        self._has_curve = spectrogram is not None and moments is not None
+        self._plot.setVisible(self._has_sound)
+        if spectrogram is not None:
+            length = spectrogram.shape[1] * MEL_SECONDS
+            self._image.setImage(np.ascontiguousarray(spectrogram), autoLevels=False, levels=LEVELS)
+            self._image.setRect(QRectF(-length, 0, length, _BANDS))
+            self._curve.setVisible(moments is not None)
+            if moments is not None:
+                times = (np.arange(len(moments)) + 0.5) * length / len(moments) - length
+                self._curve.setData(times, moments_curve(moments) * _BANDS * 0.9)
+        self._hint = "" if prediction is None else self._status_hint(prediction)
+        self.describe(self._hint or "Sound of the window")
+        self.update()
+
+    @staticmethod
+    def _status_hint(prediction: Prediction) -> str:
+        for report in prediction.modalities:
+            if report.name == "voice" and report.status is not Status.PRESENT:
+                return f"voice not counted: {STATUS_WORDS[report.status]}"
+        return ""
+
+    def set_theme(self, theme: Theme) -> None:
+        super().set_theme(theme)
+        self._place()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self._place()
+
+    def plot_area(self) -> QRect:
+        """Where the spectrogram lies."""
+        return self.content().adjusted(0, 0, 0, -self.theme.px(_FOOT)).toRect()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        px = self.theme.px
+        font = self.theme.font(CAPTION, tabular=True)
+        plot = QRectF(self.plot_area())
+        if not self._has_sound:
+            fill(painter, plot, palette.RAISED, px(4))
+            write(painter, plot, "no sound", font, palette.TEXT_FAINT, CENTRE)
+        foot = QRectF(area.left(), plot.bottom() + px(2), area.width(), px(_FOOT))
+        write(painter, foot, f"−{self._window_seconds:.0f} s", font, palette.TEXT_FAINT, LEFT)
+        write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)
+        title = self.title_area()
+        if self._has_curve:
+            text = "moments leaned on"
+            write(painter, title, text, font, palette.TEXT_FAINT, RIGHT)
+            x = title.right() - text_width(text, font) - px(22)
+            painter.setPen(QPen(QColor(palette.ATTENTION), px(2)))
+            painter.drawLine(
+                round(x), round(title.center().y()), round(x + px(14)), round(title.center().y())
+            )
+        else:
+            write(painter, title, self._hint, font, palette.TEXT_FAINT, RIGHT)
+
+    def _place(self) -> None:
+        self._plot.setGeometry(self.plot_area())

@@ -1,0 +1,129 @@
+"""The status line: rates, delay, losses, sound level, the sources and the engine.
+
+Thread: GUI. Cells keep their places whatever they say.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from realtime.messages import Health
+from ui import palette
+from ui.panel import LEFT, fill, write
+from ui.presenters import Cell, level_fraction, status_cells
+from ui.theme import CAPTION, MEDIUM, Theme
+
+_WIDTHS: Final = (58.0, 66.0, 104.0, 112.0, 104.0, 94.0, 94.0, 150.0)  # design pixels, min. weights
+_METER: Final = 118.0
+_METER_CAPTION: Final = "Sound level"
+
+
+class StatusView(QWidget):
+    """One row of small figures under the window."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.theme = theme
+        self.setAccessibleName("Status")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._cells: tuple[Cell, ...] = ()
+        self._level: float | None = None
+        self._speech = False
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw at another scale from now on."""
+        self.theme = theme
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(600, self.theme.px(40))
+
+    def show_health(self, health: Health, *, live: bool) -> None:
+        """Show other figures."""
+        cells = status_cells(health, live=live)
+        if cells != self._cells:
+            self._cells = cells
+            self.setAccessibleDescription("; ".join(f"{c.caption}: {c.text}" for c in cells))
+            self.update()
+
+    def show_level(self, level: float | None, *, speech: bool) -> None:
+        """Show another sound level in dBFS, and whether somebody speaks."""
+        if (level, speech) != (self._level, self._speech):
+            self._level, self._speech = level, speech
+            self.update(self.meter_area().toAlignedRect())
+
+    def cell_areas(self) -> list[QRectF]:
+        """Where the cells lie; the meter comes after the fifth."""
+        unit = self.width() / (sum(_WIDTHS) + _METER)
+        areas, x = [], 0.0
+        for index, width in enumerate(_WIDTHS):
+            if index == 5:
+                x += _METER * unit
+            areas.append(QRectF(x, 0, width * unit, self.height()))
+            x += width * unit
+        return areas
+
+    def meter_area(self) -> QRectF:
+        """Where the sound meter lies."""
+        unit = self.width() / (sum(_WIDTHS) + _METER)
+        return QRectF(sum(_WIDTHS[:5]) * unit, 0, _METER * unit, self.height())
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for cell, area in zip(self._cells, self.cell_areas(), strict=False):
+            self._paint_cell(painter, area, cell)
+        self._paint_meter(painter, self.meter_area())
+        painter.end()
+
+    def _lines(self, area: QRectF) -> tuple[QRectF, QRectF]:
+        px = self.theme.px
+        width = area.width() - px(8)
+        upper = QRectF(area.left(), area.top() + px(3), width, px(15))
+        return upper, QRectF(area.left(), area.top() + px(18), width, px(18))
+
+    def _paint_cell(self, painter: QPainter, area: QRectF, cell: Cell) -> None:
+        px, font = self.theme.px, self.theme.font
+        upper, lower = self._lines(area)
+        write(painter, upper, cell.caption, font(CAPTION - 0.5), palette.TEXT_FAINT, LEFT)
+        if cell.colour is not None:
+            dot = QRectF(lower.left(), lower.center().y() - px(3.5), px(7), px(7))
+            fill(painter, dot, cell.colour, dot.height() / 2)
+            lower.setLeft(dot.right() + px(6))
+        write(painter, lower, cell.text, font(CAPTION + 1, MEDIUM, tabular=True), palette.TEXT)
+
+    def _paint_meter(self, painter: QPainter, area: QRectF) -> None:
+        px, font = self.theme.px, self.theme.font
+        upper, lower = self._lines(area)
+        write(painter, upper, _METER_CAPTION, font(CAPTION - 0.5), palette.TEXT_FAINT, LEFT)
+        track = QRectF(lower.left(), lower.center().y() - px(3), area.width() - px(62), px(6))
+        fill(painter, track, palette.RAISED, px(3))
+        length = level_fraction(self._level)
+        if length > 0.02:
+            colour = palette.ERROR if self._level is not None and self._level > -3 else palette.GOOD
+            filled = QRectF(track)
+            filled.setWidth(max(track.width() * length, px(6)))
+            ink = QColor(colour)
+            ink.setAlphaF(1.0 if self._speech else 0.5)
+            fill(painter, filled, ink, px(3))
+        text = "–" if self._level is None else f"{max(self._level, -99):.0f} dB"
+        figure = QRectF(track.right() + px(8), lower.top(), px(50), lower.height())
+        numbers = font(CAPTION + 1, MEDIUM, tabular=True)
+        write(painter, figure, text, numbers, palette.TEXT, Qt.AlignmentFlag.AlignVCenter)
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self._tip_at(event.pos().x()), self)
+            return True
+        return super().event(event)
+
+    def _tip_at(self, x: float) -> str:
+        for cell, area in zip(self._cells, self.cell_areas(), strict=False):
+            if area.left() <= x < area.right():
+                return cell.tip
+        return "Loudness of the last tenth of a second; bright while somebody speaks"

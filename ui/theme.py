@@ -1,0 +1,204 @@
+"""Type scale, spacing and style sheet, all in design pixels that grow with the window.
+
+Thread: GUI. A design pixel is one device-independent pixel in a window of 1280 × 720.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from PyQt6.QtCore import QSize
+from PyQt6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PyQt6.QtWidgets import QApplication
+
+from ui import palette
+
+CAPTION: Final = 11.0
+BODY: Final = 13.0
+TITLE: Final = 15.0
+FIGURE: Final = 22.0
+DISPLAY: Final = 38.0
+
+GAP: Final = 12.0
+PADDING: Final = 14.0
+RADIUS: Final = 10.0
+
+REGULAR: Final = QFont.Weight.Normal
+MEDIUM: Final = QFont.Weight.Medium
+SEMIBOLD: Final = QFont.Weight.DemiBold
+BOLD: Final = QFont.Weight.Bold
+
+_ASSETS: Final = Path(__file__).parent / "assets"
+_FAMILIES: Final = ("Inter", "Segoe UI", "Helvetica Neue", "DejaVu Sans")
+_DESIGN_SIZE: Final = QSize(1280, 720)
+_SMALLEST, _LARGEST, _STEP = 0.84, 3.0, 0.04
+
+
+def load_fonts() -> None:
+    """Make the typeface that the program carries known to Qt; once per application."""
+    for path in sorted(_ASSETS.glob("*.otf")):
+        QFontDatabase.addApplicationFont(str(path))
+
+
+def dark_palette() -> QPalette:
+    """Qt's own palette in our colours, for whatever the style sheet does not reach."""
+    roles = {
+        QPalette.ColorRole.Window: palette.BACKGROUND,
+        QPalette.ColorRole.WindowText: palette.TEXT,
+        QPalette.ColorRole.Base: palette.SURFACE,
+        QPalette.ColorRole.AlternateBase: palette.RAISED,
+        QPalette.ColorRole.Text: palette.TEXT,
+        QPalette.ColorRole.Button: palette.RAISED,
+        QPalette.ColorRole.ButtonText: palette.TEXT,
+        QPalette.ColorRole.ToolTipBase: palette.RAISED,
+        QPalette.ColorRole.ToolTipText: palette.TEXT,
+        QPalette.ColorRole.PlaceholderText: palette.TEXT_FAINT,
+        QPalette.ColorRole.Highlight: palette.ACCENT,
+        QPalette.ColorRole.HighlightedText: palette.BACKGROUND,
+        QPalette.ColorRole.Link: palette.ACCENT,
+    }
+    colours = QPalette()
+    for role, colour in roles.items():
+        colours.setColor(role, QColor(colour))
+    for role in (QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
+        colours.setColor(QPalette.ColorGroup.Disabled, role, QColor(palette.TEXT_FAINT))
+    return colours
+
+
+def dress(application: QApplication) -> None:
+    """Give `application` the dark look; once, before its first window."""
+    load_fonts()
+    application.setStyle("Fusion")
+    application.setPalette(dark_palette())
+    application.setFont(Theme().font(BODY))
+
+
+class Theme:
+    """Sizes at one scale; make another one for another window size."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+
+    @classmethod
+    def for_window(cls, size: QSize) -> Theme:
+        """The theme for a window of `size`: larger windows get larger type, but not all of it."""
+        ratio = min(size.width() / _DESIGN_SIZE.width(), size.height() / _DESIGN_SIZE.height())
+        stepped = round(max(ratio, 0.1) ** 0.7 / _STEP) * _STEP
+        return cls(min(max(stepped, _SMALLEST), _LARGEST))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Theme) and other.scale == self.scale
+
+    def __hash__(self) -> int:
+        return hash(self.scale)
+
+    def px(self, design: float) -> int:
+        """Design pixels as whole pixels, at least one."""
+        return max(1, round(design * self.scale))
+
+    def font(
+        self, size: float = BODY, weight: QFont.Weight = REGULAR, *, tabular: bool = False
+    ) -> QFont:
+        """The typeface at `size` design pixels; `tabular` digits are all equally wide."""
+        return _font(self.px(size), weight, tabular)
+
+    def style_sheet(self) -> str:
+        """The style sheet of a whole window."""
+        return _style_sheet(self.scale)
+
+
+@lru_cache(maxsize=256)
+def _font(pixels: int, weight: QFont.Weight, tabular: bool) -> QFont:
+    font = QFont()
+    font.setFamilies(_FAMILIES)
+    font.setPixelSize(pixels)
+    font.setWeight(weight)
+    if tabular:
+        font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+def _style_sheet(scale: float) -> str:
+    def px(design: float) -> str:
+        return f"{max(1, round(design * scale))}px"
+
+    p = palette
+    return f"""
+    QMainWindow, QDialog {{ background: {p.BACKGROUND}; }}
+    QWidget {{ color: {p.TEXT}; font-family: "Inter", "Segoe UI", "DejaVu Sans";
+               font-size: {px(BODY)}; }}
+    QLabel {{ background: transparent; }}
+    QLabel[role="brand"] {{ font-size: {px(TITLE)}; font-weight: 600; }}
+    QLabel[role="heading"] {{ font-size: {px(FIGURE)}; font-weight: 600; }}
+    QLabel[role="soft"] {{ color: {p.TEXT_SOFT}; }}
+    QLabel[role="keycap"] {{ color: {p.TEXT}; background: {p.RAISED};
+        border: 1px solid {p.LINE}; border-radius: {px(5)}; font-size: {px(CAPTION)};
+        font-weight: 600; padding: {px(3)} {px(8)}; }}
+
+    QToolTip {{ color: {p.TEXT}; background: {p.RAISED}; border: 1px solid {p.LINE};
+                padding: {px(5)} {px(8)}; font-size: {px(CAPTION + 1)}; }}
+
+    QAbstractButton {{ color: {p.TEXT}; background: {p.RAISED}; font-weight: 500;
+        border: {px(1)} solid transparent; border-radius: {px(7)};
+        padding: {px(6)} {px(12)}; }}
+    QToolButton {{ background: transparent; padding: {px(7)}; }}
+    QToolButton[labelled="true"] {{ background: {p.RAISED}; padding: {px(6)} {px(12)}; }}
+    QAbstractButton:hover {{ background: {p.HOVER}; }}
+    QAbstractButton:pressed {{ background: {p.LINE}; }}
+    QAbstractButton:checked {{ background: {p.RAISED}; border-color: {p.LINE}; }}
+    QAbstractButton:disabled {{ color: {p.TEXT_FAINT}; }}
+    QAbstractButton:focus {{ border-color: {p.ACCENT}; }}
+    QToolButton::menu-indicator {{ image: none; width: 0; }}
+    QPushButton[role="primary"] {{ background: {p.ACCENT}; color: {p.BACKGROUND};
+        font-weight: 600; }}
+    QPushButton[role="primary"]:hover {{ background: #a5c5ff; }}
+    QPushButton[role="primary"]:focus {{ border-color: {p.TEXT}; }}
+
+    QComboBox {{ background: {p.RAISED}; border: {px(1)} solid transparent;
+        border-radius: {px(7)}; padding: {px(5)} {px(10)}; min-height: {px(20)}; }}
+    QComboBox:hover {{ background: {p.HOVER}; }}
+    QComboBox:focus, QLineEdit:focus {{ border-color: {p.ACCENT}; }}
+    QComboBox::drop-down {{ border: none; width: {px(22)}; }}
+    QComboBox::down-arrow {{ image: url("{(_ASSETS / "chevron-down.svg").as_posix()}");
+        width: {px(12)}; height: {px(12)}; }}
+    QComboBox QAbstractItemView {{ background: {p.RAISED}; border: 1px solid {p.LINE};
+        outline: none; padding: {px(4)}; selection-background-color: {p.HOVER};
+        selection-color: {p.TEXT}; }}
+    QComboBox QAbstractItemView::item {{ min-height: {px(28)}; padding: 0 {px(8)};
+        border-radius: {px(5)}; }}
+
+    QLineEdit {{ background: {p.RAISED}; border: {px(1)} solid {p.LINE};
+        border-radius: {px(7)}; padding: {px(7)} {px(10)};
+        selection-background-color: {p.ACCENT}; selection-color: {p.BACKGROUND}; }}
+
+    QMenu {{ background: {p.RAISED}; border: 1px solid {p.LINE}; padding: {px(6)}; }}
+    QMenu::item {{ padding: {px(7)} {px(28)} {px(7)} {px(12)}; border-radius: {px(5)}; }}
+    QMenu::item:selected {{ background: {p.HOVER}; }}
+    QMenu::item:disabled {{ color: {p.TEXT_FAINT}; }}
+    QMenu::separator {{ height: 1px; background: {p.LINE}; margin: {px(5)} {px(8)}; }}
+    QMenu::indicator {{ width: {px(6)}; height: {px(6)}; margin-left: {px(8)};
+        border-radius: {px(3)}; }}
+    QMenu::indicator:checked {{ background: {p.ACCENT}; }}
+    QMenu::icon {{ padding-left: {px(10)}; }}
+
+    QSlider {{ min-height: {px(24)}; }}
+    QSlider::groove:horizontal {{ height: {px(4)}; background: {p.LINE};
+        border-radius: {px(2)}; }}
+    QSlider::sub-page:horizontal {{ background: {p.ACCENT}; border-radius: {px(2)}; }}
+    QSlider::handle:horizontal {{ background: {p.TEXT}; width: {px(14)}; height: {px(14)};
+        margin: -{px(6)} 0; border-radius: {px(8)}; border: {px(1)} solid {p.SURFACE}; }}
+    QSlider::handle:horizontal:focus {{ border: {px(2)} solid {p.ACCENT}; }}
+
+    QTextBrowser {{ background: {p.SURFACE}; border: none; border-radius: {px(RADIUS)};
+        padding: {px(10)}; selection-background-color: {p.ACCENT};
+        selection-color: {p.BACKGROUND}; }}
+    QTextBrowser:focus {{ border: {px(1)} solid {p.ACCENT}; }}
+    QScrollBar:vertical {{ background: transparent; width: {px(10)}; margin: 0; }}
+    QScrollBar::handle:vertical {{ background: {p.LINE}; border-radius: {px(4)};
+        min-height: {px(28)}; margin: {px(1)}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
+    QScrollBar:horizontal {{ height: {px(10)}; background: transparent; }}
+    QScrollBar::handle:horizontal {{ background: {p.LINE}; border-radius: {px(4)}; }}
+    """

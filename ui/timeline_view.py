@@ -1,0 +1,232 @@
+"""Labels and probabilities over time: the last minute, or a whole recording.
+
+Thread: GUI. Above, the probabilities of all classes stacked; below, the label as a band of colour
+with gaps where we are not sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from PyQt6.QtCore import QEvent, QLineF, QPoint, QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import (
+    QColor,
+    QHelpEvent,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+)
+from PyQt6.QtWidgets import QToolTip, QWidget
+
+from realtime.messages import Prediction
+from ui import palette, rendering
+from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
+from ui.presenters import clock_time, sentence
+from ui.theme import CAPTION, SEMIBOLD, Theme
+from ui.track import NOT_SURE, NOTHING, Track, runs
+
+_FOOT: Final = 15.0  # design pixels for the times
+_BAND: Final = 14.0  # … for the labels
+_MOST_ROWS: Final = 96  # of the stacked picture; Qt stretches it
+
+
+class TimelineView(Panel):
+    """The last `history_seconds` in live mode; in replay the whole file, with a cursor."""
+
+    sought = pyqtSignal(float)  # s, where the person clicked in a recording
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        history_seconds: float,
+        theme: Theme,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__("", theme, parent)
+        self._labels = labels
+        self._history_seconds = history_seconds
+        self._colours = np.array(
+            [palette.rgb(palette.emotion_colour(label)) for label in labels], dtype=np.uint8
+        )
+        self._image: QImage | None = None
+        self._runs: list[tuple[int, int, int]] = []
+        self._column_count = 1
+        self.clear(live=True)
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def clear(self, *, live: bool) -> None:
+        """Begin anew, for live input or for a recording."""
+        self._live = live
+        self._track = Track(self._labels, self._history_seconds if live else None)
+        self._duration = self._history_seconds if live else 0.0
+        self._analysed = self._position = 0.0
+        self._title = "Last minute" if live else "Recording"
+        self.setAccessibleName("Timeline")
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus if live else Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.ArrowCursor if live else Qt.CursorShape.PointingHandCursor)
+        self._render()
+
+    def extend(self, predictions: Sequence[Prediction]) -> None:
+        """Add new predictions at the end."""
+        self._track.extend(predictions)
+        self._render()
+
+    def set_extent(self, duration: float, analysed: float, position: float) -> None:
+        """Length of the recording, how far it is analysed and where playback stands, in seconds."""
+        redraw = duration != self._duration
+        moved = position != self._position or analysed != self._analysed
+        self._duration, self._analysed, self._position = duration, analysed, position
+        if redraw:
+            self._render()
+        elif moved:
+            self.update()
+
+    # -- where things are ----------------------------------------------------------------------
+
+    def span(self) -> tuple[float, float]:
+        """First and last second that are shown."""
+        if self._live:
+            return self._track.end - self._history_seconds, self._track.end
+        return 0.0, max(self._duration, self._track.end, 0.1)
+
+    def chart(self) -> QRectF:
+        """Where time runs from left to right: probabilities above, labels below."""
+        return self.content().adjusted(0, 0, 0, -self.theme.px(_FOOT))
+
+    def seconds_at(self, x: float) -> float:
+        """Time below a place in the widget."""
+        area, (start, end) = self.chart(), self.span()
+        fraction = (x - area.left()) / max(area.width(), 1.0)
+        return start + min(max(fraction, 0.0), 1.0) * (end - start)
+
+    def _x_of(self, seconds: float) -> float:
+        area, (start, end) = self.chart(), self.span()
+        return area.left() + (seconds - start) / (end - start) * area.width()
+
+    # -- painting ------------------------------------------------------------------------------
+
+    def set_theme(self, theme: Theme) -> None:
+        super().set_theme(theme)
+        self._render()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self._render()
+
+    def _render(self) -> None:
+        """Draw the probabilities into a picture; needed only when there are new ones."""
+        area = self.chart()
+        height = round(area.height() - self.theme.px(_BAND + 4))
+        self._column_count = round(area.width())
+        if self._column_count < 2 or height < 2:
+            self._image = None
+            return
+        columns = self._track.columns(*self.span(), self._column_count)
+        self._runs = runs(columns.labels)
+        self._image = rendering.stacked_probabilities(
+            columns.smoothed, columns.labels < 0, self._colours, min(height, _MOST_ROWS)
+        )
+        self.update()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        px = self.theme.px
+        chart = self.chart()
+        band = QRectF(chart.left(), chart.bottom() - px(_BAND), chart.width(), px(_BAND))
+        stack = QRectF(chart.left(), chart.top(), chart.width(), chart.height() - px(_BAND + 4))
+        fill(painter, stack, palette.RAISED, px(3))
+        fill(painter, band, palette.RAISED, px(3))
+        if self._image is not None:
+            painter.drawImage(stack, self._image)
+        self._paint_labels(painter, band)
+        self._paint_times(painter, area, chart)
+        if not self._live:
+            self._paint_position(painter, chart)
+
+    def _paint_labels(self, painter: QPainter, band: QRectF) -> None:
+        px = self.theme.px
+        font = self.theme.font(CAPTION - 1, SEMIBOLD)
+        column = band.width() / self._column_count
+        for label, start, end in self._runs:
+            if label < 0:
+                continue
+            name = self._labels[label]
+            part = QRectF(
+                band.left() + start * column, band.top(), (end - start) * column, band.height()
+            )
+            fill(painter, part, palette.emotion_colour(name), min(px(3), part.width() / 2))
+            if part.width() > text_width(name, font) + px(8):
+                write(painter, part, name, font, palette.BACKGROUND, CENTRE)
+
+    def _paint_times(self, painter: QPainter, area: QRectF, chart: QRectF) -> None:
+        px = self.theme.px
+        font = self.theme.font(CAPTION, tabular=True)
+        foot = QRectF(area.left(), chart.bottom() + px(2), area.width(), px(_FOOT))
+        start, end = self.span()
+        if self._live:
+            write(painter, foot, f"−{end - start:.0f} s", font, palette.TEXT_FAINT, LEFT)
+            write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)
+            return
+        write(painter, foot, clock_time(0.0), font, palette.TEXT_FAINT, LEFT)
+        write(painter, foot, clock_time(self._duration), font, palette.TEXT_FAINT, RIGHT)
+        if self._analysed < self._duration - 0.2:
+            fraction = self._analysed / max(self._duration, 0.1)
+            text = f"analysed {100 * fraction:.0f}\u202f%"
+            write(painter, self.title_area(), text, font, palette.TEXT_FAINT, RIGHT)
+            left = self._x_of(self._analysed)
+            rest = QRectF(left, chart.top(), chart.right() - left, chart.height())
+            painter.fillRect(rest, QColor(13, 16, 20, 150))
+
+    def _paint_position(self, painter: QPainter, chart: QRectF) -> None:
+        px = self.theme.px
+        x = self._x_of(min(self._position, self.span()[1]))
+        painter.setPen(QPen(QColor(palette.TEXT), px(2)))
+        painter.drawLine(QLineF(x, chart.top() - px(2), x, chart.bottom()))
+        half = px(5)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(palette.TEXT))
+        top = chart.top() - px(3)
+        painter.drawPolygon(
+            QPolygonF(
+                [
+                    QPointF(x - half, top - half),
+                    QPointF(x + half, top - half),
+                    QPointF(x, top + px(2)),
+                ]
+            )
+        )
+
+    # -- pointer -------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        self._seek(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        self._seek(event)
+
+    def _seek(self, event: QMouseEvent | None) -> None:
+        pressed = event is not None and event.buttons() & Qt.MouseButton.LeftButton
+        if event is not None and pressed and not self._live:
+            self.sought.emit(self.seconds_at(event.position().x()))
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            self._show_tip(event.pos(), event.globalPos())
+            return True
+        return super().event(event)
+
+    def _show_tip(self, place: QPoint, global_place: QPoint) -> None:
+        seconds = self.seconds_at(place.x())
+        label = self._track.label_at(seconds)
+        when = (
+            f"{self._track.end - seconds:.0f} s ago"
+            if self._live
+            else clock_time(seconds, tenths=True)
+        )
+        what = {NOT_SURE: "not sure", NOTHING: "nothing yet"}.get(label)
+        text = what or self._labels[label]
+        QToolTip.showText(global_place, f"{sentence(text)}, {when}", self)

@@ -1,0 +1,92 @@
+"""The predictions so far, laid out over time for the timeline.
+
+Thread: GUI. Times are seconds, as in the predictions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.messages import Prediction
+
+FloatArray = NDArray[np.float32]
+
+NOT_SURE: Final = -1
+NOTHING: Final = -2
+_HOLD_SECONDS: Final = 0.5  # a prediction stands for at most this long before its window's end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """The track sampled at evenly spaced times."""
+
+    smoothed: FloatArray  # (columns, classes); NaN where there is nothing to show
+    labels: NDArray[np.int8]  # (columns,) class of the label, NOT_SURE or NOTHING
+
+
+class Track:
+    """Keeps of every prediction what the timeline draws; live, only the last `keep_seconds`."""
+
+    def __init__(self, labels: tuple[str, ...], keep_seconds: float | None = None) -> None:
+        self.labels = labels
+        self._keep_seconds = keep_seconds
+        self._ends: list[float] = []
+        self._label_indices: list[int] = []
+        self._smoothed: list[FloatArray] = []
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @property
+    def end(self) -> float:
+        """End of the newest window, 0 when there is none."""
+        return self._ends[-1] if self._ends else 0.0
+
+    def extend(self, predictions: Iterable[Prediction]) -> None:
+        """Append `predictions`, which come in time order."""
+        nothing = np.full(len(self.labels), np.nan, dtype=np.float32)
+        for prediction in predictions:
+            label = prediction.label
+            self._ends.append(prediction.window_end)
+            self._label_indices.append(NOT_SURE if label is None else self.labels.index(label))
+            self._smoothed.append(nothing if prediction.smoothed is None else prediction.smoothed)
+        if self._keep_seconds is not None:
+            old = bisect_left(self._ends, self.end - self._keep_seconds - 1.0)
+            del self._ends[:old], self._label_indices[:old], self._smoothed[:old]
+
+    def label_at(self, seconds: float) -> int:
+        """Class of the label at that time, NOT_SURE or NOTHING."""
+        index = bisect_left(self._ends, seconds)
+        if index == len(self._ends) or self._ends[index] - seconds > _HOLD_SECONDS:
+            return NOTHING
+        return self._label_indices[index]
+
+    def columns(self, start: float, end: float, count: int) -> Columns:
+        """`count` samples in the middle of equal parts of [start, end)."""
+        times = start + (np.arange(count) + 0.5) * (end - start) / count
+        smoothed = np.full((count, len(self.labels)), np.nan, dtype=np.float32)
+        labels = np.full(count, NOTHING, dtype=np.int8)
+        if self._ends:
+            ends = np.asarray(self._ends)
+            found = np.minimum(np.searchsorted(ends, times), len(ends) - 1)
+            ahead = ends[found] - times
+            known = (ahead >= 0.0) & (ahead <= _HOLD_SECONDS)
+            chosen = found[known].tolist()
+            if chosen:
+                smoothed[known] = np.stack([self._smoothed[index] for index in chosen])
+                labels[known] = [self._label_indices[index] for index in chosen]
+        return Columns(smoothed, labels)
+
+
+def runs(labels: NDArray[np.int8]) -> list[tuple[int, int, int]]:
+    """Runs of equal labels as (label, first column, column after the last)."""
+    edges = np.flatnonzero(np.diff(labels)) + 1
+    starts = [0, *edges.tolist()]
+    ends = [*edges.tolist(), len(labels)]
+    return [(int(labels[start]), start, end) for start, end in zip(starts, ends, strict=True)]

@@ -1,0 +1,89 @@
+"""Play, seek, speed and export of a recording.
+
+Thread: GUI.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QAction
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+
+from ui.controls import Button, Choice, SeekSlider
+from ui.presenters import clock_time
+from ui.theme import BODY, MEDIUM, Theme
+
+SPEEDS: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
+_STEPS_PER_SECOND: Final = 100
+
+
+class TransportView(QWidget):
+    """One row of controls below the picture."""
+
+    sought = pyqtSignal(float)  # s
+    speed_chosen = pyqtSignal(float)
+
+    def __init__(
+        self, actions: dict[str, QAction], theme: Theme, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._play = Button(actions["pause"])
+        self._time = QLabel()
+        self._time.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.slider = SeekSlider()
+        self.slider.setAccessibleName("Position")
+        self.slider.setToolTip("Position in the recording (← and →)")
+        self.slider.valueChanged.connect(self._seek)
+        self.speed_choice = Choice("Speed ([ and ])")
+        self.speed_choice.fill([(f"{speed:g}×", speed) for speed in SPEEDS], 1.0)
+        self.speed_choice.activated.connect(
+            lambda index: self.speed_chosen.emit(self.speed_choice.itemData(index))
+        )
+        self._export = Button(actions["export"], labelled=True)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._play)
+        layout.addWidget(self._time)
+        layout.addWidget(self.slider, stretch=1)
+        layout.addWidget(self.speed_choice)
+        layout.addWidget(self._export)
+        self.set_theme(theme)
+
+    def show_position(self, position: float, duration: float) -> None:
+        """Show where playback stands in a recording of `duration` seconds."""
+        text = f"{clock_time(position, tenths=True)}  /  {clock_time(duration)}"
+        if text != self._time.text():
+            self._time.setText(text)
+        if self.slider.isSliderDown():
+            return
+        blocked = self.slider.blockSignals(True)
+        self.slider.setRange(0, round(duration * _STEPS_PER_SECOND))
+        self.slider.setValue(round(position * _STEPS_PER_SECOND))
+        self.slider.blockSignals(blocked)
+
+    def show_speed(self, speed: float) -> None:
+        """Show the playback speed."""
+        index = self.speed_choice.findData(speed)
+        if index >= 0 and index != self.speed_choice.currentIndex():
+            self.speed_choice.setCurrentIndex(index)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Lay out at another scale."""
+        px = theme.px
+        self.setFixedHeight(px(36))
+        layout = self.layout()
+        assert layout is not None
+        layout.setSpacing(px(10))
+        self._play.setFixedSize(px(38), px(34))
+        self._time.setFont(theme.font(BODY, MEDIUM, tabular=True))
+        self._time.setFixedWidth(px(124))
+        self.speed_choice.setFixedWidth(px(84))
+        self._export.setFixedHeight(px(34))
+        for button in (self._play, self._export):
+            button.setIconSize(QSize(px(18), px(18)))
+
+    def _seek(self, value: int) -> None:
+        self.sought.emit(value / _STEPS_PER_SECOND)

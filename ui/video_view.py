@@ -1,0 +1,303 @@
+"""The picture, the face that is followed, and what lies over them.
+
+Thread: GUI. The picture is scaled once per frame; everything else is drawn over it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
+from PyQt6.QtGui import (
+    QColor,
+    QImage,
+    QLinearGradient,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QTransform,
+)
+from PyQt6.QtWidgets import QWidget
+
+from models.alignment import CROP_SIZE
+from realtime.messages import FaceObservation, Prediction, VideoPacket
+from ui import icons, palette, rendering
+from ui.panel import CENTRE, LEFT, Panel, fill, text_width, write
+from ui.presenters import tag
+from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
+
+_MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
+HEATMAP_CAPTION: Final = "Class activation map (CAM)"
+
+
+class VideoView(Panel):
+    """The picture as large as fits, with the face box and the heatmap when it is switched on."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__("", theme, parent)
+        self.setAccessibleName("Picture")
+        self.mirrored = False
+        self.heatmap = False
+        self._packet: VideoPacket | None = None
+        self._image: QImage | None = None
+        self._face: FaceObservation | None = None
+        self._heat: QImage | None = None
+        self._heat_face: FaceObservation | None = None
+        self._tag = tag(None)
+        self._empty = ("", "")
+        self._badge = ""
+        self._dropping = False
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def show_frame(self, packet: VideoPacket | None, face: FaceObservation | None) -> None:
+        """Show another picture and the face in it."""
+        self._face = face
+        if packet is not self._packet:
+            self._packet = packet
+            self._scale_picture()
+        self.update()
+
+    def show_prediction(self, prediction: Prediction | None) -> None:
+        """Show another answer at the face box, and its heatmap."""
+        self._tag = tag(prediction)
+        self.describe(self._tag[0])
+        activation = None if prediction is None else prediction.face_activation
+        self._heat = None if activation is None else rendering.heat(activation)
+        self._heat_face = None if prediction is None else prediction.face
+
+    def set_mirrored(self, mirrored: bool) -> None:
+        """Show the picture as a mirror does; box and heatmap go along."""
+        self.mirrored = mirrored
+        self._scale_picture()
+        self.update()
+
+    def set_heatmap(self, shown: bool) -> None:
+        """Lay the heatmap over the face, or take it away."""
+        self.heatmap = shown
+        self.update()
+
+    def set_empty(self, title: str, advice: str) -> None:
+        """What to say where there is no picture."""
+        if (title, advice) != self._empty:
+            self._empty = (title, advice)
+            self.update()
+
+    def set_badge(self, text: str) -> None:
+        """A word in the corner of the picture, such as "Paused"; none when empty."""
+        if text != self._badge:
+            self._badge = text
+            self.update()
+
+    def set_dropping(self, dropping: bool) -> None:
+        """Invite to drop the file that is held over the window."""
+        self._dropping = dropping
+        self.update()
+
+    # -- where things are ----------------------------------------------------------------------
+
+    def picture_area(self) -> QRectF:
+        """Where the picture lies: as large as fits, its shape kept.
+
+        Where its shape is nearly the view's it fills that, and loses a little at two edges.
+        """
+        whole = QRectF(self.rect())
+        if self._packet is None or whole.isEmpty():
+            return whole
+        height, width, _ = self._packet.image.shape
+        shape = (width / height) / (whole.width() / whole.height())
+        fills = max(shape, 1.0 / shape) <= _MOST_CROPPED
+        size = QSizeF(width, height).scaled(
+            whole.size(),
+            Qt.AspectRatioMode.KeepAspectRatioByExpanding
+            if fills
+            else Qt.AspectRatioMode.KeepAspectRatio,
+        )
+        corner = QPointF(
+            round((whole.width() - size.width()) / 2), round((whole.height() - size.height()) / 2)
+        )
+        return QRectF(corner, size.toSize().toSizeF())
+
+    def image_to_widget(self) -> QTransform:
+        """Pixels of the camera image → coordinates of this widget, mirrored when the picture is."""
+        if self._packet is None:
+            return QTransform()
+        height, width, _ = self._packet.image.shape
+        area = self.picture_area()
+        x_scale, y_scale = area.width() / width, area.height() / height
+        if self.mirrored:
+            return QTransform(-x_scale, 0, 0, y_scale, area.right(), area.top())
+        return QTransform(x_scale, 0, 0, y_scale, area.left(), area.top())
+
+    def face_area(self) -> QRectF | None:
+        """The face box in widget coordinates, None when nobody is followed."""
+        if self._face is None or self._packet is None:
+            return None
+        height, width, _ = self._packet.image.shape
+        box = self._face.box
+        pixels = QRectF(box.left * width, box.top * height, box.width * width, box.height * height)
+        return self.image_to_widget().mapRect(pixels)
+
+    # -- painting ------------------------------------------------------------------------------
+
+    def _scale_picture(self) -> None:
+        if self._packet is None or self.width() < 2 or self.height() < 2:
+            self._image = None
+            return
+        ratio = self.devicePixelRatioF()
+        size: QSize = (self.picture_area().size() * ratio).toSize()
+        self._image = rendering.picture(self._packet.image, size, mirrored=self.mirrored)
+        self._image.setDevicePixelRatio(ratio)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self._scale_picture()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        if self._image is None:
+            super().paintEvent(event)
+            return
+        painter = QPainter(self)
+        whole = self.picture_area()
+        area = whole & QRectF(self.rect())
+        painter.fillRect(self.rect(), QColor(palette.BACKGROUND))
+        painter.drawImage(whole.topLeft(), self._image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._round_corners(painter, area)
+        painter.setClipRect(area)
+        if self.heatmap:
+            self._paint_heat(painter)
+            self._paint_heat_caption(painter, area)
+        self._paint_face(painter, area)
+        self._paint_badge(painter, area)
+        if self._dropping:
+            self._paint_invitation(painter)
+        painter.end()
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        """What stands in place of a picture."""
+        if self._dropping:
+            self._paint_invitation(painter)
+            return
+        title, advice = self._empty
+        size = self.theme.px(44)
+        middle = area.center()
+        if title:
+            symbol = icons.pixmap(
+                "no-picture", palette.TEXT_FAINT, round(size * self.devicePixelRatioF())
+            )
+            target = QRectF(middle.x() - size / 2, middle.y() - size * 1.5, size, size)
+            painter.drawPixmap(target, symbol, QRectF(symbol.rect()))
+        px, font = self.theme.px, self.theme.font
+        line = QRectF(area.left(), middle.y(), area.width(), px(24))
+        write(painter, line, title, font(TITLE, SEMIBOLD), palette.TEXT, CENTRE)
+        line.translate(0, px(26))
+        write(painter, line, advice, font(BODY), palette.TEXT_SOFT, CENTRE)
+
+    def _round_corners(self, painter: QPainter, area: QRectF) -> None:
+        """Cover the corners, which is far cheaper than to clip the picture to a path."""
+        radius = self.theme.px(RADIUS)
+        outside, inside = QPainterPath(), QPainterPath()
+        outside.addRect(area)
+        inside.addRoundedRect(area, radius, radius)
+        painter.fillPath(outside - inside, QColor(palette.BACKGROUND))
+
+    def _paint_heat(self, painter: QPainter) -> None:
+        """Lay the activation map over the face: heatmap → crop → image → widget."""
+        face = self._face or self._heat_face
+        if self._heat is None or face is None:
+            return
+        from_crop, invertible = rendering.affine(face.crop_from_image).inverted()
+        if not invertible:
+            return
+        scale = CROP_SIZE / rendering.HEAT_SIZE
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.setTransform(
+            QTransform.fromScale(scale, scale) * from_crop * self.image_to_widget(), True
+        )
+        painter.drawImage(QPointF(0, 0), self._heat)
+        painter.restore()
+
+    def _paint_heat_caption(self, painter: QPainter, area: QRectF) -> None:
+        px = self.theme.px
+        font = self.theme.font(CAPTION, MEDIUM)
+        text = HEATMAP_CAPTION if self._heat is not None else f"{HEATMAP_CAPTION}: no face"
+        bar_width = px(56)
+        width = text_width(text, font) + bar_width + px(32)
+        pill = QRectF(area.left() + px(12), area.bottom() - px(12) - px(26), width, px(26))
+        _pill(painter, pill)
+        write(painter, pill.adjusted(px(10), 0, 0, 0), text, font, palette.TEXT, LEFT)
+        bar = QRectF(pill.right() - px(10) - bar_width, 0, bar_width, px(6))
+        bar.moveTop(pill.center().y() - bar.height() / 2)
+        gradient = QLinearGradient(bar.topLeft(), bar.topRight())
+        for index, stop in enumerate(palette.HEAT_STOPS):
+            gradient.setColorAt(index / (len(palette.HEAT_STOPS) - 1), QColor(stop))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(gradient)
+        painter.drawRoundedRect(bar, bar.height() / 2, bar.height() / 2)
+
+    def _paint_face(self, painter: QPainter, area: QRectF) -> None:
+        box = self.face_area()
+        if box is None:
+            return
+        px = self.theme.px
+        text, colour = self._tag
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for ink, width in ((QColor(0, 0, 0, 110), px(5)), (QColor(colour), px(2.4))):
+            pen = QPen(ink, width)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            painter.setPen(pen)
+            painter.drawPath(_corners(box, px(10)))
+        font = self.theme.font(BODY, SEMIBOLD, tabular=True)
+        size = QSizeF(text_width(text, font) + px(20), px(26))
+        place = QPointF(box.center().x() - size.width() / 2, box.top() - size.height() - px(8))
+        label = QRectF(place, size)
+        label.moveLeft(min(max(label.left(), area.left() + px(6)), area.right() - size.width()))
+        label.moveTop(max(label.top(), area.top() + px(6)))
+        fill(painter, label, colour, px(7))
+        write(painter, label, text, font, palette.BACKGROUND, CENTRE)
+
+    def _paint_badge(self, painter: QPainter, area: QRectF) -> None:
+        if not self._badge:
+            return
+        px = self.theme.px
+        font = self.theme.font(BODY, SEMIBOLD)
+        width = text_width(self._badge, font) + px(24)
+        pill = QRectF(area.right() - px(12) - width, area.bottom() - px(12) - px(28), width, px(28))
+        _pill(painter, pill)
+        write(painter, pill, self._badge, font, palette.TEXT, CENTRE)
+
+    def _paint_invitation(self, painter: QPainter) -> None:
+        px = self.theme.px
+        area = QRectF(self.rect())
+        fill(painter, area, QColor(13, 16, 20, 200), px(RADIUS))
+        pen = QPen(QColor(palette.ACCENT), px(2), Qt.PenStyle.DashLine)
+        painter.setPen(pen)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        inset = px(14)
+        painter.drawRoundedRect(area.adjusted(inset, inset, -inset, -inset), px(8), px(8))
+        font = self.theme.font(TITLE, SEMIBOLD)
+        write(painter, area, "Drop to open this recording", font, palette.TEXT, CENTRE)
+
+
+def _pill(painter: QPainter, area: QRectF) -> None:
+    fill(painter, area, QColor(13, 16, 20, 205), area.height() / 2)
+
+
+def _corners(box: QRectF, radius: float) -> QPainterPath:
+    """The four corners of a rounded rectangle, each with a stretch of its sides."""
+    reach = min(box.width(), box.height()) * 0.2 + radius
+    path = QPainterPath()
+    for x, y, right, down in (
+        (box.left(), box.top(), 1, 1),
+        (box.right(), box.top(), -1, 1),
+        (box.right(), box.bottom(), -1, -1),
+        (box.left(), box.bottom(), 1, -1),
+    ):
+        path.moveTo(x, y + down * reach)
+        path.lineTo(x, y + down * radius)
+        path.quadTo(x, y, x + right * radius, y)
+        path.lineTo(x + right * reach, y)
+    return path
