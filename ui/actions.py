@@ -72,6 +72,7 @@ def make_actions(parent: QObject) -> dict[str, QAction]:
         action.setAutoRepeat(name in REPLAY_ONLY)
         if entry.icon is not None:
             action.setIcon(icons.icon(entry.icon))
+            action.setIconText(f"\u2002{entry.text.rstrip('…')}")  # an en space after the icon
         name_for_people = entry.text.rstrip("…")
         action.setToolTip(
             f"{name_for_people} ({' or '.join(keys_of(action))})" if entry.keys else name_for_people

@@ -37,11 +37,13 @@ class AttentionView(Panel):
             "channel of a block. Grey is an even share over all blocks that were there."
         )
         self._panels: tuple[AttentionPanel, ...] = ()
+        self._absent_text = ""
         self._pictures = tuple(_Heatmap(self) for _ in _DEPTHS for _ in range(2))
 
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer's attention; pictures without any stay empty."""
         self._panels = attention_panels(prediction)
+        self._absent_text = "" if prediction is None else "not counted"
         pictures = iter(self._pictures)
         for panel in self._panels[: len(_DEPTHS)]:
             first = 0
@@ -103,7 +105,7 @@ class AttentionView(Panel):
     def _paint_absent(self, painter: QPainter, cell: QRectF) -> None:
         fill(painter, cell, palette.RAISED, self.theme.px(4))
         font = self.theme.font(CAPTION)
-        write(painter, cell, "not counted", font, palette.TEXT_FAINT, CENTRE)
+        write(painter, cell, self._absent_text, font, palette.TEXT_FAINT, CENTRE)
 
     def _paint_legend(self, painter: QPainter) -> None:
         px = self.theme.px

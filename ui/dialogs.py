@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import Final
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QAction
+from PyQt6.QtGui import QAction, QColor, QTextCursor, QTextDocument, QTextFormat
 from PyQt6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
-from ui import icons
+from ui import icons, palette
 from ui.actions import HELP, PAIRS, keys_of
 from ui.presenters import PRIVACY
 from ui.theme import Theme
@@ -61,14 +61,14 @@ class HelpDialog(QDialog):
                 label = QLabel("Play or pause" if name == "pause" else text)
                 label.setProperty("role", "soft")
                 grid.addWidget(label, row, 0)
-                grid.addLayout(_keycaps(keys), row, 1)
+                grid.addLayout(_keycaps(keys, px(6)), row, 1)
                 row += 1
         grid.setColumnStretch(0, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(px(28), px(20), px(28), px(20))
         layout.setSpacing(px(16))
         layout.addLayout(grid)
-        layout.addWidget(_close_box(self))
+        _add_close(self, layout)
         self.setMinimumWidth(px(460))
 
 
@@ -98,18 +98,47 @@ class AboutDialog(QDialog):
         card.setAccessibleName("Model card")
         card.setOpenExternalLinks(True)
         card.setMarkdown(model_card or "The model card is not at hand.")
+        if (document := card.document()) is not None:
+            _air(document, px(8))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(px(28), px(24), px(28), px(20))
         layout.setSpacing(px(16))
         layout.addLayout(head)
         layout.addWidget(caution)
         layout.addWidget(card, stretch=1)
-        layout.addWidget(_close_box(self))
+        _add_close(self, layout)
         self.resize(px(680), px(580))
 
 
-def _keycaps(keys: list[str]) -> QHBoxLayout:
+def _air(document: QTextDocument, gap: int) -> None:
+    """Give paragraphs, headings and tables of rendered Markdown some room."""
+    document.setDocumentMargin(gap)
+    block = document.begin()
+    while block.isValid():
+        heading = block.blockFormat().headingLevel()
+        spaced = block.blockFormat()
+        spaced.setTopMargin(1.6 * gap if heading and block.blockNumber() else 0.0)
+        spaced.setBottomMargin(0.0 if block.textList() else gap)
+        cursor = QTextCursor(block)
+        if (table := cursor.currentTable()) is not None:
+            spaced.setBottomMargin(0.0)
+            look = table.format()
+            look.setCellPadding(gap * 0.7)
+            look.setBorderCollapse(True)
+            look.setBorderBrush(QColor(palette.LINE))
+            table.setFormat(look)
+        cursor.setBlockFormat(spaced)
+        if heading:
+            cursor.select(QTextCursor.SelectionType.BlockUnderCursor)
+            smaller = cursor.charFormat()
+            smaller.setProperty(QTextFormat.Property.FontSizeAdjustment, 2 - min(heading, 3))
+            cursor.setCharFormat(smaller)
+        block = block.next()
+
+
+def _keycaps(keys: list[str], gap: int) -> QHBoxLayout:
     row = QHBoxLayout()
+    row.setSpacing(gap)
     row.addStretch(1)
     for key in keys:
         cap = QLabel(key)
@@ -119,7 +148,9 @@ def _keycaps(keys: list[str]) -> QHBoxLayout:
     return row
 
 
-def _close_box(dialog: QDialog) -> QDialogButtonBox:
-    box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-    box.rejected.connect(dialog.close)
-    return box
+def _add_close(dialog: QDialog, layout: QVBoxLayout) -> None:
+    close = QPushButton("Close")
+    close.setDefault(True)
+    close.clicked.connect(dialog.close)
+    layout.addWidget(close, alignment=Qt.AlignmentFlag.AlignRight)
+    close.setFocus()

@@ -190,6 +190,7 @@ class HeaderView(QWidget):
         dialog.setLabelText("Address of the camera (http://… or rtsp://…)")
         dialog.setTextValue(self._camera if self._camera and "://" in self._camera else "http://")
         dialog.setOkButtonText("Connect")
+        dialog.resize(dialog.sizeHint() * 1.5)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(self._use_address)
         dialog.open()

@@ -105,6 +105,7 @@ class MainWindow(QMainWindow):
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._dialog: QDialog | None = None
         self._started = False
+        self._privacy_seen = bool(settings.value(_PRIVACY_SEEN, False, type=bool))
 
         self.setWindowTitle("MSAF Live")
         self.setWindowIcon(icons.application_icon())
@@ -372,7 +373,8 @@ class MainWindow(QMainWindow):
         waiting = [notice for notice in found if notice not in self._dismissed]
         if self._trouble is not None:
             waiting.insert(0, self._trouble)
-        if not waiting and not self._settings.value(_PRIVACY_SEEN, False, type=bool):
+        loading = snapshot.state is SessionState.LOADING  # its card says it as well
+        if not waiting and not loading and not self._privacy_seen:
             waiting.append(Notice(text=PRIVACY))
         shown = waiting[0] if waiting else None
         if shown != self.banner.notice:
@@ -389,6 +391,7 @@ class MainWindow(QMainWindow):
         if notice == self._trouble:
             self._trouble = None
         elif notice.text == PRIVACY:
+            self._privacy_seen = True
             self._settings.setValue(_PRIVACY_SEEN, True)
         else:
             self._dismissed.add(notice)

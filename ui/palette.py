@@ -51,6 +51,13 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
+def ink_on(colour: str) -> str:
+    """The text colour, light or dark, that is easier to read on `colour`."""
+    red, green, blue = ((channel / 255.0) ** 2.2 for channel in rgb(colour))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return BACKGROUND if luminance > 0.2 else TEXT
+
+
 def lookup_table(stops: tuple[str, ...], size: int = 256) -> NDArray[np.uint8]:
     """Colours (size, 3) that run evenly through `stops`."""
     channels = np.array([rgb(stop) for stop in stops], dtype=np.float64)

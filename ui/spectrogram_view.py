@@ -35,7 +35,7 @@ class SpectrogramView(Panel):
             "The amber curve shows the moments that it leaned on."
         )
         self._window_seconds = window_seconds
-        self._hint = ""
+        self._hint = self._absent_text = ""
         self._has_sound = False
         self._has_curve = False
         self._plot: QWidget = pg.GraphicsView(self, useOpenGL=False, background=palette.SURFACE)
@@ -46,12 +46,9 @@ class SpectrogramView(Panel):
         box.setRange(QRectF(-window_seconds, 0, window_seconds, _BANDS), padding=0)
         self._image: Any = pg.ImageItem(axisOrder="row-major")
         self._image.setLookupTable(palette.lookup_table(palette.SOUND_STOPS))
-        amber = QColor(palette.ATTENTION)
-        wash = QColor(amber)
+        wash = QColor(palette.ATTENTION)
         wash.setAlphaF(0.28)
-        self._curve: Any = pg.PlotCurveItem(
-            pen=pg.mkPen(amber, width=1.6), fillLevel=0.0, brush=wash, antialias=True
-        )
+        self._curve: Any = pg.PlotCurveItem(fillLevel=0.0, brush=wash, antialias=True)
         box.addItem(self._image)
         box.addItem(self._curve)
         self._plot.hide()
@@ -72,6 +69,7 @@ class SpectrogramView(Panel):
                 times = (np.arange(len(moments)) + 0.5) * length / len(moments) - length
                 self._curve.setData(times, moments_curve(moments) * _BANDS * 0.9)
         self._hint = "" if prediction is None else self._status_hint(prediction)
+        self._absent_text = "" if prediction is None else "no sound"
         self.describe(self._hint or "Sound of the window")
         self.update()
 
@@ -84,6 +82,7 @@ class SpectrogramView(Panel):
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
+        self._curve.setPen(pg.mkPen(palette.ATTENTION, width=1.6 * theme.scale))
         self._place()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -99,7 +98,7 @@ class SpectrogramView(Panel):
         plot = QRectF(self.plot_area())
         if not self._has_sound:
             fill(painter, plot, palette.RAISED, px(4))
-            write(painter, plot, "no sound", font, palette.TEXT_FAINT, CENTRE)
+            write(painter, plot, self._absent_text, font, palette.TEXT_FAINT, CENTRE)
         foot = QRectF(area.left(), plot.bottom() + px(2), area.width(), px(_FOOT))
         write(painter, foot, f"−{self._window_seconds:.0f} s", font, palette.TEXT_FAINT, LEFT)
         write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)

@@ -125,6 +125,7 @@ def _style_sheet(scale: float) -> str:
         return f"{max(1, round(design * scale))}px"
 
     p = palette
+    groove, knob = 2 * max(1, round(2 * scale)), max(4, round(7 * scale))  # height; radius
     return f"""
     QMainWindow, QDialog {{ background: {p.BACKGROUND}; }}
     QWidget {{ color: {p.TEXT}; font-family: "Inter", "Segoe UI", "DejaVu Sans";
@@ -163,11 +164,14 @@ def _style_sheet(scale: float) -> str:
     QComboBox::drop-down {{ border: none; width: {px(22)}; }}
     QComboBox::down-arrow {{ image: url("{(_ASSETS / "chevron-down.svg").as_posix()}");
         width: {px(12)}; height: {px(12)}; }}
-    QComboBox QAbstractItemView {{ background: {p.RAISED}; border: 1px solid {p.LINE};
-        outline: none; padding: {px(4)}; selection-background-color: {p.HOVER};
-        selection-color: {p.TEXT}; }}
-    QComboBox QAbstractItemView::item {{ min-height: {px(28)}; padding: 0 {px(8)};
+    QComboBoxPrivateContainer {{ background: {p.RAISED}; border: 1px solid {p.LINE};
+        padding: {px(4)} 0; }}
+    QComboBox QListView {{ background: {p.RAISED}; border: none; outline: none;
+        padding: 0 {px(4)}; }}
+    QComboBox QListView::item {{ min-height: {px(28)}; padding: 0 {px(8)};
         border-radius: {px(5)}; }}
+    QComboBox QListView::item:hover, QComboBox QListView::item:selected {{
+        background: {p.HOVER}; color: {p.TEXT}; }}
 
     QLineEdit {{ background: {p.RAISED}; border: {px(1)} solid {p.LINE};
         border-radius: {px(7)}; padding: {px(7)} {px(10)};
@@ -184,13 +188,14 @@ def _style_sheet(scale: float) -> str:
     QMenu::icon {{ padding-left: {px(10)}; }}
 
     QSlider {{ min-height: {px(24)}; }}
-    QSlider::groove:horizontal {{ height: {px(4)}; background: {p.LINE};
+    QSlider::groove:horizontal {{ height: {groove}px; background: {p.LINE};
         border-radius: {px(2)}; }}
     QSlider::sub-page:horizontal {{ background: {p.ACCENT}; border-radius: {px(2)}; }}
-    QSlider::handle:horizontal {{ background: {p.TEXT}; width: {px(14)}; height: {px(14)};
-        margin: -{px(6)} 0; border-radius: {px(8)}; border: {px(1)} solid {p.SURFACE}; }}
-    QSlider::handle:horizontal:focus {{ border: {px(2)} solid {p.ACCENT}; }}
+    QSlider::handle:horizontal {{ background: {p.TEXT}; width: {2 * knob - 4}px;
+        margin: -{knob - groove // 2}px 0; border-radius: {knob}px; border: 2px solid {p.TEXT}; }}
+    QSlider::handle:horizontal:focus {{ background: {p.BACKGROUND}; border-color: {p.ACCENT}; }}
 
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QTextBrowser {{ background: {p.SURFACE}; border: none; border-radius: {px(RADIUS)};
         padding: {px(10)}; selection-background-color: {p.ACCENT};
         selection-color: {p.BACKGROUND}; }}

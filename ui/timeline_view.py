@@ -160,7 +160,9 @@ class TimelineView(Panel):
             )
             fill(painter, part, palette.emotion_colour(name), min(px(3), part.width() / 2))
             if part.width() > text_width(name, font) + px(8):
-                write(painter, part, name, font, palette.BACKGROUND, CENTRE)
+                write(
+                    painter, part, name, font, palette.ink_on(palette.emotion_colour(name)), CENTRE
+                )
 
     def _paint_times(self, painter: QPainter, area: QRectF, chart: QRectF) -> None:
         px = self.theme.px

@@ -198,10 +198,10 @@ class VideoView(Panel):
     def _round_corners(self, painter: QPainter, area: QRectF) -> None:
         """Cover the corners, which is far cheaper than to clip the picture to a path."""
         radius = self.theme.px(RADIUS)
-        outside, inside = QPainterPath(), QPainterPath()
-        outside.addRect(area)
-        inside.addRoundedRect(area, radius, radius)
-        painter.fillPath(outside - inside, QColor(palette.BACKGROUND))
+        corners = QPainterPath()  # its two outlines leave only what lies between them
+        corners.addRect(area)
+        corners.addRoundedRect(area, radius, radius)
+        painter.fillPath(corners, QColor(palette.BACKGROUND))
 
     def _paint_heat(self, painter: QPainter) -> None:
         """Lay the activation map over the face: heatmap → crop → image → widget."""
@@ -257,7 +257,7 @@ class VideoView(Panel):
         label.moveLeft(min(max(label.left(), area.left() + px(6)), area.right() - size.width()))
         label.moveTop(max(label.top(), area.top() + px(6)))
         fill(painter, label, colour, px(7))
-        write(painter, label, text, font, palette.BACKGROUND, CENTRE)
+        write(painter, label, text, font, palette.ink_on(colour), CENTRE)
 
     def _paint_badge(self, painter: QPainter, area: QRectF) -> None:
         if not self._badge:

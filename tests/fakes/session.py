@@ -316,7 +316,7 @@ class _FakeSession:
             face = None
             if self.pictures is not None:
                 face = face_in(self.pictures, self.pictures.packet(index * HOP))
-            self._cache[index] = make_prediction(index, face, **self.changes)
+            self._cache[index] = make_prediction(index, **{"face": face, **self.changes})
         return self._cache[index]
 
     def preview(self, seconds: float) -> VideoPacket | None:
