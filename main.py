@@ -5,12 +5,14 @@ Nothing heavy is imported before a command needs it, so that --help comes at onc
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,13 +23,16 @@ from typer.core import TyperGroup
 from realtime.errors import ExitCode, explain
 
 if TYPE_CHECKING:
+    from models.training.loop import RunContext
+    from realtime.devices import CameraInfo, Listing, MicrophoneInfo
     from realtime.engine import Engine, Progress
-    from realtime.headless import Summary, Writer
+    from realtime.live import LiveSession
     from realtime.messages import Prediction
-    from realtime.session import Session
+    from realtime.replay import ReplaySession
 
 logger = logging.getLogger(__name__)
 
+RUNS = Path("runs")
 DEMO = Path(__file__).parent / "realtime" / "data" / "demo.mp4"
 
 EXAMPLES = """\
@@ -80,7 +85,7 @@ class Program(TyperGroup):
             if code is ExitCode.UNEXPECTED:
                 from realtime.output import log_directory
 
-                logger.debug("unexpected failure", exc_info=error)
+                logger.info("unexpected failure", exc_info=error)  # only the file shows it
                 sentence += f" (details in {log_directory() / 'msaf-live.log'})"
             typer.echo(f"msaf-live: {sentence}", err=True)
             raise typer.Exit(code) from None
@@ -102,20 +107,22 @@ app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 
 
-def _print_version(wanted: bool) -> None:
-    if not wanted:
-        return
+def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        number = version("msaf-live")
+        return version("msaf-live")
     except PackageNotFoundError:  # run from a clone that was never installed
         import tomllib
 
         pyproject = tomllib.loads((Path(__file__).parent / "pyproject.toml").read_text())
-        number = pyproject["project"]["version"]
-    typer.echo(f"msaf-live {number}")
-    raise typer.Exit
+        return str(pyproject["project"]["version"])
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"msaf-live {_version()}")
+        raise typer.Exit
 
 
 def _output() -> AbstractContextManager[None]:
@@ -125,13 +132,14 @@ def _output() -> AbstractContextManager[None]:
     return native_chatter_in_file()
 
 
-def _set_up(verbosity: int) -> None:
+def _set_up(verbosity: int) -> int:
     """Logs, and SIGTERM as another Ctrl-C: with this every command begins."""
     from realtime.output import set_up_logging
 
     set_up_logging(verbosity)
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return verbosity
 
 
 Verbose = Annotated[
@@ -160,6 +168,12 @@ DataRoot = Annotated[
     typer.Option(help="Folder of the data sets; else MSAF_DATA.", show_default=False),
 ]
 WorkDir = Annotated[Path, typer.Option(help="Caches, resumable states and results.")]
+Recipe = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.toml", help="Settings of the stages.", show_default="as the weights were made"
+    ),
+]
 
 
 @app.callback()
@@ -212,20 +226,20 @@ def live(
         typer.echo("No camera and no microphone here: showing the demo recording.", err=True)
         replay(DEMO, device=device, weights=weights)
         return
-    from realtime.live import LiveSession
-
-    session = LiveSession(_engine(weights, device), camera=camera, microphone=microphone)
+    sessions = _Sessions(weights, device)
+    session = sessions.live(camera, microphone)
     if not headless and has_screen():
-        _show(session, seconds)
+        sessions.show(session, seconds)
         return
-    _check_weights(weights)
     with _output(), closing(live_predictions(session, seconds)) as predictions:
         _report(predictions, headless=headless, endless=seconds is None)
 
 
 @app.command("replay")
 def replay(
-    file: Annotated[Path, typer.Argument(help="A recording, of any kind.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A recording of any kind.", show_default=False)
+    ],
     headless: Headless = False,
     speed: Annotated[
         str | None,
@@ -259,19 +273,17 @@ def replay(
             else f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}",
             param_hint="--out",
         )
-    if window:
-        from realtime.replay import FASTEST, ReplaySession
-
-        session = ReplaySession(file, _engine(weights, device))
-        session.set_speed(factor or FASTEST)
-        _show(session, None)
-        return
-    from realtime.replay import analyse
+    from realtime.replay import FASTEST, analyse
     from realtime.sources.file import Recording
 
-    _check_weights(weights)
+    sessions = _Sessions(weights, device)
+    if window:
+        session = sessions.replay(file)
+        session.set_speed(factor or FASTEST)
+        sessions.show(session)
+        return
     with _output(), Recording(file) as recording:
-        engine = _engine(weights, device)(lambda _fraction, _text: None)
+        engine = sessions.engine(lambda _fraction, _text: None)
         predictions: Iterable[Prediction] = analyse(recording, engine)
         if factor is not None:
             predictions = paced(predictions, factor)
@@ -280,13 +292,13 @@ def replay(
 
 def _devices(camera: str | None, microphone: str | None) -> tuple[str | None, str | None]:
     """Selectors of what to open; what nobody chose is taken if there is one, "none" is none."""
-    from realtime.sources.camera import list_cameras
-    from realtime.sources.microphone import list_microphones
+    from realtime.devices import list_cameras, list_microphones
 
-    if camera is None and (cameras := list_cameras()):
-        camera = cameras[0].selector
-    if microphone is None and list_microphones():
-        microphone = "default"
+    with _output():
+        if camera is None:
+            camera = next((each.selector for each in list_cameras()), None)
+        if microphone is None:
+            microphone = "default" if list_microphones() else None
     return (None if camera == "none" else camera), (None if microphone == "none" else microphone)
 
 
@@ -303,30 +315,61 @@ def _speed(text: str) -> float | None:
     return factor
 
 
-def _engine(weights: Path | None, device: Device) -> Callable[[Progress], Engine]:
-    """What loads the network, once it is asked to."""
+def _list_devices() -> tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]:
+    from realtime.devices import list_cameras, list_microphones
 
-    def load(progress: Progress) -> Engine:
+    return list_cameras(), list_microphones()
+
+
+class _Sessions:
+    """Makes sessions, also those that the person asks the window for."""
+
+    def __init__(self, weights: Path | None, device: Device) -> None:
         from models.checkpoint import default_weights
+
+        self.weights = weights or default_weights()
+        self._device = device
+
+    def engine(self, progress: Progress) -> Engine:
+        """Load the network; takes seconds, so sessions call it on a thread of theirs."""
         from realtime.engine import load_engine
 
-        return load_engine(weights or default_weights(), device=device.value, progress=progress)
+        return load_engine(self.weights, device=self._device.value, progress=progress)
 
-    return load
+    def live(self, camera: str | None, microphone: str | None) -> LiveSession:
+        """A session on these devices, not yet started."""
+        from realtime.live import LiveSession
 
+        return LiveSession(self.engine, camera=camera, microphone=microphone)
 
-def _check_weights(weights: Path | None) -> None:
-    """Fail before any device is opened; raises CheckpointError."""
-    from models.checkpoint import default_weights, read_checkpoint
+    def replay(self, path: Path) -> ReplaySession:
+        """A session on a recording, not yet started."""
+        from realtime.replay import ReplaySession
 
-    read_checkpoint(weights or default_weights())
+        return ReplaySession(path, self.engine)
 
+    def show(self, session: LiveSession | ReplaySession, seconds: float | None = None) -> None:
+        """Run the window until it is closed, or for so many seconds."""
+        from realtime.output import log_directory
+        from ui.app import run_window
+        from ui.main_window import WindowOptions
 
-def _show(session: Session, seconds: float | None) -> None:
-    """Run the window until it is closed, or for so many seconds."""
-    from ui.app import run
-
-    raise typer.Exit(run(session, seconds=seconds))
+        if seconds is not None:
+            ending = threading.Timer(seconds, _thread.interrupt_main)
+            ending.daemon = True
+            ending.start()
+        card = self.weights.with_name("MODEL_CARD.md")
+        code = run_window(
+            session,
+            self,
+            list_devices=_list_devices,
+            options=WindowOptions(
+                version=_version(),
+                model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
+            ),
+            log_path=log_directory() / "msaf-live.log",
+        )
+        raise typer.Exit(code)
 
 
 def _report(
@@ -340,24 +383,21 @@ def _report(
     """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
     from rich.console import Console
 
-    from realtime.headless import Summary, counted, json_writer, text_writer
+    from realtime.export import PredictionWriter
+    from realtime.headless import Summary, json_writer, report, text_writer
 
     summary = Summary()
-    write: Writer = json_writer(sys.stdout) if headless else text_writer(Console())
-    answers = counted(predictions, write, summary)
-    try:
-        if out is None:
-            for _ in answers:
-                pass
-        else:
-            from realtime.export import write_predictions
-
-            write_predictions(out, answers)
-    except KeyboardInterrupt:
-        if not endless:
-            raise
-    finally:
-        Console(stderr=True).print(summary.table(notes()))
+    with ExitStack() as files:
+        writers = [json_writer(sys.stdout) if headless else text_writer(Console())]
+        if out is not None:
+            writers.append(files.enter_context(PredictionWriter(out)).write)
+        try:
+            report(predictions, writers, summary)
+        except KeyboardInterrupt:
+            if not endless:
+                raise
+        finally:
+            Console(stderr=True).print(summary.table(notes()))
 
 
 @app.command()
@@ -366,16 +406,14 @@ def devices(verbose: Verbose = 0) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from realtime.sources.camera import list_cameras
-    from realtime.sources.microphone import list_microphones
-
     with _output():
-        found = [("camera", each) for each in list_cameras()]
-        found += [("microphone", each) for each in list_microphones()]
+        cameras, microphones = _list_devices()
+    for listing in (cameras, microphones):
+        if listing.problem:
+            typer.echo(listing.problem, err=True)
+    found = [("camera", each) for each in cameras] + [("microphone", each) for each in microphones]
     if not found:
-        from realtime.sources.base import NoDeviceError
-
-        raise NoDeviceError("no camera and no microphone was found")
+        raise typer.Exit(ExitCode.NO_DEVICE)
     table = Table("kind", "choose it by", "name", "what it can do", box=None, pad_edge=False)
     for kind, each in found:
         table.add_row(kind, each.selector, each.name, each.details)
@@ -400,14 +438,13 @@ def bench(
 
     from rich.console import Console
 
-    from models.checkpoint import default_weights
     from realtime import bench as benchmark
 
-    _check_weights(weights)
+    sessions = _Sessions(weights, device)
     plan = benchmark.Plan(
         demo=DEMO,
-        weights=weights or default_weights(),
-        load_engine=_engine(weights, device),
+        weights=sessions.weights,
+        load_engine=sessions.engine,
         minutes=minutes,
         paper_network=paper,
         start_command=(sys.executable, __file__, "live", "-v", "--camera", "none"),
@@ -423,5 +460,79 @@ def bench(
         raise typer.Exit(ExitCode.BUDGET_MISSED)
 
 
-if __name__ == "__main__":
+@train_app.command("live")
+def train_live(
+    data_root: DataRoot = None,
+    work_dir: WorkDir = RUNS,
+    config: Recipe = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="face|voice|fusion",
+            help="Only this stage; may be given more than once.",
+            show_default="all",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the weights.", show_default="those that ship"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's seed.")] = None,
+    device: DeviceOption = Device.AUTO,
+    verbose: Verbose = 0,
+) -> None:
+    """Train the live network in stages; killed or stopped, the same command goes on."""
+    from dataclasses import replace
+
+    from models.training import recipe as training
+
+    recipe = training.load_recipe(config)
+    if seed is not None:
+        recipe = replace(recipe, seed=seed)
+    context = _training_context(data_root, work_dir, device)
+    checkpoint = training.train_live(context, recipe, tuple(stage or training.STAGES), weights)
+    typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
+
+
+@evaluate_app.command("live")
+def evaluate_live(
+    data_root: DataRoot = None,
+    work_dir: WorkDir = RUNS,
+    config: Recipe = None,
+    weights: Weights = None,
+    device: DeviceOption = Device.AUTO,
+    verbose: Verbose = 0,
+) -> None:
+    """Print every figure of the model card, beside what was aimed at."""
+    from models.checkpoint import default_weights
+    from models.training.evaluate import evaluate_live as evaluate
+    from models.training.recipe import load_recipe
+
+    context = _training_context(data_root, work_dir, device)
+    evaluate(context, weights or default_weights(), load_recipe(config))
+
+
+def _training_context(data_root: Path | None, work_dir: Path, device: Device) -> RunContext:
+    import torch
+
+    from models.training.data import default_data_root
+    from models.training.loop import RunContext
+
+    if device is Device.AUTO:
+        device = Device.CUDA if torch.cuda.is_available() else Device.CPU
+    if device is Device.CUDA and not torch.cuda.is_available():
+        raise typer.BadParameter("torch sees no CUDA GPU here", param_hint="--device")
+    return RunContext(
+        data_root=data_root or default_data_root(),
+        work_dir=work_dir,
+        device=torch.device(device.value),
+    )
+
+
+def main() -> None:
+    """What the command `msaf-live` runs."""
     app()
+
+
+if __name__ == "__main__":
+    main()

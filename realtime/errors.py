@@ -37,7 +37,7 @@ _MEANINGS: Final = {
     ExitCode.NO_DEVICE: "no such camera or microphone, or it is gone",
     ExitCode.UNREADABLE_FILE: "a file cannot be read or written",
     ExitCode.DAMAGED_WEIGHTS: "the network's weights are missing or damaged",
-    ExitCode.NO_TRAINING_DATA: "training data or a starting point of training is missing",
+    ExitCode.NO_TRAINING_DATA: "training data, a starting point or an earlier stage is missing",
     ExitCode.BUDGET_MISSED: "bench: a figure is outside its budget",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C or SIGTERM before the end",
 }
@@ -50,6 +50,8 @@ _CODES: Final = {
     "realtime.sources.base.SourceError": ExitCode.NO_DEVICE,
     "models.checkpoint.CheckpointError": ExitCode.DAMAGED_WEIGHTS,
     "models.training.data.DataError": ExitCode.NO_TRAINING_DATA,
+    "models.training.recipe.RecipeError": ExitCode.WRONG_USE,
+    "models.training.recipe.StageError": ExitCode.NO_TRAINING_DATA,
     "models.training.starting_points.StartingPointError": ExitCode.NO_TRAINING_DATA,
     "builtins.OSError": ExitCode.UNREADABLE_FILE,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,

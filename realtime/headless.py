@@ -42,9 +42,9 @@ def has_screen() -> bool:
     """Whether a window can be shown: on Linux, whether a display server answers."""
     if sys.platform in ("darwin", "win32") or os.environ.get("QT_QPA_PLATFORM"):
         return True
-    if wayland := os.environ.get("WAYLAND_DISPLAY"):
-        if Path(os.environ.get("XDG_RUNTIME_DIR", "/"), wayland).exists():
-            return True
+    wayland = os.environ.get("WAYLAND_DISPLAY")
+    if wayland and Path(os.environ.get("XDG_RUNTIME_DIR", "/"), wayland).exists():
+        return True
     host, _, number = os.environ.get("DISPLAY", "").rpartition(":")
     number = number.partition(".")[0]
     if not number.isdigit():
@@ -61,7 +61,11 @@ def has_screen() -> bool:
 
 
 def live_predictions(
-    session: Session, seconds: float | None = None
+    session: Session,
+    seconds: float | None = None,
+    *,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Prediction, None, None]:
     """Run `session` for so many seconds of answers (None: until closed), then stop it.
 
@@ -74,25 +78,22 @@ def live_predictions(
         running_since: float | None = None
         heard = False
         while True:
-            snapshot = session.snapshot()
-            now = time.monotonic()
+            snapshot, time_now = session.snapshot(), now()
             if snapshot.state is SessionState.FAILED:
                 raise getattr(session, "failure", None) or SessionFailedError(snapshot.message)
-            if snapshot.state is SessionState.RUNNING:
-                running_since = now if running_since is None else running_since
-                sources = (snapshot.health.camera, snapshot.health.microphone)
-                heard = heard or any(each.state is SourceState.RUNNING for each in sources)
-                if not heard and now - running_since > DEVICE_PATIENCE_SECONDS:
-                    raise NoDeviceError(_why_nothing_comes(sources))
+            if snapshot.state is not SessionState.LOADING and running_since is None:
+                running_since = time_now
+            elapsed = 0.0 if running_since is None else time_now - running_since
+            sources = (snapshot.health.camera, snapshot.health.microphone)
+            heard = heard or any(each.state is SourceState.RUNNING for each in sources)
+            if not heard and elapsed > DEVICE_PATIENCE_SECONDS:
+                raise NoDeviceError(_why_nothing_comes(sources))
             for prediction in session.history(seen):
                 seen = prediction.window_index
                 yield prediction
-            over = (
-                seconds is not None and running_since is not None and now - running_since >= seconds
-            )
-            if over or snapshot.state is SessionState.ENDED:
+            if snapshot.state is SessionState.ENDED or (seconds is not None and elapsed >= seconds):
                 return
-            time.sleep(POLL_SECONDS)
+            sleep(POLL_SECONDS)
     finally:
         session.stop()
 
@@ -102,11 +103,17 @@ def _why_nothing_comes(sources: Iterable[SourceHealth]) -> str:
     return "; ".join(told) or "neither a camera nor a microphone delivers anything"
 
 
-def paced(predictions: Iterable[Prediction], speed: float) -> Iterator[Prediction]:
+def paced(
+    predictions: Iterable[Prediction],
+    speed: float,
+    *,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Prediction]:
     """Hold each prediction back until its place in the recording, played at `speed`, is reached."""
-    started = time.monotonic()
+    started = now()
     for prediction in predictions:
-        time.sleep(max(0.0, started + prediction.window_end / speed - time.monotonic()))
+        sleep(max(0.0, started + prediction.window_end / speed - now()))
         yield prediction
 
 
@@ -151,16 +158,14 @@ class Summary:
         return table
 
 
-def counted(
-    predictions: Iterable[Prediction], write: Writer, summary: Summary
-) -> Iterator[Prediction]:
-    """Pass predictions on, each written and counted in `summary`."""
-    started = time.monotonic()
+def report(predictions: Iterable[Prediction], writers: Iterable[Writer], summary: Summary) -> None:
+    """Hand each prediction to every writer, and count it in `summary`."""
+    writers, started = tuple(writers), time.monotonic()
     for prediction in predictions:
-        write(prediction)
+        for write in writers:
+            write(prediction)
         summary.add(prediction)
         summary.seconds = time.monotonic() - started
-        yield prediction
 
 
 def json_writer(stream: TextIO) -> Writer:

@@ -22,8 +22,6 @@ import platformdirs
 _QUIET: Final = {
     "GLOG_minloglevel": "2",
     "TF_CPP_MIN_LOG_LEVEL": "2",
-    "OPENCV_LOG_LEVEL": "ERROR",
-    "OPENCV_FFMPEG_LOGLEVEL": "8",
 }
 
 

@@ -1,0 +1,205 @@
+"""The program without a window: answers as they come, their lines, and the summary."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from models.checkpoint import CheckpointError
+from realtime import headless
+from realtime.messages import SessionState, SourceHealth, SourceState
+from realtime.sources.base import NoDeviceError
+from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
+
+
+@dataclass
+class FailedSession(FakeLiveSession):
+    """A live session that says what it failed of."""
+
+    failure: Exception | None = None
+
+
+def rendered(what: object) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=120).print(what)
+    return stream.getvalue()
+
+
+# -- a live session ---------------------------------------------------------------------------
+
+
+def test_every_answer_comes_once_until_the_time_is_over() -> None:
+    time = ManualTime()
+    session = FakeLiveSession(now=time, pictures=None, loading_seconds=0.0)
+    answers = list(headless.live_predictions(session, 2.0, now=time, sleep=time.advance))
+    indices = [each.window_index for each in answers]
+    assert indices == list(range(indices[0], indices[0] + len(indices)))
+    assert len(answers) == pytest.approx(20, abs=1)
+    assert (session.started, session.stopped) == (1, 1)
+
+
+def test_a_session_that_is_no_longer_wanted_is_stopped() -> None:
+    time = ManualTime()
+    session = FakeLiveSession(now=time, pictures=None, loading_seconds=0.0)
+    answers = headless.live_predictions(session, now=time, sleep=time.advance)
+    next(answers)
+    answers.close()
+    assert session.stopped == 1
+
+
+def test_what_the_session_failed_of_is_passed_on() -> None:
+    time = ManualTime()
+    session = FailedSession(
+        now=time, pictures=None, state=SessionState.FAILED, failure=CheckpointError("torn")
+    )
+    with pytest.raises(CheckpointError, match="torn"):
+        next(headless.live_predictions(session, now=time, sleep=time.advance))
+    session.failure, session.message = None, "it broke"
+    with pytest.raises(headless.SessionFailedError, match="it broke"):
+        next(headless.live_predictions(session, now=time, sleep=time.advance))
+    assert session.stopped == 2
+
+
+def test_sources_that_never_deliver_are_no_device() -> None:
+    time = ManualTime()
+    session = FakeLiveSession(
+        now=time,
+        pictures=None,
+        health_changes={
+            "camera": SourceHealth(name="7", state=SourceState.RETRYING, message="not there"),
+            "microphone": SourceHealth(name="none"),
+        },
+    )
+    with pytest.raises(NoDeviceError, match="7: not there"):
+        for _ in headless.live_predictions(session, now=time, sleep=time.advance):
+            pass
+
+
+def test_the_end_of_a_session_is_the_end_of_its_answers() -> None:
+    time = ManualTime()
+    session = FakeLiveSession(now=time, pictures=None, state=SessionState.ENDED)
+    list(headless.live_predictions(session, now=time, sleep=time.advance))
+    assert session.stopped == 1
+
+
+# -- pace -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("speed", "seconds"), [(1.0, 3.0), (2.0, 1.5)])
+def test_answers_come_when_their_place_is_played(speed: float, seconds: float) -> None:
+    time = ManualTime()
+    answers = [make_prediction(index) for index in (10, 20, 30)]
+    paced = list(headless.paced(answers, speed, now=time, sleep=time.advance))
+    assert paced == answers
+    assert time.seconds == pytest.approx(seconds)
+
+
+# -- writing ----------------------------------------------------------------------------------
+
+
+def test_one_json_object_per_answer() -> None:
+    stream = io.StringIO()
+    write = headless.json_writer(stream)
+    write(make_prediction(7))
+    write(absent_prediction(8))
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert set(first) == {
+        "window_end",
+        "label",
+        "reason",
+        "confidence",
+        "probabilities",
+        "modalities",
+        "modality_share",
+        "latency_ms",
+    }
+    assert (first["label"], first["reason"]) == ("neutral", None)
+    assert (second["label"], second["reason"]) == (None, "no face")
+
+
+def test_a_line_says_what_how_sure_and_from_what() -> None:
+    told = rendered(headless.line(make_prediction(7)))
+    assert "0.7 s" in told
+    assert "neutral" in told
+    assert "face" in told
+    assert "43 ms" in told
+    told = rendered(headless.line(replace(absent_prediction(), latency_seconds=None)))
+    assert "not sure (no face)" in told
+    assert "voice no source" in told
+    assert " ms" not in told
+
+
+def test_the_summary_counts_answers_labels_and_modalities() -> None:
+    summary = headless.Summary()
+    stream = io.StringIO()
+    answers = [make_prediction(0), make_prediction(1), absent_prediction(2)]
+    headless.report(answers, [headless.text_writer(Console(file=stream))], summary)
+    assert len(stream.getvalue().splitlines()) == 3
+    assert summary.answers == 3
+    assert summary.outcomes == {"neutral": 2, "not sure (no face)": 1}
+    assert summary.modalities == {"face": 2, "voice": 2}
+    told = rendered(summary.table(["the sound is cut off"]))
+    assert "neutral" in told
+    assert "67 %" in told
+    assert "the sound is cut off" in told
+
+
+def test_an_empty_run_has_a_summary_too() -> None:
+    assert "answers" in rendered(headless.Summary().table())
+
+
+# -- screens ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set the environment that tells of screens, and nothing else."""
+
+    def set_to(**values: str) -> None:
+        for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    monkeypatch.setattr("sys.platform", "linux")
+    return set_to
+
+
+def test_no_display_server_is_no_screen(bare: Callable[..., None], tmp_path: Path) -> None:
+    bare()
+    assert not headless.has_screen()
+    bare(DISPLAY=":987")
+    assert not headless.has_screen()
+    bare(DISPLAY="nonsense")
+    assert not headless.has_screen()
+    bare(WAYLAND_DISPLAY="wayland-0", XDG_RUNTIME_DIR=str(tmp_path))
+    assert not headless.has_screen()
+
+
+def test_what_answers_is_a_screen(bare: Callable[..., None], tmp_path: Path) -> None:
+    bare(QT_QPA_PLATFORM="offscreen")
+    assert headless.has_screen()
+    (tmp_path / "wayland-0").touch()
+    bare(WAYLAND_DISPLAY="wayland-0", XDG_RUNTIME_DIR=str(tmp_path))
+    assert headless.has_screen()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        bare(DISPLAY=f"127.0.0.1:{port - 6000}.0")
+        assert headless.has_screen()
+
+
+def test_macos_and_windows_always_have_one(
+    bare: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare()
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert headless.has_screen()
+    assert "DISPLAY" not in os.environ
