@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from models.config import FaceTrunkConfig
@@ -19,7 +20,13 @@ from models.face import STAGES, FaceClassifier, FaceTrunk, load_imagenet
 from models.labels import FERPLUS_EMOTIONS
 from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus
-from models.training.face import FaceStageConfig, face_probabilities, face_scores, train_face
+from models.training.face import (
+    FaceStageConfig,
+    _Batches,
+    face_probabilities,
+    face_scores,
+    train_face,
+)
 from models.training.loop import RunContext
 
 SMALL = FaceTrunkConfig(resolution=32, channels=12)
@@ -225,6 +232,18 @@ def test_strength_zero_only_mirrors() -> None:
     assert (torch.minimum(straight, mirrored) < 2e-3).all()
 
 
+def test_clean_pictures_only_move() -> None:
+    images = stills(8)
+    augment = FaceAugmentation(
+        clean_chance=1.0, rotation_degrees=0.0, scale=0.0, shift=0.0, shear=0.0
+    )
+    pictures = augment(images, seeded())
+    plain = images.float().unsqueeze(1) / 255
+    straight = (pictures - plain).abs().amax(dim=(1, 2, 3))
+    mirrored = (pictures - plain.flip(-1)).abs().amax(dim=(1, 2, 3))
+    assert (torch.minimum(straight, mirrored) < 1e-4).all()
+
+
 def test_the_callers_pictures_stay_as_they_are() -> None:
     images = stills().float() / 255
     before = images.clone()
@@ -262,6 +281,27 @@ def test_stage_settings_name_what_does_not_fit() -> None:
         FaceStageConfig(initial="resnet")
     with pytest.raises(ValueError, match=r"between 0 and epochs \(3\), not 4"):
         FaceStageConfig(epochs=3, coarse_epochs=4)
+
+
+def drawn(rare_power: float, tmp_path: Path) -> NDArray[np.int64]:
+    """How often an epoch holds each of 90 faces of one class and 10 of another."""
+    labels = np.repeat([0, 5], [90, 10])
+    votes = np.zeros((100, 8), np.float32)
+    votes[:, 0] = np.arange(100)  # not votes, but numbers that name the pictures
+    data = FerPlus(images=np.zeros((100, 48, 48), np.uint8), votes=votes, labels=labels)
+    context = RunContext(data_root=tmp_path, work_dir=tmp_path, device=CPU)
+    epoch = _Batches(data, FaceStageConfig(rare_power=rare_power), context).epoch(0)
+    batches = [batch[:, 0] for _, batch in epoch]
+    assert len(batches) == len(epoch)
+    return np.bincount(torch.cat(batches).long().numpy(), minlength=100)
+
+
+def test_an_epoch_holds_rare_faces_more_often_and_hardly_leaves_one_out(tmp_path: Path) -> None:
+    assert drawn(0.0, tmp_path).tolist() == [1] * 100
+    counts = drawn(0.5, tmp_path)
+    assert counts[:90].max() == 1  # weight 0.83
+    assert set(counts[90:]) <= {2, 3}  # three times that
+    assert 60 < counts[:90].sum() < 90
 
 
 class _Scripted(FaceClassifier):
