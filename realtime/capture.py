@@ -1,0 +1,180 @@
+"""Pumps one source into whoever wants its packets, and tries again when the device goes away.
+
+Thread: one per source, which opens, reads and closes it; `health`, `start` and `stop` may be called
+from any other. One lock guards what `health` tells; nothing is called while it is held. Times in
+seconds on the session's clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from realtime.clock import Clock
+from realtime.health import Rolling
+from realtime.messages import AudioPacket, SourceHealth, SourceState, VideoPacket
+from realtime.sources.base import EndOfSource, NoDeviceError, Source, SourceError
+
+logger = logging.getLogger(__name__)
+
+Packet = TypeVar("Packet", VideoPacket, AudioPacket)
+
+READ_SECONDS: Final = 0.1  # longest wait for a packet, and so for a stop where the driver heeds it
+RETRY_SECONDS: Final = (0.5, 5.0)  # wait before trying again: at first, and at most
+RATE_SECONDS: Final = 2.0
+
+
+class CaptureThread(Generic[Packet]):
+    """Open, read, push until stopped, at the source's end, or at a failure nobody foresaw.
+
+    `push` is called on this thread with each packet. A device that fails is opened again and again,
+    at growing intervals; meanwhile `health` says why.
+    """
+
+    def __init__(
+        self,
+        source: Source[Packet],
+        push: Callable[[Packet], None],
+        clock: Clock,
+        *,
+        name: str,
+        stall_seconds: float = 0.5,
+    ) -> None:
+        self._source: Source[Packet] = source
+        self._push: Callable[[Packet], None] = push
+        self._clock = clock
+        self._stall_seconds = stall_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        # This thread's own.
+        self._open = False
+        self._retry_seconds = RETRY_SECONDS[0]
+        self._next_sequence = 0
+        # Told by health.
+        self._arrivals = Rolling(RATE_SECONDS)
+        self._lock = threading.Lock()
+        self._state, self._message = SourceState.OFF, ""
+        self._packet_size = 1
+        self._packet_time: float | None = None  # when the last one came
+        self._dropped = 0
+
+    def start(self) -> None:
+        """Start the thread; once only."""
+        self._tell(SourceState.OPENING)
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """End the thread, which lets go of the device. Nothing is pushed after this returns.
+
+        A driver that blocks for longer is left alone with its thread, which ends when it returns.
+        """
+        self._stopping.set()
+        if self._thread.ident is None:
+            return
+        self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            logger.warning(
+                "%s does not answer; its thread %s was left", self._source.name, self._thread.name
+            )
+
+    def health(self) -> SourceHealth:
+        """How the source is doing now."""
+        now = self._clock.now()
+        rate = self._arrivals.rate(now)
+        with self._lock:
+            state = self._state
+            last = self._packet_time
+            if state is SourceState.RUNNING and last is not None:
+                state = SourceState.STALLED if now - last > self._stall_seconds else state
+            return SourceHealth(
+                name=self._source.name,
+                state=state,
+                rate=rate * self._packet_size,
+                dropped=self._dropped,
+                message=self._message,
+            )
+
+    def step(self) -> float | None:
+        """Open the source, or read and push one packet.
+
+        Returns the seconds to wait before the next step, or None when there is none: the source has
+        ended or failed for good.
+        """
+        try:
+            if not self._open:
+                self._source.open()
+                self._open = True
+                self._next_sequence = 0
+            packet = self._source.read(READ_SECONDS)
+            if packet is not None and not self._stopping.is_set():
+                self._push(packet)
+                self._note(packet)
+        except EndOfSource:
+            self._close()
+            self._tell(SourceState.ENDED)
+            return None
+        except SourceError as error:
+            return self._failed(error)
+        except Exception as error:
+            logger.exception("%s failed", self._source.name)
+            self._close()
+            self._tell(SourceState.FAILED, f"{self._source.name} failed unexpectedly: {error}")
+            return None
+        return 0.0
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                wait_seconds = self.step()
+                if wait_seconds is None:
+                    return
+                if wait_seconds:
+                    self._stopping.wait(wait_seconds)
+        finally:
+            self._close()
+
+    def _failed(self, error: SourceError) -> float:
+        """Let go of the device, keep the reason, and say when to try again."""
+        was_running = self._packet_time is not None
+        if self._state is SourceState.RUNNING:
+            # Once per loss; how the attempts to open it again go is health's to tell.
+            logger.warning("%s", error)
+        self._close()
+        missing = isinstance(error, NoDeviceError) and not was_running
+        self._tell(SourceState.FAILED if missing else SourceState.RETRYING, str(error))
+        wait_seconds = self._retry_seconds
+        self._retry_seconds = min(2 * wait_seconds, RETRY_SECONDS[1])
+        return wait_seconds
+
+    def _note(self, packet: Packet) -> None:
+        """Count a packet that has arrived."""
+        now = self._clock.now()
+        self._arrivals.add(now, 1.0)
+        lost = packet.sequence - self._next_sequence
+        self._next_sequence = packet.sequence + 1
+        size = 1
+        if isinstance(packet, AudioPacket):
+            lost += packet.overflowed
+            size = len(packet.samples)
+        self._retry_seconds = RETRY_SECONDS[0]
+        with self._lock:
+            recovered = self._state is SourceState.RETRYING
+            self._state, self._message = SourceState.RUNNING, ""
+            self._packet_size, self._packet_time = size, now
+            self._dropped += max(0, lost)
+        if recovered:
+            logger.info("%s is back", self._source.name)
+
+    def _close(self) -> None:
+        """Let go of the device, which may fail in turn once it is gone."""
+        self._open = False
+        try:
+            self._source.close()
+        except Exception:
+            logger.info("%s could not be closed properly", self._source.name, exc_info=True)
+
+    def _tell(self, state: SourceState, message: str = "") -> None:
+        with self._lock:
+            self._state, self._message = state, message

@@ -1,0 +1,351 @@
+"""Which cameras and microphones there are, and the libraries that speak to them.
+
+Thread: any. OpenCV and sounddevice are imported when first needed: the program runs without
+PortAudio, and starts faster without either. Rates in Hz, sizes in pixels.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from realtime.sources.base import SourceError
+
+logger = logging.getLogger(__name__)
+
+Info = TypeVar("Info")
+
+
+class Listing(list[Info]):
+    """The devices found; `problem` tells people why there are none, or not all."""
+
+    def __init__(self, devices: Iterable[Info] = (), problem: str = "") -> None:
+        super().__init__(devices)
+        self.problem = problem
+
+
+# -- cameras --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMode:
+    """A picture size, and the highest rate the camera gives it at (0: not known)."""
+
+    width: int
+    height: int
+    frame_rate: float
+
+    def __str__(self) -> str:
+        size = f"{self.width}×{self.height}"
+        return f"{size} at {self.frame_rate:g} Hz" if self.frame_rate else size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraInfo:
+    """A local camera."""
+
+    index: int
+    name: str
+    modes: tuple[CameraMode, ...] = ()  # largest first; empty when it does not say
+
+    @property
+    def selector(self) -> str:
+        """What `CameraSource` finds it by."""
+        return str(self.index)
+
+    @property
+    def details(self) -> str:
+        """What it can do, in a line for people."""
+        shown = ", ".join(map(str, self.modes[:4]))
+        return shown + (", …" if len(self.modes) > 4 else "")
+
+
+_PROBED_CAMERAS: Final = 4  # where the system has no list, opening is the only way to know
+_OPENCV_SETTINGS: Final = {
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET
+    # Pictures as they arrive instead of a buffer full of old ones; RTSP over TCP, since over UDP
+    # one lost packet smears the picture for seconds.
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay",
+    "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "2",  # seconds; 10 would hold up whoever wants to stop
+    "OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS": "0",  # on, opening takes most of a minute
+}
+
+
+def opencv() -> Any:
+    """The module cv2, told to keep its messages to itself; what the environment says stays."""
+    for name, value in _OPENCV_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import cv2
+
+    cv2.setLogLevel(0)  # in case it was loaded before the settings were there
+    return cv2
+
+
+def camera_backend() -> int:
+    """OpenCV's number of the interface that local cameras are opened through."""
+    cv2 = opencv()
+    backends = {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_MSMF, "darwin": cv2.CAP_AVFOUNDATION}
+    return int(backends.get(sys.platform, cv2.CAP_ANY))
+
+
+def list_cameras() -> Listing[CameraInfo]:
+    """Local cameras by number. Does not disturb a camera in use, and raises nothing.
+
+    Where OpenCV has to open each to know it (not on Linux) this can take seconds, and a camera
+    that another program holds may be missing.
+    """
+    try:
+        cameras = _video4linux() if sys.platform == "linux" else _probed_cameras()
+    except Exception as error:  # whatever a driver does, the list of cameras is not worth a crash
+        logger.info("cameras cannot be listed", exc_info=True)
+        return Listing(problem=f"cameras cannot be listed: {error}")
+    problem = "" if cameras else "no camera was found: plug one in, or use an IP camera's address"
+    return Listing(cameras, problem)
+
+
+def _probed_cameras() -> list[CameraInfo]:
+    cv2 = opencv()
+    cameras = []
+    for index in range(_PROBED_CAMERAS):
+        capture = cv2.VideoCapture(index, camera_backend())
+        try:
+            if not capture.isOpened():
+                break
+            mode = CameraMode(
+                round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+                round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+                max(0.0, capture.get(cv2.CAP_PROP_FPS)),
+            )
+        finally:
+            capture.release()
+        cameras.append(CameraInfo(index=index, name=f"Camera {index}", modes=(mode,)))
+    return cameras
+
+
+# From linux/videodev2.h: request numbers, and how the structures they fill are laid out.
+_QUERYCAP, _CAPABILITY = 0x80685600, struct.Struct("=16s32s32s6I")
+_FRAMESIZES, _FRAMESIZE = 0xC02C564A, struct.Struct("=5I24x")
+_FRAMEINTERVALS, _FRAMEINTERVAL = 0xC034564B, struct.Struct("=7I24x")
+_CAN_CAPTURE: Final = 0x1
+_DISCRETE: Final = 1
+_FORMATS: Final = [int.from_bytes(code, "little") for code in (b"MJPG", b"YUYV")]
+
+Request = Callable[[int, bytes], bytes]
+"""What asks a driver: request number and structure in, filled structure out; raises OSError."""
+
+
+def camera_name(index: int) -> str:
+    """What the system calls a local camera."""
+    try:
+        name = Path(f"/sys/class/video4linux/video{index}/name").read_text().strip()
+    except (OSError, ValueError):
+        name = ""
+    return name or f"Camera {index}"
+
+
+def _video4linux(root: Path = Path("/sys/class/video4linux")) -> list[CameraInfo]:
+    cameras = []
+    numbers = [each.name.removeprefix("video") for each in root.glob("video*")]
+    for index in sorted(int(number) for number in numbers if number.isdecimal()):
+        try:
+            with _asking(Path(f"/dev/video{index}")) as ask:
+                if can_capture(ask):
+                    info = CameraInfo(index=index, name=camera_name(index), modes=modes(ask))
+                    cameras.append(info)
+        except OSError as error:  # it may not be read, or is gone: opening it will say so
+            logger.debug("camera %d does not answer: %s", index, error)
+            cameras.append(CameraInfo(index=index, name=camera_name(index)))
+    return cameras
+
+
+@contextmanager
+def _asking(device: Path) -> Iterator[Request]:
+    import fcntl
+
+    descriptor = os.open(device, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        yield lambda request, data: fcntl.ioctl(descriptor, request, data)
+    finally:
+        os.close(descriptor)
+
+
+def can_capture(ask: Request) -> bool:
+    """Whether a video node gives pictures; many cameras have a second one for metadata."""
+    fields = _CAPABILITY.unpack(ask(_QUERYCAP, bytes(_CAPABILITY.size)))
+    return bool(fields[5] & _CAN_CAPTURE)
+
+
+def modes(ask: Request) -> tuple[CameraMode, ...]:
+    """What a V4L2 driver offers, largest first: each size with its best rate over the formats."""
+    rates: dict[tuple[int, int], float] = {}
+    for code in _FORMATS:
+        for size in _enumerated(ask, _FRAMESIZES, _FRAMESIZE, (code,)):
+            _, _, kind, width, height = size
+            if kind != _DISCRETE:
+                break
+            rates[width, height] = max(
+                rates.get((width, height), 0.0),
+                *(
+                    above / below
+                    for *_, kind, below, above in _enumerated(
+                        ask, _FRAMEINTERVALS, _FRAMEINTERVAL, (code, width, height)
+                    )
+                    if kind == _DISCRETE and below
+                ),
+                0.0,
+            )
+    ordered = sorted(rates.items(), key=lambda item: item[0][0] * item[0][1], reverse=True)
+    return tuple(CameraMode(*size, round(rate, 2)) for size, rate in ordered)
+
+
+def _enumerated(
+    ask: Request, request: int, layout: struct.Struct, wanted: tuple[int, ...]
+) -> Iterator[tuple[int, ...]]:
+    """The entries of one of the driver's lists; it ends the list by an error."""
+    for index in range(64):  # a driver that never ends it must not hold us
+        head = struct.pack(f"={1 + len(wanted)}I", index, *wanted)
+        try:
+            yield layout.unpack(ask(request, head.ljust(layout.size, b"\0")))
+        except OSError:
+            return
+
+
+# -- microphones ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicrophoneInfo:
+    """A device that gives sound."""
+
+    index: int  # PortAudio's number; another one after devices were plugged or unplugged
+    name: str
+    channels: int  # at most
+    sample_rate: int  # its own
+    host_api: str
+    is_default: bool
+
+    @property
+    def selector(self) -> str:
+        """What `MicrophoneSource` finds it by."""
+        return str(self.index)
+
+    @property
+    def details(self) -> str:
+        """What it can do, in a line for people."""
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        default = ", default" if self.is_default else ""
+        return f"{self.sample_rate} Hz, {channels}, {self.host_api}{default}"
+
+
+# ALSA's plugins that convert for others and are no devices.
+_CONVERTERS: Final = frozenset(
+    {"dmix", "dsnoop", "jack", "lavrate", "null", "oss", "samplerate"}
+    | {"speex", "speexrate", "upmix", "usbstream", "vdownmix"}
+)
+
+
+class PortAudio:
+    """sounddevice, loaded when first needed, its list of devices renewed while nobody records.
+
+    PortAudio looks for devices only when it is initialised, so what is plugged in later is found by
+    doing that again, which would break an open stream. Thread: any; one lock, held while devices
+    are listed or opened.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loaded = False
+        self._streams = 0
+
+    @contextmanager
+    def devices(self) -> Iterator[Any]:
+        """The module sounddevice with a list of devices as new as may be.
+
+        Nobody else lists, opens or closes meanwhile. Raises SourceError where PortAudio is missing
+        or does not work.
+        """
+        with self._lock:
+            try:
+                import sounddevice
+
+                if self._loaded and not self._streams:
+                    sounddevice._terminate()
+                    self._loaded = False
+                    sounddevice._initialize()
+            except OSError as error:
+                raise SourceError(
+                    "the sound library PortAudio is missing: install it with "
+                    "`sudo apt install libportaudio2` and start again"
+                ) from error
+            except Exception as error:  # sounddevice.PortAudioError; its class needs the import
+                raise SourceError(f"the sound system does not answer: {error}") from error
+            self._loaded = True
+            yield sounddevice
+
+    def opened(self) -> None:
+        """A stream was opened; call it inside `devices`."""
+        self._streams += 1
+
+    def close(self, stream: Any) -> None:
+        """Close a stream that was told of by `opened`."""
+        with self._lock:
+            self._streams -= 1
+            # abort, not stop: what is still in the buffers is of no use to anybody.
+            stream.abort(ignore_errors=True)
+            stream.close(ignore_errors=True)
+
+
+PORTAUDIO: Final = PortAudio()
+"""The one of this process, as PortAudio itself is."""
+
+
+def list_microphones() -> Listing[MicrophoneInfo]:
+    """Microphones of the system's usual interface; raises nothing."""
+    try:
+        with PORTAUDIO.devices() as sounddevice:
+            found = microphones(sounddevice)
+    except SourceError as error:
+        return Listing(problem=str(error))
+    except Exception as error:
+        logger.info("microphones cannot be listed", exc_info=True)
+        return Listing(problem=f"microphones cannot be listed: {error}")
+    return Listing(found, "" if found else "no microphone was found: plug one in")
+
+
+def microphones(sounddevice: Any) -> list[MicrophoneInfo]:
+    """What PortAudio lists, without what is no device. Call it inside `PORTAUDIO.devices`.
+
+    On Windows every device is there once per interface; WASAPI has the full names and the shortest
+    delay.
+    """
+    apis = sounddevice.query_hostapis()
+    names = [api["name"] for api in apis]
+    wanted = sounddevice.default.hostapi
+    if "Windows WASAPI" in names:
+        wanted = names.index("Windows WASAPI")
+    if not 0 <= wanted < len(apis):
+        return []
+    default = apis[wanted]["default_input_device"]
+    return [
+        MicrophoneInfo(
+            index=device["index"],
+            name=device["name"],
+            channels=device["max_input_channels"],
+            sample_rate=round(device["default_samplerate"]),
+            host_api=names[wanted],
+            is_default=device["index"] == default,
+        )
+        for device in sounddevice.query_devices()
+        if device["hostapi"] == wanted
+        and device["max_input_channels"] > 0
+        and device["name"] not in _CONVERTERS
+    ]

@@ -1,0 +1,248 @@
+"""A microphone, through PortAudio (sounddevice).
+
+Threads: PortAudio's own runs the callback, which stamps and copies the block, appends it to a
+bounded deque and returns; the microphone's capture thread does all the rest. Without a lock this is
+safe because deque.append and popleft are atomic, the blocks never change, and each attribute is
+written by one side only: `_count` by the callback; everything else by the capture thread, and while
+no stream is open. When the capture thread falls behind, the deque loses its oldest blocks, and the
+gap in their numbers tells.
+
+Times are seconds on the session's clock, rates in Hz.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+
+from realtime.clock import Clock
+from realtime.devices import PORTAUDIO, MicrophoneInfo, microphones
+from realtime.messages import AudioPacket, FloatArray
+from realtime.sources.base import NoDeviceError, SourceError
+
+BLOCK_SECONDS: Final = 0.01
+# Three blocks of driver buffer: with less, a moment without the interpreter's lock loses sound;
+# with more, ALSA hands blocks over in bursts, and each burst is waited for.
+DRIVER_BUFFER_SECONDS: Final = 0.03
+BACKLOG_SECONDS: Final = 2.0  # of blocks waiting to be read
+START_PATIENCE_SECONDS: Final = 5.0  # sound servers wake sleeping devices, Bluetooth takes seconds
+PATIENCE_SECONDS: Final = 0.8  # then a silent callback means that the device is gone
+_LIST: Final = "`python main.py devices` lists the microphones"
+
+
+class SampleClock:
+    """When samples were heard: counted from an anchor, leaning gently towards their arrival.
+
+    Counting alone drifts, for a sound card's second is up to 200 millionths off; arrival alone
+    jitters by whole blocks. The lean is an average over `lean_seconds`, which lags a drift of 200
+    ppm by 2 ms. It is quicker just after an anchor, when there is little to average, and never
+    bends time by more than a tenth. Arrival that stays far from the count for `patience_seconds`
+    (the driver lost sound silently, the computer slept) sets a new anchor.
+    """
+
+    def __init__(
+        self,
+        sample_rate: float,
+        *,
+        lean_seconds: float = 10.0,
+        far_seconds: float = 0.1,
+        patience_seconds: float = 1.0,
+    ) -> None:
+        self._rate = sample_rate
+        self._lean, self._far, self._patience = lean_seconds, far_seconds, patience_seconds
+        self._end: float | None = None  # of the last block
+        self._averaged = 0.0  # s of sound since the anchor
+        self._off = 0.0  # s of sound for which arrival has been far from the count
+
+    def stamp(self, n_samples: int, arrival: float, *, lost: bool = False) -> float:
+        """Time of the first of `n_samples` new samples, the last of which was heard at `arrival`.
+
+        `lost`: samples are missing before them. Times never run backwards.
+        """
+        span = n_samples / self._rate
+        start = arrival - span
+        if self._end is None:
+            self._end = start
+        apart = start - self._end
+        self._off = self._off + span if abs(apart) > self._far else 0.0
+        if lost or self._off > self._patience:
+            # Time goes on, also where the count had been ahead of arrival.
+            start = max(start, self._end)
+            self._averaged = self._off = 0.0
+        else:
+            weight = span / min(self._averaged + span, self._lean) if span else 0.0
+            bend = 0.1 * span
+            start = self._end + min(max(weight * apart, -bend), bend)
+        self._averaged += span
+        self._end = start + span
+        return start
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    number: int  # counts blocks since open()
+    arrival: float  # s, when its last sample was heard, as well as the driver knows
+    overflowed: bool
+    samples: FloatArray
+
+
+class MicrophoneSource:
+    """Sound of the microphone called `selector`: "default", its number, its name or a part of it.
+
+    Sound comes at the device's own rate, mono or stereo, in packets of 10 ms.
+    """
+
+    def __init__(self, selector: str, clock: Clock) -> None:
+        self._selector = selector.strip()
+        self._clock = clock
+        self._name = "microphone" if self._selector == "default" else self._selector
+        self._known: str | None = None  # name of what a number stood for: numbers change
+        self._stream: Any = None
+        self._sample_rate = 0
+        self._came = threading.Event()
+        self._blocks: deque[_Block] = deque(maxlen=round(BACKLOG_SECONDS / BLOCK_SECONDS))
+        self._count = 0  # blocks heard
+        self._next = 0  # number of the block to be read next
+        self._sample_clock = SampleClock(1.0)
+        self._silence_left = 0.0
+
+    @property
+    def name(self) -> str:
+        """The device's name, once it was open."""
+        return self._name
+
+    def open(self) -> None:
+        """See Source.open; looks anew for devices that were plugged in meanwhile."""
+        self.close()
+        with PORTAUDIO.devices() as sounddevice:
+            info = find_microphone(microphones(sounddevice), self._known or self._selector)
+            stream = self._opened_stream(sounddevice, info)
+            PORTAUDIO.opened()
+        self._stream, self._name = stream, info.name
+        if self._selector != "default":
+            self._known = info.name
+
+    def read(self, timeout_seconds: float) -> AudioPacket | None:
+        """See Source.read."""
+        if self._stream is None:
+            raise SourceError(f"{self._name} is not open")
+        self._came.clear()
+        if not self._blocks and not self._came.wait(timeout_seconds):
+            # Waits are summed, not read off the clock: a process that was held up as a whole must
+            # not take that for a microphone gone.
+            self._silence_left -= timeout_seconds
+            if self._silence_left <= 0 or not self._stream.active:
+                raise SourceError(
+                    f"the microphone {self._name} has stopped: check its cable; {_LIST}"
+                )
+            return None
+        self._silence_left = PATIENCE_SECONDS
+        block = self._blocks.popleft()
+        lost = block.overflowed or block.number != self._next
+        self._next = block.number + 1
+        return AudioPacket(
+            timestamp=self._sample_clock.stamp(len(block.samples), block.arrival, lost=lost),
+            sequence=block.number,
+            samples=block.samples,
+            sample_rate=self._sample_rate,
+            overflowed=block.overflowed,
+        )
+
+    def close(self) -> None:
+        """See Source.close."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            PORTAUDIO.close(stream)
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _opened_stream(self, sounddevice: Any, info: MicrophoneInfo) -> Any:
+        """A running stream; some drivers take only the device's own number of channels."""
+        self._sample_rate = info.sample_rate
+        self._sample_clock = SampleClock(info.sample_rate)
+        self._silence_left = START_PATIENCE_SECONDS
+        problem: Exception | None = None
+        for channels in dict.fromkeys((min(info.channels, 2), info.channels, 1)):
+            self._blocks.clear()
+            self._count = self._next = 0
+            try:
+                stream = sounddevice.InputStream(
+                    device=info.index,
+                    channels=channels,
+                    samplerate=info.sample_rate,
+                    blocksize=round(BLOCK_SECONDS * info.sample_rate),
+                    latency=DRIVER_BUFFER_SECONDS,
+                    dtype="float32",
+                    callback=self._hear,
+                )
+            except (sounddevice.PortAudioError, ValueError) as error:
+                problem = error
+                continue
+            try:
+                self._latency = float(stream.latency)
+                stream.start()
+            except sounddevice.PortAudioError as error:
+                stream.close(ignore_errors=True)
+                problem = error
+                continue
+            return stream
+        raise SourceError(
+            f"the microphone {info.name} cannot be opened ({problem}): close other programs that "
+            f"use it, allow this one to, or choose another; {_LIST}"
+        ) from problem
+
+    def _hear(self, data: FloatArray, n_samples: int, time_info: Any, status: Any) -> None:
+        """Thread: PortAudio's."""
+        now = self._clock.now()
+        # How long ago the block's last sample was heard. Drivers make this figure up (zero, or a
+        # third of a second for a moment), so it counts only within the stream's own latency.
+        age = time_info.currentTime - time_info.inputBufferAdcTime - n_samples / self._sample_rate
+        samples = np.array(data, np.float32)
+        samples.flags.writeable = False
+        self._blocks.append(
+            _Block(
+                number=self._count,
+                arrival=now - age if 0.0 <= age <= self._latency else now,
+                overflowed=bool(status.input_overflow),
+                samples=samples,
+            )
+        )
+        self._count += 1
+        self._came.set()
+
+
+def find_microphone(found: list[MicrophoneInfo], selector: str) -> MicrophoneInfo:
+    """The one that `selector` means: "default", a number, a name, or a part of one name only.
+
+    Raises NoDeviceError, saying what there is.
+    """
+    if not found:
+        raise NoDeviceError("there is no microphone: plug one in, or go on without (`none`)")
+    if selector == "default":
+        for each in found:
+            if each.is_default:
+                return each
+        return found[0]
+    exact = [each for each in found if selector in (each.selector, each.name)]
+    matches = exact or [each for each in found if selector.casefold() in each.name.casefold()]
+    if not matches or not selector:
+        raise NoDeviceError(f"there is no microphone “{selector}”: {_LIST}")
+    if len(matches) > 1 and not exact:
+        names = ", ".join(each.name for each in matches)
+        raise NoDeviceError(f"“{selector}” fits several microphones, say more of its name: {names}")
+    return matches[0]

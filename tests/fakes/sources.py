@@ -1,0 +1,156 @@
+"""Sources and a clock that do what a test tells them, at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import numpy as np
+
+from realtime.messages import AudioPacket, FloatArray, VideoPacket
+from realtime.sources.base import EndOfSource, SourceError
+
+Packet = TypeVar("Packet", bound=VideoPacket | AudioPacket)
+
+
+class ManualClock:
+    """A clock that stands still until the test advances it."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        """Seconds since the test began, as it says."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+
+
+class ListSource(Generic[Packet]):
+    """Gives the packets of a list, then ends; every `open` begins at the first."""
+
+    name = "list"
+
+    def __init__(self, packets: Iterable[Packet]) -> None:
+        self.packets: list[Packet] = list(packets)
+        self.is_open = False
+        self.opened = 0  # how often
+        self._next = 0
+
+    def open(self) -> None:
+        """See Source.open."""
+        assert not self.is_open, "opened twice without being closed"
+        self.opened += 1
+        self.is_open = True
+        self._next = 0
+
+    def read(self, timeout_seconds: float) -> Packet | None:
+        """See Source.read; does not wait."""
+        assert self.is_open, "read while not open"
+        if self._next == len(self.packets):
+            raise EndOfSource
+        self._next += 1
+        return self.packets[self._next - 1]
+
+    def close(self) -> None:
+        """See Source.close."""
+        self.is_open = False
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class FailingSource(ListSource[Packet]):
+    """Raises `error` in place of packet `at`, the first `times` times; then recovers.
+
+    With `at` None it is `open` that fails.
+    """
+
+    name = "failing"
+
+    def __init__(
+        self,
+        packets: Iterable[Packet],
+        *,
+        at: int | None,
+        times: int = 1,
+        error: Exception | None = None,
+    ) -> None:
+        super().__init__(packets)
+        self._at, self.failures_left = at, times
+        self._error = error or SourceError("the cable is out: put it back in")
+
+    def open(self) -> None:
+        """See Source.open."""
+        if self._at is None:
+            self._fail()
+        super().open()
+
+    def read(self, timeout_seconds: float) -> Packet | None:
+        """See Source.read."""
+        if self._next == self._at:
+            self._fail()
+        return super().read(timeout_seconds)
+
+    def _fail(self) -> None:
+        if self.failures_left > 0:
+            self.failures_left -= 1
+            raise self._error
+
+
+class BlockedSource(ListSource[VideoPacket]):
+    """Its driver does not return from `read` until the test releases it."""
+
+    name = "blocked"
+
+    def __init__(self) -> None:
+        super().__init__(pictures(1))
+        self.reading = threading.Event()
+        self.release = threading.Event()
+
+    def read(self, timeout_seconds: float) -> VideoPacket | None:
+        """See Source.read, but for the time."""
+        self.reading.set()
+        self.release.wait(30.0)
+        return super().read(timeout_seconds)
+
+
+def pictures(count: int, frame_rate: float = 30.0) -> list[VideoPacket]:
+    """Small grey pictures, one after another."""
+    return [
+        VideoPacket(
+            timestamp=number / frame_rate,
+            sequence=number,
+            image=np.full((4, 6, 3), number % 256, np.uint8),
+        )
+        for number in range(count)
+    ]
+
+
+def sound(
+    samples: FloatArray, sample_rate: int, *, start: float = 0.0, block: int = 480
+) -> list[AudioPacket]:
+    """`samples` (n,) or (n, channels) cut into packets, the first sample at `start` seconds."""
+    columns = samples.reshape(len(samples), -1)
+    return [
+        AudioPacket(
+            timestamp=start + first / sample_rate,
+            sequence=number,
+            samples=columns[first : first + block],
+            sample_rate=sample_rate,
+        )
+        for number, first in enumerate(range(0, len(columns), block))
+    ]
