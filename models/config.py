@@ -24,7 +24,7 @@ class FaceTrunkConfig:
     """The face branch's trunk (models/face.py)."""
 
     image_size: int = 48  # of the aligned crop, px
-    resolution: int = 80  # the crop is enlarged to this before the first convolution, px
+    resolution: int = 96  # the crop is enlarged to this before the first convolution, px
     channels: int = 128  # of the feature map
 
     @property

@@ -34,6 +34,7 @@ class FaceAugmentation:
     noise: float = 0.04
     jpeg_chance: float = 0.2
     occlusion_chance: float = 0.15
+    clean_chance: float = 0.0  # pictures that only move, so that good pictures stay common
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """uint8 or float (B, H, W) → float (B, 1, H, W), each picture changed in its own way."""
@@ -41,7 +42,8 @@ class FaceAugmentation:
         pictures = self.move(pictures, self.poses(len(pictures), generator))
         flip = _chance(len(pictures), 0.5, generator)
         pictures = torch.where(flip, pictures.flip(-1), pictures)
-        return self.photograph(pictures, generator)
+        clean = _chance(len(pictures), self.clean_chance, generator).to(pictures.device)
+        return torch.where(clean, pictures, self.photograph(pictures, generator))
 
     def poses(self, count: int, generator: Generator) -> Tensor:
         """Random affine transforms (count, 2, 3) of the picture plane."""

@@ -30,16 +30,19 @@ class FaceStageConfig:
     """How the face stage is trained."""
 
     initial: str = "imagenet"  # or "random"
-    epochs: int = 9
-    coarse_epochs: int = 5  # the first of them, at `coarse_resolution`
+    epochs: int = 7
+    coarse_epochs: int = 2  # the first of them, at `coarse_resolution`
     coarse_resolution: int = 64
+    # After the coarse epochs the first layers, which see the most pixels and by then change least,
+    # are left as they are: a third of the time saved.
+    frozen_layers: int = 6
     batch_size: int = 64
     learning_rate: float = 1e-3
-    warm_up_steps: int = 200
+    warm_up_steps: int = 100
     weight_decay: float = 0.02
-    label_smoothing: float = 0.05
-    rare_power: float = 0.25  # how strongly rare classes are drawn more often: 0 not, 1 equally
-    augmentation: FaceAugmentation = FaceAugmentation()
+    label_smoothing: float = 0.0
+    rare_power: float = 0.2  # how strongly rare classes are drawn more often: 0 not, 1 equally
+    augmentation: FaceAugmentation = FaceAugmentation(strength=0.5, clean_chance=0.4)
 
     def __post_init__(self) -> None:
         if self.initial not in ("imagenet", "random"):
@@ -82,6 +85,10 @@ def train_face(
     def epoch_batches(epoch: int) -> _Epoch:
         coarse = epoch < config.coarse_epochs
         model.trunk.resolution = config.coarse_resolution if coarse else trunk.resolution
+        if not coarse:
+            for layer in model.trunk.features[: config.frozen_layers]:
+                layer.requires_grad_(False)
+                layer.eval()
         return batches.epoch(epoch)
 
     def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -105,7 +112,7 @@ def train_face(
         loss=loss,
         validate=validate,
         score="accuracy",
-        ema_decay=0.998,
+        ema_decay=0.996,
     )
     model.trunk.resolution = trunk.resolution
     return model, best
@@ -157,11 +164,12 @@ class _Batches:
 
     def epoch(self, number: int) -> _Epoch:
         generator = torch.Generator().manual_seed(self._context.seed * 1000 + number)
-        order = torch.multinomial(
-            self._weights, len(self._weights), replacement=True, generator=generator
-        )
-        if self._config.rare_power == 0:
-            order = torch.randperm(len(self._weights), generator=generator)
+        # Each picture as often as its weight says, the fraction decided by chance: unlike drawing
+        # with replacement this leaves hardly any picture of a common class out.
+        wanted = self._weights / self._weights.sum() * len(self._weights)
+        repeats = (wanted + torch.rand(len(wanted), generator=generator)).floor().long()
+        order = torch.repeat_interleave(torch.arange(len(repeats)), repeats)
+        order = order[torch.randperm(len(order), generator=generator)]
         return _Epoch(self, order, generator)
 
     def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
