@@ -3,8 +3,8 @@
     B batch, C channels, S height and width of the map
 
 The trunk is MobileNetV2 (Sandler et al. 2018) with two changes: its first convolution takes one
-grey channel, since FER+ is grey, and its last stage keeps the resolution (stride 16 in all), so that
-a map of 5 x 5 is left for MSAF and for the picture over the face. It runs once per frame.
+grey channel, since FER+ is grey, and its last stage keeps the resolution (stride 16 in all), so
+that a map of 6 x 6 is left for MSAF and for the picture over the face. It runs once per frame.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class FaceTrunk(nn.Module):
         size = (self.resolution, self.resolution)
         x = F.interpolate(crops, size=size, mode="bilinear", align_corners=False)
         x = self.features((x - self.shift) / self.scale)
-        x = self.project(x)
-        return x
+        maps: Tensor = self.project(x)
+        return maps
 
 
 class FaceClassifier(nn.Module):

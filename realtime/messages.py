@@ -130,7 +130,7 @@ class Prediction:
     modalities: tuple[ModalityReport, ...]  # face, voice
     attention: tuple[Attention, ...]  # one per depth; empty when no modality was present
     face: FaceObservation | None  # newest face of the window
-    face_activation: FloatArray | None  # (5, 5) class activation map over face.crop, 0..1
+    face_activation: FloatArray | None  # (6, 6) class activation map over face.crop, 0..1
     spectrogram: FloatArray | None  # (80, n) log-mel of the window's sound, whether speech or not
     voice_moments: FloatArray | None  # (n / 2,) weight of each 20 ms of the sound, sums to 1
     sound_level: float | None  # dBFS, RMS of the last hop

@@ -63,11 +63,11 @@ def test_shapes_and_sums(weights: Path) -> None:
     engine = OnnxEngine(weights)
     maps = np.stack([engine.face_map(CROP)] * 3, axis=1)
     frames = engine.voice_frames(MEL)
-    assert maps.shape == (128, 3, 5, 5)
+    assert maps.shape == (128, 3, 6, 6)
     assert frames.shape == (128, 60)
     fusion = engine.fuse(maps, frames)
     assert fusion.logits.shape == (7,)
-    assert fusion.face_activation.shape == (7, 5, 5)
+    assert fusion.face_activation.shape == (7, 6, 6)
     assert fusion.voice_moments.sum() == pytest.approx(1, abs=1e-5)
 
 

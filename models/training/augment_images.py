@@ -40,7 +40,7 @@ class FaceAugmentation:
         """uint8 or float (B, H, W) → float (B, 1, H, W), each picture changed in its own way."""
         pictures = _as_float(images)
         pictures = self.move(pictures, self.poses(len(pictures), generator))
-        flip = _chance(len(pictures), 0.5, generator)
+        flip = _chance(len(pictures), 0.5, generator).to(pictures.device)
         pictures = torch.where(flip, pictures.flip(-1), pictures)
         clean = _chance(len(pictures), self.clean_chance, generator).to(pictures.device)
         return torch.where(clean, pictures, self.photograph(pictures, generator))
@@ -63,9 +63,15 @@ class FaceAugmentation:
         grid = F.affine_grid(poses.to(pictures.device), list(pictures.shape), align_corners=False)
         return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
-    def photograph(self, pictures: Tensor, generator: Generator) -> Tensor:
-        """Light, lens, sensor and compression, on pictures (B, 1, H, W)."""
-        count, size, power = len(pictures), pictures.shape[-1], self.strength
+    def photograph(
+        self, pictures: Tensor, generator: Generator, *, one_scene: bool = False
+    ) -> Tensor:
+        """Light, lens, sensor and compression, on pictures (B, 1, H, W).
+
+        With `one_scene` all pictures get the same, but for the sensor's noise.
+        """
+        count = 1 if one_scene else len(pictures)
+        size, power = pictures.shape[-1], self.strength
         device = pictures.device
 
         def spread(limit: float) -> Tensor:
@@ -99,13 +105,13 @@ class FaceAugmentation:
         noise = torch.randn(pictures.shape, generator=generator).to(device)
         level = torch.rand(count, generator=generator).view(-1, 1, 1, 1).to(device)
         pictures = (pictures + noise * level * self.noise * power).clamp(0, 1)
-        return _compress(pictures, self.jpeg_chance * power, generator)
+        return _compress(pictures, self.jpeg_chance * power, generator, one_scene=one_scene)
 
     def sequence(self, image: Tensor, frames: int, generator: Generator) -> Tensor:
         """One still (H, W) → (frames, H, W) of a head that moves a little under one light.
 
-        The pose starts anywhere and wanders; light, lens and camera stay what they are, the sensor's
-        noise is new in every frame.
+        The pose starts anywhere and wanders; light, lens and camera stay what they are, the
+        sensor's noise is new in every frame.
         """
         pictures = _as_float(image[None]).expand(frames, -1, -1, -1)
         start = self.poses(1, generator)
@@ -114,14 +120,7 @@ class FaceAugmentation:
         pictures = self.move(pictures, start + wander)
         if torch.rand(1, generator=generator) < 0.5:
             pictures = pictures.flip(-1)
-        # One draw of the light for all frames: the generator is set back for each of them.
-        state = generator.get_state()
-        shots = []
-        for picture in pictures:
-            generator.set_state(state)
-            shots.append(self.photograph(picture[None], generator)[0, 0])
-        noise = torch.randn((frames, *image.shape), generator=generator).to(pictures.device)
-        return (torch.stack(shots) + 0.01 * noise).clamp(0, 1)
+        return self.photograph(pictures, generator, one_scene=True)[:, 0]
 
 
 def _as_float(images: Tensor) -> Tensor:
@@ -160,10 +159,11 @@ def _blur(pictures: Tensor, generator: Generator) -> Tensor:
     return F.conv2d(F.pad(pictures, (3, 3, 3, 3), mode="replicate"), kernel)
 
 
-def _compress(pictures: Tensor, chance: float, generator: Generator) -> Tensor:
+def _compress(pictures: Tensor, chance: float, generator: Generator, *, one_scene: bool) -> Tensor:
     """Pass some pictures through JPEG."""
-    chosen = torch.rand(len(pictures), generator=generator) < chance
-    qualities = torch.randint(25, 80, (len(pictures),), generator=generator)
+    draws = 1 if one_scene else len(pictures)
+    chosen = (torch.rand(draws, generator=generator) < chance).expand(len(pictures))
+    qualities = torch.randint(25, 80, (draws,), generator=generator).expand(len(pictures))
     if not chosen.any():
         return pictures
     result = pictures.clone()

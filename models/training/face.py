@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,9 @@ class FaceStageConfig:
     weight_decay: float = 0.02
     label_smoothing: float = 0.0
     rare_power: float = 0.2  # how strongly rare classes are drawn more often: 0 not, 1 equally
-    augmentation: FaceAugmentation = FaceAugmentation(strength=0.5, clean_chance=0.4)
+    augmentation: FaceAugmentation = field(
+        default_factory=lambda: FaceAugmentation(strength=0.5, clean_chance=0.4)
+    )
 
     def __post_init__(self) -> None:
         if self.initial not in ("imagenet", "random"):
@@ -66,7 +68,7 @@ def train_face(
         folder = fetch(IMAGENET_MOBILENET_V2, context.work_dir)
         path = next(folder.rglob("mobilenet_v2*.pth"))
         load_imagenet(model.trunk, torch.load(path, map_location="cpu", weights_only=True))
-    model = model.to(context.device, memory_format=torch.channels_last)
+    model = model.to(context.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     decayed = [weight for weight in model.parameters() if weight.dim() > 1]
     others = [weight for weight in model.parameters() if weight.dim() <= 1]
     optimizer = torch.optim.AdamW(
@@ -192,5 +194,5 @@ class _Epoch:
         return math.ceil(len(self._order) / self._batches.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in self._order.split(self._batches.batch_size):
+        for rows in torch.split(self._order, self._batches.batch_size):
             yield self._batches.batch(rows, self._generator)

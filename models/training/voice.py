@@ -44,6 +44,7 @@ WEIGHTS: Final = "voice.safetensors"
 class VoiceStageConfig:
     """How the voice stage is trained."""
 
+    initial: str = "whisper"  # or "random"
     window_seconds: float = 3.0
     shortest_seconds: float = 1.5  # of the shorter windows that some batches hold
     short_batches: float = 0.5  # part of the batches with shorter windows
@@ -65,6 +66,8 @@ class VoiceStageConfig:
     warm_up_epochs: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.initial not in ("whisper", "random"):
+            raise ValueError(f"initial must be 'whisper' or 'random', not {self.initial!r}")
         if not 0.5 <= self.shortest_seconds <= self.window_seconds:
             raise ValueError(
                 f"shortest_seconds must lie between 0.5 and window_seconds "
@@ -112,7 +115,8 @@ def train_voice(
     seed_everything(context.seed)
     directory = context.stage_dir("voice")
     model = VoiceClassifier(encoder, dropout=config.dropout)
-    start_from_whisper(model.encoder, context.work_dir)
+    if config.initial == "whisper":
+        start_from_whisper(model.encoder, context.work_dir)
     model.to(context.device)
     clips = list(load_ravdess(context.data_root, TRAIN_ACTORS))
     validation = VoiceEvaluation.load(context.data_root, VALIDATION_ACTORS, config.window_seconds)
