@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from models.config import LiveNetConfig
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from models.live import LiveNet
 
 FORMAT: Final = "msaf-live-1"
@@ -77,8 +79,7 @@ def save_checkpoint(path: Path, network: LiveNet, origin: Mapping[str, str]) -> 
 
     tensors = {}
     for name, tensor in network.state_dict().items():
-        halved = tensor.is_floating_point() and tensor.dim() > 1
-        stored = tensor.detach().cpu().to(torch.float16 if halved else tensor.dtype)
+        stored = tensor.detach().cpu().to(torch.float16 if _is_halved(tensor) else tensor.dtype)
         if not stored.isfinite().all():
             raise ValueError(f"{name} is not finite or too large for half precision")
         tensors[name] = stored.contiguous()
@@ -93,6 +94,17 @@ def save_checkpoint(path: Path, network: LiveNet, origin: Mapping[str, str]) -> 
     partial.write_bytes(safetensors.torch.save(tensors, metadata))
     partial.replace(path)
     return read_checkpoint(path)
+
+
+def round_as_stored(network: nn.Module) -> None:
+    """Give the weights the values that they will have after saving and loading."""
+    for tensor in network.state_dict().values():
+        if _is_halved(tensor):
+            tensor.copy_(tensor.half())
+
+
+def _is_halved(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.dim() > 1
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from models.config import LiveNetConfig
 from models.face import FaceTrunk
+from models.labels import FERPLUS_EMOTIONS
 from models.msaf import MSAF, MSAFConfig
 from models.sequence import AttentionPool, SequenceBranch
 from models.voice import VoiceEncoder
@@ -123,7 +124,11 @@ class FusionHead(nn.Module):
 
 
 class LiveNet(nn.Module):
-    """The whole network; `forward` is for windows whose images are all new."""
+    """The whole network; `forward` is for windows whose images are all new.
+
+    `ferplus_head` is what the trunk was first trained with, eight classes on (B, C) averaged maps;
+    it is kept for scoring and plays no part in an answer.
+    """
 
     def __init__(self, config: LiveNetConfig) -> None:
         super().__init__()
@@ -131,6 +136,7 @@ class LiveNet(nn.Module):
         self.trunk = FaceTrunk(config.face)
         self.encoder = VoiceEncoder(config.voice)
         self.head = FusionHead(config)
+        self.ferplus_head = nn.Linear(config.face.channels, len(FERPLUS_EMOTIONS))
 
     def forward(self, crops: Tensor, mel: Tensor, present: Tensor) -> FusionOutput:
         """Crops (B, T, 1, 48, 48) in [0, 1], log-mel (B, 80, n), present (B, 2) bool."""

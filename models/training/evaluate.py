@@ -1,0 +1,242 @@
+"""What the live network can do, on people it never saw: figures, printed and kept as JSON.
+
+Validation people chose epochs and temperatures; test people (FER+ test split, RAVDESS actors
+01, 04, 09, 22) had no part in anything. Fused answers are scored on pairs of the same class, a face
+of FER+ with a clip of RAVDESS, which are not recordings of one person.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from models.checkpoint import read_checkpoint
+from models.config import CONDITIONS
+from models.face import FaceClassifier
+from models.labels import FERPLUS_EMOTIONS
+from models.live import FusionHead, LiveNet
+from models.training.calibration import BINS, expected_calibration_error
+from models.training.data import load_ferplus
+from models.training.face import face_probabilities
+from models.training.fusion import (
+    Answers,
+    FaceFeatures,
+    VoiceFeatures,
+    answers,
+    evaluation_features,
+    paired_voices,
+)
+from models.training.loop import RunContext
+from models.training.recipe import WITHOUT_DROPOUT, LiveRecipe, StageError, take_stage
+
+Results = dict[str, Any]
+People = tuple[FaceFeatures, VoiceFeatures]
+
+
+def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Results:
+    """Score `weights`, print the figures on standard output, write `results.json`.
+
+    What modality dropout costs is measured where the stage that trained without it is in the work
+    folder, and is None elsewhere.
+
+    Raises
+    ------
+    CheckpointError, DataError
+        The weights or the data are missing or damaged.
+    """
+    checkpoint = read_checkpoint(weights)
+    network = checkpoint.network().to(context.device)
+    people = {
+        split: evaluation_features(context, network, recipe.fusion, split)
+        for split in ("validation", "test")
+    }
+    said = {
+        split: answers(network.head, *features, network.config, context.device)
+        for split, features in people.items()
+    }
+    results: Results = {
+        "weights": {
+            "file": weights.name,
+            "bytes": len(checkpoint.content),
+            "sha256": checkpoint.sha256,
+            "parameters": {
+                name: sum(parameter.numel() for parameter in getattr(network, name).parameters())
+                for name in ("trunk", "encoder", "head")
+            },
+            "temperatures": dict(zip(CONDITIONS, network.config.temperatures, strict=True)),
+            "origin": dict(checkpoint.origin),
+        },
+        "ferplus_test": score_ferplus(context, network),
+        "conditions": {
+            split: {
+                condition: score(answer, network.config.temperatures[index])
+                for index, (condition, answer) in enumerate(of.items())
+            }
+            for split, of in said.items()
+        },
+        "by_sex": score_by_sex(said["test"], people["test"]),
+        "modality_dropout": score_dropout(context, network, said, people),
+    }
+    results["targets"] = targets(results)
+    path = context.work_dir / "results.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    report(results, Console())
+    return results
+
+
+def score(answer: Answers, temperature: float) -> dict[str, Any]:
+    """Figures of one condition; calibration also as it was before the temperature."""
+    return {
+        "samples": len(answer.labels),
+        "accuracy": answer.accuracy,
+        "balanced_accuracy": answer.balanced_accuracy,
+        "calibration_error": expected_calibration_error(answer.logits, answer.labels),
+        "calibration_error_before": expected_calibration_error(
+            answer.logits * np.float32(temperature), answer.labels
+        ),
+        "recall": answer.recall,
+    }
+
+
+def score_ferplus(context: RunContext, network: LiveNet) -> dict[str, Any]:
+    """FER+ test, eight classes by majority vote, by the head the trunk was first trained with."""
+    data = load_ferplus(context.data_root, "test")
+    classifier = FaceClassifier(network.config.face)
+    classifier.trunk.load_state_dict(network.trunk.state_dict())
+    classifier.head.load_state_dict(network.ferplus_head.state_dict())
+    probabilities = face_probabilities(classifier.to(context.device), data.images, context.device)
+    right = probabilities.argmax(axis=1) == data.labels
+    recall = {
+        name: float(right[data.labels == index].mean())
+        for index, name in enumerate(FERPLUS_EMOTIONS)
+        if (data.labels == index).any()
+    }
+    return {
+        "samples": len(right),
+        "accuracy": float(right.mean()),
+        "balanced_accuracy": float(np.mean(list(recall.values()))),
+        "recall": recall,
+    }
+
+
+def score_by_sex(said: Mapping[str, Answers], people: People) -> dict[str, dict[str, float]]:
+    """Balanced accuracy by the sex of the actor that is heard, for the conditions with a voice."""
+    faces, voices = people
+    actors = voices.actors.numpy()
+    heard = {"both": actors[paired_voices(faces, voices)], "voice only": actors}
+    return {
+        condition: {
+            sex: Answers(*(part[of % 2 == odd] for part in said[condition])).balanced_accuracy
+            for sex, odd in (("female", 0), ("male", 1))
+        }
+        for condition, of in heard.items()
+    }
+
+
+def score_dropout(
+    context: RunContext,
+    network: LiveNet,
+    said: Mapping[str, Mapping[str, Answers]],
+    people: Mapping[str, People],
+) -> dict[str, dict[str, float]] | None:
+    """Balanced accuracy with both modalities, trained with and without modality dropout."""
+    try:
+        head = take_stage(context, WITHOUT_DROPOUT, FusionHead(network.config))
+    except StageError:
+        return None
+    head.to(context.device)
+    figures = {}
+    for split, features in people.items():
+        without = answers(head, *features, network.config, context.device)["both"]
+        kept = said[split]["both"].balanced_accuracy
+        figures[split] = {
+            "with": kept,
+            "without": without.balanced_accuracy,
+            "cost_points": 100.0 * (without.balanced_accuracy - kept),
+        }
+    return figures
+
+
+def targets(results: Results) -> list[dict[str, Any]]:
+    """The figures that were aimed at: what, measured, aim, whether reached."""
+    validation, test = results["conditions"]["validation"], results["conditions"]["test"]
+    worst = max(figures["calibration_error"] for figures in validation.values())
+    rows = [
+        ("FER+ test, accuracy over 8 classes", results["ferplus_test"]["accuracy"], ">=", 0.85),
+        ("voice only, test actors, balanced", test["voice only"]["balanced_accuracy"], ">=", 0.78),
+        ("calibration error, validation, worst condition", worst, "<=", 0.05),
+        ("weights, MB", results["weights"]["bytes"] / 1e6, "<=", 40.0),
+    ]
+    if results["modality_dropout"]:
+        cost = results["modality_dropout"]["test"]["cost_points"]
+        rows.append(("cost of modality dropout, points", cost, "<=", 1.0))
+    return [
+        {
+            "what": what,
+            "value": value,
+            "aim": f"{sign} {aim:g}",
+            "reached": bool(value >= aim if sign == ">=" else value <= aim),
+        }
+        for what, value, sign, aim in rows
+    ]
+
+
+def report(results: Results, console: Console) -> None:
+    """Print the figures as tables."""
+    aims = Table("figure", "measured", "aim", "", title="Aims")
+    for row in results["targets"]:
+        value = f"{row['value']:.3f}" if row["value"] < 10 else f"{row['value']:.1f}"
+        aims.add_row(row["what"], value, row["aim"], "reached" if row["reached"] else "missed")
+    console.print(aims)
+
+    columns = ("condition", "samples", "accuracy", "balanced", f"ECE ({BINS} bins)", "uncalibrated")
+    for split, conditions in results["conditions"].items():
+        table = Table(*columns, title=f"Seven classes, {split} people")
+        for condition, figures in conditions.items():
+            table.add_row(
+                condition,
+                str(figures["samples"]),
+                f"{figures['accuracy']:.1%}",
+                f"{figures['balanced_accuracy']:.1%}",
+                f"{figures['calibration_error']:.1%}",
+                f"{figures['calibration_error_before']:.1%}",
+            )
+        console.print(table)
+
+    test = results["conditions"]["test"]
+    classes = Table("class", *test, title="Recall per class, test people")
+    for name in test["both"]["recall"]:
+        classes.add_row(name, *(f"{test[condition]['recall'][name]:.1%}" for condition in test))
+    console.print(classes)
+
+    sexes = Table(
+        "condition", "female", "male", title="Balanced accuracy by sex of the actor heard"
+    )
+    for condition, figures in results["by_sex"].items():
+        sexes.add_row(condition, f"{figures['female']:.1%}", f"{figures['male']:.1%}")
+    console.print(sexes)
+
+    if results["modality_dropout"]:
+        dropout = Table(
+            "people", "with", "without", "cost, points", title="Modality dropout, both present"
+        )
+        for split, figures in results["modality_dropout"].items():
+            dropout.add_row(
+                split,
+                f"{figures['with']:.1%}",
+                f"{figures['without']:.1%}",
+                f"{figures['cost_points']:.1f}",
+            )
+        console.print(dropout)
+
+    weights = results["weights"]
+    parameters = ", ".join(f"{name} {count:,}" for name, count in weights["parameters"].items())
+    console.print(f"weights: {weights['bytes'] / 1e6:.1f} MB; parameters: {parameters}")
+    console.print(f"SHA-256 {weights['sha256']}", soft_wrap=True)

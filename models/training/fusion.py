@@ -1,0 +1,543 @@
+"""Fusion stage: MSAF and everything behind it, on features of the finished branches.
+
+No large set of recordings with face and voice of the same person is at hand, so the head learns
+from pairs of the same class: a face sequence made from one FER+ still (head movement, light, an
+onset from a neutral face) with a RAVDESS clip. The branches are frozen, so their features are
+computed once and cached. Shapes:
+
+    B  batch        T  face maps of a window     Q  key images of a face sequence
+    C  channels     U  voice frames of a window  K  classes
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.config import CONDITIONS, LiveNetConfig
+from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
+from models.live import FusionHead, LiveNet
+from models.training.augment_images import FaceAugmentation
+from models.training.data import (
+    TEST_ACTORS,
+    TRAIN_ACTORS,
+    VALIDATION_ACTORS,
+    load_ferplus,
+    load_ravdess,
+)
+from models.training.loop import RunContext, fit, progress_bar, save_atomically
+from models.training.voice import VoiceEvaluation, VoiceStageConfig, augmented_mels
+
+FloatArray = NDArray[np.float32]
+
+EVALUATION_AUGMENTATION: Final = FaceAugmentation(strength=0.3)
+"""Faces of validation and test move and change a little, as anybody's do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusionStageConfig:
+    """Settings of the stage; `[fusion]` in the recipe file."""
+
+    epochs: int = 14
+    batch_size: int = 64
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.02
+    pairs_per_epoch: int = 4900
+    faces_per_class: int = 700  # sequences made from training stills
+    evaluation_faces_per_class: int = 120  # at most, for validation and test
+    onset: float = 0.3  # part of the sequences that begin with a neutral face
+    key_images: int = 8  # of a sequence, through the trunk; the maps between are interpolated
+    voice_seconds: tuple[float, ...] = (3.0, 3.0, 3.0, 2.2, 1.5)  # windows of each training clip
+    face_only: float = 0.15  # part of the training pairs that lack the voice
+    voice_only: float = 0.15  # and that lack the face
+    auxiliary: float = 0.3  # weight of the losses on each modality's own head
+
+
+class FaceFeatures(NamedTuple):
+    """Face sequences through the trunk.
+
+    Everything behind the trunk is linear over space or averages over it, so that the average of a
+    map gives the same answer as the map, at a small part of the cost.
+    """
+
+    maps: Tensor  # (n, Q, C, 1, 1) float16
+    votes: Tensor  # (n, K) rows sum to 1
+    labels: Tensor  # (n,) majority
+
+
+class VoiceFeatures(NamedTuple):
+    """Windows of speech through the encoder."""
+
+    frames: Tensor  # (n, C, U) float16
+    labels: Tensor  # (n,)
+    actors: Tensor  # (n,)
+
+
+class PairBatch(NamedTuple):
+    """What the head is trained and scored on; all samples share T and U."""
+
+    maps: Tensor  # (B, C, T, 1, 1)
+    frames: Tensor  # (B, C, U)
+    present: Tensor  # (B, 2) bool
+    face_target: Tensor  # (B, K) votes
+    voice_target: Tensor  # (B, K) one-hot
+    labels: Tensor  # (B,)
+
+
+# Features of the branches.
+
+
+def face_features(
+    context: RunContext,
+    trunk: nn.Module,
+    split: str,
+    config: FusionStageConfig,
+    augmentation: FaceAugmentation | None = None,
+) -> FaceFeatures:
+    """Make sequences from the stills of a FER+ split and put them through `trunk`; cached.
+
+    Training stills are drawn equally often per class; of validation and test stills each is used
+    at most once, moves less and is not degraded.
+    """
+    training = split == "train"
+    limit = config.faces_per_class if training else config.evaluation_faces_per_class
+    changes = (training and augmentation) or EVALUATION_AUGMENTATION
+
+    def make() -> FaceFeatures:
+        data = load_ferplus(context.data_root, split)
+        rng = np.random.default_rng(context.seed)
+        generator = torch.Generator().manual_seed(context.seed)
+        emotion_of = np.array([-1 if e is None else e for e in FERPLUS_TO_EMOTION])
+        labels = emotion_of[data.labels]
+        picks = np.concatenate(
+            [
+                _draw(np.flatnonzero(labels == emotion), limit, training, rng)
+                for emotion in range(len(EMOTIONS))
+            ]
+        )
+        neutrals = np.flatnonzero(labels == 0)
+        stills = torch.from_numpy(data.images)
+        maps = []
+        with progress_bar() as progress:
+            bar = progress.add_task(f"face sequences, {split}", total=len(picks), note="")
+            for part in np.array_split(picks, max(1, len(picks) // 16)):
+                sequences = []
+                for pick in part:
+                    onset = training and rng.random() < config.onset
+                    neutral = stills[rng.choice(neutrals)] if onset else None
+                    sequences.append(
+                        face_sequence(stills[pick], neutral, config.key_images, changes, generator)
+                    )
+                whole = _features(trunk, torch.cat(sequences)[:, None], context.device)
+                maps.append(whole.mean(dim=(2, 3), keepdim=True))
+                progress.advance(bar, len(part))
+        joined = torch.cat(maps)
+        votes = torch.zeros(len(picks), len(EMOTIONS))
+        kept = emotion_of >= 0
+        votes[:, emotion_of[kept]] = torch.from_numpy(data.votes[picks][:, kept])
+        return FaceFeatures(
+            maps=joined.reshape(len(picks), config.key_images, *joined.shape[1:]),
+            votes=votes / votes.sum(dim=1, keepdim=True),
+            labels=torch.from_numpy(labels[picks]),
+        )
+
+    key = (split, limit, config.key_images, config.onset, changes)
+    return FaceFeatures(*_cached(context, f"face-{split}", trunk, key, make))
+
+
+def training_voices(
+    context: RunContext,
+    encoder: nn.Module,
+    config: FusionStageConfig,
+    augmentation: VoiceStageConfig,
+) -> list[VoiceFeatures]:
+    """Augmented windows of every training clip, one set per length in `voice_seconds`; cached.
+
+    The speech lies anywhere in a window and may be partly cut off, as a sliding window does.
+    """
+
+    def make() -> tuple[Tensor, ...]:
+        rng = np.random.default_rng(context.seed)
+        clips = list(load_ravdess(context.data_root, TRAIN_ACTORS))
+        sets = []
+        with progress_bar() as progress:
+            total = len(clips) * len(config.voice_seconds)
+            bar = progress.add_task("voice windows, train", total=total, note="")
+            for seconds in config.voice_seconds:
+                frames = []
+                for start in range(0, len(clips), 16):
+                    part = clips[start : start + 16]
+                    mels = torch.from_numpy(augmented_mels(part, seconds, augmentation, rng))
+                    frames.append(_features(encoder, mels, context.device))
+                    progress.advance(bar, len(part))
+                sets.append(torch.cat(frames))
+        labels = torch.tensor([clip.label for clip in clips])
+        return labels, torch.tensor([clip.actor for clip in clips]), *sets
+
+    key = (TRAIN_ACTORS, config.voice_seconds, augmentation.augmentation)
+    labels, actors, *sets = _cached(context, "voice-train", encoder, key, make)
+    return [VoiceFeatures(frames, labels, actors) for frames in sets]
+
+
+def evaluation_voices(
+    context: RunContext, encoder: nn.Module, network: LiveNetConfig, split: str
+) -> VoiceFeatures:
+    """One clean window of each clip of "validation" or "test" actors, around its speech; cached."""
+    actors = {"validation": VALIDATION_ACTORS, "test": TEST_ACTORS}[split]
+
+    def make() -> VoiceFeatures:
+        data = VoiceEvaluation.load(context.data_root, actors, network.window_seconds)
+        frames = [_features(encoder, part, context.device) for part in torch.split(data.mels, 16)]
+        return VoiceFeatures(
+            torch.cat(frames), torch.from_numpy(data.labels), torch.from_numpy(data.actors)
+        )
+
+    key = (actors, network.window_seconds)
+    return VoiceFeatures(*_cached(context, f"voice-{split}", encoder, key, make))
+
+
+def evaluation_features(
+    context: RunContext, network: LiveNet, config: FusionStageConfig, split: str
+) -> tuple[FaceFeatures, VoiceFeatures]:
+    """Features of "validation" or "test" people."""
+    return (
+        face_features(context, network.trunk, split, config),
+        evaluation_voices(context, network.encoder, network.config, split),
+    )
+
+
+def face_sequence(
+    still: Tensor,
+    neutral: Tensor | None,
+    count: int,
+    augmentation: FaceAugmentation,
+    generator: torch.Generator,
+) -> Tensor:
+    """A face that moves for one window: (count, 48, 48) in [0, 1] from one uint8 still (48, 48).
+
+    Where `neutral` is given, the expression comes in from it over the first third or more.
+    """
+    state = generator.get_state()
+    images = augmentation.sequence(still, count, generator)
+    if neutral is None:
+        return images
+    speed = 1.0 + 2.0 * float(torch.rand(1, generator=generator))
+    generator.set_state(state)  # the same movement and light
+    before = augmentation.sequence(neutral, count, generator)
+    shown = (torch.linspace(0.0, speed, count)).clamp(max=1.0)[:, None, None]
+    return torch.lerp(before, images, shown)
+
+
+def _draw(
+    pool: NDArray[np.int64], limit: int, again: bool, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """`limit` indices of `pool`; fewer where there are fewer, unless they may come `again`."""
+    if again and len(pool):
+        pool = np.tile(rng.permutation(pool), -(-limit // len(pool)))[:limit]
+    return rng.permutation(pool)[:limit]
+
+
+@torch.inference_mode()
+def _features(network: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
+    return network(inputs.to(device)).to("cpu", torch.float16)  # type: ignore[no-any-return]
+
+
+def _cached(
+    context: RunContext,
+    name: str,
+    network: nn.Module,
+    key: tuple[Any, ...],
+    make: Callable[[], tuple[Tensor, ...]],
+) -> tuple[Tensor, ...]:
+    """Features from the work folder if they were made by the same network and settings."""
+    digest = _digest(network, (key, context.seed))
+    path = context.stage_dir("features") / f"{name}.pt"
+    if path.is_file():
+        stored = torch.load(path, weights_only=True)
+        if stored["key"] == digest:
+            return tuple(stored["tensors"])
+    network.eval().to(  # type: ignore[call-overload]
+        device=context.device,
+        memory_format=torch.channels_last,  # nearly twice as fast on CPU
+    )
+    tensors = tuple(make())
+    save_atomically({"key": digest, "tensors": list(tensors)}, path)
+    return tensors
+
+
+def _digest(network: nn.Module, settings: object) -> str:
+    """SHA-256 over a network's weights and the repr of some settings."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for tensor in network.state_dict().values():
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+# Pairs.
+
+
+class TrainingPairs:
+    """One epoch of pairs of the same class, every class equally often.
+
+    Each batch draws its own T and U: half of the batches have all images of a window, the others
+    lost some, here and there or for a while. Each pair may lack a modality.
+    """
+
+    def __init__(
+        self,
+        faces: FaceFeatures,
+        voices: Sequence[VoiceFeatures],
+        config: FusionStageConfig,
+        network: LiveNetConfig,
+        seed: int,
+    ) -> None:
+        self.faces, self.voices, self.config, self.network = faces, voices, config, network
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.config.pairs_per_epoch // self.config.batch_size
+
+    def __iter__(self) -> Iterator[PairBatch]:
+        rng = np.random.default_rng(self.seed)
+        by_class = [
+            [np.flatnonzero(labels.numpy() == emotion) for emotion in range(len(EMOTIONS))]
+            for labels in (self.faces.labels, self.voices[0].labels)
+        ]
+        for _ in range(len(self)):
+            labels = rng.integers(len(EMOTIONS), size=self.config.batch_size)
+            face, voice = (
+                np.array([rng.choice(pools[label]) for label in labels]) for pools in by_class
+            )
+            chance = rng.random(len(labels))
+            present = np.ones((len(labels), 2), dtype=bool)
+            present[chance < self.config.voice_only, 0] = False
+            present[chance > 1.0 - self.config.face_only, 1] = False
+            yield make_batch(
+                self.faces,
+                self.voices[rng.integers(len(self.voices))],
+                face,
+                voice,
+                present,
+                self._positions(len(labels), rng),
+            )
+
+    def _positions(self, batch: int, rng: np.random.Generator) -> FloatArray:
+        """When images were taken, (B, T) in [0, 1], from the grid of the window."""
+        full = self.network.max_maps
+        count = full if rng.random() < 0.5 else int(rng.integers(min(5, full), full + 1))
+        rows = []
+        for _ in range(batch):
+            if rng.random() < 0.5:  # lost here and there
+                rows.append(np.sort(rng.choice(full, count, replace=False)))
+            else:  # lost for a while
+                kept_first = int(rng.integers(0, count + 1))
+                rows.append(np.r_[:kept_first, full - count + kept_first : full])
+        return np.stack(rows).astype(np.float32) / (full - 1)
+
+
+def make_batch(
+    faces: FaceFeatures,
+    voices: VoiceFeatures,
+    face: NDArray[np.int64],
+    voice: NDArray[np.int64],
+    present: NDArray[np.bool_],
+    positions: FloatArray,
+) -> PairBatch:
+    """Put pairs together: samples `face` (B,) with `voice` (B,).
+
+    Maps are interpolated at `positions` (B, T), 0 to 1 of the window.
+    """
+    last = faces.maps.shape[1] - 1
+    place = torch.from_numpy(positions) * last
+    before = place.floor().long().clamp(max=max(last - 1, 0))
+    part = (place - before)[:, :, None, None, None]
+    rows = torch.from_numpy(face)[:, None]
+    maps = torch.lerp(
+        faces.maps[rows, before].float(),
+        faces.maps[rows, (before + 1).clamp(max=last)].float(),
+        part,
+    )
+    labels = torch.where(torch.from_numpy(present[:, 0]), faces.labels[face], voices.labels[voice])
+    return PairBatch(
+        maps=maps.transpose(1, 2),
+        frames=voices.frames[voice].float(),
+        present=torch.from_numpy(present),
+        face_target=faces.votes[face],
+        voice_target=functional.one_hot(voices.labels[voice], len(EMOTIONS)).float(),
+        labels=labels,
+    )
+
+
+def paired_voices(faces: FaceFeatures, voices: VoiceFeatures) -> NDArray[np.int64]:
+    """A clip for each face, of the same class, all clips of a class about equally often."""
+    voice = np.zeros(len(faces.labels), dtype=np.int64)
+    for emotion in range(len(EMOTIONS)):
+        wanted = np.flatnonzero(faces.labels.numpy() == emotion)
+        clips = np.flatnonzero(voices.labels.numpy() == emotion)
+        if len(clips):
+            voice[wanted] = np.resize(
+                np.random.default_rng(emotion).permutation(clips), len(wanted)
+            )
+    return voice
+
+
+def evaluation_batches(
+    faces: FaceFeatures, voices: VoiceFeatures, condition: str, network: LiveNetConfig
+) -> Iterator[PairBatch]:
+    """Full windows in a fixed order: every face (with a clip of its class), or every clip."""
+    if condition == "voice only":
+        voice = np.arange(len(voices.labels))
+        face = np.zeros_like(voice)
+    else:
+        face, voice = np.arange(len(faces.labels)), paired_voices(faces, voices)
+    present = np.array([condition != "voice only", condition != "face only"])
+    grid = np.linspace(0.0, 1.0, network.max_maps, dtype=np.float32)
+    for start in range(0, len(face), 64):
+        rows = slice(start, start + 64)
+        count = len(face[rows])
+        yield make_batch(
+            faces,
+            voices,
+            face[rows],
+            voice[rows],
+            np.tile(present, (count, 1)),
+            np.tile(grid, (count, 1)),
+        )
+
+
+# Training and scoring.
+
+
+class Answers(NamedTuple):
+    """What the head said to every sample of one condition."""
+
+    logits: FloatArray  # (n, K)
+    labels: NDArray[np.int64]  # (n,)
+
+    @property
+    def accuracy(self) -> float:
+        """Part of the answers that are right."""
+        return float((self.logits.argmax(axis=1) == self.labels).mean())
+
+    @property
+    def recall(self) -> dict[str, float]:
+        """Part of each class that is found, for the classes that occur."""
+        right = self.logits.argmax(axis=1) == self.labels
+        return {
+            name: float(right[self.labels == index].mean())
+            for index, name in enumerate(EMOTIONS)
+            if (self.labels == index).any()
+        }
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean of the recalls."""
+        return float(np.mean(list(self.recall.values())))
+
+
+@torch.inference_mode()
+def answers(
+    head: nn.Module,
+    faces: FaceFeatures,
+    voices: VoiceFeatures,
+    network: LiveNetConfig,
+    device: torch.device,
+) -> dict[str, Answers]:
+    """What `head` says under each condition."""
+    head.eval()
+    said = {}
+    for condition in CONDITIONS:
+        logits, labels = [], []
+        for batch in evaluation_batches(faces, voices, condition, network):
+            maps, frames, present = (part.to(device) for part in batch[:3])
+            logits.append(head(maps, frames, present).logits.cpu())
+            labels.append(batch.labels)
+        said[condition] = Answers(torch.cat(logits).numpy(), torch.cat(labels).numpy())
+    return said
+
+
+def fusion_loss(head: nn.Module, batch: PairBatch, auxiliary: float) -> Tensor:
+    """Cross-entropy of the answer, and of each head that has something to go on.
+
+    The target is the mean of the targets of what is present: the votes of ten people for the
+    face, the acted class for the voice.
+    """
+    output = head(batch.maps, batch.frames, batch.present)
+    has = batch.present.float()
+    targets = torch.stack([batch.face_target, batch.voice_target], dim=1)  # (B, 2, K)
+    target = (targets * has[:, :, None]).sum(dim=1) / has.sum(dim=1, keepdim=True)
+
+    def among_present(logits: Tensor, modality: int) -> Tensor:
+        each = functional.cross_entropy(logits, targets[:, modality], reduction="none")
+        return (each * has[:, modality]).sum() / has[:, modality].sum().clamp(min=1.0)
+
+    own = (
+        among_present(output.face_logits, 0)
+        + among_present(output.voice_logits, 1)
+        + among_present(output.face_activation.mean(dim=(2, 3, 4)), 0)
+    )
+    return functional.cross_entropy(output.logits, target) + auxiliary * own
+
+
+def train_fusion(
+    context: RunContext,
+    config: FusionStageConfig,
+    head: FusionHead,
+    network: LiveNetConfig,
+    training: tuple[FaceFeatures, Sequence[VoiceFeatures]],
+    validation: tuple[FaceFeatures, VoiceFeatures],
+    *,
+    name: str = "fusion",
+) -> dict[str, float]:
+    """Train `head` in place; resumable. Returns the figures of the chosen epoch.
+
+    The epoch is chosen by the mean of the three conditions' balanced accuracy on validation people.
+    A run that began from other branches or settings is not resumed but begun again.
+    """
+    start = _digest(head, (config, network, context.seed))
+    record = context.stage_dir(name) / "start.txt"
+    if not record.is_file() or record.read_text() != start:
+        for stale in ("state.pt", "log.jsonl"):
+            (record.parent / stale).unlink(missing_ok=True)
+        record.write_text(start)
+    head.to(context.device)
+    optimizer = torch.optim.AdamW(
+        head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    steps = config.epochs * max(1, config.pairs_per_epoch // config.batch_size)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=config.learning_rate, total_steps=steps, pct_start=0.15
+    )
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        said = answers(model, *validation, network, context.device)
+        figures = {condition: said[condition].balanced_accuracy for condition in CONDITIONS}
+        return figures | {"mean": float(np.mean(list(figures.values())))}
+
+    def loss(model: nn.Module, batch: PairBatch) -> Tensor:
+        moved = PairBatch(*(part.to(context.device) for part in batch))
+        return fusion_loss(model, moved, config.auxiliary)
+
+    return fit(
+        name=name,
+        context=context,
+        model=head,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        epochs=config.epochs,
+        batches=lambda epoch: TrainingPairs(
+            *training, config, network, seed=context.seed * 1000 + epoch
+        ),
+        loss=loss,
+        validate=validate,
+        score="mean",
+        ema_decay=0.99,
+    )

@@ -1,0 +1,204 @@
+"""Writes MODEL_CARD.md from the figures that `evaluate live` left behind.
+
+    python -m models.training.model_card runs/live/results.json MODEL_CARD.md
+
+so that no figure in the card was typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from models.training.calibration import BINS
+from models.training.data import TEST_ACTORS, TRAIN_ACTORS, VALIDATION_ACTORS
+
+TEMPLATE: Final = """\
+# Model card: MSAF Live
+
+A network that names one of seven *expressions* (neutral, happy, sad, angry, fearful, disgusted,
+surprised) from a face, a voice, or both. It reads what a face and a voice show, not what a person
+feels. This page is written by `models/training/model_card.py` from what
+`python main.py evaluate live` measured.
+
+- File: `models/weights/{file}`, {megabytes:.1f} MB, SHA-256 `{sha256}`
+- Parameters: {parameters}
+- Terms: {terms}. See `models/weights/LICENSE`.
+
+## What it may be used for
+
+Demonstration, research and teaching about multimodal fusion, with people who know that the program
+is looking and listening. It is not fit for decisions about anybody. In the European Union the AI
+Act forbids emotion recognition at work and in education (Article 5) and asks elsewhere that people
+be told (Article 50). The weights may not be used commercially.
+
+## Data
+
+{data_table}
+
+Data: {data}.
+Starting points: {starting_points}.
+
+**Pairs are made by class.** There was no recording of face and voice of the same person to train
+on. A face of FER+ is paired with a clip of RAVDESS of the same class, so the figures for "both" say
+how well two independent signs of one class are joined; they are higher than on recordings of real
+people, whose face and voice may disagree.
+
+## Figures
+
+On people that the network never saw. Balanced accuracy is the mean, over classes, of the part of
+the class that is found.
+
+Face branch on the FER+ test split, eight classes by majority vote ({ferplus_samples} images):
+accuracy **{ferplus_accuracy}**, balanced {ferplus_balanced} (VGG13 in the FER+ paper: 84.99 %).
+
+{test_table}
+
+{calibration_table}
+
+{dropout}
+
+### Part of each class that is found, test people
+
+{class_table}
+
+### By sex of the actor heard, balanced accuracy
+
+{sex_table}
+
+Two women and two men are few: differences of some points mean nothing. FER+ does not say who is in
+its pictures, so nothing can be said by sex, age or skin for the face.
+
+## Known failures and limits
+
+- In the tables above: {weakest}.
+- RAVDESS is acted, in North American English, two sentences by 24 actors. Spontaneous speech, other
+  languages, children and old people were never heard.
+- FER+ has few disgusted and fearful faces (191 and 655 of 28,558 training pictures).
+- Faces in profile, strong side light, hands or masks over the mouth and very small faces are rare
+  in the training data: expect errors.
+- One person at a time. Where two people speak, the voice may be somebody else's.
+- Probabilities were calibrated on validation people of the same data sets; on other cameras, rooms
+  and people they are less reliable than the calibration error above.
+"""
+
+
+def model_card(results: Mapping[str, Any]) -> str:
+    """The card as Markdown, from the content of `results.json`."""
+    weights, conditions = results["weights"], results["conditions"]
+    test, validation = conditions["test"], conditions["validation"]
+    ferplus, counts = results["ferplus_test"], weights["parameters"]
+    header = ("samples", "accuracy", "balanced accuracy", f"calibration error ({BINS} bins)")
+    return TEMPLATE.format(
+        file=weights["file"],
+        megabytes=weights["bytes"] / 1e6,
+        sha256=weights["sha256"],
+        parameters=f"{sum(counts.values()):,} ("
+        + ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        + ")",
+        terms=weights["origin"]["terms"],
+        data=weights["origin"]["data"],
+        starting_points=weights["origin"]["starting points"],
+        data_table=_table(
+            ("data", "used for", "people"),
+            [
+                ("FER+, training split", "face branch, fusion", "unknown, from the web"),
+                ("FER+, validation split", "choice of epochs, temperatures", "others"),
+                ("FER+, test split", "the figures below, nothing else", "others"),
+                ("RAVDESS speech (sound)", "voice branch, fusion", _actors(TRAIN_ACTORS)),
+                ("", "choice of epochs, temperatures", _actors(VALIDATION_ACTORS)),
+                ("", "the figures below, nothing else", _actors(TEST_ACTORS)),
+            ],
+        ),
+        ferplus_samples=f"{ferplus['samples']:,}",
+        ferplus_accuracy=_percent(ferplus["accuracy"]),
+        ferplus_balanced=_percent(ferplus["balanced_accuracy"]),
+        test_table=_table(
+            ("seven classes, test people", *header),
+            [
+                (
+                    name,
+                    figures["samples"],
+                    _percent(figures["accuracy"]),
+                    _percent(figures["balanced_accuracy"]),
+                    _percent(figures["calibration_error"]),
+                )
+                for name, figures in test.items()
+            ],
+        ),
+        calibration_table=_table(
+            ("validation people", "calibration error", "without temperature", "temperature"),
+            [
+                (
+                    name,
+                    _percent(figures["calibration_error"]),
+                    _percent(figures["calibration_error_before"]),
+                    f"{weights['temperatures'][name]:.2f}",
+                )
+                for name, figures in validation.items()
+            ],
+        ),
+        dropout=_dropout(results["modality_dropout"]),
+        class_table=_table(
+            ("class", *test),
+            [
+                (label, *(_percent(figures["recall"][label]) for figures in test.values()))
+                for label in test["both"]["recall"]
+            ],
+        ),
+        sex_table=_table(
+            ("test people", "female", "male"),
+            [
+                (name, _percent(figures["female"]), _percent(figures["male"]))
+                for name, figures in results["by_sex"].items()
+            ],
+        ),
+        weakest=_weakest(test),
+    )
+
+
+def _dropout(figures: Mapping[str, Mapping[str, float]] | None) -> str:
+    if figures is None:
+        return "What modality dropout costs was not measured in this run."
+    rows = [
+        (
+            f"{people} pairs",
+            _percent(of["with"]),
+            _percent(of["without"]),
+            f"{of['cost_points']:+.1f} points",
+        )
+        for people, of in figures.items()
+    ]
+    return _table(
+        ("both present, balanced", "with modality dropout (shipped)", "without", "cost"), rows
+    )
+
+
+def _weakest(conditions: Mapping[str, Any]) -> str:
+    """The class that is found least, per condition."""
+    texts = []
+    for condition, figures in conditions.items():
+        label, part = min(figures["recall"].items(), key=lambda item: item[1])
+        texts.append(f"{condition}, {label} is found least ({_percent(part)})")
+    return "; ".join(texts)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _actors(actors: Iterable[int]) -> str:
+    return "actors " + ", ".join(f"{actor:02d}" for actor in actors)
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    source, target = (Path(argument) for argument in sys.argv[1:])
+    target.write_text(model_card(json.loads(source.read_text())))

@@ -1,0 +1,250 @@
+"""How the shipped weights are made: face, voice, fusion, calibration, one after the other.
+
+Every stage resumes where it was killed and passes at once when it is done. Thread: the trainer's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import torch
+from torch import nn
+
+from models.checkpoint import Checkpoint, default_weights, round_as_stored, save_checkpoint
+from models.config import CONDITIONS, LiveNetConfig
+from models.face import FaceClassifier
+from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
+from models.live import FusionHead, LiveNet
+from models.training.calibration import expected_calibration_error, fit_temperature
+from models.training.data import TRAIN_ACTORS
+from models.training.face import FaceStageConfig, train_face
+from models.training.fusion import (
+    FaceFeatures,
+    FusionStageConfig,
+    VoiceFeatures,
+    answers,
+    evaluation_features,
+    face_features,
+    train_fusion,
+    training_voices,
+)
+from models.training.loop import RunContext, console, seed_everything
+from models.training.voice import WEIGHTS, VoiceStageConfig, load_voice, train_voice
+from models.voice import VoiceClassifier
+
+STAGES: Final = ("face", "voice", "fusion")
+"""In this order; calibration takes seconds and always follows."""
+
+ORIGIN: Final = {
+    "data": "FER+ (FER2013 images, Barsoum et al. 2016 labels), training split; "
+    "RAVDESS speech audio (Livingstone and Russo 2018), actors "
+    + ", ".join(f"{actor:02d}" for actor in TRAIN_ACTORS),
+    "starting points": "torchvision MobileNetV2 (ImageNet, BSD-3-Clause); "
+    "OpenAI Whisper tiny.en encoder (MIT)",
+    "terms": "CC BY-NC-SA 4.0, non-commercial: RAVDESS is CC BY-NC-SA 4.0, FER2013 is for research",
+}
+
+WITHOUT_DROPOUT: Final = "fusion-without-modality-dropout"
+"""Stage of the same head trained on complete pairs only, to know what modality dropout costs."""
+
+NOT_TRAINED: Final = "the stage {0} has not been trained yet: run `train live --stage {0}` first"
+
+
+class RecipeError(ValueError):
+    """A recipe file does not fit; the message quotes the key and its value."""
+
+
+class StageError(RuntimeError):
+    """A stage needs another that has not been trained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRecipe:
+    """All settings of a training run."""
+
+    seed: int = 0
+    network: LiveNetConfig = field(default_factory=LiveNetConfig)
+    face: FaceStageConfig = field(default_factory=FaceStageConfig)
+    voice: VoiceStageConfig = field(default_factory=VoiceStageConfig)
+    fusion: FusionStageConfig = field(default_factory=FusionStageConfig)
+
+
+def load_recipe(path: Path | None = None) -> LiveRecipe:
+    """Read a recipe (TOML); without a path, the one the shipped weights were made with.
+
+    Raises
+    ------
+    RecipeError
+        Not readable, no TOML, or a setting that is unknown, of the wrong kind or out of range.
+    """
+    path = path or Path(__file__).with_name("live.toml")
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{path}: {error}") from None
+    try:
+        return _build(LiveRecipe, table, "")
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from None
+
+
+Settings = TypeVar("Settings")
+
+
+def _build(owner: type[Settings], table: Mapping[str, Any], where: str) -> Settings:
+    """Make a dataclass from a TOML table, checking names and types."""
+    hints = typing.get_type_hints(owner)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        name = f"{where}{key}"
+        if key not in hints:
+            close = difflib.get_close_matches(key, hints, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise RecipeError(f"unknown setting {name} = {value!r}{hint}")
+        values[key] = _convert(hints[key], value, name)
+    try:
+        return owner(**values)
+    except ValueError as error:
+        raise RecipeError(f"[{where.rstrip('.') or 'top'}] {error}") from None
+
+
+def _convert(kind: Any, value: Any, name: str) -> Any:
+    if is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise RecipeError(f"{name} must be a table, not {value!r}")
+        return _build(kind, value, f"{name}.")
+    origin = typing.get_origin(kind)
+    if origin is tuple and isinstance(value, list):
+        inner = typing.get_args(kind)
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
+        if len(kinds) != len(value):
+            raise RecipeError(f"{name} takes {len(kinds)} values, not {value!r}")
+        return tuple(_convert(one, item, name) for one, item in zip(kinds, value, strict=True))
+    accepted = typing.get_args(kind) if origin in (typing.Union, types.UnionType) else (kind,)
+    if float in accepted and type(value) is int:
+        return float(value)
+    if type(value) not in accepted:
+        expected = " or ".join(getattr(one, "__name__", str(one)) for one in accepted)
+        raise RecipeError(f"{name} = {value!r} is not {expected}")
+    return value
+
+
+def train_live(
+    context: RunContext,
+    recipe: LiveRecipe,
+    stages: Sequence[str] = STAGES,
+    weights: Path | None = None,
+) -> Checkpoint:
+    """Train the named stages, calibrate, and write the weights (by default the shipped ones).
+
+    Stages that are not named are taken as they stand.
+
+    Raises
+    ------
+    DataError, StartingPointError
+        Something that training needs is missing.
+    StageError
+        A stage that is not named has never been trained.
+    """
+    if unknown := set(stages) - set(STAGES):
+        raise RecipeError(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
+    context = replace(context, seed=recipe.seed)
+    if "face" in stages:
+        train_face(context, recipe.network.face, recipe.face)
+    if "voice" in stages:
+        train_voice(context, recipe.network.voice, recipe.voice)
+    face = take_stage(context, "face", FaceClassifier(recipe.network.face))
+    if not (context.work_dir / "voice" / WEIGHTS).is_file():
+        raise StageError(NOT_TRAINED.format("voice"))
+    voice = load_voice(context, recipe.network.voice).cpu()
+
+    network = LiveNet(recipe.network).to(context.device)
+    network.trunk.load_state_dict(face.trunk.state_dict())
+    network.encoder.load_state_dict(voice.encoder.state_dict())
+    network.ferplus_head.load_state_dict(face.head.state_dict())
+    round_as_stored(network)  # so that the head learns on just the features that it will get
+    validation = evaluation_features(context, network, recipe.fusion, "validation")
+    if "fusion" in stages:
+        training = (
+            face_features(context, network.trunk, "train", recipe.fusion, recipe.face.augmentation),
+            training_voices(context, network.encoder, recipe.fusion, recipe.voice),
+        )
+        for name, settings in (
+            (WITHOUT_DROPOUT, replace(recipe.fusion, face_only=0.0, voice_only=0.0)),
+            ("fusion", recipe.fusion),
+        ):
+            seed_everything(recipe.seed)
+            head = FusionHead(recipe.network)
+            start_from_branches(head, face, voice, recipe.network)
+            train_fusion(context, settings, head, recipe.network, training, validation, name=name)
+    take_stage(context, "fusion", network.head)
+    return save_checkpoint(
+        weights or default_weights(), calibrated(network, validation, context.device), ORIGIN
+    )
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def take_stage(context: RunContext, name: str, network: Network) -> Network:
+    """Load the best weights that a stage has reached so far into `network`."""
+    path = context.work_dir / name / "state.pt"
+    if not path.is_file():
+        raise StageError(NOT_TRAINED.format(name))
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["best_weights"])
+    return network.eval()
+
+
+def start_from_branches(
+    head: FusionHead, face: FaceClassifier, voice: VoiceClassifier, config: LiveNetConfig
+) -> None:
+    """Begin the head with what the branches' own classifiers know.
+
+    Attention starts near even: each of N blocks is multiplied by about L + (1 - L) / N. Linear
+    layers behind it are scaled up to make good for that.
+    """
+    lowest = config.lowest_attention
+    gain_maps = 1.0 / (lowest + (1.0 - lowest) / sum(config.map_block_counts))
+    gain_sequences = 1.0 / (lowest + (1.0 - lowest) / sum(config.sequence_block_counts))
+    head.voice_sequence.load_state_dict(voice.sequence.state_dict())
+    with torch.no_grad():
+        for own, learned in (
+            (head.voice_pool.score, voice.pool.score),
+            (head.voice_head, voice.head),
+        ):
+            own.weight.copy_(learned.weight * gain_sequences)
+            own.bias.copy_(learned.bias)
+        rows = [FERPLUS_TO_EMOTION.index(emotion) for emotion in range(len(EMOTIONS))]
+        weight, bias = face.head.weight[rows] * gain_maps, face.head.bias[rows]
+        head.activation.load_state_dict({"weight": weight[:, :, None, None, None], "bias": bias})
+
+
+def calibrated(
+    network: LiveNet, validation: tuple[FaceFeatures, VoiceFeatures], device: torch.device
+) -> LiveNet:
+    """The same network with the temperatures that validation people ask for."""
+    config = replace(network.config, temperatures=(1.0, 1.0, 1.0))
+    plain = LiveNet(config)
+    plain.load_state_dict(network.state_dict())
+    said = answers(plain.head.to(device), *validation, config, device)
+    temperatures = [fit_temperature(*said[condition]) for condition in CONDITIONS]
+    for condition, temperature in zip(CONDITIONS, temperatures, strict=True):
+        logits, labels = said[condition]
+        console.print(
+            f"calibration, {condition}: temperature {temperature:.3f}, expected calibration error "
+            f"{expected_calibration_error(logits, labels):.1%} → "
+            f"{expected_calibration_error(logits / temperature, labels):.1%}"
+        )
+    both, face, voice = temperatures
+    result = LiveNet(replace(config, temperatures=(both, face, voice)))
+    result.load_state_dict(network.state_dict())
+    return result.eval()

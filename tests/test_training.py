@@ -1,0 +1,421 @@
+"""Training from end to end on tiny invented data, and what happens when it is killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from models.checkpoint import load_checkpoint, read_checkpoint
+from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
+from models.training import fusion
+from models.training.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+)
+from models.training.data import DataError
+from models.training.evaluate import evaluate_live
+from models.training.face import FaceStageConfig
+from models.training.fusion import (
+    FaceFeatures,
+    FusionStageConfig,
+    TrainingPairs,
+    VoiceFeatures,
+    evaluation_batches,
+    face_sequence,
+    paired_voices,
+)
+from models.training.loop import RunContext
+from models.training.model_card import model_card
+from models.training.recipe import (
+    LiveRecipe,
+    RecipeError,
+    StageError,
+    load_recipe,
+    start_from_branches,
+    take_stage,
+    train_live,
+)
+from models.training.voice import VoiceStageConfig
+
+soundfile = pytest.importorskip("soundfile")
+
+TINY = LiveRecipe(
+    network=LiveNetConfig(
+        face=FaceTrunkConfig(resolution=32, channels=16),
+        voice=VoiceEncoderConfig(width=16, layers=1, heads=2, channels=16),
+    ),
+    face=FaceStageConfig(
+        initial="random", epochs=1, coarse_epochs=0, batch_size=16, warm_up_steps=1
+    ),
+    voice=VoiceStageConfig(
+        initial="random", frozen_variants=1, frozen_epochs=1, epochs=1, batch_size=8
+    ),
+    fusion=FusionStageConfig(
+        epochs=2,
+        batch_size=8,
+        pairs_per_epoch=16,
+        faces_per_class=3,
+        evaluation_faces_per_class=2,
+        key_images=3,
+        voice_seconds=(3.0, 1.5),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FER+ and RAVDESS in their layout: a few pictures of noise, a few hums."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    labels = np.tile(np.arange(8), 6)
+    votes = np.zeros((48, 10), dtype=np.uint8)
+    votes[np.arange(48), labels] = 8
+    votes[np.arange(48), (labels + 1) % 8] = 2
+    np.savez(
+        root / "ferplus.npz",
+        images=rng.integers(0, 255, size=(48, 48, 48), dtype=np.uint8),
+        votes=votes,
+        split=np.repeat([0, 1, 2], 16).astype(np.uint8),
+        vote_labels=np.array(["label"] * 10),
+    )
+    folder = root / "ravdess_speech"
+    folder.mkdir()
+    time = np.arange(24000) / 16000
+    for actor in (1, 2, 3, 8, 17, 22):
+        for emotion in range(1, 9):
+            tone = np.sin(2 * np.pi * (100 + 40 * emotion + actor) * time) * np.hanning(24000)
+            path = folder / f"03-01-{emotion:02d}-01-01-01-{actor:02d}.flac"
+            soundfile.write(path, 0.3 * tone + rng.normal(scale=1e-3, size=24000), 16000)
+    return root
+
+
+def context_of(data_root: Path, work_dir: Path) -> RunContext:
+    return RunContext(data_root=data_root, work_dir=work_dir, device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def trained(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Work folder of a complete run, its weights in `live.safetensors`."""
+    work = tmp_path_factory.mktemp("work")
+    train_live(context_of(data_root, work), TINY, weights=work / "live.safetensors")
+    return work
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(path)
+
+
+def test_from_data_to_weights(trained: Path) -> None:
+    checkpoint = read_checkpoint(trained / "live.safetensors")
+    expected = replace(TINY.network, temperatures=checkpoint.config.temperatures)
+    assert checkpoint.config == expected
+    assert checkpoint.config.temperatures != (1.0, 1.0, 1.0)
+    assert {"data", "terms", "starting points"} <= set(checkpoint.origin)
+    network = checkpoint.network()
+    present = torch.tensor([[True, True]])
+    with torch.inference_mode():
+        output = network(torch.rand(1, 3, 1, 48, 48), torch.randn(1, 80, 100), present)
+    assert output.logits.isfinite().all()
+
+
+def test_a_finished_run_passes_at_once_and_changes_nothing(data_root: Path, trained: Path) -> None:
+    logs = {path: path.read_text() for path in trained.rglob("log.jsonl")}
+    again = trained / "again.safetensors"
+    train_live(context_of(data_root, trained), TINY, weights=again)
+    torch.testing.assert_close(
+        weights_of(again), weights_of(trained / "live.safetensors"), rtol=0, atol=0
+    )
+    assert {path: path.read_text() for path in trained.rglob("log.jsonl")} == logs
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside."""
+
+
+def test_killed_and_resumed_is_the_same_as_uninterrupted(
+    data_root: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stage in ("face", "voice"):
+        shutil.copytree(trained / stage, tmp_path / stage)
+    context = context_of(data_root, tmp_path)
+    original = TrainingPairs.__iter__
+    started = []
+
+    def dies_in_the_second_epoch(self: TrainingPairs) -> Iterator[fusion.PairBatch]:
+        started.append(self.seed)
+        for index, batch in enumerate(original(self)):
+            if len(started) == 2 and index == 1:
+                raise Killed
+            yield batch
+
+    monkeypatch.setattr(TrainingPairs, "__iter__", dies_in_the_second_epoch)
+    with pytest.raises(Killed):
+        train_live(context, TINY, ("fusion",), weights=tmp_path / "live.safetensors")
+    assert not (tmp_path / "live.safetensors").exists()
+    monkeypatch.setattr(TrainingPairs, "__iter__", original)
+    train_live(context, TINY, ("fusion",), weights=tmp_path / "live.safetensors")
+    torch.testing.assert_close(
+        weights_of(tmp_path / "live.safetensors"),
+        weights_of(trained / "live.safetensors"),
+        rtol=0,
+        atol=0,
+    )
+
+
+def test_other_settings_are_not_resumed_but_begun_again(
+    data_root: Path, trained: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    recipe = replace(TINY, fusion=replace(TINY.fusion, learning_rate=1e-2, epochs=1))
+    train_live(context_of(data_root, work), recipe, ("fusion",), weights=work / "live.safetensors")
+    assert len((work / "fusion" / "log.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_stage_needs_the_one_before(data_root: Path, trained: Path, tmp_path: Path) -> None:
+    context = context_of(data_root, tmp_path)
+    with pytest.raises(StageError, match="the stage face has not been trained yet"):
+        train_live(context, TINY, ("fusion",))
+    shutil.copytree(trained / "face", tmp_path / "face")
+    with pytest.raises(StageError, match="the stage voice has not been trained yet"):
+        train_live(context, TINY, ("fusion",))
+    with pytest.raises(RecipeError, match="no stage fushion; there are face, voice, fusion"):
+        train_live(context, TINY, ("fushion",))
+
+
+def test_missing_data_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"training data not found: .*ferplus\.npz.*--data-root"):
+        train_live(context_of(tmp_path / "nowhere", tmp_path), TINY)
+
+
+def test_evaluation_and_model_card(
+    data_root: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = context_of(data_root, trained)
+    results = evaluate_live(context, trained / "live.safetensors", TINY)
+    assert json.loads((trained / "results.json").read_text()) == results
+    printed = capsys.readouterr().out
+    assert results["weights"]["sha256"] in printed
+    assert "voice only" in printed
+    assert set(results["conditions"]["test"]) == {"both", "face only", "voice only"}
+    assert results["conditions"]["test"]["voice only"]["samples"] == 16
+    assert set(results["by_sex"]["both"]) == {"female", "male"}
+    cost = results["modality_dropout"]["test"]
+    assert cost["cost_points"] == pytest.approx(100 * (cost["without"] - cost["with"]))
+    card = model_card(results)
+    assert results["weights"]["sha256"] in card
+    assert f"{100 * results['ferplus_test']['accuracy']:.1f} %" in card
+    assert "{" not in card
+    unmeasured = model_card({**results, "modality_dropout": None})
+    assert "was not measured" in unmeasured
+
+
+def test_evaluation_without_the_work_folder(data_root: Path, trained: Path, tmp_path: Path) -> None:
+    results = evaluate_live(
+        context_of(data_root, tmp_path / "new"), trained / "live.safetensors", TINY
+    )
+    assert results["modality_dropout"] is None
+    assert (tmp_path / "new" / "results.json").is_file()
+
+
+def test_features_of_other_weights_are_made_anew(data_root: Path, trained: Path) -> None:
+    context = context_of(data_root, trained)
+    network = load_checkpoint(trained / "live.safetensors")
+    first = fusion.evaluation_voices(context, network.encoder, network.config, "test")
+    with torch.no_grad():
+        network.encoder.project.bias.add_(1.0)
+    other = fusion.evaluation_voices(context, network.encoder, network.config, "test")
+    torch.testing.assert_close(
+        other.frames.float(), first.frames.float() + 1.0, atol=5e-3, rtol=5e-3
+    )
+
+
+# Pairs.
+
+
+def invented(key_images: int = 4) -> tuple[FaceFeatures, VoiceFeatures]:
+    labels = torch.arange(7).repeat(4)
+    votes = nn.functional.one_hot(labels, 7).float()
+    maps = torch.randn(28, key_images, 16, 2, 2).half()
+    return (
+        FaceFeatures(maps, votes, labels),
+        VoiceFeatures(torch.randn(21, 16, 150).half(), labels[:21], torch.arange(21)),
+    )
+
+
+def test_pairs_are_of_one_class_and_miss_what_they_should() -> None:
+    faces, voices = invented()
+    shorter = voices._replace(frames=voices.frames[:, :, :75])
+    config = FusionStageConfig(batch_size=50, pairs_per_epoch=1000, face_only=0.3, voice_only=0.1)
+    pairs = TrainingPairs(faces, [voices, shorter], config, TINY.network, seed=1)
+    batches = list(pairs)
+    assert len(batches) == len(pairs) == 20
+    for batch in batches:
+        assert torch.equal(batch.face_target, batch.voice_target)
+        assert torch.equal(batch.face_target.argmax(dim=1), batch.labels)
+        assert batch.maps.shape[:2] == (50, 16)
+        assert 5 <= batch.maps.shape[2] <= 30
+        assert batch.frames.shape[2] in (75, 150)
+        assert batch.present.any(dim=1).all()
+    assert len({batch.maps.shape[2] for batch in batches}) > 3
+    present = torch.cat([batch.present for batch in batches]).float().mean(dim=0)
+    assert present.tolist() == pytest.approx([0.9, 0.7], abs=0.05)
+    for one, other in zip(
+        batches, TrainingPairs(faces, [voices, shorter], config, TINY.network, 1), strict=True
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_maps_between_key_images_are_interpolated() -> None:
+    faces, voices = invented(key_images=3)
+    chosen = np.array([5])
+    positions = np.array([[0.0, 0.25, 0.5, 1.0]], dtype=np.float32)
+    present = np.ones((1, 2), dtype=bool)
+    maps = fusion.make_batch(faces, voices, chosen, chosen, present, positions).maps[0]
+    key = faces.maps[5].float()
+    expected = torch.stack([key[0], (key[0] + key[1]) / 2, key[1], key[2]], dim=1)
+    torch.testing.assert_close(maps, expected)
+
+
+def test_evaluation_takes_everybody_once_in_a_fixed_order() -> None:
+    faces, voices = invented()
+    clips = paired_voices(faces, voices)
+    assert torch.equal(voices.labels[clips], faces.labels)
+    assert np.array_equal(clips, paired_voices(faces, voices))
+    for condition, count, mask in (
+        ("both", 28, [True, True]),
+        ("face only", 28, [True, False]),
+        ("voice only", 21, [False, True]),
+    ):
+        batches = list(evaluation_batches(faces, voices, condition, TINY.network))
+        assert sum(len(batch.labels) for batch in batches) == count
+        assert all((batch.present == torch.tensor(mask)).all() for batch in batches)
+        labels = voices.labels if condition == "voice only" else faces.labels
+        assert torch.equal(torch.cat([batch.labels for batch in batches]), labels)
+
+
+def test_a_face_sequence_moves_and_may_begin_neutral() -> None:
+    still = torch.zeros(48, 48, dtype=torch.uint8)
+    still[20:28, 20:28] = 255
+    neutral = torch.full((48, 48), 128, dtype=torch.uint8)
+    quiet = fusion.EVALUATION_AUGMENTATION
+    images = face_sequence(still, None, 6, quiet, torch.Generator().manual_seed(0))
+    assert images.shape == (6, 48, 48)
+    assert 0.0 <= images.min() < images.max() <= 1.0
+    assert not torch.equal(images[0], images[-1])
+    onset = face_sequence(still, neutral, 6, quiet, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(onset[-1], images[-1])
+    assert (onset[0] - images[0]).abs().mean() > 0.1
+
+
+def test_the_head_begins_with_what_the_branches_know() -> None:
+    from models.face import FaceClassifier
+    from models.live import FusionHead
+    from models.voice import VoiceClassifier
+
+    torch.manual_seed(0)
+    face = FaceClassifier(TINY.network.face).eval()
+    voice = VoiceClassifier(TINY.network.voice).eval()
+    head = FusionHead(TINY.network).eval()
+    start_from_branches(head, face, voice, TINY.network)
+    frames = torch.randn(8, 16, 60)
+    maps = torch.randn(8, 16, 3, 2, 2)
+    with torch.inference_mode():
+        output = head(maps, frames, torch.ones(8, 2, dtype=torch.bool))
+        alone = voice.classify(frames)
+        seen = face.head(maps.mean(dim=(2, 3, 4)))[:, [0, 1, 3, 4, 6, 5, 2]]
+    correlation = np.corrcoef(output.voice_logits.flatten(), alone.flatten())[0, 1]
+    assert correlation > 0.9
+    activation = output.face_activation.mean(dim=(2, 3, 4))
+    assert np.corrcoef(activation.flatten(), seen.flatten())[0, 1] > 0.9
+
+
+# Calibration.
+
+
+def sure_answers(temperature: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20000, 7)).astype(np.float32) * 2
+    gumbel = rng.gumbel(size=logits.shape)
+    return logits * np.float32(temperature), (logits + gumbel).argmax(axis=1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_is_found_and_calibrates(temperature: float) -> None:
+    logits, labels = sure_answers(temperature)
+    found = fit_temperature(logits, labels)
+    assert found == pytest.approx(temperature, rel=0.05)
+    assert expected_calibration_error(logits / found, labels) < 0.012
+    if temperature != 1.0:
+        assert expected_calibration_error(logits, labels) > 0.1
+    assert negative_log_likelihood(logits / found, labels) <= negative_log_likelihood(
+        logits, labels
+    )
+
+
+def test_calibration_error_by_hand() -> None:
+    confidence = np.array([0.9, 0.9, 0.9, 0.6], dtype=np.float64)
+    logits = np.log(np.stack([confidence, 1 - confidence], axis=1)).astype(np.float32)
+    labels = np.array([0, 0, 1, 1])
+    # 0.9 three times, right twice: 3/4 · |0.9 - 2/3|; 0.6 once, wrong: 1/4 · 0.6
+    expected = 0.75 * abs(0.9 - 2 / 3) + 0.25 * 0.6
+    assert expected_calibration_error(logits, labels) == pytest.approx(expected, abs=1e-6)
+
+
+# Recipes.
+
+
+def test_the_shipped_recipe_is_read() -> None:
+    recipe = load_recipe()
+    assert recipe.face.initial == "imagenet"
+    assert recipe.network.lowest_attention == 0.5
+    assert isinstance(recipe.fusion.voice_seconds, tuple)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[fusion]\nepoch = 3", r"unknown setting fusion\.epoch = 3; did you mean epochs\?"),
+        ("[fusion]\nepochs = 'many'", r"fusion\.epochs = 'many' is not int"),
+        ("[fusion]\nepochs = true", r"fusion\.epochs = True is not int"),
+        ("[fusion]\nvoice_seconds = [3, 'two']", r"fusion\.voice_seconds = 'two' is not float"),
+        ("[face]\ninitial = 'nothing'", r"\[face\] initial must be .* not 'nothing'"),
+        ("[network]\ntemperatures = [1.0]", r"network\.temperatures takes 3 values, not \[1\.0\]"),
+        ("[network]\nface = 3", "network.face must be a table, not 3"),
+        ("colour = 'blue'", "unknown setting colour = 'blue'"),
+        ("seed = ", "Invalid value"),
+    ],
+)
+def test_a_bad_recipe_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=message) as error:
+        load_recipe(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_good_recipe_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("seed = 4\n[network.voice]\nlayers = 2\n[fusion]\nface_only = 0\n")
+    recipe = load_recipe(path)
+    assert (recipe.seed, recipe.network.voice.layers, recipe.fusion.face_only) == (4, 2, 0.0)
+    with pytest.raises(RecipeError, match="No such file"):
+        load_recipe(tmp_path / "gone.toml")
+
+
+def test_a_stage_is_taken_as_it_stands(data_root: Path, trained: Path) -> None:
+    from models.live import FusionHead
+
+    head = take_stage(context_of(data_root, trained), "fusion", FusionHead(TINY.network))
+    assert not head.training
