@@ -23,7 +23,7 @@ _QUICK: dict[str, dict[str, str]] = {
     "libx265": {"preset": "ultrafast", "crf": "12", "x265-params": "log-level=none"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "12", "b": "0"},
 }
-_TICK = Fraction(1, 12800)
+_TICK = Fraction(1, 12800)  # where the container can keep it
 
 
 def level(index: int) -> int:
@@ -63,6 +63,8 @@ def movie(
     times: Sequence[float] | None = None,
     sound: str | None = "aac",
     sound_seconds: float | None = None,
+    sound_start: float = 0.0,
+    pixel_aspect: Fraction | None = None,
     sample_rate: int = 48000,
     layout: str = "stereo",
     sound_format: str = "fltp",
@@ -70,8 +72,7 @@ def movie(
 ) -> Path:
     """Write a recording; `codec` or `sound` None leaves that track out.
 
-    `times` gives every picture's time in seconds instead of `rate` and `seconds`; a time that does
-    not rise is written as a raw timestamp all the same where the container allows it.
+    `times` gives every picture's time in seconds instead of `rate` and `seconds`.
     """
     with av.open(str(path), "w", options=options or {}) as container:
         stream: Any = None
@@ -80,16 +81,65 @@ def movie(
             stream.width, stream.height = size
             stream.pix_fmt = pixel_format
             stream.gop_size = 10
-            stream.codec_context.time_base = _TICK
+            # AVI fills every tick without a picture with an empty one.
+            stream.codec_context.time_base = Fraction(1, rate) if path.suffix == ".avi" else _TICK
+            if pixel_aspect is not None:
+                stream.codec_context.sample_aspect_ratio = pixel_aspect
         track: Any = None
         if sound is not None:
             track = container.add_stream(sound, rate=sample_rate)
             track.layout, track.format = layout, sound_format
+            track.bit_rate = 128_000 * len(track.layout.channels)
         if stream is not None:
             _write_pictures(container, stream, size, times, rate, seconds)
         if track is not None:
             length = seconds if sound_seconds is None else sound_seconds
-            _write_sound(container, track, length, sample_rate, layout, sound_format)
+            samples = tone(length, sample_rate, len(av.AudioLayout(layout).channels))
+            _write_sound(container, track, samples, sound_start)
+    return path
+
+
+def sound_file(path: Path, samples: NDArray[np.float32], sample_rate: int) -> Path:
+    """Write mono `samples` (n_samples,) as they are, in floating point."""
+    with av.open(str(path), "w") as container:
+        track: Any = container.add_stream("pcm_f32le", rate=sample_rate)
+        track.layout, track.format = "mono", "flt"
+        _write_sound(container, track, samples[:, None], 0.0)
+    return path
+
+
+def song_with_cover(path: Path) -> Path:
+    """Write an MP3 that carries a cover picture."""
+    with av.open(str(path), "w") as container:
+        track: Any = container.add_stream("libmp3lame", rate=48000)
+        track.layout, track.format = "stereo", "fltp"
+        cover: Any = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        frame = av.VideoFrame.from_ndarray(picture(0, (64, 64)), format="rgb24")
+        frame.pts = 0
+        container.mux(cover.encode(frame))
+        container.mux(cover.encode(None))
+        _write_sound(container, track, tone(1.0, 48000, 2), 0.0)
+    return path
+
+
+def stamped(path: Path, milliseconds: Sequence[int]) -> Path:
+    """Write pictures into a Matroska file with exactly these timestamps, sensible or not."""
+    with av.open(str(path), "w", format="matroska") as container:
+        stream: Any = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        packets = []
+        for index in range(len(milliseconds)):
+            frame = av.VideoFrame.from_ndarray(picture(index, (96, 64)), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 1000)
+            packets.extend(stream.encode(frame))
+        packets.extend(stream.encode(None))
+        earliest = min(milliseconds) - len(milliseconds)  # decoding times must rise all the same
+        for index, (packet, stamp) in enumerate(zip(packets, milliseconds, strict=True)):
+            packet.pts, packet.dts = stamp, earliest + index
+            container.mux(packet)
     return path
 
 
@@ -110,17 +160,14 @@ def _write_pictures(
     container.mux(stream.encode(None))
 
 
-def _write_sound(
-    container: Any, track: Any, seconds: float, sample_rate: int, layout: str, sound_format: str
-) -> None:
-    channels = len(av.AudioLayout(layout).channels)
-    samples = tone(seconds, sample_rate, channels)
-    resampler = av.AudioResampler(format=sound_format, layout=layout, rate=sample_rate)
-    for start in range(0, len(samples), 1024):
-        block = samples[start : start + 1024].reshape(1, -1)
+def _write_sound(container: Any, track: Any, samples: NDArray[np.float32], start: float) -> None:
+    rate, layout = track.rate, track.layout.name
+    resampler = av.AudioResampler(format=track.format.name, layout=layout, rate=rate)
+    for first in range(0, len(samples), 1024):
+        block = samples[first : first + 1024].reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
-        frame.sample_rate, frame.pts = sample_rate, start
-        frame.time_base = Fraction(1, sample_rate)
+        frame.sample_rate, frame.pts = rate, first + round(start * rate)
+        frame.time_base = Fraction(1, rate)
         for converted in resampler.resample(frame):
             container.mux(track.encode(converted))
     container.mux(track.encode(None))

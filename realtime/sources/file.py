@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -75,6 +75,7 @@ class _Track:
         self.kind = kind
         self.container = _open(path)
         self.damaged_at: float | None = None  # where decoding first failed
+        self.gap: tuple[float, float] | None = None  # where sound is first missing
         self.end = 0.0  # just after the newest frame
         stream = _stream(self.container, kind)
         self.codec: str | None = None  # its name; None when there is no such track
@@ -88,7 +89,8 @@ class _Track:
         if self._stream is not None:
             self._stream.codec_context.thread_count = threads
             self._stream.codec_context.options = {"max_pixels": _OPTIONS["max_pixels"]}
-        self.frames: Iterator[_Timed] = self._decode()
+        self._decoding = self._decode()
+        self.frames: Iterator[_Timed] = self._decoding
 
     def peek(self) -> _Timed | None:
         """The next frame, which `frames` will still give; None at the end."""
@@ -106,7 +108,7 @@ class _Track:
             round(seconds / self._stream.time_base), stream=self._stream, backward=True
         )
         self._restart()
-        self.frames = self._decode()
+        self.frames = self._decoding = self._decode()
 
     def image(self, timed: _Timed) -> NDArray[np.uint8]:
         """Upright RGB picture with square pixels, (height, width, 3), read-only."""
@@ -119,7 +121,7 @@ class _Track:
 
     def close(self) -> None:
         """Let go of the file."""
-        self.frames = iter(())
+        self._decoding.close()  # reading on from a closed container would crash
         self.container.close()
 
     def _restart(self) -> None:
@@ -129,7 +131,7 @@ class _Track:
         self._stated_end = (self.container.start_time or 0) / av.time_base
         self._stated_end += _stated_length(self.container) or 0.0
 
-    def _decode(self) -> Iterator[_Timed]:
+    def _decode(self) -> Generator[_Timed, None, None]:
         if self._stream is None:
             return
         for packet in self._packets():
@@ -174,6 +176,8 @@ class _Track:
                     time = self._due + _SOUND_LEAN * lead
                 else:
                     time = max(time, self._due)
+                    if lead > _NOTED_SECONDS and self.gap is None:
+                        self.gap = self._due, time
         else:
             length = 1.0 / (self.frame_rate or _USUAL_FRAME_RATE)
             if self._due is not None:
@@ -219,6 +223,8 @@ class Recording:
         self.notes: list[str] = []
         self.size: tuple[int, int] | None = None
         """(width, height) of the first picture as seen, upright."""
+        self.frame_rate: float | None = None
+        """Average pictures per second by the container's account, None where it has none."""
         self.sample_rate: int | None = None
         """Of the sound, in Hz."""
         _check_openable(self._path)
@@ -261,6 +267,7 @@ class Recording:
             except _DECODING_ERRORS:
                 return False
             self.size = width, height
+            self.frame_rate = track.frame_rate
         self._origins[track.kind] = first.time
         return True
 
@@ -272,17 +279,12 @@ class Recording:
     @property
     def has_video(self) -> bool:
         """Whether there are pictures."""
-        return "video" in self._tracks
+        return "video" in self._origins
 
     @property
     def has_audio(self) -> bool:
         """Whether there is sound."""
-        return "audio" in self._tracks
-
-    @property
-    def frame_rate(self) -> float | None:
-        """Average pictures per second by the container's account, None where it has none."""
-        return self._tracks["video"].frame_rate if self.has_video else None
+        return "audio" in self._origins
 
     @property
     def picture_start_seconds(self) -> float:
@@ -358,10 +360,15 @@ class Recording:
     # -- what to say about it -------------------------------------------------------------------
 
     def _note_damage(self, track: _Track) -> None:
-        if track.damaged_at is None:
-            return
-        at = max(0.0, track.damaged_at - self._origins[track.kind])
-        note = f"the {_WHAT[track.kind]} is damaged at {at:.1f} s: what could be read was analysed"
+        origin, what = self._origins[track.kind], _WHAT[track.kind]
+        if track.damaged_at is not None:
+            at = max(0.0, track.damaged_at - origin)
+            self._note(f"the {what} is damaged at {at:.1f} s: what could be read was analysed")
+        if track.gap is not None:
+            start, end = (at - origin for at in track.gap)
+            self._note(f"the {what} is missing from {start:.1f} s to {end:.1f} s")
+
+    def _note(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
 
