@@ -7,6 +7,7 @@ fastest (docs/adr/0002); `main.py bench` prints both.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,27 +132,26 @@ def _placeholders(
 class OnnxEngine:
     """The network in onnxruntime on the CPU, exported once from the weights into a cache."""
 
-    def __init__(
-        self, weights: Path, *, threads: int = 1, progress: Progress | None = None
-    ) -> None:
+    def __init__(self, weights: Path, *, progress: Progress | None = None) -> None:
         import onnxruntime as ort
 
         from models.export import exported_graphs
 
         graphs = exported_graphs(weights, progress=progress)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Idle threads must sleep: the camera, the window and the recorder need the other core.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
-        def session(path: Path) -> Any:
+        def session(path: Path, threads: int = 1) -> Any:
+            options = ort.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.inter_op_num_threads = 1
+            options.log_severity_level = 3
+            # Idle threads must sleep: the camera, the window and others need the cores too.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
         self._config = graphs.config
         self._trunk = session(graphs.trunk)
-        self._encoder = session(graphs.encoder)
+        # Nearly all of a hop's work, and the only part large enough for two threads to pay.
+        self._encoder = session(graphs.encoder, threads=min(2, os.cpu_count() or 1))
         self._head = session(graphs.head)
         self._outputs = [output.name for output in self._head.get_outputs()]
         self._name = f"onnxruntime {ort.__version__}, CPU"
@@ -211,7 +211,7 @@ class TorchEngine:
         torch.set_num_threads(1)  # CPU: these networks are small, and slower with two
         self._network = load_checkpoint(weights).eval().to(self._device)
         if self._cuda:
-            self._stream = torch.cuda.Stream(self._device)
+            self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
             self._name = f"torch {torch.__version__}, {torch.cuda.get_device_name(self._device)}"
         else:
             self._name = f"torch {torch.__version__}, CPU"

@@ -1,8 +1,9 @@
 """Which face is followed: mediapipe finds faces, a tracker chooses one and stays with it.
 
-Thread: worker. Boxes and keypoints are in image coordinates divided by width and height; time is
-seconds. Each image is looked at by itself (no video mode), so that the same images in the same
-order always give the same faces.
+Threads: live `faces`, which hands its sightings to the worker; in replay the one that reads ahead.
+Boxes and keypoints are in image coordinates divided by width and height; time is seconds. Each
+image is looked at by itself (no video mode), so that the same images in the same order always give
+the same faces.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.features import align_face
-from realtime.messages import Box, FaceObservation, FloatArray, VideoPacket
+from realtime.messages import Box, FaceObservation, FloatArray, Sighting, VideoPacket
+from realtime.rings import FrameRing, SightingRing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,8 +130,12 @@ class FaceTracker:
         self._rival: Detection | None = None
         self._rival_since = 0.0
 
-    def update(self, packet: VideoPacket) -> FaceObservation | None:
-        """Look at the next image; None when the followed face is not in it."""
+    def look(self, packet: VideoPacket) -> Sighting:
+        """Search the next image for the followed face."""
+        face = self._find(packet)
+        return Sighting(timestamp=packet.timestamp, sequence=packet.sequence, face=face)
+
+    def _find(self, packet: VideoPacket) -> FaceObservation | None:
         found = self._detector.detect(packet.image)
         now = packet.timestamp
         if self._target is not None and now - self._seen_at > self._keep_seconds:
@@ -197,3 +203,40 @@ class FaceTracker:
             crop_from_image=matrix,
             brightness=float(crop.mean()),
         )
+
+
+class FaceLooker:
+    """Searches the newest images for the followed face. Thread: `faces`, after construction.
+
+    When images come faster than they can be searched, only the newest `most_waiting` of those that
+    wait are; the others are counted.
+    """
+
+    def __init__(
+        self,
+        frames: FrameRing,
+        sightings: SightingRing,
+        tracker: FaceTracker,
+        *,
+        most_waiting: int = 4,
+    ) -> None:
+        self.skipped = 0  # images passed over because newer ones were waiting
+        self._frames = frames
+        self._sightings = sightings
+        self._tracker = tracker
+        self._most_waiting = most_waiting
+        self._seen = 0
+
+    def step(self) -> bool:
+        """Search what has come; False when nothing has."""
+        frames, self._seen, missed = self._frames.read(self._seen)
+        passed = max(0, len(frames) - self._most_waiting)
+        self.skipped += missed + passed
+        for frame in frames[passed:]:
+            self._sightings.push(self._tracker.look(frame))
+        return bool(frames)
+
+    def forget(self) -> None:
+        """Start over with another camera."""
+        self._tracker.reset()
+        self._frames.clear()

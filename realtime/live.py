@@ -1,7 +1,8 @@
 """Live input: camera and microphone threads fill the rings, an inference thread empties them.
 
-Threads: `camera` and `microphone` (realtime/capture.py) push into the rings; `inference` owns the
-engine and the worker; the thread that made the session controls it. Changing a device can take
+Threads: `camera` and `microphone` (realtime/capture.py) push into the rings; `faces` searches the
+pictures for the face and hands its sightings on; `inference` owns the engine and the worker; the
+thread that made the session controls it. Changing a device can take
 seconds, so that is done by a fourth thread, `devices`, one change at a time.
 """
 
@@ -18,12 +19,11 @@ from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig
 from realtime.engine import Engine, Progress
-from realtime.faces import FaceDetector, FaceTracker, MediapipeDetector
+from realtime.faces import FaceDetector, FaceLooker, FaceTracker, MediapipeDetector
 from realtime.health import Rolling
 from realtime.mailbox import Mailbox
 from realtime.messages import (
     AudioPacket,
-    FaceObservation,
     Health,
     Prediction,
     Reason,
@@ -33,7 +33,7 @@ from realtime.messages import (
     VideoPacket,
 )
 from realtime.resampling import SpeechResampler
-from realtime.rings import FrameRing, SampleRing
+from realtime.rings import FrameRing, SampleRing, SightingRing
 from realtime.sources.base import Source
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
@@ -85,11 +85,11 @@ class LiveSession:
         self._camera, self._microphone = camera, microphone
         windows = self._config.windows
         self._frames = FrameRing()
+        self._sightings = SightingRing()
         self._samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
         self._resampler = SpeechResampler(windows.sample_rate)
         self.predictions: Mailbox[Prediction] = Mailbox()
         """Every answer as it is made; each reader polls at its own pace."""
-        self._faces: Mailbox[FaceObservation] = Mailbox()
         self._latency = Rolling(30.0)
         self._answers = Rolling(5.0)
         self._picture_delay = Rolling(5.0)
@@ -102,14 +102,17 @@ class LiveSession:
         self._history: deque[Prediction] = deque(
             maxlen=round(self._config.history_seconds / windows.hop_seconds)
         )
-        self._captures: dict[str, CaptureThread] = {}
+        self._captures: dict[str, CaptureThread[VideoPacket] | CaptureThread[AudioPacket]] = {}
         self._commands: deque[Callable[[InferenceWorker], None]] = deque()
-        self._counts = (0, 0)  # windows skipped, frames skipped or overwritten
+        self._windows_skipped = 0
+        self._frames_skipped = 0
         self._frozen: VideoPacket | None = None  # the picture while paused
         self.failure: Exception | None = None
-        self._wake = threading.Event()
+        self._wake = threading.Event()  # the inference thread has something to do
+        self._picture_came = threading.Event()  # the faces thread has
+        self._forget_faces = threading.Event()
         self._stopping = threading.Event()
-        self._inference: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._devices: ThreadPoolExecutor | None = None
 
     # -- life -----------------------------------------------------------------------------------
@@ -120,8 +123,10 @@ class LiveSession:
         with self._lock:
             self._state, self._message, self._progress = SessionState.LOADING, "Starting", 0.0
             self.failure = None
-        self._inference = threading.Thread(target=self._run, name="inference", daemon=True)
-        self._inference.start()
+        for name, run in (("inference", self._infer), ("faces", self._look)):
+            thread = threading.Thread(target=self._guard, args=(run,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
         self._devices = ThreadPoolExecutor(1, thread_name_prefix="devices")
         self._switch("camera", self._camera)
         self._switch("microphone", self._microphone)
@@ -130,6 +135,7 @@ class LiveSession:
         """See Session.stop: sources first, then what they feed."""
         self._stopping.set()
         self._wake.set()
+        self._picture_came.set()
         if self._devices is not None:
             self._devices.shutdown(wait=True, cancel_futures=True)
             self._devices = None
@@ -138,11 +144,11 @@ class LiveSession:
             self._captures.clear()
         for capture in captures:
             capture.stop(timeout_seconds=1.0)
-        if self._inference is not None:
-            self._inference.join(timeout=2.0)
-            if self._inference.is_alive():
-                logger.warning("the inference thread did not end in time and was left")
-            self._inference = None
+        for thread in self._threads:
+            thread.join(timeout=2.0)
+            if thread.is_alive():
+                logger.warning("the %s thread did not end in time and was left", thread.name)
+        self._threads.clear()
 
     def pause(self) -> None:
         """See Session.pause."""
@@ -157,6 +163,7 @@ class LiveSession:
             if self._state is not SessionState.PAUSED:
                 return
             self._state = SessionState.RUNNING
+            self._forget_faces.set()
             self._commands.append(InferenceWorker.forget_pictures)
             self._commands.append(InferenceWorker.forget_sound)
         self._wake.set()
@@ -203,24 +210,24 @@ class LiveSession:
                 worker.forget_sound()
                 worker.has_sound = selector is not None
 
+        if is_camera:
+            self._forget_faces.set()
         with self._lock:
             self._commands.append(prepare)
         self._wake.set()
         if selector is None or self._stopping.is_set():
             return
+        clock = self._clock
+        capture: CaptureThread[VideoPacket] | CaptureThread[AudioPacket]
         if is_camera:
             self._picture_delay.clear()
-            source = self._camera_factory(selector, self._clock)
-            capture = CaptureThread(source, self._push_frame, self._clock, name="camera")
+            camera = self._camera_factory(selector, clock)
+            capture = CaptureThread(camera, self._push_frame, clock, name="camera")
         else:
             self._sound_delay.clear()
             self._resampler = SpeechResampler(self._config.windows.sample_rate)
-            capture = CaptureThread(
-                self._microphone_factory(selector, self._clock),
-                self._push_sound,
-                self._clock,
-                name="microphone",
-            )
+            microphone = self._microphone_factory(selector, clock)
+            capture = CaptureThread(microphone, self._push_sound, clock, name="microphone")
         with self._lock:
             self._captures[kind] = capture
         capture.start()
@@ -231,7 +238,7 @@ class LiveSession:
         if self._state is SessionState.PAUSED:
             return
         self._frames.push(packet)
-        self._wake.set()
+        self._picture_came.set()
 
     def _push_sound(self, packet: AudioPacket) -> None:
         """Thread: microphone."""
@@ -245,43 +252,59 @@ class LiveSession:
 
     # -- inference ------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        """Load, then step until stopped. Thread: inference."""
+    def _guard(self, run: Callable[[], None]) -> None:
+        """Run a thread's body; what it fails of becomes the session's failure."""
         try:
-            engine = self._engine_factory(self._loading)
-            worker = InferenceWorker(
-                config=self._config,
-                frames=self._frames,
-                samples=self._samples,
-                engine=engine,
-                tracker=FaceTracker(self._detector_factory()),
-                activity=VoiceActivity(self._config.windows.window_seconds),
-                clock=self._clock,
-                on_face=self._publish_face,
-            )
-            worker.has_pictures = self._camera is not None
-            worker.has_sound = self._microphone is not None
-            with self._lock:
-                self._state, self._message, self._progress = SessionState.RUNNING, "", None
-                self._engine_name = engine.name
-            while not self._stopping.is_set():
-                self._wake.clear()
-                with self._lock:
-                    commands = list(self._commands)
-                    self._commands.clear()
-                    paused = self._state is SessionState.PAUSED
-                for command in commands:
-                    command(worker)
-                prediction = None if paused else worker.step()
-                if prediction is not None:
-                    self._publish(prediction, worker)
-                else:
-                    self._wake.wait(IDLE_SECONDS)
+            run()
         except CheckpointError as error:
             self._fail(error, str(error))
         except Exception as error:
-            logger.exception("the inference thread failed")
+            logger.exception("the %s thread failed", threading.current_thread().name)
             self._fail(error, f"The analysis stopped: {error}")
+
+    def _look(self) -> None:
+        """Search pictures for the face until stopped. Thread: faces."""
+        looker = FaceLooker(self._frames, self._sightings, FaceTracker(self._detector_factory()))
+        while not self._stopping.is_set():
+            self._picture_came.clear()
+            if self._forget_faces.is_set():
+                self._forget_faces.clear()
+                looker.forget()
+            if looker.step():
+                self._frames_skipped = looker.skipped
+                self._wake.set()
+            else:
+                self._picture_came.wait(IDLE_SECONDS)
+
+    def _infer(self) -> None:
+        """Load, then step until stopped. Thread: inference."""
+        engine = self._engine_factory(self._loading)
+        worker = InferenceWorker(
+            config=self._config,
+            sightings=self._sightings,
+            samples=self._samples,
+            engine=engine,
+            activity=VoiceActivity(self._config.windows.window_seconds),
+            clock=self._clock,
+        )
+        worker.has_pictures = self._camera is not None
+        worker.has_sound = self._microphone is not None
+        with self._lock:
+            self._state, self._message, self._progress = SessionState.RUNNING, "", None
+            self._engine_name = engine.name
+        while not self._stopping.is_set():
+            self._wake.clear()
+            with self._lock:
+                commands = list(self._commands)
+                self._commands.clear()
+                paused = self._state is SessionState.PAUSED
+            for command in commands:
+                command(worker)
+            prediction = None if paused else worker.step()
+            if prediction is not None:
+                self._publish(prediction, worker)
+            else:
+                self._wake.wait(IDLE_SECONDS)
 
     def _loading(self, fraction: float, text: str) -> None:
         with self._lock:
@@ -292,10 +315,6 @@ class LiveSession:
             self.failure = error
             self._state, self._message, self._progress = SessionState.FAILED, message, None
 
-    def _publish_face(self, packet: VideoPacket, face: FaceObservation | None) -> None:
-        if face is not None:
-            self._faces.publish(face)
-
     def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
         now = self._clock.now()
         self._answers.add(now, 1.0)
@@ -303,10 +322,7 @@ class LiveSession:
             self._latency.add(now, prediction.latency_seconds)
         with self._lock:
             self._history.append(prediction.compact())
-            self._counts = (
-                worker.windows_skipped,
-                worker.frames_skipped + worker.frames_missed,
-            )
+            self._windows_skipped = worker.windows_skipped
         self.predictions.publish(prediction)
 
     # -- what there is to show ------------------------------------------------------------------
@@ -317,7 +333,8 @@ class LiveSession:
             state, message, progress = self._state, self._message, self._progress
             frozen = self._frozen if state is SessionState.PAUSED else None
         preview = frozen or self._frames.latest()
-        face = self._faces.latest()
+        sighting = self._sightings.latest()
+        face = None if sighting is None else sighting.face
         if face is not None and (
             preview is None or abs(preview.timestamp - face.timestamp) > FACE_SHOWN_SECONDS
         ):
@@ -337,7 +354,6 @@ class LiveSession:
         now = self._clock.now()
         with self._lock:
             captures = dict(self._captures)
-            windows_skipped, frames_skipped = self._counts
             engine = self._engine_name
         p50, p95 = self._latency.quantiles(0.5, 0.95)
         (picture,) = self._picture_delay.quantiles(0.5)
@@ -354,8 +370,8 @@ class LiveSession:
             answer_rate=self._answers.rate(now),
             latency_p50=p50,
             latency_p95=p95,
-            windows_skipped=windows_skipped,
-            frames_skipped=frames_skipped,
+            windows_skipped=self._windows_skipped,
+            frames_skipped=self._frames_skipped,
             sound_offset=offset,
             engine=engine,
         )

@@ -90,6 +90,15 @@ class FaceObservation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sighting:
+    """One image after it was searched for the followed face."""
+
+    timestamp: float  # s, of the image
+    sequence: int  # of the image
+    face: FaceObservation | None  # None when the followed face is not in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModalityReport:
     """What one modality did in one window."""
 
@@ -110,7 +119,9 @@ class Attention:
     """What MSAF multiplied by at one depth (arXiv 2012.07175, section 3)."""
 
     name: str  # "maps" or "sequences"
-    weights: FloatArray  # (n_channel_blocks, block_channels); softmax over the blocks that are there
+    weights: (
+        FloatArray  # (n_channel_blocks, block_channels); softmax over the blocks that are there
+    )
     modalities: tuple[str, ...]  # modality of each channel block, (n_channel_blocks,)
 
 
@@ -184,7 +195,9 @@ class Health:
     latency_p95: float | None = None
     windows_skipped: int = 0  # windows not computed because a newer one was due
     frames_skipped: int = 0  # frames not looked at because newer ones were waiting
-    sound_offset: float | None = None  # s, sound minus picture on capture time; positive: sound late
+    sound_offset: float | None = (
+        None  # s, sound minus picture on capture time; positive: sound late
+    )
     engine: str = ""  # "onnxruntime, CPU" or "torch, NVIDIA …"
 
 

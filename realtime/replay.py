@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import bisect
 import logging
+import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from models.checkpoint import CheckpointError
 from models.mel import log_mel
@@ -28,13 +31,14 @@ from realtime.messages import (
     Health,
     Prediction,
     SessionState,
+    Sighting,
     Snapshot,
     SourceHealth,
     SourceState,
     VideoPacket,
 )
 from realtime.resampling import SpeechResampler
-from realtime.rings import FrameRing, SampleRing
+from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
@@ -42,10 +46,15 @@ from realtime.worker import LEAST_SOUND_SECONDS, InferenceWorker
 
 logger = logging.getLogger(__name__)
 
+Item = TypeVar("Item")
+
 EngineFactory = Callable[[Progress], Engine]
 """Loads the network; called on the thread that will use it."""
 
 SLOWEST, FASTEST = 0.25, 4.0
+
+
+READ_AHEAD = 32  # packets; some pictures of a large recording are all that should wait in memory
 
 
 def analyse(
@@ -53,49 +62,92 @@ def analyse(
     engine: Engine,
     *,
     config: SessionConfig | None = None,
-    detector: FaceDetector | None = None,
+    detector_factory: Callable[[], FaceDetector] = MediapipeDetector,
     samples: SampleRing | None = None,
-    on_face: Callable[[VideoPacket, FaceObservation | None], None] | None = None,
-) -> Iterator[Prediction]:
+    on_sighting: Callable[[Sighting], None] | None = None,
+) -> Generator[Prediction, None, None]:
     """Predictions for every window of `recording`, in order.
 
     The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
-    `samples` is a ring that the caller wants to read the sound from as well; `on_face` is told of
-    every picture and whom it shows.
+    `samples` is a ring that the caller wants to read the sound from as well; `on_sighting` is told
+    of every picture. Decoding and the search for the face run ahead on a thread of their own, which
+    changes when things happen but not their order.
     """
     config = config or SessionConfig()
     windows = config.windows
-    frames = FrameRing()
+    sightings: SightingRing = SightingRing(READ_AHEAD)
     if samples is None:
         samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
     resampler = SpeechResampler(windows.sample_rate)
     worker = InferenceWorker(
         config=config,
-        frames=frames,
+        sightings=sightings,
         samples=samples,
         engine=engine,
-        tracker=FaceTracker(detector or MediapipeDetector()),
         activity=VoiceActivity(windows.window_seconds),
-        on_face=on_face,
     )
     worker.has_pictures, worker.has_sound = recording.has_video, recording.has_audio
+    frame_seconds = 1.0 / (recording.frame_rate or 30.0)
     end = 0.0
 
     def hear(packet: AudioPacket | None) -> None:
         if packet is not None and len(packet.samples):
             samples.push(packet.timestamp, packet.samples[:, 0])
 
-    for packet in recording:
-        if isinstance(packet, VideoPacket):
-            frames.push(packet)
-            end = max(end, packet.timestamp + 1.0 / (recording.frame_rate or 30.0))
-        else:
-            hear(resampler.push(packet))
-            end = max(end, packet.end)
-        while (prediction := worker.step()) is not None:
-            yield prediction
+    def looked_at() -> Iterator[Sighting | AudioPacket]:
+        tracker = FaceTracker(detector_factory())
+        for packet in recording:
+            yield tracker.look(packet) if isinstance(packet, VideoPacket) else packet
+
+    with closing(ahead(looked_at(), READ_AHEAD)) as packets:
+        for packet in packets:
+            if isinstance(packet, Sighting):
+                sightings.push(packet)
+                end = max(end, packet.timestamp + frame_seconds)
+                if on_sighting is not None:
+                    on_sighting(packet)
+            else:
+                hear(resampler.push(packet))
+                end = max(end, packet.end)
+            while (prediction := worker.step()) is not None:
+                yield prediction
     hear(resampler.flush())
     yield from worker.finish(end)
+
+
+def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
+    """Yield `items`, made on another thread up to `count` ahead; their failure is raised here."""
+    waiting: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(count)
+    stopping = threading.Event()
+
+    def put(entry: tuple[Item] | BaseException | None) -> bool:
+        while not stopping.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not put((item,)):
+                    return
+            put(None)
+        except BaseException as error:  # handed over whatever it is
+            put(error)
+
+    thread = threading.Thread(target=make, name="reader", daemon=True)
+    thread.start()
+    try:
+        while (entry := waiting.get()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield entry[0]
+    finally:
+        stopping.set()
+        thread.join()
 
 
 class ReplaySession:
@@ -182,21 +234,23 @@ class ReplaySession:
                 )
                 with self._lock:
                     self._sound = sound
-                for prediction in analyse(
+                predictions = analyse(
                     recording,
                     engine,
                     config=self._config,
                     samples=sound,
-                    on_face=self._remember_face,
-                ):
-                    if self._stopping.is_set():
-                        return
-                    with self._lock:
-                        self._predictions.append(prediction.compact())
-                        self._ends.append(prediction.window_end)
-                        self._analysed = prediction.window_end
-                        self._duration = max(self._duration, prediction.window_end)
-                        self._notes = tuple(recording.notes)
+                    on_sighting=self._remember,
+                )
+                with closing(predictions):
+                    for prediction in predictions:
+                        if self._stopping.is_set():
+                            return
+                        with self._lock:
+                            self._predictions.append(prediction.compact())
+                            self._ends.append(prediction.window_end)
+                            self._analysed = prediction.window_end
+                            self._duration = max(self._duration, prediction.window_end)
+                            self._notes = tuple(recording.notes)
             with self._lock:
                 self._notes = tuple(recording.notes)
                 self._duration = max(self._analysed, self._last_time())
@@ -222,10 +276,11 @@ class ReplaySession:
         with self._lock:
             self._progress, self._message = fraction, text
 
-    def _remember_face(self, packet: VideoPacket, face: FaceObservation | None) -> None:
+    def _remember(self, sighting: Sighting) -> None:
+        face = None if sighting.face is None else replace(sighting.face, crop=None)
         with self._lock:
-            self._face_times.append(packet.timestamp)
-            self._faces.append(None if face is None else replace(face, crop=None))
+            self._face_times.append(sighting.timestamp)
+            self._faces.append(face)
 
     def _play(self) -> None:
         """Decode the picture of the playback position, whenever that moves."""

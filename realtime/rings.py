@@ -7,49 +7,56 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from realtime.messages import FloatArray, VideoPacket
+from realtime.messages import FloatArray, Sighting, VideoPacket
+
+T = TypeVar("T")
 
 
-class FrameRing:
-    """The last `capacity` images."""
+class MessageRing(Generic[T]):
+    """The last `capacity` messages of one kind."""
 
     def __init__(self, capacity: int = 32) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, not {capacity}")
         self._lock = threading.Lock()
-        self._frames: deque[VideoPacket] = deque(maxlen=capacity)
+        self._messages: deque[T] = deque(maxlen=capacity)
         self._count = 0
 
-    def push(self, frame: VideoPacket) -> None:
-        """Add an image; when the ring is full its oldest one is lost."""
+    def push(self, message: T) -> None:
+        """Add a message; when the ring is full its oldest one is lost."""
         with self._lock:
-            self._frames.append(frame)
+            self._messages.append(message)
             self._count += 1
 
-    def read(self, seen: int) -> tuple[list[VideoPacket], int, int]:
-        """Images pushed after the `seen`-th, oldest first.
+    def read(self, seen: int) -> tuple[list[T], int, int]:
+        """Messages pushed after the `seen`-th, oldest first.
 
-        Returns the images, the number pushed so far (hand it back next time), and how many of the
-        asked-for images had already been overwritten.
+        Returns the messages, the number pushed so far (hand it back next time), and how many of the
+        asked-for messages had already been overwritten.
         """
         with self._lock:
             missed = self._count - seen
-            kept = min(missed, len(self._frames))
-            frames = [self._frames[i] for i in range(len(self._frames) - kept, len(self._frames))]
-            return frames, self._count, missed - kept
+            kept = min(missed, len(self._messages))
+            messages = list(self._messages)[len(self._messages) - kept :]
+            return messages, self._count, missed - kept
 
-    def latest(self) -> VideoPacket | None:
-        """Newest image."""
+    def latest(self) -> T | None:
+        """Newest message."""
         with self._lock:
-            return self._frames[-1] if self._frames else None
+            return self._messages[-1] if self._messages else None
 
     def clear(self) -> None:
-        """Forget all images (the source was changed)."""
+        """Forget all messages (the source was changed)."""
         with self._lock:
-            self._frames.clear()
+            self._messages.clear()
+
+
+FrameRing = MessageRing[VideoPacket]
+SightingRing = MessageRing[Sighting]
 
 
 class SampleRing:

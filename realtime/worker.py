@@ -1,19 +1,18 @@
-"""The worker: pictures and sound in, one answer per window out.
+"""The worker: faces and sound in, one answer per window out.
 
 Thread: whoever calls `step` (live: the inference thread; replay: the analysis), always the same.
-It owns the engine, the face tracker, the speech detector, the smoother and the window cursor; the
-rings take their own locks. Packet time alone decides what a window holds. The clock, which only a
+It owns the engine, the speech detector, the smoother and the window cursor; the rings take their
+own locks. Packet time alone decides what a window holds. The clock, which only a
 live worker has, tells when a source has stalled and how late an answer is.
 
-Work done once is kept: each picture is searched for the face once, each slot's face goes through
-the trunk once, each 32 ms of sound through the speech detector once.
+Work done once is kept: each slot's face goes through the trunk once, each 32 ms of sound through
+the speech detector once.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +23,6 @@ from models.mel import log_mel
 from realtime.clock import Clock
 from realtime.config import SessionConfig
 from realtime.engine import Engine, Fusion
-from realtime.faces import FaceTracker
 from realtime.messages import (
     Attention,
     FaceObservation,
@@ -33,17 +31,14 @@ from realtime.messages import (
     Prediction,
     Reason,
     Status,
-    VideoPacket,
 )
-from realtime.rings import FrameRing, SampleRing
+from realtime.rings import SampleRing, SightingRing
 from realtime.smoothing import Smoother
 from realtime.speech import VoiceActivity
 from realtime.windowing import WindowGrid
 
 FACE, _ = MODALITIES
 
-# A live worker that is behind looks only at this many of the waiting pictures.
-MOST_WAITING_FRAMES = 6
 # Below this there is too little sound for one frame of every layer of the voice encoder.
 LEAST_SOUND_SECONDS = 0.5
 # Before this much input "not sure" is not the person's doing.
@@ -67,31 +62,25 @@ class InferenceWorker:
         self,
         *,
         config: SessionConfig,
-        frames: FrameRing,
+        sightings: SightingRing,
         samples: SampleRing,
         engine: Engine,
-        tracker: FaceTracker,
         activity: VoiceActivity,
         clock: Clock | None = None,
-        on_face: Callable[[VideoPacket, FaceObservation | None], None] | None = None,
     ) -> None:
         self.has_pictures = False  # set by the session: there is such a source to wait for
         self.has_sound = False
         self.windows_skipped = 0
-        self.frames_skipped = 0
-        self.frames_missed = 0  # overwritten in the ring before they could be looked at
         self._config = config
         self._grid = WindowGrid(config.windows)
-        self._frames = frames
+        self._sightings = sightings
         self._samples = samples
         self._engine = engine
-        self._tracker = tracker
         self._activity = activity
         self._clock = clock
-        self._on_face = on_face
         self._smoother = Smoother(config.smoothing)
         self._labels = engine.config.labels
-        self._frames_seen = 0
+        self._sightings_seen = 0
         self._picture_time: float | None = None
         self._picture_start: float | None = None
         self._sound_heard: float | None = None  # end of what the speech detector has been given
@@ -102,21 +91,14 @@ class InferenceWorker:
     # -- taking input in ------------------------------------------------------------------------
 
     def ingest(self) -> None:
-        """Look at the pictures and listen to the sound that came since the last call."""
-        frames, self._frames_seen, missed = self._frames.read(self._frames_seen)
-        self.frames_missed += missed
-        if self._clock is not None and len(frames) > MOST_WAITING_FRAMES:
-            self.frames_skipped += len(frames) - MOST_WAITING_FRAMES
-            frames = frames[-MOST_WAITING_FRAMES:]
-        for frame in frames:
-            face = self._tracker.update(frame)
-            self._picture_time = frame.timestamp
+        """Take in the faces and listen to the sound that came since the last call."""
+        sightings, self._sightings_seen, _ = self._sightings.read(self._sightings_seen)
+        for sighting in sightings:
+            self._picture_time = sighting.timestamp
             if self._picture_start is None:
-                self._picture_start = frame.timestamp
-            if face is not None:
-                self._slots[self._grid.slot_of(frame.timestamp)] = _Slot(face)
-            if self._on_face is not None:
-                self._on_face(frame, face)
+                self._picture_start = sighting.timestamp
+            if sighting.face is not None:
+                self._slots[self._grid.slot_of(sighting.timestamp)] = _Slot(sighting.face)
         end = self._samples.end_seconds
         if end is None:
             return
@@ -130,9 +112,8 @@ class InferenceWorker:
 
     def forget_pictures(self) -> None:
         """Start over with another camera."""
-        self._tracker.reset()
         self._slots.clear()
-        self._frames.clear()
+        self._sightings.clear()
         self._picture_time = self._picture_start = None
 
     def forget_sound(self) -> None:

@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from models.alignment import CANONICAL_KEYPOINTS, CROP_SIZE
-from realtime.faces import Detection, FaceTracker
+from realtime.faces import Detection, FaceLooker, FaceTracker
 from realtime.features import align_face, similarity_transform
 from realtime.messages import FaceObservation, VideoPacket
+from realtime.rings import FrameRing, SightingRing
 
 RATE = 10.0
 
@@ -39,7 +40,7 @@ def follow(script: list[list[Detection]]) -> list[FaceObservation | None]:
     tracker = FaceTracker(ScriptedDetector(script))
     image = np.full((90, 160, 3), 128, np.uint8)
     return [
-        tracker.update(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
+        tracker.look(VideoPacket(timestamp=k / RATE, sequence=k, image=image)).face
         for k in range(len(script))
     ]
 
@@ -110,3 +111,20 @@ def test_eyes_and_mouth_land_where_the_trunk_expects_them() -> None:
 def test_points_that_coincide_are_no_face() -> None:
     broken = Detection(face(0.5).box, np.full((4, 2), 0.5, np.float32), 0.9)
     assert identities([[broken]] * 3) == [None] * 3
+
+
+def test_the_looker_passes_over_what_it_cannot_search_in_time() -> None:
+    frames, sightings = FrameRing(8), SightingRing(32)
+    tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
+    looker = FaceLooker(frames, sightings, tracker, most_waiting=3)
+    assert not looker.step()
+    image = np.full((90, 160, 3), 128, np.uint8)
+    for k in range(12):
+        frames.push(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
+    assert looker.step()
+    seen, _, _ = sightings.read(0)
+    assert [each.sequence for each in seen] == [9, 10, 11]
+    assert [each.face is not None for each in seen] == [False, True, True]
+    assert looker.skipped == 9
+    looker.forget()
+    assert frames.latest() is None
