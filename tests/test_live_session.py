@@ -1,0 +1,189 @@
+"""The live session: real threads over generated devices, an arithmetic engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.checkpoint import CheckpointError
+from realtime.engine import Progress
+from realtime.live import LiveSession
+from realtime.messages import SessionState, SourceState
+from realtime.sources.base import NoDeviceError
+from realtime.sources.file import FramePlayer
+from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
+from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.sources import FailingSource
+
+PATIENCE_SECONDS = 20.0
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.01)
+
+
+def arithmetic(progress: Progress) -> ArithmeticEngine:
+    progress(0.5, "Counting")
+    return ArithmeticEngine()
+
+
+@pytest.fixture
+def session(demo: Path) -> Iterator[LiveSession]:
+    with FramePlayer(demo) as player:
+        picture = player.frame_at(0.5).image
+    session = LiveSession(
+        arithmetic,
+        camera_factory=lambda _selector, clock: SyntheticCamera(
+            clock, size=(640, 480), image=picture
+        ),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    yield session
+    session.stop()
+
+
+def newest_is_fused(session: LiveSession) -> bool:
+    newest = session.predictions.latest()
+    return newest is not None and all(report.present for report in newest.modalities)
+
+
+def test_answers_come_with_both_modalities(session: LiveSession) -> None:
+    session.start()
+    wait_for(lambda: newest_is_fused(session), "a fused answer")
+    snapshot = session.snapshot()
+    assert snapshot.state is SessionState.RUNNING
+    assert snapshot.preview is not None
+    assert snapshot.face is not None
+    assert snapshot.prediction is not None
+    assert snapshot.prediction.latency_seconds is not None
+    assert snapshot.prediction.spectrogram is not None
+    health = snapshot.health
+    assert health.camera.state is SourceState.RUNNING
+    assert health.microphone.state is SourceState.RUNNING
+    assert health.engine == "arithmetic"
+    assert health.latency_p50 is not None
+    assert health.sound_offset is not None
+    history = session.history()
+    assert all(b.window_index > a.window_index for a, b in pairwise(history))
+    assert all(each.spectrogram is None for each in history)
+    last = history[-1].window_index
+    assert all(each.window_index > last for each in session.history(last))
+
+
+def test_pause_freezes_and_resume_starts_over(session: LiveSession) -> None:
+    session.start()
+    wait_for(lambda: newest_is_fused(session), "a fused answer")
+    session.pause()
+    frozen = session.snapshot()
+    assert frozen.state is SessionState.PAUSED
+    time.sleep(0.1)  # time for pictures that must not be shown
+    again = session.snapshot()
+    assert frozen.preview is not None
+    assert again.preview is not None
+    assert again.preview.sequence == frozen.preview.sequence
+    session.resume()
+    before = session.predictions.poll()[1]
+    wait_for(lambda: session.predictions.poll()[1] > before + 5, "answers after the pause")
+
+
+def test_devices_are_changed_while_running(session: LiveSession) -> None:
+    session.start()
+    wait_for(lambda: newest_is_fused(session), "a fused answer")
+    session.set_microphone(None)
+    wait_for(lambda: session.health().microphone.state is SourceState.OFF, "the microphone to go")
+
+    def face_alone() -> bool:
+        newest = session.predictions.latest()
+        return newest is not None and [each.present for each in newest.modalities] == [True, False]
+
+    wait_for(face_alone, "an answer of the face alone")
+    session.set_camera(None)
+    session.set_microphone("default")
+    assert session.camera is None
+    assert session.microphone == "default"
+
+    def voice_alone() -> bool:
+        newest = session.predictions.latest()
+        return newest is not None and [each.present for each in newest.modalities] == [False, True]
+
+    wait_for(voice_alone, "an answer of the voice alone")
+
+
+def test_a_stopped_session_starts_again(session: LiveSession) -> None:
+    session.start()
+    wait_for(lambda: newest_is_fused(session), "a fused answer")
+    session.stop()
+    session.stop()
+    count = session.predictions.poll()[1]
+    session.start()
+    wait_for(lambda: session.predictions.poll()[1] > count, "an answer after the restart")
+
+
+@pytest.mark.logs_warnings
+def test_a_camera_that_is_not_there_is_said_and_sound_goes_on() -> None:
+    broken: FailingSource = FailingSource(  # type: ignore[type-arg]
+        [], at=None, times=1000, error=NoDeviceError("there is no camera 7")
+    )
+    session = LiveSession(
+        arithmetic,
+        camera="7",
+        camera_factory=lambda _selector, _clock: broken,
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: session.predictions.latest() is not None, "an answer")
+        wait_for(lambda: "no camera 7" in session.health().camera.message, "the sentence")
+    finally:
+        session.stop()
+
+
+def test_damaged_weights_fail_the_session_in_one_sentence() -> None:
+    def damaged(_progress: Progress) -> ArithmeticEngine:
+        raise CheckpointError("live.safetensors is damaged")
+
+    session = LiveSession(damaged, camera=None, microphone=None)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        assert session.snapshot().message == "live.safetensors is damaged"
+        assert isinstance(session.failure, CheckpointError)
+    finally:
+        session.stop()
+
+
+@pytest.mark.logs_warnings
+def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(demo: Path) -> None:
+    class Tripping(ArithmeticEngine):
+        def voice_frames(self, mel: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+            raise RuntimeError("the cat walked over the keyboard")
+
+    engines = iter([Tripping(), ArithmeticEngine()])
+    session = LiveSession(
+        lambda _progress: next(engines),
+        camera=None,
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        assert "the cat" in session.snapshot().message
+        session.stop()
+        session.start()
+
+        def speaks() -> bool:
+            newest = session.predictions.latest()
+            return newest is not None and newest.modality("voice").present
+
+        wait_for(speaks, "answers after the retry")
+        assert session.failure is None
+    finally:
+        session.stop()

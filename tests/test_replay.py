@@ -1,0 +1,148 @@
+"""Replay: the deterministic driver, and the session that plays beside the analysis."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from realtime.export import record_of
+from realtime.messages import Prediction, SessionState, SourceState
+from realtime.replay import ReplaySession, ahead, analyse
+from realtime.sources.base import UnreadableFileError
+from realtime.sources.file import Recording
+from tests.fakes.engine import ArithmeticEngine
+
+PATIENCE_SECONDS = 60.0
+
+
+def answers(path: Path) -> list[Prediction]:
+    with Recording(path) as recording:
+        return list(analyse(recording, ArithmeticEngine()))
+
+
+@pytest.fixture(scope="module")
+def demo_answers(demo: Path) -> list[Prediction]:
+    return answers(demo)
+
+
+def test_every_window_of_the_recording_is_answered(demo_answers: list[Prediction]) -> None:
+    assert [each.window_index for each in demo_answers] == list(range(1, len(demo_answers) + 1))
+    assert len(demo_answers) >= 79
+    fused = [each for each in demo_answers if all(report.present for report in each.modalities)]
+    assert len(fused) > len(demo_answers) / 3
+
+
+def test_two_replays_are_identical(demo: Path, demo_answers: list[Prediction]) -> None:
+    first, second = (
+        [json.dumps(record_of(p)) for p in run] for run in (demo_answers, answers(demo))
+    )
+    assert first == second
+    assert all(each.latency_seconds is None for each in demo_answers)
+
+
+def test_an_abandoned_analysis_leaves_no_thread(demo: Path) -> None:
+    with Recording(demo) as recording:
+        predictions = analyse(recording, ArithmeticEngine())
+        next(predictions)
+        predictions.close()
+
+
+def test_reading_ahead_keeps_order_and_hands_failures_on() -> None:
+    assert list(ahead(range(100), 3)) == list(range(100))
+
+    def breaks() -> Iterator[int]:
+        yield 1
+        raise UnreadableFileError("torn")
+
+    items = ahead(breaks(), 3)
+    assert next(items) == 1
+    with pytest.raises(UnreadableFileError, match="torn"):
+        next(items)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def session(demo: Path) -> Iterator[ReplaySession]:
+    session = ReplaySession(demo, lambda _progress: ArithmeticEngine(), play=False)
+    yield session
+    session.stop()
+
+
+def test_the_whole_recording_is_analysed_beside_playback(
+    session: ReplaySession, demo_answers: list[Prediction], tmp_path: Path
+) -> None:
+    session.start()
+    wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+    assert len(session.history()) == len(demo_answers)
+    assert len(session.history(after_index=10)) == len(demo_answers) - 10
+    assert session.analysed_seconds == pytest.approx(demo_answers[-1].window_end)
+    assert session.duration_seconds >= session.analysed_seconds
+
+    session.seek(3.02)
+    wait_for(lambda: _preview_time(session) > 2.9, "the picture at 3 s")
+    snapshot = session.snapshot()
+    assert snapshot.prediction is not None
+    assert snapshot.prediction.window_end == pytest.approx(3.0)
+    assert snapshot.prediction.spectrogram is not None
+    assert snapshot.face is not None
+    assert snapshot.health.camera.state is SourceState.ENDED
+
+    written = session.export(tmp_path / "answers.jsonl")
+    lines = (tmp_path / "answers.jsonl").read_text().splitlines()
+    assert written == len(lines) == len(demo_answers)
+    assert json.loads(lines[29]) == record_of(demo_answers[29])
+    with pytest.raises(ValueError, match=r"\.txt"):
+        session.export(tmp_path / "answers.txt")
+
+
+def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> None:
+    session.start()
+    wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+    assert not session.playing
+    session.set_speed(100)
+    assert session.speed == 4.0
+    session.resume()
+    assert session.playing
+    wait_for(lambda: session.position_seconds > 1, "playback")
+    session.pause()
+    stands = session.position_seconds
+    assert session.position_seconds == stands
+    session.seek(1e9)
+    assert session.position_seconds == session.duration_seconds
+    session.seek(-5)
+    assert session.position_seconds == 0
+    session.seek(session.duration_seconds - 0.2)
+    session.resume()
+    wait_for(lambda: not session.playing, "the end of playback")
+    session.resume()  # from the beginning again
+    assert session.position_seconds < 2
+    assert session.playing
+
+
+def _preview_time(session: ReplaySession) -> float:
+    preview = session.snapshot().preview
+    return -1.0 if preview is None else preview.timestamp
+
+
+def test_what_is_no_recording_fails_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp4"
+    path.write_text("this is a text file")
+    session = ReplaySession(path, lambda _progress: ArithmeticEngine())
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        assert "notes.mp4" in session.snapshot().message
+        assert isinstance(session.failure, UnreadableFileError)
+        assert not session.playing
+    finally:
+        session.stop()
