@@ -263,7 +263,7 @@ class PortAudio:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loaded = False
+        self._initialised = True  # as importing sounddevice does
         self._streams = 0
 
     @contextmanager
@@ -274,13 +274,16 @@ class PortAudio:
         or does not work.
         """
         with self._lock:
+            is_new = "sounddevice" not in sys.modules
             try:
                 import sounddevice
 
-                if self._loaded and not self._streams:
-                    sounddevice._terminate()
-                    self._loaded = False
+                if not is_new and not self._streams:
+                    if self._initialised:
+                        sounddevice._terminate()
+                        self._initialised = False
                     sounddevice._initialize()
+                    self._initialised = True
             except OSError as error:
                 raise SourceError(
                     "the sound library PortAudio is missing: install it with "
@@ -288,7 +291,6 @@ class PortAudio:
                 ) from error
             except Exception as error:  # sounddevice.PortAudioError; its class needs the import
                 raise SourceError(f"the sound system does not answer: {error}") from error
-            self._loaded = True
             yield sounddevice
 
     def opened(self) -> None:

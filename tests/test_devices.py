@@ -1,0 +1,278 @@
+"""Listing devices: what drivers say is understood, and nothing is raised."""
+
+from __future__ import annotations
+
+import errno
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from realtime import devices
+from realtime.devices import CameraInfo, CameraMode, MicrophoneInfo, PortAudio
+from realtime.sources.base import SourceError
+
+
+class Driver:
+    """Answers V4L2's requests as a web cam's driver does (linux/videodev2.h)."""
+
+    def __init__(
+        self, sizes: dict[bytes, dict[tuple[int, int], list[int]]], *, captures: bool = True
+    ) -> None:
+        self._sizes = {int.from_bytes(code, "little"): each for code, each in sizes.items()}
+        self._captures = captures
+
+    def __call__(self, request: int, data: bytes) -> bytes:
+        if request == 0x80685600:
+            names = b"uvcvideo".ljust(16, b"\0") + b"A camera".ljust(32, b"\0") + bytes(32)
+            # bit 0: gives pictures; bit 23: gives metadata
+            own = 0x04200001 if self._captures else 0x04A00000
+            return names + struct.pack("=6I", 0x060100, 0x84A00001, own, 0, 0, 0)
+        index, code = struct.unpack_from("=2I", data)
+        sizes = self._sizes.get(code, {})
+        if request == 0xC02C564A:
+            assert len(data) == 44
+            if index >= len(sizes):
+                raise OSError(errno.EINVAL, "no more")
+            return struct.pack("=5I24x", index, code, 1, *list(sizes)[index])
+        assert request == 0xC034564B
+        assert len(data) == 52
+        rates = sizes[struct.unpack_from("=2I", data, 8)]
+        if index >= len(rates):
+            raise OSError(errno.EINVAL, "no more")
+        return struct.pack(
+            "=7I24x", index, code, *struct.unpack_from("=2I", data, 8), 1, 1, rates[index]
+        )
+
+
+WEB_CAM = Driver(
+    {
+        b"MJPG": {(640, 480): [30, 15], (1280, 720): [30, 60], (1920, 1080): [30]},
+        b"YUYV": {(640, 480): [30], (1280, 720): [10], (320, 240): [30]},
+    }
+)
+
+
+def test_the_best_rate_of_each_size_is_found() -> None:
+    assert devices.modes(WEB_CAM) == (
+        CameraMode(1920, 1080, 30.0),
+        CameraMode(1280, 720, 60.0),
+        CameraMode(640, 480, 30.0),
+        CameraMode(320, 240, 30.0),
+    )
+
+
+def test_a_node_for_metadata_is_no_camera() -> None:
+    assert devices.can_capture(WEB_CAM)
+    assert not devices.can_capture(Driver({}, captures=False))
+
+
+def test_a_driver_whose_list_never_ends_is_left() -> None:
+    def endless(request: int, data: bytes) -> bytes:
+        index = struct.unpack_from("=I", data)[0]
+        if request == 0xC02C564A:
+            return struct.pack("=5I24x", index, 0, 1, 640 + index, 480)
+        return struct.pack("=7I24x", index, 0, 640, 480, 1, 0, 0)  # a rate of 0 / 0
+
+    assert len(devices.modes(endless)) == 64
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="V4L2 is Linux's")
+def test_cameras_are_listed_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("video10", "video2", "video0", "v4l-subdev0", "radio0"):
+        (tmp_path / name).mkdir()
+
+    @contextmanager
+    def asking(device: Path) -> Iterator[devices.Request]:
+        if device.name == "video10":
+            raise PermissionError(errno.EACCES, "may not be read")
+        yield WEB_CAM if device.name == "video0" else Driver({}, captures=False)
+
+    monkeypatch.setattr(devices, "_asking", asking)
+    first, last = devices._video4linux(tmp_path)
+    assert (first.index, len(first.modes)) == (0, 4)
+    assert last == CameraInfo(index=10, name="Camera 10")
+
+
+def test_listing_cameras_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> list[CameraInfo]:
+        raise RuntimeError("the driver crashed")
+
+    monkeypatch.setattr(devices, "_video4linux", fail)
+    monkeypatch.setattr(devices, "_probed_cameras", fail)
+    found = devices.list_cameras()
+    assert not found
+    assert "the driver crashed" in found.problem
+
+
+def test_no_camera_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_video4linux", list)
+    monkeypatch.setattr(devices, "_probed_cameras", list)
+    assert "plug one in" in devices.list_cameras().problem
+
+
+def test_where_there_is_no_list_cameras_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    held: set[int] = set()
+
+    class Capture:
+        def __init__(self, index: int, backend: int) -> None:
+            self.index = index
+            held.add(index)
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return self.index < 2
+
+        def get(self, what: int) -> float:
+            return {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0}.get(what, -1)
+
+        def release(self) -> None:
+            held.remove(self.index)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    found = devices._probed_cameras()
+    assert [each.index for each in found] == [0, 1]
+    assert found[0].details == "640×480"
+    assert not held
+
+
+def test_details_are_for_people() -> None:
+    many = CameraInfo(index=3, name="A", modes=(*devices.modes(WEB_CAM), CameraMode(9, 9, 0)))
+    assert many.selector == "3"
+    assert many.details == (
+        "1920×1080 at 30 Hz, 1280×720 at 60 Hz, 640×480 at 30 Hz, 320×240 at 30 Hz, …"
+    )
+    microphone = MicrophoneInfo(
+        index=2, name="B", channels=1, sample_rate=48000, host_api="ALSA", is_default=True
+    )
+    assert microphone.selector == "2"
+    assert microphone.details == "48000 Hz, 1 channel, ALSA, default"
+
+
+class Sounddevice:
+    """What of the module sounddevice listing needs."""
+
+    def __init__(self, apis: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
+        self._apis, self._found = apis, found
+        self.default = SimpleNamespace(hostapi=0 if apis else -1)
+
+    def query_hostapis(self) -> list[dict[str, Any]]:
+        return self._apis
+
+    def query_devices(self) -> list[dict[str, Any]]:
+        return self._found
+
+
+def device(index: int, name: str, channels: int, api: int) -> dict[str, Any]:
+    return {
+        "index": index,
+        "name": name,
+        "max_input_channels": channels,
+        "default_samplerate": 44100.0,
+        "hostapi": api,
+    }
+
+
+def test_windows_lists_each_microphone_once_by_its_full_name() -> None:
+    found = devices.microphones(
+        Sounddevice(
+            [
+                {"name": "MME", "default_input_device": 0},
+                {"name": "Windows WASAPI", "default_input_device": 3},
+            ],
+            [
+                device(0, "Microphone (USB Audio Devi", 2, 0),
+                device(1, "Speakers", 0, 1),
+                device(2, "Line in", 2, 1),
+                device(3, "Microphone (USB Audio Device)", 1, 1),
+            ],
+        )
+    )
+    assert [(each.index, each.is_default) for each in found] == [(2, False), (3, True)]
+    assert found[1].name == "Microphone (USB Audio Device)"
+
+
+def test_alsa_s_converters_are_no_microphones() -> None:
+    apis = [{"name": "ALSA", "default_input_device": 1}]
+    names = ["samplerate", "default", "USB: Audio (hw:1,0)", "upmix"]
+    listed = [device(index, name, 2, 0) for index, name in enumerate(names)]
+    found = devices.microphones(Sounddevice(apis, listed))
+    assert [each.name for each in found] == ["default", "USB: Audio (hw:1,0)"]
+    assert found[0].is_default
+
+
+def test_no_sound_system_is_no_microphone() -> None:
+    assert devices.microphones(Sounddevice([], [])) == []
+
+
+def test_listing_microphones_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> list[MicrophoneInfo]:
+        raise RuntimeError("the sound server crashed")
+
+    monkeypatch.setattr(devices, "microphones", fail)
+    found = devices.list_microphones()
+    assert not found
+    assert found.problem
+
+
+def test_missing_portaudio_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Missing:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+    monkeypatch.setattr(devices, "PORTAUDIO", PortAudio())
+    found = devices.list_microphones()
+    assert not found
+    assert "sudo apt install libportaudio2" in found.problem
+
+
+def test_the_list_is_renewed_unless_somebody_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    stream = SimpleNamespace(
+        abort=lambda ignore_errors: calls.append("abort"),
+        close=lambda ignore_errors: calls.append("close"),
+    )
+    module = SimpleNamespace(
+        _terminate=lambda: calls.append("terminate"), _initialize=lambda: calls.append("initialize")
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    portaudio = PortAudio()
+    with portaudio.devices():
+        portaudio.opened()
+    assert calls == ["terminate", "initialize"]
+    with portaudio.devices():
+        pass
+    assert len(calls) == 2, "an open stream must not be broken"
+    portaudio.close(stream)
+    with portaudio.devices():
+        pass
+    assert calls[2:] == ["abort", "close", "terminate", "initialize"]
+
+
+def test_a_sound_system_that_does_not_come_back_is_told_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+
+    def initialize() -> None:
+        calls.append("initialize")
+        if len(calls) == 2:
+            raise RuntimeError("no server")
+
+    module = SimpleNamespace(_terminate=lambda: calls.append("terminate"), _initialize=initialize)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    portaudio = PortAudio()
+    with pytest.raises(SourceError, match="no server"), portaudio.devices():
+        pass
+    with portaudio.devices() as found:
+        assert found is module
+    assert calls == ["terminate", "initialize", "initialize"]

@@ -1,0 +1,160 @@
+"""Sound of any rate becomes 16 kHz mono, at the right time and however it is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
+
+from realtime.messages import AudioPacket, FloatArray
+from realtime.resampling import GAP_SECONDS, SpeechResampler
+from tests.fakes.sources import sound
+
+RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000)
+
+
+def tone(frequency: float, sample_rate: int, seconds: float = 1.0) -> FloatArray:
+    times = np.arange(round(seconds * sample_rate)) / sample_rate
+    return np.asarray(0.5 * np.sin(2 * np.pi * frequency * times), np.float32)
+
+
+def through(packets: list[AudioPacket]) -> list[AudioPacket]:
+    resampler = SpeechResampler()
+    results = [resampler.push(packet) for packet in packets] + [resampler.flush()]
+    return [result for result in results if result is not None]
+
+
+def joined(packets: list[AudioPacket]) -> FloatArray:
+    return np.concatenate([packet.samples[:, 0] for packet in packets])
+
+
+@pytest.mark.parametrize(
+    ("rate", "frequency"),
+    [(rate, each) for rate in RATES for each in (200.0, 3000.0, 6500.0) if each < 0.4 * rate],
+)
+def test_a_tone_keeps_its_phase_and_size(rate: int, frequency: float) -> None:
+    result = joined(through(sound(tone(frequency, rate), rate, block=rate // 100)))
+    assert len(result) == 16000
+    inner = slice(500, -500)  # the edges meet the silence before and after
+    np.testing.assert_allclose(result[inner], tone(frequency, 16000)[inner], atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("frequency", [8000.0, 9000.0, 10500.0])
+def test_what_16_khz_cannot_carry_is_gone(rate: int, frequency: float) -> None:
+    result = joined(through(sound(tone(frequency, rate), rate)))
+    assert np.abs(result[500:-500]).max() < 1e-4  # else it would come back as another tone
+
+
+def test_sound_at_the_right_rate_passes_unchanged() -> None:
+    samples = tone(440, 16000)
+    np.testing.assert_array_equal(joined(through(sound(samples, 16000))), samples)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rate=st.sampled_from(RATES), data=st.data())
+def test_the_cuts_between_packets_do_not_show(rate: int, data: DataObject) -> None:
+    samples = np.random.default_rng(1).uniform(-1, 1, rate // 4).astype(np.float32)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(samples)), max_size=12)))
+    packets = [
+        AudioPacket(
+            timestamp=first / rate, sequence=0, samples=samples[first:last, None], sample_rate=rate
+        )
+        for first, last in zip([0, *cuts], [*cuts, len(samples)], strict=True)
+    ]
+    whole = sound(samples, rate, block=len(samples))
+    np.testing.assert_array_equal(joined(through(packets)), joined(through(whole)))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_click_is_heard_when_it_was_made(rate: int) -> None:
+    samples = np.zeros(rate, np.float32)
+    samples[rate // 2] = 1.0
+    results = through(sound(samples, rate, start=100.0, block=rate // 50))
+    loudest = max(results, key=lambda packet: float(np.abs(packet.samples).max()))
+    heard = loudest.timestamp + int(np.abs(loudest.samples[:, 0]).argmax()) / 16000
+    made = 100 + (rate // 2) / rate
+    assert heard == pytest.approx(made, abs=0.5 / 16000 + 1e-9)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_packets_follow_on_and_lag_little(rate: int) -> None:
+    resampler = SpeechResampler()
+    end: float | None = None
+    for number, packet in enumerate(sound(tone(300, rate), rate, start=5.0, block=rate // 100)):
+        result = resampler.push(packet)
+        if result is None:
+            assert number == 0
+            continue
+        assert result.sample_rate == 16000
+        assert result.samples.shape[1] == 1
+        assert not result.samples.flags.writeable
+        if end is not None:
+            assert result.timestamp == pytest.approx(end, abs=1e-9)
+        end = result.end
+        assert packet.end - end < 0.008
+
+
+def test_channels_are_averaged() -> None:
+    left, right = tone(300, 48000), tone(700, 48000)
+    both = through(sound(np.stack([left, right], axis=1), 48000))
+    mean = through(sound((left + right) / 2, 48000))
+    np.testing.assert_allclose(joined(both), joined(mean), atol=1e-6)
+
+
+def test_the_source_s_lean_towards_its_clock_is_followed() -> None:
+    resampler = SpeechResampler()
+    packets = sound(tone(300, 48000, 10.0), 48000)
+    for packet in packets:
+        leaning = AudioPacket(
+            timestamp=packet.timestamp * 1.0002,  # 200 ppm
+            sequence=packet.sequence,
+            samples=packet.samples,
+            sample_rate=48000,
+        )
+        result = resampler.push(leaning)
+    assert result is not None
+    assert leaning.end - result.end == pytest.approx(0.00313, abs=1e-4)
+
+
+@pytest.mark.parametrize("gap", [2 * GAP_SECONDS, -2 * GAP_SECONDS, 3600.0])
+def test_a_gap_begins_anew(gap: float) -> None:
+    samples = tone(300, 48000)
+    resampler = SpeechResampler()
+    for packet in sound(samples, 48000):
+        resampler.push(packet)
+    results = [resampler.push(each) for each in sound(samples, 48000, start=1.0 + gap)]
+    results.append(resampler.flush())
+    there = [each for each in results if each is not None]
+    assert there[0].timestamp == pytest.approx(1.0 + gap)
+    np.testing.assert_array_equal(joined(there), joined(through(sound(samples, 48000))))
+
+
+def test_another_rate_begins_anew() -> None:
+    resampler = SpeechResampler()
+    for packet in sound(tone(300, 48000), 48000):
+        resampler.push(packet)
+    results = [resampler.push(each) for each in sound(tone(300, 44100), 44100, start=1.0)]
+    first = next(each for each in results if each is not None)
+    assert first.timestamp == pytest.approx(1.0)
+
+
+def test_lost_input_is_passed_on() -> None:
+    (packet,) = sound(tone(300, 48000, 0.1), 48000, block=4800)
+    lossy = AudioPacket(
+        timestamp=0.0, sequence=0, samples=packet.samples, sample_rate=48000, overflowed=True
+    )
+    result = SpeechResampler().push(lossy)
+    assert result is not None
+    assert result.overflowed
+
+
+def test_nothing_in_nothing_out() -> None:
+    resampler = SpeechResampler()
+    assert resampler.flush() is None
+    empty = np.zeros((0, 2), np.float32)
+    packet = AudioPacket(timestamp=0.0, sequence=0, samples=empty, sample_rate=48000)
+    assert resampler.push(packet) is None
+    assert resampler.flush() is None
