@@ -71,11 +71,9 @@ class Program(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a failure becomes one sentence and an exit code."""
-        import click
-
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, click.exceptions.ClickException):
+        except (typer.Exit, typer.Abort, typer.TyperException):
             raise
         except BrokenPipeError:  # whoever read the answers has gone, as `| head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -397,7 +395,9 @@ def _report(
             if not endless:
                 raise
         finally:
-            Console(stderr=True).print(summary.table(notes()))
+            told = tuple(notes())
+            if summary.answers or told:
+                Console(stderr=True).print(summary.table(told))
 
 
 @app.command()
@@ -439,7 +439,11 @@ def bench(
     from rich.console import Console
 
     from realtime import bench as benchmark
+    from realtime.headless import has_screen
+    from ui.measure import shown_rate
 
+    if not has_screen():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     sessions = _Sessions(weights, device)
     plan = benchmark.Plan(
         demo=DEMO,
@@ -447,7 +451,8 @@ def bench(
         load_engine=sessions.engine,
         minutes=minutes,
         paper_network=paper,
-        start_command=(sys.executable, __file__, "live", "-v", "--camera", "none"),
+        start_command=(sys.executable, __file__, "replay", str(DEMO), "-v"),
+        window_rate=lambda session, seconds: shown_rate(session, sessions, seconds),
     )
     with _output():
         status = Console(stderr=True)

@@ -110,7 +110,9 @@ if ! can_make_venv .venv/bin/python; then
   "$python" -m venv --clear .venv
 fi
 say "installing Python packages (some hundred megabytes the first time)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+[ -t 1 ] && quiet="" || quiet=--quiet # people see what takes long, logs stay short
+# shellcheck disable=SC2086  # an option or nothing
+.venv/bin/python -m pip install $quiet --disable-pip-version-check \
   --constraint constraints.txt --editable ".$extra" ||
   die "pip could not install the packages; is there a network connection and room on the disk?"
 printf '%s\n' "$wanted" > "$stamp"

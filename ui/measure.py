@@ -1,0 +1,67 @@
+"""How many pictures a second the real window shows, for `bench`. Thread: GUI."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+
+from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
+
+from realtime.messages import Health, SessionState, Snapshot
+from realtime.session import LiveControls
+from ui.app import make_application
+from ui.main_window import MainWindow, SessionFactory
+
+SETTLE_SECONDS = 3.0  # the shown rate is an average over two seconds
+
+
+def shown_rate(
+    session: LiveControls,
+    factory: SessionFactory,
+    seconds: float,
+    *,
+    size: QSize = QSize(1280, 720),  # noqa: B008 (a value that nobody changes)
+) -> float:
+    """Run a window on `session` and return the median of the pictures it shows per second.
+
+    Counted for `seconds` from when the network runs. Raises RuntimeError when the session fails.
+    """
+    application = make_application()  # lives as long as this variable
+    rates: list[float] = []
+    state = [SessionState.LOADING]
+    loop = QEventLoop()
+
+    def look(snapshot: Snapshot) -> None:
+        if snapshot.state is state[-1]:
+            return
+        state.append(snapshot.state)
+        if snapshot.state is SessionState.RUNNING:
+            QTimer.singleShot(round(1e3 * (SETTLE_SECONDS + seconds)), loop.quit)
+            QTimer.singleShot(round(1e3 * SETTLE_SECONDS), rates.clear)
+        elif snapshot.state is SessionState.FAILED:
+            loop.quit()
+
+    def note(health: Health) -> None:
+        rates.append(health.preview_rate)
+
+    with tempfile.TemporaryDirectory() as folder:
+        window = MainWindow(
+            session,
+            factory,
+            list_devices=lambda: ((), ()),
+            settings=QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat),
+        )
+        window.bridge.polled.connect(look)
+        window.bridge.measured.connect(note)
+        window.resize(size)
+        window.show()
+        window.start()
+        loop.exec()
+        window.stop()
+        window.close()
+        window.deleteLater()
+        application.processEvents()
+    if state[-1] is SessionState.FAILED:
+        raise RuntimeError(session.snapshot().message)
+    return statistics.median(rates) if rates else 0.0
