@@ -30,7 +30,7 @@ class FaceStageConfig:
     """How the face stage is trained."""
 
     initial: str = "imagenet"  # or "random"
-    epochs: int = 7
+    epochs: int = 9
     coarse_epochs: int = 2  # the first of them, at `coarse_resolution`
     coarse_resolution: int = 64
     # After the coarse epochs the first layers, which see the most pixels and by then change least,
