@@ -52,7 +52,8 @@ class Bridge(QObject):
         self._preview: VideoPacket | None = None
         self._face: FaceObservation | None = None
         self._last_index = -1
-        self._answered = self._grew = self._measured = self._ticked = 0.0
+        self._answered = self._grew = self._measured = 0.0
+        self._ticked = self._started = 0.0
         self._forget()
 
     def start(self, session: Session) -> None:
@@ -69,9 +70,9 @@ class Bridge(QObject):
     @property
     def preview_rate(self) -> float:
         """Different frames shown per second over the last two seconds."""
-        if len(self._shown) < 2:
-            return 0.0
-        return (len(self._shown) - 1) / max(self._shown[-1] - self._shown[0], 1e-3)
+        now = self._now()
+        recent = sum(now - shown < RATE_SECONDS for shown in self._shown)
+        return recent / min(max(now - self._started, 0.5), RATE_SECONDS)
 
     def poll(self) -> None:
         """Look once and tell what is new."""
@@ -110,4 +111,4 @@ class Bridge(QObject):
         self._prediction = self._preview = self._face = None
         self._last_index = -1
         self._answered = self._grew = self._measured = float("-inf")
-        self._ticked = self._now()
+        self._ticked = self._started = self._now()

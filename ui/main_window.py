@@ -6,6 +6,7 @@ Thread: GUI, which also owns the session.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,11 +91,12 @@ class MainWindow(QMainWindow):
         list_devices: ListDevices,
         settings: QSettings,
         options: WindowOptions | None = None,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__()
         self.options = options or WindowOptions()
         self.theme = Theme()
-        self.bridge = Bridge(self)
+        self.bridge = Bridge(self, now=now)
         self.commands = make_actions(self)
         self._factory = factory
         self._settings = settings

@@ -175,13 +175,16 @@ def shares(prediction: Prediction | None) -> tuple[Share, ...]:
 
 
 def _share(report: ModalityReport) -> Share:
-    present = report.present and report.share is not None
+    name = sentence(report.name)
+    if not report.present or report.share is None:
+        words = STATUS_WORDS[report.status]
+        return Share(name=name, share=None, chance=None, text=words, opinion="")
     return Share(
-        name=sentence(report.name),
-        share=report.share if present else None,
-        chance=report.chance_share if present else None,
-        text=percent(report.share) if present and report.share else STATUS_WORDS[report.status],
-        opinion=f"alone: {report.label}" if present and report.label else "",
+        name=name,
+        share=report.share,
+        chance=report.chance_share,
+        text=percent(report.share),
+        opinion=f"alone: {report.label}" if report.label else "",
     )
 
 

@@ -144,7 +144,7 @@ def _style_sheet(scale: float) -> str:
     QAbstractButton {{ color: {p.TEXT}; background: {p.RAISED}; font-weight: 500;
         border: {px(1)} solid transparent; border-radius: {px(7)};
         padding: {px(6)} {px(12)}; }}
-    QToolButton {{ background: transparent; padding: {px(7)}; }}
+    QToolButton {{ background: transparent; padding: {px(4)}; }}
     QToolButton[labelled="true"] {{ background: {p.RAISED}; padding: {px(6)} {px(12)}; }}
     QAbstractButton:hover {{ background: {p.HOVER}; }}
     QAbstractButton:pressed {{ background: {p.LINE}; }}

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class ManualTime:
 class DrawnPictures:
     """A face of circles on a gradient, swaying a little."""
 
-    def __init__(self, width: int = 640, height: int = 360) -> None:
+    def __init__(self, width: int = 320, height: int = 180) -> None:
         self.width, self.height = width, height
 
     def centre(self, seconds: float) -> tuple[float, float]:
@@ -131,17 +131,17 @@ class ClipPictures:
 Pictures = DrawnPictures | ClipPictures
 
 
-def face_in(pictures: Pictures, packet: VideoPacket) -> FaceObservation:
-    """The face of a picture, aligned as if its keypoints had been found."""
-    box = pictures.box(packet.timestamp)
-    height, width, _ = packet.image.shape
-    left, top = box.left * width, box.top * height
-    scale = 48.0 / (box.height * height)
-    inset = (48.0 - scale * box.width * width) / 2
+def face_at(pictures: Pictures, seconds: float) -> FaceObservation:
+    """The face in the picture at that time, aligned as if its keypoints had been found."""
+    sequence = int(seconds * FRAME_RATE)
+    box = pictures.box(sequence / FRAME_RATE)
+    left, top = box.left * pictures.width, box.top * pictures.height
+    scale = 48.0 / (box.height * pictures.height)
+    inset = (48.0 - scale * box.width * pictures.width) / 2
     matrix = [[scale, 0.0, -scale * left + inset], [0.0, scale, -scale * top]]
     return FaceObservation(
-        timestamp=packet.timestamp,
-        sequence=packet.sequence,
+        timestamp=sequence / FRAME_RATE,
+        sequence=sequence,
         identity=0,
         box=box,
         keypoints=np.full((4, 2), 0.5, np.float32),
@@ -258,14 +258,20 @@ def _activation(seconds: float) -> FloatArray:
 
 
 def _spectrogram(index: int) -> FloatArray:
-    """Three seconds of harmonics with pauses, as a log-mel (80, 300)."""
-    times = np.arange(index * 10 - 300, index * 10)[None, :] / 100.0
+    """Three seconds out of nine that repeat, as a log-mel (80, 300)."""
+    return np.roll(_sound(), -index * 10, axis=1)[:, -300:]
+
+
+@cache
+def _sound() -> FloatArray:
+    """Nine seconds of harmonics with pauses, ending in silence, (80, 900)."""
+    times = np.arange(900)[None, :] / 100.0
     bands = np.arange(80)[:, None]
     pitch = 9.0 + 2.0 * np.sin(2.1 * times)
-    voiced = np.clip(np.sin(5.3 * times) + 0.55, 0.0, 1.0) * ((times % 9.0) < 6.5)
+    voiced = np.clip(np.sin(5.3 * times) + 0.55, 0.0, 1.0) * (times < 6.5)
     harmonics = np.cos(2 * np.pi * bands / pitch) * 0.35 * np.exp(-bands / 60)
     envelope = np.exp(-(((bands - 22 - 8 * np.sin(3 * times)) / 22) ** 2))
-    noise = 0.12 * np.sin(12.9898 * bands + 78.233 * times * 100) ** 3
+    noise = np.random.default_rng(0).normal(0.0, 0.09, (80, 900))
     level = -0.85 + voiced * (1.35 * envelope + harmonics + 0.25) + noise
     return np.asarray(level, dtype=np.float32)
 
@@ -315,7 +321,7 @@ class _FakeSession:
         if index not in self._cache:
             face = None
             if self.pictures is not None:
-                face = face_in(self.pictures, self.pictures.packet(index * HOP))
+                face = face_at(self.pictures, index * HOP)
             self._cache[index] = make_prediction(index, **{"face": face, **self.changes})
         return self._cache[index]
 
@@ -346,7 +352,7 @@ class _FakeSession:
         preview = self.preview(seconds)
         face = None
         if preview is not None and self.pictures is not None and "face" not in self.changes:
-            face = face_in(self.pictures, preview)
+            face = face_at(self.pictures, preview.timestamp)
         index = int(seconds / HOP)
         loading = state is SessionState.LOADING
         return Snapshot(
@@ -368,6 +374,7 @@ class FakeLiveSession(_FakeSession):
     camera: str | None = "0"
     microphone: str | None = "default"
     keep_seconds: float = SessionConfig().history_seconds
+    asked: list[tuple[str, str | None]] = field(default_factory=list)  # changes of devices
     _frozen: float = 0.0
 
     def pause(self) -> None:
@@ -378,9 +385,11 @@ class FakeLiveSession(_FakeSession):
 
     def set_camera(self, selector: str | None) -> None:
         self.camera = selector
+        self.asked.append(("camera", selector))
 
     def set_microphone(self, selector: str | None) -> None:
         self.microphone = selector
+        self.asked.append(("microphone", selector))
 
     @property
     def _seconds(self) -> float:

@@ -1,0 +1,86 @@
+"""A window on made-up sessions, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PyQt6.QtCore import QPoint, QSettings, Qt
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from tests.fakes.session import (
+    FakeFactory,
+    FakeLiveSession,
+    FakeReplaySession,
+    ManualTime,
+    list_fake_devices,
+)
+from ui import theme
+from ui.main_window import MainWindow, WindowOptions
+
+_QTEST: Any = QTest  # its type hints take a QTest first, its functions do not
+OpenWindow = Callable[[FakeLiveSession | FakeReplaySession], MainWindow]
+
+
+def press(
+    widget: QWidget,
+    key: Qt.Key,
+    modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+) -> None:
+    """Press a key on `widget`."""
+    _QTEST.keyClick(widget, key, modifier)
+
+
+def click(widget: QWidget, place: QPoint | None = None) -> None:
+    """Click `widget` at `place`, by default in its middle."""
+    _QTEST.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place or widget.rect().center())
+
+
+@pytest.fixture(autouse=True)
+def dressed(qapp: QApplication) -> None:
+    """Every test draws as the program does."""
+    theme.dress(qapp)
+
+
+@pytest.fixture
+def now() -> ManualTime:
+    return ManualTime()
+
+
+@pytest.fixture
+def factory(now: ManualTime) -> FakeFactory:
+    return FakeFactory(now)
+
+
+@pytest.fixture
+def open_window(
+    qtbot: QtBot, tmp_path: Path, factory: FakeFactory, now: ManualTime
+) -> Iterator[OpenWindow]:
+    """Opens and starts windows; `window.bridge.poll()` makes them look at their session."""
+    windows: list[MainWindow] = []
+
+    def opened(session: FakeLiveSession | FakeReplaySession) -> MainWindow:
+        settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+        window = MainWindow(
+            session,
+            factory,
+            list_devices=list_fake_devices,
+            settings=settings,
+            options=WindowOptions(version="1.2.3", model_card="# Model card\n\nFor *research*."),
+            now=now,
+        )
+        qtbot.addWidget(window)
+        window.show()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)  # keys reach only the active one
+        window.start()
+        windows.append(window)
+        return window
+
+    yield opened
+    for window in windows:
+        window.stop()

@@ -1,0 +1,523 @@
+"""The window as a whole: layout, keys, modes, failures."""
+
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent
+from PyQt6.QtWidgets import QAbstractButton, QComboBox, QDialog, QFileDialog, QSlider, QWidget
+from pytestqt.qtbot import QtBot
+
+from realtime.messages import SessionState, SourceHealth, SourceState
+from tests.fakes.session import FakeFactory, FakeLiveSession, FakeReplaySession, ManualTime
+from tests.ui.conftest import OpenWindow, click, press
+from ui.dialogs import AboutDialog, HelpDialog
+from ui.main_window import SMALLEST, MainWindow
+from ui.presenters import PRIVACY
+
+
+@pytest.fixture
+def live(now: ManualTime) -> FakeLiveSession:
+    return FakeLiveSession(now, loading_seconds=1.0)
+
+
+@pytest.fixture
+def replay(now: ManualTime) -> FakeReplaySession:
+    return FakeReplaySession(now, loading_seconds=0.0, path=Path("talk.mp4"))
+
+
+def run(window: MainWindow, now: ManualTime, seconds: float) -> None:
+    """Let time pass in tenths of a second."""
+    for _ in range(round(seconds * 10)):
+        now.advance(0.1)
+        window.bridge.poll()
+
+
+# -- start and end -----------------------------------------------------------------------------
+
+
+def test_loading_is_shown_and_then_the_answer(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 0.5)
+    assert live.started == 1
+    assert window.loading.isVisible()
+    assert window.answer.headline == "Waiting"
+    run(window, now, 1.5)
+    assert not window.loading.isVisible()
+    assert window.answer.headline == "Neutral"
+
+
+def test_closing_the_window_stops_the_session(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    window.close()
+    assert live.stopped == 1
+    window.stop()
+    assert live.stopped == 1
+
+
+def test_devices_are_offered_as_soon_as_they_are_known(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    choice = window.header.camera_choice
+    assert choice.currentText() == "Camera 0"
+    qtbot.waitUntil(lambda: choice.currentText() == "Studio camera")
+    assert [choice.itemText(index) for index in range(choice.count())] == [
+        "Studio camera", "Lid camera", "No camera", "Network camera…",
+    ]  # fmt: skip
+    assert window.header.microphone_choice.currentText() == "System default"
+
+
+def test_choosing_devices_drives_the_session(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    camera, microphone = window.header.camera_choice, window.header.microphone_choice
+    qtbot.waitUntil(lambda: camera.count() == 4)
+    camera.activated.emit(1)
+    microphone.activated.emit(1)
+    assert (live.camera, live.microphone) == ("1", "3")
+    camera.activated.emit(2)
+    microphone.activated.emit(2)
+    assert (live.camera, live.microphone) == (None, None)
+
+
+def test_the_address_of_a_network_camera_is_asked_for(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    choice = window.header.camera_choice
+    qtbot.waitUntil(lambda: choice.count() == 4)
+    choice.activated.emit(3)
+    (dialog,) = window.header.findChildren(QDialog)
+    dialog.textValueSelected.emit(" http://cam.local/video ")  # type: ignore[attr-defined]
+    dialog.close()
+    assert live.camera == "http://cam.local/video"
+    assert choice.itemText(2) == "http://cam.local/video"
+
+
+# -- keys --------------------------------------------------------------------------------------
+
+
+def test_space_pauses_and_goes_on(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    press(window, Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert live.paused
+    assert window.commands["pause"].text() == "Resume"
+    press(window, Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert not live.paused
+    assert window.commands["pause"].text() == "Pause"
+
+
+def test_space_operates_a_button_that_was_reached_with_tab(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    button = next(
+        each
+        for each in window.header.findChildren(QAbstractButton)
+        if each.accessibleName().startswith("Heatmap")
+    )
+    button.setFocus(Qt.FocusReason.TabFocusReason)
+    press(button, Qt.Key.Key_Space)
+    assert window.video.heatmap
+    press(button, Qt.Key.Key_Return)
+    assert not window.video.heatmap
+    assert not live.paused
+
+
+def test_h_and_m_change_the_picture(open_window: OpenWindow, live: FakeLiveSession) -> None:
+    window = open_window(live)
+    assert window.video.mirrored  # as people know themselves
+    press(window, Qt.Key.Key_M)
+    press(window, Qt.Key.Key_H)
+    assert (window.video.mirrored, window.video.heatmap) == (False, True)
+
+
+def test_full_screen_and_back(open_window: OpenWindow, live: FakeLiveSession) -> None:
+    window = open_window(live)
+    press(window, Qt.Key.Key_F)
+    assert window.isFullScreen()
+    press(window, Qt.Key.Key_Escape)
+    assert not window.isFullScreen()
+    press(window, Qt.Key.Key_F11)
+    press(window, Qt.Key.Key_F11)
+    assert not window.isFullScreen()
+
+
+@pytest.mark.parametrize(("command", "kind"), [("help", HelpDialog), ("about", AboutDialog)])
+def test_help_and_about_open(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    command: str,
+    kind: type[QDialog],
+) -> None:
+    window = open_window(live)
+    window.commands[command].trigger()
+    (dialog,) = window.findChildren(kind)
+    assert dialog.isVisible()
+    dialog.grab()
+    window.commands[command].trigger()  # the second replaces the first
+    dialogs = [each for each in window.findChildren(kind) if each.isVisible()]
+    assert len(dialogs) == 1
+    dialogs[0].close()
+
+
+def test_question_mark_opens_help(open_window: OpenWindow, live: FakeLiveSession) -> None:
+    window = open_window(live)
+    press(window, Qt.Key.Key_Question)
+    (dialog,) = window.findChildren(HelpDialog)
+    dialog.close()
+
+
+def test_every_command_has_its_own_keys(open_window: OpenWindow, live: FakeLiveSession) -> None:
+    window = open_window(live)
+    keys = [key.toString() for action in window.commands.values() for key in action.shortcuts()]
+    assert len(keys) == len(set(keys))
+
+
+# -- recordings --------------------------------------------------------------------------------
+
+
+def test_replay_controls_drive_the_session(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 3.0)
+    assert window.windowTitle() == "talk.mp4 – MSAF Live"
+    assert window.transport.isVisible()
+    assert not window.video.mirrored
+    press(window, Qt.Key.Key_Space)
+    assert not replay.playing
+    press(window, Qt.Key.Key_Right)
+    assert replay.position_seconds == pytest.approx(4.0)
+    press(window, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert replay.position_seconds == pytest.approx(9.0)
+    press(window, Qt.Key.Key_Left)
+    assert replay.position_seconds == pytest.approx(8.0)
+    press(window, Qt.Key.Key_Home)
+    assert replay.position_seconds == 0.0
+    press(window, Qt.Key.Key_End)
+    assert replay.position_seconds == replay.duration_seconds
+    press(window, Qt.Key.Key_Space)  # from the end it begins again
+    assert replay.playing
+    assert replay.position_seconds == 0.0
+
+
+def test_speed_by_keys_and_by_choice(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    for _ in range(5):
+        press(window, Qt.Key.Key_BracketRight)
+    assert replay.speed == 4.0
+    for _ in range(9):
+        press(window, Qt.Key.Key_BracketLeft)
+    assert replay.speed == 0.25
+    run(window, now, 0.1)
+    assert window.transport.speed_choice.currentData() == 0.25
+    window.transport.speed_choice.activated.emit(3)
+    assert replay.speed == 1.5
+
+
+def test_slider_and_timeline_seek(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 1.0)
+    slider = window.transport.slider
+    click(slider)
+    assert replay.position_seconds == pytest.approx(24.0, abs=0.5)
+    window.timeline.sought.emit(7.0)
+    assert replay.position_seconds == pytest.approx(7.0)
+
+
+def test_the_slider_follows_playback_without_seeking(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    assert window.transport.slider.value() == pytest.approx(200, abs=2)
+    assert replay.position_seconds == pytest.approx(2.0)
+
+
+def test_export_says_what_was_written(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    window = open_window(replay)
+    run(window, now, 8.0)
+    window.export(tmp_path / "talk.csv")
+    assert (tmp_path / "talk.csv").exists()
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "480 answers written to talk.csv"
+    window.export(tmp_path / "talk.doc")
+    assert "neither .csv nor .jsonl" in window.banner.notice.text
+
+
+@pytest.mark.parametrize("command", ["open", "export"])
+def test_files_are_asked_for_without_stopping_the_window(
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(replay)
+    window.commands[command].trigger()
+    (dialog,) = window.findChildren(QFileDialog)
+    before = window.bridge.preview_rate
+    run(window, now, 1.0)
+    assert window.bridge.preview_rate > before
+    dialog.close()
+
+
+def test_a_recording_is_opened_and_left_again(
+    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+) -> None:
+    window = open_window(live)
+    live.set_camera("1")
+    run(window, now, 2.0)
+    window.open_recording(Path("other.mkv"))
+    assert live.stopped == 1
+    (replay,) = factory.made
+    assert isinstance(replay, FakeReplaySession)
+    assert replay.started == 1
+    assert window.answer.headline == "Waiting"  # nothing of the old session is left
+    run(window, now, 2.0)
+    window.commands["live"].trigger()
+    assert replay.stopped == 1
+    again = factory.made[-1]
+    assert isinstance(again, FakeLiveSession)
+    assert (again.camera, again.microphone, again.started) == ("1", "default", 1)
+    assert window.video.mirrored
+
+
+def test_an_unreadable_recording_leaves_the_session_alone(
+    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+) -> None:
+    factory.unreadable.add(Path("text.mp4"))
+    window = open_window(live)
+    run(window, now, 2.0)
+    window.open_recording(Path("text.mp4"))
+    run(window, now, 0.5)
+    assert live.stopped == 0
+    assert window.banner.notice is not None
+    assert "cannot be read" in window.banner.notice.text
+
+
+def test_a_dropped_file_is_opened(
+    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory
+) -> None:
+    window = open_window(live)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile("/films/talk.mp4")])
+    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
+    none = Qt.KeyboardModifier.NoModifier
+    window.dragEnterEvent(QDragEnterEvent(QPoint(9, 9), *how, none))
+    window.dropEvent(QDropEvent(QPointF(9, 9), *how, none))
+    (session,) = factory.made
+    assert isinstance(session, FakeReplaySession)
+    assert session.path == Path("/films/talk.mp4")
+
+
+# -- notices -----------------------------------------------------------------------------------
+
+
+def test_the_first_run_says_that_nothing_leaves_the_computer(
+    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == PRIVACY
+    window.banner.dismissed.emit(window.banner.notice)
+    run(window, now, 0.5)
+    assert window.banner.notice is None
+    again = open_window(factory.live("0", None))
+    run(again, now, 2.0)
+    assert again.banner.notice is None
+
+
+def test_a_failed_session_can_be_tried_again(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    now: ManualTime,
+) -> None:
+    live.state, live.message = SessionState.FAILED, "The weights are damaged."
+    window = open_window(live)
+    run(window, now, 0.2)
+    assert window.banner.isVisible()
+    assert window.banner.accessibleDescription() == "The weights are damaged."
+    retry = next(
+        each for each in window.banner.findChildren(QAbstractButton) if each.text() == "Retry"
+    )
+    click(retry)
+    (second,) = factory.made
+    assert (live.stopped, second.started) == (1, 1)
+    run(window, now, 2.0)
+    assert window.answer.headline == "Neutral"
+
+
+def test_a_failed_camera_can_be_tried_again(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.health_changes["camera"] = SourceHealth(
+        name="Studio camera", state=SourceState.FAILED, message="it is in use"
+    )
+    window = open_window(live)
+    run(window, now, 2.0)
+    notice = window.banner.notice
+    assert notice is not None
+    live.camera = "1"
+    window.banner.remedied.emit(notice.remedy)
+    assert live.asked == [("camera", "1")]
+
+
+def test_a_dismissed_notice_stays_away_until_it_happens_again(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    assert window.banner.notice is not None
+    window.banner.dismissed.emit(window.banner.notice)  # of the first run
+    failed = SourceHealth(name="Camera", state=SourceState.FAILED, message="gone")
+    live.health_changes["camera"] = failed
+    run(window, now, 0.2)
+    assert window.banner.notice is not None
+    window.banner.dismissed.emit(window.banner.notice)
+    run(window, now, 0.5)
+    assert window.banner.notice is None
+    del live.health_changes["camera"]
+    run(window, now, 0.2)
+    live.health_changes["camera"] = failed
+    run(window, now, 0.2)
+    assert window.banner.isVisible()
+
+
+# -- layout ------------------------------------------------------------------------------------
+
+
+def placed(window: MainWindow) -> dict[str, QRect]:
+    """Where the visible parts of the window lie."""
+    parts: dict[str, QWidget] = {
+        "header": window.header,
+        "video": window.video,
+        "transport": window.transport,
+        "spectrogram": window.spectrogram,
+        "timeline": window.timeline,
+        "answer": window.answer,
+        "shares": window.shares,
+        "attention": window.attention,
+        "status": window.status,
+    }
+    return {
+        name: QRect(part.mapTo(window, QPoint(0, 0)), part.size())
+        for name, part in parts.items()
+        if part.isVisible()
+    }
+
+
+SIZES = [SMALLEST, QSize(1024, 700), QSize(1280, 720), QSize(1920, 1080), QSize(3840, 2160)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size.width()}x{size.height()}")
+@pytest.mark.parametrize("mode", ["live", "replay"])
+def test_nothing_overlaps_and_nothing_is_cut_off(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    mode: str,
+    size: QSize,
+) -> None:
+    window = open_window(live if mode == "live" else replay)
+    window.resize(size)
+    run(window, now, 2.0)
+    window.grab()  # settles the layout
+    assert window.size() == size
+    areas = placed(window)
+    for name, area in areas.items():
+        assert window.rect().contains(area), name
+        for other, its_area in areas.items():
+            assert name == other or not area.intersects(its_area), (name, other)
+    assert areas["video"].height() > 0.4 * size.height()
+    for part in (window.header, window.transport):
+        inside = [
+            child
+            for child in part.findChildren(QWidget)
+            if isinstance(child, QAbstractButton | QComboBox | QSlider) and child.isVisible()
+        ]
+        for child in inside:
+            area = QRect(child.mapTo(part, QPoint(0, 0)), child.size())
+            assert part.rect().contains(area), child.accessibleName()
+            assert child.width() >= child.minimumSizeHint().width(), child.accessibleName()
+    central = window.centralWidget()
+    assert central is not None
+    for overlay in (window.banner, window.loading):
+        assert central.rect().contains(overlay.geometry())
+
+
+def test_the_layout_does_not_move_with_what_is_shown(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 1.5)
+    window.grab()
+    before = placed(window)
+    live.health_changes.update(engine="torch, NVIDIA with a very long name indeed " * 3)
+    run(window, now, 3.0)
+    window.grab()
+    assert placed(window) == before
+
+
+def test_type_grows_with_the_window(open_window: OpenWindow, live: FakeLiveSession) -> None:
+    window = open_window(live)
+    window.resize(1280, 720)
+    small = window.theme.px(13)
+    window.resize(3840, 2160)
+    assert window.theme.px(13) > 1.8 * small
+
+
+# -- without a mouse, without sight ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["live", "replay"])
+def test_everything_can_be_reached_with_tab_and_has_a_name(
+    open_window: OpenWindow, live: FakeLiveSession, replay: FakeReplaySession, mode: str
+) -> None:
+    window = open_window(live if mode == "live" else replay)
+    controls = [
+        child
+        for child in window.findChildren(QWidget)
+        if isinstance(child, QAbstractButton | QComboBox | QSlider) and child.isVisibleTo(window)
+    ]
+    assert len(controls) >= 7
+    for control in controls:
+        assert control.focusPolicy() & Qt.FocusPolicy.TabFocus, control
+        name = control.accessibleName() or (
+            control.text() if isinstance(control, QAbstractButton) else ""
+        )
+        assert name, control
+        assert control.toolTip() or name == "Retry", name
+
+
+def test_views_have_names_for_screen_readers(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    for view in (window.video, window.answer, window.shares, window.spectrogram, window.status):
+        assert view.accessibleName()
+        assert view.accessibleDescription(), view.accessibleName()

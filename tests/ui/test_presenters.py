@@ -1,0 +1,184 @@
+"""What people read for every kind of answer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.labels import EMOTIONS
+from realtime.messages import (
+    Health,
+    Reason,
+    SessionState,
+    Snapshot,
+    SourceHealth,
+    SourceState,
+    Status,
+)
+from tests.fakes.session import absent_prediction, make_prediction
+from ui import palette, presenters
+from ui.presenters import Notice, Remedy
+
+RUNNING = SourceHealth(name="Camera", state=SourceState.RUNNING)
+
+
+def snapshot(state: SessionState = SessionState.RUNNING, **changes: object) -> Snapshot:
+    values: dict[str, object] = {
+        "state": state,
+        "message": "",
+        "progress": None,
+        "preview": None,
+        "face": None,
+        "prediction": None,
+        "health": Health(camera=RUNNING, microphone=RUNNING),
+    }
+    return Snapshot(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_sure_answer_names_its_label_and_what_it_rests_on() -> None:
+    shown = presenters.answer(make_prediction(10))
+    assert (shown.headline, shown.detail, shown.sure) == ("Neutral", "From face and voice", True)
+    assert shown.confidence.endswith("%")
+    assert shown.colour == palette.emotion_colour("neutral")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_for_not_being_sure_has_its_own_words(reason: Reason) -> None:
+    shown = presenters.answer(make_prediction(10, label=None, reason=reason))
+    assert shown.headline == presenters.NOT_SURE
+    assert shown.confidence == ""
+    assert shown.detail[0].isupper()
+    details = {presenters.REASON_WORDS[each] for each in Reason}
+    assert len(details) == len(Reason)
+
+
+def test_low_confidence_names_the_likeliest_class() -> None:
+    prediction = make_prediction(10, label=None, reason=Reason.LOW_CONFIDENCE, confidence=0.4)
+    assert "likeliest is neutral, 40" in presenters.answer(prediction).detail
+
+
+def test_before_the_first_answer_the_bars_have_names_but_no_values() -> None:
+    assert presenters.answer(None).headline == "Waiting"
+    bars = presenters.bars(None, EMOTIONS)
+    assert [bar.name.lower() for bar in bars] == list(EMOTIONS)
+    assert all(bar.value == 0 and bar.text == "–" and not bar.leading for bar in bars)
+
+
+def test_bars_mark_the_label() -> None:
+    bars = presenters.bars(make_prediction(10), EMOTIONS)
+    assert [bar.name for bar in bars if bar.leading] == ["Neutral"]
+    assert sum(bar.value for bar in bars) == pytest.approx(1.0)
+
+
+def test_shares_show_chance_and_the_status_of_what_is_absent() -> None:
+    face, voice = presenters.shares(make_prediction(10))
+    assert face.chance == voice.chance == 0.5
+    assert face.opinion == "alone: neutral"
+    face, voice = presenters.shares(make_prediction(70))  # nobody speaks
+    assert (face.text, voice.text) == ("100\u202f%", "silence")
+    assert voice.share is None
+    assert voice.opinion == ""
+    assert [each.text for each in presenters.shares(None)] == ["–", "–"]
+
+
+def test_a_share_of_zero_is_a_share() -> None:
+    prediction = make_prediction(10)
+    none = replace(prediction.modalities[0], share=0.0)
+    shown = presenters.shares(replace(prediction, modalities=(none, prediction.modalities[1])))
+    assert shown[0].text == "0\u202f%"
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_has_words(status: Status) -> None:
+    assert (presenters.STATUS_WORDS[status] == "") == (status is Status.PRESENT)
+
+
+def test_attention_is_drawn_against_an_even_share() -> None:
+    maps, sequences = presenters.attention_panels(make_prediction(10))
+    assert (maps.title, sequences.title) == ("Feature maps", "Sequences")
+    assert maps.groups == (("face", 8, True), ("voice", 8, True))
+    np.testing.assert_allclose(np.exp2(maps.factors).sum(axis=0) / 16, 1.0, rtol=1e-5)
+
+
+def test_attention_of_an_absent_modality_is_nothing_rather_than_little() -> None:
+    maps, _ = presenters.attention_panels(make_prediction(70))
+    assert maps.groups == (("face", 8, True), ("voice", 8, False))
+    assert np.isnan(maps.factors[8:]).all()
+    np.testing.assert_allclose(np.exp2(maps.factors[:8]).sum(axis=0) / 8, 1.0, rtol=1e-5)
+    assert presenters.attention_panels(absent_prediction()) == ()
+    assert presenters.attention_panels(None) == ()
+
+
+def test_even_moments_draw_a_flat_low_curve() -> None:
+    curve = presenters.moments_curve(np.full(150, 1 / 150, np.float32), top=4.0)
+    np.testing.assert_allclose(curve, 0.25, rtol=1e-5)
+
+
+def test_status_cells_keep_their_number() -> None:
+    known = Health(
+        camera=replace(RUNNING, dropped=3),
+        microphone=replace(RUNNING, dropped=1),
+        latency_p50=0.0414,
+        latency_p95=0.09,
+        windows_skipped=2,
+        sound_offset=-0.0123,
+    )
+    unknown = Health(camera=SourceHealth(name="none"), microphone=SourceHealth(name="none"))
+    full = presenters.status_cells(known, live=True)
+    texts = {cell.caption: cell.text for cell in full}
+    assert texts["Delay p50 · p95"] == "41 · 90 ms"
+    assert texts["Skipped · dropped"] == "2 · 4"
+    assert texts["Sound − picture"] == "-12 ms"
+    assert len(full) == len(presenters.status_cells(unknown, live=False))
+
+
+def test_sound_level_becomes_a_length() -> None:
+    assert [presenters.level_fraction(level) for level in (None, -90, -60, -30, 0, 3)] == [
+        0.0, 0.0, 0.0, 0.5, 1.0, 1.0,
+    ]  # fmt: skip
+
+
+def test_a_failed_session_offers_to_try_again() -> None:
+    (notice,) = presenters.notices(snapshot(SessionState.FAILED, message="Damaged."), live=True)
+    assert notice == Notice(text="Damaged.", severity="error", remedy=Remedy.SESSION)
+
+
+def test_a_failed_camera_offers_to_try_again_only_live() -> None:
+    failed = SourceHealth(name="Camera", state=SourceState.FAILED, message="it is in use")
+    bad = snapshot(health=Health(camera=failed, microphone=RUNNING))
+    (notice,) = presenters.notices(bad, live=True)
+    assert (notice.text, notice.remedy) == ("Camera: it is in use", Remedy.CAMERA)
+    assert presenters.notices(bad, live=False)[0].remedy is Remedy.NONE
+
+
+def test_a_source_that_tries_again_is_a_warning() -> None:
+    retrying = SourceHealth(name="Microphone", state=SourceState.RETRYING)
+    bad = snapshot(health=Health(camera=RUNNING, microphone=retrying))
+    assert [notice.severity for notice in presenters.notices(bad, live=True)] == ["warning"]
+
+
+def test_notes_about_a_recording_come_last() -> None:
+    told = presenters.notices(
+        snapshot(SessionState.FAILED, message="No.", notes=("It is cut off.",)), live=False
+    )
+    assert [notice.text for notice in told] == ["No.", "It is cut off."]
+    assert presenters.notices(snapshot(), live=True) == ()
+
+
+@pytest.mark.parametrize("state", SourceState)
+def test_an_empty_picture_is_explained(state: SourceState) -> None:
+    health = Health(camera=replace(RUNNING, state=state), microphone=RUNNING)
+    title, _ = presenters.empty_picture(snapshot(health=health), live=True)
+    assert title
+    assert state in presenters.STATE_COLOURS
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (61.96, "1:01"), (3725, "1:02:05"), (-1, "0:00")]
+)
+def test_times(seconds: float, text: str) -> None:
+    assert presenters.clock_time(seconds) == text
+
+
+def test_tenths() -> None:
+    assert presenters.clock_time(61.96, tenths=True) == "1:01.9"

@@ -1,0 +1,53 @@
+"""Predictions laid out over time."""
+
+import numpy as np
+
+from models.labels import EMOTIONS
+from realtime.messages import Reason
+from tests.fakes.session import absent_prediction, make_prediction
+from ui.track import NOT_SURE, NOTHING, Track, runs
+
+
+def test_columns_hold_what_was_predicted_there() -> None:
+    track = Track(EMOTIONS)
+    track.extend([make_prediction(index) for index in range(1, 21)])
+    columns = track.columns(0.0, 4.0, 40)
+    assert (columns.labels[:20] == 0).all()
+    assert (columns.labels[20:] == NOTHING).all()
+    np.testing.assert_allclose(columns.smoothed[:20].sum(axis=1), 1.0, rtol=1e-5)
+    assert np.isnan(columns.smoothed[20:]).all()
+
+
+def test_gaps_longer_than_half_a_second_stay_gaps() -> None:
+    track = Track(EMOTIONS)
+    track.extend([make_prediction(10), make_prediction(40)])
+    assert track.label_at(0.9) != NOTHING
+    assert track.label_at(2.0) == NOTHING
+    assert track.label_at(3.7) != NOTHING
+
+
+def test_not_sure_is_not_nothing() -> None:
+    track = Track(EMOTIONS)
+    track.extend([make_prediction(9, label=None, reason=Reason.SILENCE), absent_prediction(10)])
+    columns = track.columns(0.8, 1.0, 2)
+    assert columns.labels.tolist() == [NOT_SURE, NOT_SURE]
+    assert np.isfinite(columns.smoothed[0]).all()
+    assert np.isnan(columns.smoothed[1]).all()
+
+
+def test_live_it_forgets_the_old() -> None:
+    track = Track(EMOTIONS, keep_seconds=2.0)
+    for index in range(1, 101):
+        track.extend([make_prediction(index)])
+    assert len(track) == 31  # two seconds, and one that is scrolling out
+    assert track.end == 10.0
+
+
+def test_nothing_yet() -> None:
+    columns = Track(EMOTIONS).columns(-60.0, 0.0, 5)
+    assert (columns.labels == NOTHING).all()
+
+
+def test_runs_of_labels() -> None:
+    assert runs(np.array([3, 3, -1, 5], np.int8)) == [(3, 0, 2), (-1, 2, 3), (5, 3, 4)]
+    assert runs(np.array([2], np.int8)) == [(2, 0, 1)]

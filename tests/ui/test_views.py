@@ -1,0 +1,260 @@
+"""Every view paints from an answer, from one that rests on nothing, and from none at all."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtGui import QImage
+from PyQt6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from models.labels import EMOTIONS
+from realtime.messages import Prediction
+from tests.fakes.session import (
+    DrawnPictures,
+    FakeLiveSession,
+    ManualTime,
+    absent_prediction,
+    face_at,
+    make_prediction,
+)
+from tests.ui.conftest import click
+from ui import palette
+from ui.answer_view import AnswerView
+from ui.attention_view import AttentionView
+from ui.loading_view import LoadingView
+from ui.presenters import NOT_SURE
+from ui.share_view import ShareView
+from ui.spectrogram_view import SpectrogramView
+from ui.status_view import StatusView
+from ui.theme import Theme
+from ui.timeline_view import TimelineView
+from ui.video_view import VideoView
+
+PICTURES = DrawnPictures()
+VIEWS: dict[str, Callable[[Theme], QWidget]] = {
+    "answer": lambda theme: AnswerView(EMOTIONS, theme),
+    "shares": ShareView,
+    "attention": AttentionView,
+    "spectrogram": lambda theme: SpectrogramView(3.0, theme),
+    "video": VideoView,
+}
+PREDICTIONS = {
+    "both": make_prediction(10, face_at(PICTURES, 1.0)),
+    "silence": make_prediction(70),
+    "absent": absent_prediction(),
+    "none": None,
+}
+
+
+def painted(widget: QWidget) -> QImage:
+    return widget.grab().toImage()
+
+
+def has_colour(image: QImage, name: str, tolerance: int = 12) -> bool:
+    """Whether some pixel is nearly of this colour."""
+    plain = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    data = plain.constBits()
+    assert data is not None
+    pixels = np.frombuffer(data.asstring(plain.sizeInBytes()), np.uint8).reshape(-1, 4)
+    near = np.abs(pixels[:, :3].astype(int) - palette.rgb(name)) <= tolerance
+    return bool(near.all(axis=1).any())
+
+
+@pytest.mark.parametrize("scale", [0.84, 2.2])
+@pytest.mark.parametrize("prediction", PREDICTIONS.values(), ids=PREDICTIONS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_views_paint_whatever_there_is(
+    qtbot: QtBot, view: str, prediction: Prediction | None, scale: float
+) -> None:
+    widget = VIEWS[view](Theme(scale))
+    qtbot.addWidget(widget)
+    widget.resize(round(390 * scale), round(220 * scale))
+    hint = widget.sizeHint()
+    widget.show_prediction(prediction)  # type: ignore[attr-defined]
+    assert not painted(widget).isNull()
+    assert widget.accessibleName()
+    assert widget.sizeHint() == hint  # what is shown never moves the layout
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_views_survive_being_tiny(qtbot: QtBot, view: str) -> None:
+    widget = VIEWS[view](Theme())
+    qtbot.addWidget(widget)
+    widget.resize(3, 3)
+    widget.show_prediction(PREDICTIONS["both"])  # type: ignore[attr-defined]
+    painted(widget)
+
+
+# -- answer and shares -------------------------------------------------------------------------
+
+
+def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
+    view = AnswerView(EMOTIONS, Theme())
+    qtbot.addWidget(view)
+    view.resize(390, 260)
+    view.show_prediction(make_prediction(10))
+    before = painted(view)
+    view.advance(0.05)
+    between = painted(view)
+    for _ in range(100):
+        view.advance(0.05)
+    after = painted(view)
+    assert before != between != after
+    assert has_colour(after, palette.emotion_colour("neutral"))
+
+
+def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
+    view = AnswerView(EMOTIONS, Theme())
+    qtbot.addWidget(view)
+    view.show_prediction(make_prediction(10))
+    assert view.accessibleDescription().startswith("Neutral")
+    view.show_prediction(absent_prediction())
+    assert view.accessibleDescription() == NOT_SURE
+
+
+def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
+    view = ShareView(Theme())
+    qtbot.addWidget(view)
+    view.show_prediction(make_prediction(70))
+    assert view.accessibleDescription() == "Face 100\u202f%; Voice silence"
+
+
+# -- picture -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def video(qtbot: QtBot) -> VideoView:
+    view = VideoView(Theme())
+    qtbot.addWidget(view)
+    view.resize(640, 400)
+    packet = PICTURES.packet(1.0)
+    view.show_frame(packet, face_at(PICTURES, 1.0))
+    return view
+
+
+def test_the_picture_keeps_its_shape(video: VideoView) -> None:
+    area = video.picture_area()
+    assert area.width() / area.height() == pytest.approx(16 / 9, rel=0.01)
+    assert video.rect().toRectF().contains(area)
+
+
+def test_a_picture_of_nearly_the_views_shape_fills_it(video: VideoView) -> None:
+    video.resize(640, 350)
+    assert video.picture_area().contains(video.rect().toRectF())
+
+
+def test_the_face_box_lies_where_the_face_is_mirrored_or_not(video: VideoView) -> None:
+    box = PICTURES.box(PICTURES.packet(1.0).timestamp)
+    area = video.picture_area()
+    plain = video.face_area()
+    assert plain is not None
+    assert plain.left() == pytest.approx(area.left() + box.left * area.width(), abs=1)
+    video.set_mirrored(True)
+    mirrored = video.face_area()
+    assert mirrored is not None
+    assert mirrored.right() == pytest.approx(area.right() - box.left * area.width(), abs=1)
+    assert mirrored.size() == plain.size()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_heatmap_lies_over_the_face(video: VideoView, mirrored: bool) -> None:
+    video.set_mirrored(mirrored)
+    before = painted(video)
+    video.show_prediction(PREDICTIONS["both"])
+    unlit = painted(video)
+    video.set_heatmap(True)
+    lit = painted(video)
+    box = video.face_area()
+    assert box is not None
+
+    def changed(place: QPoint) -> bool:
+        return bool(lit.pixelColor(place) != unlit.pixelColor(place))
+
+    lower = QPoint(round(box.center().x()), round(box.top() + 0.6 * box.height()))
+    assert changed(lower)
+    assert not changed(QPoint(round(box.left() - 40), lower.y()))
+    assert before != unlit  # the tag at the box follows the answer
+
+
+def test_without_a_picture_it_says_why(video: VideoView) -> None:
+    video.show_frame(None, None)
+    video.set_empty("No camera", "Choose one above")
+    video.set_dropping(True)
+    assert has_colour(painted(video), palette.ACCENT)
+    video.set_dropping(False)
+    assert has_colour(painted(video), palette.SURFACE)
+    assert video.face_area() is None
+
+
+# -- timeline ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def timeline(qtbot: QtBot) -> TimelineView:
+    view = TimelineView(EMOTIONS, 60.0, Theme())
+    qtbot.addWidget(view)
+    view.resize(520, 132)
+    return view
+
+
+def test_the_last_minute_ends_now(timeline: TimelineView) -> None:
+    timeline.extend([make_prediction(index) for index in range(1, 100)])
+    assert list(timeline.span()) == pytest.approx([-50.1, 9.9])
+    assert has_colour(painted(timeline), palette.emotion_colour("happy"))
+
+
+def test_a_click_in_a_recording_seeks(qtbot: QtBot, timeline: TimelineView) -> None:
+    timeline.clear(live=False)
+    timeline.set_extent(40.0, 20.0, 5.0)
+    chart = timeline.chart()
+    with qtbot.waitSignal(timeline.sought) as sought:
+        click(timeline, chart.center().toPoint())
+    assert sought.args == [pytest.approx(20.0, abs=0.2)]
+    assert has_colour(painted(timeline), palette.TEXT)  # the cursor
+
+
+def test_a_click_in_live_mode_does_nothing(qtbot: QtBot, timeline: TimelineView) -> None:
+    with qtbot.assertNotEmitted(timeline.sought):
+        click(timeline, QPoint(200, 60))
+    assert timeline.focusPolicy() is Qt.FocusPolicy.NoFocus
+
+
+# -- status and loading ------------------------------------------------------------------------
+
+
+def test_the_status_line_is_painted_and_told(qtbot: QtBot, now: ManualTime) -> None:
+    view = StatusView(Theme())
+    qtbot.addWidget(view)
+    view.resize(1200, 40)
+    painted(view)
+    view.show_health(FakeLiveSession(now).health(), live=True)
+    view.show_level(-2.0, speech=True)
+    image = painted(view)
+    assert has_colour(image, palette.GOOD)  # of the sources
+    assert has_colour(image, palette.ERROR)  # of the meter, far too loud
+    assert "Delay p50 · p95: 43 · 81 ms" in view.accessibleDescription()
+
+
+def test_status_cells_stand_side_by_side(qtbot: QtBot) -> None:
+    view = StatusView(Theme())
+    qtbot.addWidget(view)
+    view.resize(990, 40)
+    areas = sorted([*view.cell_areas(), view.meter_area()], key=lambda area: area.left())
+    for left, right in pairwise(areas):
+        assert left.right() <= right.left() + 1e-6
+    assert areas[-1].right() <= view.width() + 1e-6
+
+
+@pytest.mark.parametrize("progress", [None, 0.0, 0.5, 1.0])
+def test_loading_shows_progress(qtbot: QtBot, progress: float | None) -> None:
+    view = LoadingView(Theme())
+    qtbot.addWidget(view)
+    view.resize(view.sizeHint())
+    view.show_progress("Reading the weights", progress)
+    view.show()
+    view.advance(0.5)
+    assert has_colour(painted(view), palette.ACCENT)
+    assert view.accessibleDescription() == "Reading the weights"
