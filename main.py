@@ -282,10 +282,13 @@ def replay(
         return
     with _output(), Recording(file) as recording:
         engine = sessions.engine(lambda _fraction, _text: None)
-        predictions: Iterable[Prediction] = analyse(recording, engine)
-        if factor is not None:
-            predictions = paced(predictions, factor)
-        _report(predictions, headless=headless, out=out, notes=lambda: recording.notes)
+        with closing(analyse(recording, engine)) as predictions:
+            _report(
+                predictions if factor is None else paced(predictions, factor),
+                headless=headless,
+                out=out,
+                notes=lambda: recording.notes,
+            )
 
 
 def _devices(camera: str | None, microphone: str | None) -> tuple[str | None, str | None]:

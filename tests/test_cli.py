@@ -1,0 +1,447 @@
+"""The command line: what each command writes where, and with which code it ends."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import main
+from models.checkpoint import default_weights
+from realtime import errors
+from realtime.devices import Listing
+from realtime.errors import ExitCode
+from realtime.live import LiveSession
+from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
+from tests.conftest import ROOT
+from tests.fakes.engine import ArithmeticEngine
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run the program in this process."""
+
+    def invoke(*arguments: object) -> Any:
+        return CliRunner().invoke(main.app, [str(each) for each in arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that needs no weights."""
+    monkeypatch.setattr("realtime.engine.load_engine", lambda *_, **__: ArithmeticEngine())
+
+
+@pytest.fixture
+def no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.headless.has_screen", lambda: False)
+
+
+@pytest.fixture
+def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.devices.list_cameras", lambda: Listing((), "no camera"))
+    monkeypatch.setattr("realtime.devices.list_microphones", lambda: Listing((), "no microphone"))
+
+
+@pytest.fixture
+def synthetic(monkeypatch: pytest.MonkeyPatch) -> list[LiveSession]:
+    """Live sessions on generated input; those that were made."""
+    made: list[LiveSession] = []
+
+    def make(engine: Any, *, camera: str | None, microphone: str | None) -> LiveSession:
+        made.append(
+            LiveSession(
+                engine,
+                camera=camera,
+                microphone=microphone,
+                camera_factory=lambda _, clock: SyntheticCamera(clock, size=(320, 240)),
+                microphone_factory=lambda _, clock: SyntheticMicrophone(clock),
+            )
+        )
+        return made[-1]
+
+    monkeypatch.setattr("realtime.live.LiveSession", make)
+    return made
+
+
+# -- help, version, wrong use -----------------------------------------------------------------
+
+
+def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "python main.py replay talk.mp4 --headless" in result.stdout
+    for code in ExitCode:
+        assert f"{code:<5d}{code.meaning}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["live", "replay", "devices", "bench", "train", "train live", "evaluate", "evaluate live"],
+)
+def test_every_command_has_help(run: Run, command: str) -> None:
+    result = run(*command.split(), "-h")
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    assert run("--version").stdout.startswith("msaf-live 0.")
+
+    def missing(_: str) -> str:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert run("--version").stdout.startswith("msaf-live 0.")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["live", "--seconds", "0"],
+        ["--microscope", "0"],
+        ["replay"],
+        ["replay", "x.mp4", "--headless", "--speed", "fast"],
+        ["replay", "x.mp4", "--headless", "--speed", "-1"],
+        ["replay", "x.mp4", "--headless", "--out", "answers.txt"],
+        ["replay", "x.mp4", "--out", "answers.csv"],
+        ["bench", "--device", "tpu"],
+    ],
+)
+def test_wrong_use(run: Run, arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert result.stdout == ""
+    assert result.stderr
+
+
+# -- replay -----------------------------------------------------------------------------------
+
+
+def test_headless_replay_writes_json_lines_and_nothing_else(
+    run: Run, quick: None, demo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "answers.csv"
+    result = run("replay", demo, "--headless", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    ends = [record["window_end"] for record in records]
+    assert ends == [round(0.1 * (index + 1), 6) for index in range(len(ends))]
+    assert any(record["modalities"] == ["face", "voice"] for record in records)
+    assert "Summary" in result.stderr
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == [record["label"] or "" for record in records]
+
+
+def test_replay_twice_gives_identical_lines(run: Run, quick: None, demo: Path) -> None:
+    first, second = (run("replay", demo, "--headless", "--speed", "max") for _ in range(2))
+    assert first.stdout == second.stdout
+    assert first.stdout
+
+
+def test_a_terminal_gets_a_line_per_answer(
+    run: Run, quick: None, no_screen: None, demo: Path
+) -> None:
+    result = run("replay", demo, "--speed", "50")
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stdout.splitlines()) == int(result.stderr.split("answers")[1].split()[0])
+
+
+@pytest.mark.parametrize("headless", [True, False])
+def test_what_cannot_be_read(
+    run: Run, quick: None, no_screen: None, tmp_path: Path, headless: bool
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("not a film")
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    for path in (tmp_path / "missing.mp4", tmp_path, text, empty):
+        result = run("replay", path, *(["--headless"] if headless else []))
+        assert result.exit_code == ExitCode.UNREADABLE_FILE, path
+        assert result.stdout == ""
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_an_unwritable_output(run: Run, quick: None, demo: Path, tmp_path: Path) -> None:
+    result = run("replay", demo, "--headless", "--out", tmp_path / "nowhere" / "a.csv")
+    assert result.exit_code == ExitCode.UNREADABLE_FILE
+    assert result.stdout == ""
+
+
+def test_damaged_weights(run: Run, demo: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"\0" * 100)
+    for path in (weights, tmp_path / "missing.safetensors"):
+        result = run("replay", demo, "--headless", "--device", "cpu", "--weights", path)
+        assert result.exit_code == ExitCode.DAMAGED_WEIGHTS
+        assert path.name in result.stderr
+
+
+# -- live -------------------------------------------------------------------------------------
+
+
+def test_headless_live_writes_answers_for_so_long(
+    run: Run, quick: None, synthetic: list[LiveSession]
+) -> None:
+    result = run("live", "--headless", "--camera", "0", "--microphone", "default", "--seconds", "2")
+    assert result.exit_code == 0, result.stderr
+    assert (synthetic[0].camera, synthetic[0].microphone) == ("0", "default")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(records) > 3
+    assert all(record["latency_ms"] > 0 for record in records)
+    assert "Summary" in result.stderr
+
+
+def test_no_command_is_live(
+    run: Run, quick: None, no_screen: None, synthetic: list[LiveSession]
+) -> None:
+    result = run("--camera", "0", "--microphone", "none", "--seconds", "1")
+    assert result.exit_code == 0, result.stderr
+    assert (synthetic[0].camera, synthetic[0].microphone) == ("0", None)
+
+
+def test_ctrl_c_is_how_live_ends_and_cuts_a_replay_short(
+    run: Run, quick: None, synthetic: list[LiveSession], demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("realtime.headless.report", interrupted)
+    chosen = ("--camera", "0", "--microphone", "none")
+    assert run("live", "--headless", *chosen).exit_code == ExitCode.DONE
+    assert run("live", "--headless", *chosen, "--seconds", 5).exit_code == ExitCode.INTERRUPTED
+    assert run("replay", demo, "--headless").exit_code == ExitCode.INTERRUPTED
+
+
+def test_nothing_to_listen_to(run: Run, no_devices: None) -> None:
+    for arguments in (["live", "--headless"], ["live", "--camera", "none"]):
+        result = run(*arguments)
+        assert result.exit_code == ExitCode.NO_DEVICE
+        assert result.stdout == ""
+    result = run("devices")
+    assert result.exit_code == ExitCode.NO_DEVICE
+    assert result.stderr.splitlines() == ["no camera", "no microphone"]
+
+
+def test_without_devices_the_demo_is_shown(
+    run: Run, quick: None, no_devices: None, no_screen: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.headless.paced", lambda predictions, _: predictions)
+    result = run()
+    assert result.exit_code == 0, result.stderr
+    assert "demo" in result.stderr
+    assert len(result.stdout.splitlines()) > 20
+
+
+def test_devices_are_listed_with_what_they_can_do(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from realtime.devices import CameraInfo, CameraMode
+
+    camera = CameraInfo(index=2, name="Studio", modes=(CameraMode(1280, 720, 30.0),))
+    monkeypatch.setattr("realtime.devices.list_cameras", lambda: Listing([camera]))
+    monkeypatch.setattr("realtime.devices.list_microphones", lambda: Listing((), "none found"))
+    result = run("devices")
+    assert result.exit_code == 0
+    assert "Studio" in result.stdout
+    assert "1280×720" in result.stdout
+    assert "none found" in result.stderr
+
+
+# -- the window -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
+    """Instead of windows: the sessions that they were to show, and how."""
+    shown: list[tuple[Any, dict[str, Any]]] = []
+
+    def run_window(session: Any, _factory: Any, **how: Any) -> int:
+        shown.append((session, how))
+        return 0
+
+    monkeypatch.setattr("ui.app.run_window", run_window)
+    monkeypatch.setattr("realtime.headless.has_screen", lambda: True)
+    return shown
+
+
+def test_a_screen_gets_a_window(
+    run: Run, windows: list[tuple[Any, dict[str, Any]]], no_devices: None, demo: Path
+) -> None:
+    assert run("live", "--camera", "http://10.0.0.1/video").exit_code == 0
+    assert run("replay", demo, "--speed", "2").exit_code == 0
+    assert run().exit_code == 0
+    live, replay, fallback = (session for session, _ in windows)
+    assert live.camera == "http://10.0.0.1/video"
+    assert live.microphone is None
+    assert (replay.path, replay.speed) == (demo, 2.0)
+    assert fallback.path == demo
+    how = windows[0][1]
+    assert how["options"].version.startswith("0.")
+    assert [list(each) for each in how["list_devices"]()] == [[], []]
+
+
+# -- training ---------------------------------------------------------------------------------
+
+
+def test_training_without_its_data(run: Run, tmp_path: Path) -> None:
+    folders = ("--data-root", tmp_path / "nowhere", "--work-dir", tmp_path / "runs")
+    result = run("train", "live", *folders, "--device", "cpu")
+    assert result.exit_code == ExitCode.NO_TRAINING_DATA, result.stderr
+    assert "nowhere" in result.stderr
+    assert run("train", "live", *folders, "--stage", "ears").exit_code == ExitCode.WRONG_USE
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("sead = 1")
+    result = run("train", "live", *folders, "--config", recipe)
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert "did you mean seed" in result.stderr
+
+
+def test_evaluating_weights_that_are_not_there(run: Run, tmp_path: Path) -> None:
+    result = run("evaluate", "live", "--weights", tmp_path / "none.safetensors", "--device", "cpu")
+    assert result.exit_code == ExitCode.DAMAGED_WEIGHTS
+
+
+# -- failures ---------------------------------------------------------------------------------
+
+
+def test_every_failure_that_has_a_code_exists() -> None:
+    for name in errors._CODES:
+        module, _, kind = name.rpartition(".")
+        assert issubclass(getattr(importlib.import_module(module), kind), BaseException)
+
+
+def test_each_kind_of_failure_is_one_sentence() -> None:
+    from realtime.sources.base import NoDeviceError
+
+    assert errors.explain(NoDeviceError("the camera\nis gone")) == (
+        ExitCode.NO_DEVICE,
+        "the camera is gone",
+    )
+    assert errors.explain(PermissionError(13, "Permission denied", "a.csv")) == (
+        ExitCode.UNREADABLE_FILE,
+        "a.csv: permission denied",
+    )
+    assert errors.explain(OSError(28, "No space left on device"))[1] == "no room left on the disk"
+    assert errors.explain(KeyboardInterrupt())[0] is ExitCode.INTERRUPTED
+    assert errors.explain(ZeroDivisionError("x"))[0] is ExitCode.UNEXPECTED
+
+
+def test_the_unexpected_names_the_log_file(
+    run: Run, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("realtime.engine.load_engine", broken)
+    result = run("replay", demo, "--headless")
+    assert result.exit_code == ExitCode.UNEXPECTED
+    assert "ZeroDivisionError: by zero" in result.stderr
+    log = Path(result.stderr.rpartition("details in ")[2].strip().removesuffix(")"))
+    assert "Traceback" in log.read_text()
+
+
+# -- as a process of its own ------------------------------------------------------------------
+
+
+@pytest.fixture
+def process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the program as a person does."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "main.py", *map(str, arguments)],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+needs_weights = pytest.mark.skipif(not default_weights().is_file(), reason="no weights here")
+
+
+def test_help_comes_at_once(process: Callable[..., subprocess.Popen[str]]) -> None:
+    program = process("--help")
+    out, _ = program.communicate(timeout=60)
+    assert program.returncode == 0
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "main.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    names = {line.rpartition("|")[2].strip() for line in loaded.splitlines()}
+    assert not names & {"numpy", "torch", "cv2", "PyQt6", "av", "mediapipe"}
+    assert "Examples" in out
+
+
+@needs_weights
+def test_only_answers_on_stdout_and_no_chatter_on_stderr(
+    process: Callable[..., subprocess.Popen[str]], demo: Path
+) -> None:
+    program = process("replay", demo, "--headless", "--device", "cpu")
+    out, err = program.communicate(timeout=150)
+    assert program.returncode == 0, err
+    assert all("window_end" in json.loads(line) for line in out.splitlines())
+    assert err.lstrip().startswith("Summary")
+    assert "TensorFlow" not in err
+
+
+@needs_weights
+@pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_in_two_seconds(
+    process: Callable[..., subprocess.Popen[str]], demo: Path, number: signal.Signals
+) -> None:
+    program = process("replay", demo, "--headless", "--speed", "0.5", "--device", "cpu")
+    assert program.stdout is not None
+    assert program.stdout.readline()
+    program.send_signal(number)
+    asked = time.monotonic()
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == ExitCode.INTERRUPTED
+    assert "msaf-live: stopped" in err
+    assert time.monotonic() - asked < 3.0  # two are promised; machines that test are busy
+
+
+@needs_weights
+def test_a_reader_that_leaves_ends_it_quietly(
+    process: Callable[..., subprocess.Popen[str]], demo: Path
+) -> None:
+    program = process("replay", demo, "--headless", "--device", "cpu")
+    assert program.stdout is not None
+    assert program.stdout.readline()
+    program.stdout.close()
+    assert program.stderr is not None
+    err = program.stderr.read()
+    assert program.wait(timeout=60) == ExitCode.DONE, err
+    assert "Traceback" not in err
