@@ -25,6 +25,7 @@ import psutil
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from realtime.engine import Engine, OnnxEngine, Progress, TorchEngine
 from realtime.live import LiveSession
@@ -115,11 +116,13 @@ class Result:
         for name in ("measured", "budget"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("")
-        table.add_column("how", style="dim")
         for each in self.figures:
             verdict = {True: "[green]pass", False: "[bold red]FAIL", None: ""}[each.passed]
             value = f"{each.value:.0f}" if abs(each.value) >= 1000 else f"{each.value:.3g}"
-            table.add_row(each.name, f"{value} {each.unit}", each.budget, verdict, each.note)
+            what = Text(each.name)
+            if each.note:
+                what.append(f"\n  {each.note}", style="dim")
+            table.add_row(what, f"{value} {each.unit}", each.budget, verdict)
         console.print(table)
         console.print()
         for name, value in self.machine.items():

@@ -1,0 +1,148 @@
+"""The bench: budgets are held as written, and every measurement gives its figures."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from realtime import bench
+from realtime.bench import Figure, Plan, Result
+from tests.fakes.engine import ArithmeticEngine
+
+
+@pytest.fixture
+def plan(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Everything, in seconds, on an engine that needs no weights."""
+    monkeypatch.setattr(bench, "WARM_UP_SECONDS", 0.5)
+    other = ArithmeticEngine()
+    other.name = "other"
+    monkeypatch.setattr(bench, "TorchEngine", lambda *_, **__: other)
+    monkeypatch.setattr(bench, "OnnxEngine", ArithmeticEngine)
+    monkeypatch.setattr("models.resnext3d.ResNeXt3D", _small_network)
+    weights = tmp_path / "live.safetensors"
+    weights.write_bytes(b"\0" * 2_000_000)
+    return Plan(
+        demo=demo,
+        load_engine=lambda _: ArithmeticEngine(),
+        weights=weights,
+        minutes=0.05,
+        start_command=(sys.executable, "-c", "import sys; print('window shown', file=sys.stderr)"),
+        window_rate=lambda _session, _seconds: 29.5,
+    )
+
+
+def _small_network() -> Any:
+    import torch
+
+    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten())
+
+
+# -- figures ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "passed", "told"),
+    [
+        (10, None, False, "≥ 10 ms"),
+        (9, None, True, "≥ 9 ms"),
+        (None, 9, True, "≤ 9 ms"),
+        (None, 8.5, False, "≤ 8.5 ms"),
+        (None, None, None, "–"),
+    ],
+)
+def test_a_figure_knows_its_budget(
+    least: float | None, most: float | None, passed: bool | None, told: str
+) -> None:
+    figure = Figure(name="x", value=9, unit="ms", least=least, most=most)
+    assert figure.passed is passed
+    assert figure.budget == told
+
+
+def test_results_are_shown_side_by_side_and_as_json() -> None:
+    result = Result(
+        figures=(
+            Figure(name="quick", value=12.345, unit="ms", most=20),
+            Figure(name="never", value=math.inf, unit="s", most=3),
+            Figure(name="by the way", value=12345.6, unit="MB"),
+        ),
+        machine={"processor": "abacus"},
+    )
+    assert not result.passed
+    stream = io.StringIO()
+    result.show(Console(file=stream, width=120))
+    lines = stream.getvalue().splitlines()
+    assert lines[1].split() == ["quick", "12.3", "ms", "≤", "20", "ms", "pass"]
+    assert "FAIL" in lines[2]
+    assert "12346 MB" in lines[3]
+    assert "abacus" in stream.getvalue()
+    values = json.loads(json.dumps(result.as_json(), allow_nan=False))
+    assert [row["passed"] for row in values["figures"]] == [True, False, None]
+    assert values["figures"][1]["value"] is None
+
+
+# -- measurements -----------------------------------------------------------------------------
+
+
+def test_everything_is_measured(plan: Plan) -> None:
+    told: list[str] = []
+    result = bench.run(plan, told.append)
+    names = [figure.name for figure in result.figures]
+    assert len(set(names)) == len(names)
+    for part in (
+        "fused answers",
+        "p50",
+        "p95",
+        "offered",
+        "shown in the window",
+        "memory",
+        "face hop",
+        "voice encoder",
+        "replay",
+        "drift",
+        "weights",
+        "start",
+        "ResNeXt",
+    ):
+        assert any(part in name for name in names), part
+    assert all(math.isfinite(figure.value) for figure in result.figures)
+    assert result.machine["engine"] == "arithmetic"
+    assert result.machine["cores"] >= 1
+    assert told[0] == "loading the network"
+
+
+def test_sound_stays_within_a_few_milliseconds_of_the_picture() -> None:
+    (figure,) = bench.drift()
+    assert 0 < figure.value < 10
+
+
+def test_a_program_that_shows_no_window_fails() -> None:
+    (figure,) = bench.start_up((sys.executable, "-c", ""), patience_seconds=30)
+    assert figure.passed is False
+    assert math.isinf(figure.value)
+
+
+def test_memory_is_counted_from_minute_two() -> None:
+    samples = [(float(second), 500.0 + (second < 120) * -40) for second in range(301)]
+    figure = bench._memory_figure(samples)
+    assert figure.value == 0
+    assert "from minute 2.0 to 5.0" in figure.note
+    leaking = [(float(second), 500.0 + second) for second in range(301)]
+    assert bench._memory_figure(leaking).passed is False
+
+
+@pytest.mark.logs_warnings
+def test_a_session_that_fails_is_no_measurement(plan: Plan) -> None:
+    def broken(_: object) -> ArithmeticEngine:
+        raise ZeroDivisionError("no network")
+
+    from dataclasses import replace
+
+    with pytest.raises(ZeroDivisionError):
+        bench.sustained_run(replace(plan, load_engine=broken), on_gpu=False)
