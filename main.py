@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ROOT = Path(__file__).parent
+DEMO = ROOT / "realtime" / "data" / "demo.mp4"
 RUNS = Path("runs")
-DEMO = Path(__file__).parent / "realtime" / "data" / "demo.mp4"
 
 EXAMPLES = """\
   python main.py                                            the window, on camera and microphone
@@ -113,7 +114,7 @@ def _version() -> str:
     except PackageNotFoundError:  # run from a clone that was never installed
         import tomllib
 
-        pyproject = tomllib.loads((Path(__file__).parent / "pyproject.toml").read_text())
+        pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
         return str(pyproject["project"]["version"])
 
 
@@ -359,14 +360,15 @@ class _Sessions:
             ending = threading.Timer(seconds, _thread.interrupt_main)
             ending.daemon = True
             ending.start()
-        card = self.weights.with_name("MODEL_CARD.md")
+        cards = (folder / "MODEL_CARD.md" for folder in (self.weights.parent, ROOT))
+        card = next((path for path in cards if path.is_file()), None)
         code = run_window(
             session,
             self,
             list_devices=_list_devices,
             options=WindowOptions(
                 version=_version(),
-                model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
+                model_card=card.read_text(encoding="utf-8") if card else "",
             ),
             log_path=log_directory() / "msaf-live.log",
         )
