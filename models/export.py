@@ -3,9 +3,9 @@
 Made once per file of weights and kept in the user's cache, named by the weights' SHA-256; a warm
 cache is found without loading torch. Thread: any. Inputs and outputs of the graphs:
 
-    trunk    crops (n, 1, 48, 48)                          → maps (n, C, 5, 5)
+    trunk    crops (n, 1, 48, 48)                          → maps (n, C, S, S)
     encoder  mel (B, 80, n)                                → frames (B, C, n / 2)
-    head     maps (B, C, T, 5, 5), frames (B, C, U),
+    head     maps (B, C, T, S, S), frames (B, C, U),
              present (B, 2) bool                           → the fields of models.live.FusionOutput
 """
 

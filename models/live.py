@@ -2,7 +2,7 @@
 
     face crops (B·T, 1, 48, 48)        log-mel (B, 80, n)
         │ trunk                            │ encoder
-    maps (B, C, T, 5, 5)               frames (B, C, U)
+    maps (B, C, T, S, S)               frames (B, C, U)
         └──────────────── MSAF ────────────┘
         │ mean over space, GRU             │ GRU
         └──────────────── MSAF ────────────┘
@@ -16,7 +16,7 @@ images are left out, an absent modality is said by the mask. Thread: the caller'
 
     B  batch        T  face maps in the window       N  channel blocks of both modalities
     C  channels     U  voice frames, one per 20 ms   c  channels of a block
-    K  classes
+    K  classes      S  height and width of a face map
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FusionOutput(NamedTuple):
     attention_sequences: Tensor  # (B, N, c) and where the two sequences meet
     face_moments: Tensor  # (B, T) weight of each map, sums to 1
     voice_moments: Tensor  # (B, U) weight of each voice frame, sums to 1
-    face_activation: Tensor  # (B, K, T, 5, 5) class activation of the fused maps, as logits
+    face_activation: Tensor  # (B, K, T, S, S) class activation of the fused maps, as logits
 
 
 class FusionHead(nn.Module):
@@ -85,7 +85,7 @@ class FusionHead(nn.Module):
         Parameters
         ----------
         maps
-            (B, C, T, 5, 5) features of the face crops in the window, oldest first.
+            (B, C, T, S, S) features of the face crops in the window, oldest first.
         frames
             (B, C, U) features of its sound.
         present
@@ -140,6 +140,6 @@ class LiveNet(nn.Module):
 
     def forward(self, crops: Tensor, mel: Tensor, present: Tensor) -> FusionOutput:
         """Crops (B, T, 1, 48, 48) in [0, 1], log-mel (B, 80, n), present (B, 2) bool."""
-        maps = self.trunk(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])  # (B, T, C, 5, 5)
+        maps = self.trunk(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])  # (B, T, C, S, S)
         output: FusionOutput = self.head(maps.transpose(1, 2), self.encoder(mel), present)
         return output

@@ -46,16 +46,16 @@ EVALUATION_AUGMENTATION: Final = FaceAugmentation(strength=0.3)
 class FusionStageConfig:
     """Settings of the stage; `[fusion]` in the recipe file."""
 
-    epochs: int = 14
-    batch_size: int = 64
-    learning_rate: float = 1.5e-3
+    epochs: int = 8
+    batch_size: int = 128
+    learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    pairs_per_epoch: int = 4900
-    faces_per_class: int = 700  # sequences made from training stills
+    pairs_per_epoch: int = 4480
+    faces_per_class: int = 400  # sequences made from training stills
     evaluation_faces_per_class: int = 120  # at most, for validation and test
     onset: float = 0.3  # part of the sequences that begin with a neutral face
-    key_images: int = 8  # of a sequence, through the trunk; the maps between are interpolated
-    voice_seconds: tuple[float, ...] = (3.0, 3.0, 3.0, 2.2, 1.5)  # windows of each training clip
+    key_images: int = 6  # of a sequence, through the trunk; the maps between are interpolated
+    voice_seconds: tuple[float, ...] = (3.0, 3.0, 2.0)  # augmented windows of each clip
     face_only: float = 0.15  # part of the training pairs that lack the voice
     voice_only: float = 0.15  # and that lack the face
     auxiliary: float = 0.3  # weight of the losses on each modality's own head
@@ -539,5 +539,5 @@ def train_fusion(
         loss=loss,
         validate=validate,
         score="mean",
-        ema_decay=0.99,
+        ema_decay=0.98,
     )
