@@ -116,7 +116,7 @@ class ModalityReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attention:
-    """What MSAF multiplied by at one depth (arXiv 2012.07175, section 3)."""
+    """MSAF's attention at one depth (arXiv 2012.07175, section 3), before its floor L."""
 
     name: str  # "maps" or "sequences"
     weights: (

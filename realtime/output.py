@@ -77,11 +77,10 @@ def native_chatter_in_file() -> Iterator[None]:
     python_streams = sys.stdout, sys.stderr
     for stream in python_streams:
         stream.flush()
-    kept = os.dup(1), os.dup(2)
     with (
         path.open("ab") as sink,
-        open(kept[0], "w", encoding="utf-8", buffering=1, closefd=False) as out,
-        open(kept[1], "w", encoding="utf-8", buffering=1, closefd=False) as err,
+        open(os.dup(1), "w", encoding="utf-8", buffering=1) as out,
+        open(os.dup(2), "w", encoding="utf-8", buffering=1) as err,
     ):
         for descriptor in (1, 2):
             os.dup2(sink.fileno(), descriptor)
@@ -101,8 +100,10 @@ def native_chatter_in_file() -> Iterator[None]:
             for handler in handlers:
                 handler.setStream(python_streams[1])
             sys.stdout, sys.stderr = python_streams
-            with suppress(BrokenPipeError):
-                out.flush()
-            for descriptor, copy in zip((1, 2), kept, strict=True):
-                os.dup2(copy, descriptor)
-                os.close(copy)
+            for descriptor, stream in ((1, out), (2, err)):
+                try:
+                    stream.flush()
+                except BrokenPipeError:  # whoever read it has gone: what is left goes nowhere
+                    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                        os.dup2(nowhere.fileno(), stream.fileno())
+                os.dup2(stream.fileno(), descriptor)

@@ -340,10 +340,12 @@ class InferenceWorker:
         if fusion is None:
             return ()
         config = self._engine.config
+        lowest = config.lowest_attention
         return tuple(
             Attention(
                 name=name,
-                weights=weights,
+                # Back from L + (1 - L) a, by which a block was multiplied, to its softmax a.
+                weights=np.maximum(weights - lowest, 0) / (1 - lowest),
                 modalities=tuple(np.repeat(MODALITIES, counts).tolist()),
             )
             for name, weights, counts in (
@@ -362,7 +364,7 @@ class InferenceWorker:
         config = self._engine.config
         counts = (config.map_block_counts, config.sequence_block_counts)
         shares = [
-            modality_share(each.weights, each_counts, lowest_attention=config.lowest_attention)
+            modality_share(each.weights, each_counts)
             for each, each_counts in zip(attention, counts, strict=False)
         ]
         reports = []
