@@ -51,7 +51,7 @@ def run_window(
         options=options,
     )
     fit_to_screen(window)
-    with failures_shown(window, log_path), interrupts_quit(application):
+    with failures_shown(window, log_path), interrupts_close(window):
         window.show()
         QTimer.singleShot(0, window.start)
         try:
@@ -99,7 +99,7 @@ class FailureReporter(QObject):
     ) -> None:
         """Log an exception and show it. Thread: any."""
         if issubclass(kind, KeyboardInterrupt):
-            QApplication.quit()
+            self._window.close()
             return
         logger.critical("an unexpected failure", exc_info=(kind, error, trace))
         self._failed.emit(f"{kind.__name__}: {error}")
@@ -141,13 +141,13 @@ def failures_shown(window: QWidget, log_path: Path | None) -> Iterator[FailureRe
 
 
 @contextmanager
-def interrupts_quit(application: QApplication) -> Iterator[None]:
-    """Meanwhile Ctrl-C and SIGTERM end the application as closing its window does.
+def interrupts_close(window: QWidget) -> Iterator[None]:
+    """Meanwhile Ctrl-C and SIGTERM close the window, which ends the application.
 
     Python looks at signals only when it runs, and Qt's loop does not let it: a timer does.
     """
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: application.quit()) for number in numbers]
+    before = [signal.signal(number, lambda *_: window.close()) for number in numbers]
     timer = QTimer()
     timer.timeout.connect(lambda: None)
     timer.start(_SIGNAL_MILLISECONDS)
