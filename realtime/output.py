@@ -79,8 +79,8 @@ def native_chatter_in_file() -> Iterator[None]:
         stream.flush()
     with (
         path.open("ab") as sink,
-        open(os.dup(1), "w", encoding="utf-8", buffering=1) as out,
-        open(os.dup(2), "w", encoding="utf-8", buffering=1) as err,
+        os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out,
+        os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1) as err,
     ):
         for descriptor in (1, 2):
             os.dup2(sink.fileno(), descriptor)

@@ -1,0 +1,112 @@
+"""Logs, answers and the chatter of native libraries each go where they belong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from realtime import output
+
+
+@pytest.fixture(autouse=True)
+def logs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder for log files; the root logger is afterwards as it was."""
+    monkeypatch.setattr(output, "log_directory", lambda: tmp_path / "logs")
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield tmp_path / "logs"
+    for handler in root.handlers:
+        if handler not in before:
+            handler.close()
+    root.handlers[:] = before
+    root.setLevel(level)
+    for name in ("main", "models", "realtime", "ui"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+def use_own_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write to the process's own streams, which lead into the test's capture of descriptors.
+
+    Called by the test itself: between a test's phases pytest puts its own streams back.
+    """
+    monkeypatch.setattr(sys, "stdout", sys.__stdout__)
+    monkeypatch.setattr(sys, "stderr", sys.__stderr__)
+
+
+@pytest.mark.logs_warnings
+def test_warnings_are_shown_and_more_is_kept(
+    logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.set_up_logging()
+    logger = logging.getLogger("realtime.example")
+    logger.warning("shown")
+    logger.info("kept")
+    logger.debug("neither")
+    shown, kept = capsys.readouterr().err, (logs / "msaf-live.log").read_text()
+    assert "shown" in shown
+    assert "kept" not in shown
+    assert "shown" in kept
+    assert "kept" in kept
+    assert "neither" not in kept
+    output.set_up_logging(2)
+    logger.debug("all of it")
+    assert "all of it" in capsys.readouterr().err
+
+
+def test_a_home_that_cannot_be_written_to_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(output, "log_directory", lambda: tmp_path / "file" / "logs")
+    output.set_up_logging()
+    with output.native_chatter_in_file():
+        pass
+
+
+@pytest.mark.logs_warnings
+def test_only_python_reaches_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, logs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use_own_streams(monkeypatch)
+    output.set_up_logging()
+    streams = sys.stdout, sys.stderr
+    with output.native_chatter_in_file():
+        sys.stdout.write("answer\n")
+        sys.stderr.write("progress\n")
+        logging.getLogger("realtime.example").warning("careful")
+        os.write(1, b"chatter on 1\n")
+        os.write(2, b"chatter on 2\n")
+    os.write(1, b"afterwards\n")
+    out, err = capfd.readouterr()
+    assert out == "answer\nafterwards\n"
+    assert err.splitlines() == ["progress", "WARNING realtime.example: careful"]
+    assert (logs / "native.log").read_text() == "chatter on 1\nchatter on 2\n"
+    assert (sys.stdout, sys.stderr) == streams
+
+
+def test_captured_streams_are_left_alone(capsys: pytest.CaptureFixture[str], logs: Path) -> None:
+    with output.native_chatter_in_file():
+        sys.stdout.write("answer\n")
+    assert capsys.readouterr().out == "answer\n"
+    assert not logs.exists()
+
+
+def test_a_reader_that_has_gone_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_own_streams(monkeypatch)
+    kept = os.dup(1)
+    reading, writing = os.pipe()
+    os.dup2(writing, 1)
+    os.close(writing)
+    try:
+        with output.native_chatter_in_file():
+            os.close(reading)
+            with pytest.raises(BrokenPipeError):
+                sys.stdout.write("nobody reads this\n")
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
