@@ -19,6 +19,7 @@ from models.checkpoint import load_checkpoint, read_checkpoint
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.training import fusion
 from models.training.calibration import (
+    calibration_error_floor,
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
@@ -209,7 +210,7 @@ def test_evaluation_and_model_card(
     assert results["weights"]["sha256"] in printed
     assert "voice only" in printed
     assert set(results["conditions"]["test"]) == {"both", "face only", "voice only"}
-    assert results["conditions"]["test"]["voice only"]["samples"] == 16
+    assert results["conditions"]["test"]["voice only"]["samples"] == 48
     assert set(results["by_sex"]["both"]) == {"female", "male"}
     cost = results["modality_dropout"]["test"]
     assert cost["cost_points"] == pytest.approx(100 * (cost["without"] - cost["with"]))
@@ -362,6 +363,15 @@ def test_the_temperature_is_found_and_calibrates(temperature: float) -> None:
     assert negative_log_likelihood(logits / found, labels) <= negative_log_likelihood(
         logits, labels
     )
+
+
+def test_the_floor_is_what_perfect_answers_show() -> None:
+    logits, labels = sure_answers(1.0)
+    few = logits[:300], labels[:300]
+    floor = calibration_error_floor(few[0])
+    assert 0.02 < floor < 0.1
+    assert expected_calibration_error(*few) == pytest.approx(floor, abs=0.03)
+    assert calibration_error_floor(logits) < 0.012
 
 
 def test_calibration_error_by_hand() -> None:

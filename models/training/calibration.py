@@ -33,6 +33,20 @@ def expected_calibration_error(logits: FloatArray, labels: IntArray, bins: int =
     return float(np.abs(gap).sum() / len(labels))
 
 
+def calibration_error_floor(logits: FloatArray, bins: int = BINS) -> float:
+    """What perfectly calibrated answers would show on as many samples, by chance.
+
+    Mean of the error over 50 draws of the labels from the answers' own probabilities.
+    """
+    rng = np.random.default_rng(0)
+    cumulated = softmax(logits.astype(np.float64), axis=1).cumsum(axis=1)
+    errors = []
+    for _ in range(50):
+        drawn = (cumulated < rng.random((len(logits), 1)) * cumulated[:, -1:]).sum(axis=1)
+        errors.append(expected_calibration_error(logits, drawn, bins))
+    return float(np.mean(errors))
+
+
 def negative_log_likelihood(logits: FloatArray, labels: IntArray) -> float:
     """Mean of -log p(label), in nats."""
     logs = log_softmax(logits.astype(np.float64), axis=1)

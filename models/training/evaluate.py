@@ -21,7 +21,7 @@ from models.config import CONDITIONS
 from models.face import FaceClassifier
 from models.labels import FERPLUS_EMOTIONS
 from models.live import FusionHead, LiveNet
-from models.training.calibration import BINS, expected_calibration_error
+from models.training.calibration import BINS, calibration_error_floor, expected_calibration_error
 from models.training.data import load_ferplus
 from models.training.face import face_probabilities
 from models.training.fusion import (
@@ -92,12 +92,17 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
 
 
 def score(answer: Answers, temperature: float) -> dict[str, Any]:
-    """Figures of one condition; calibration also as it was before the temperature."""
+    """Figures of one condition.
+
+    Calibration also as it was before the temperature, and as perfect answers would show it by
+    chance.
+    """
     return {
         "samples": len(answer.labels),
         "accuracy": answer.accuracy,
         "balanced_accuracy": answer.balanced_accuracy,
         "calibration_error": expected_calibration_error(answer.logits, answer.labels),
+        "calibration_error_floor": calibration_error_floor(answer.logits),
         "calibration_error_before": expected_calibration_error(
             answer.logits * np.float32(temperature), answer.labels
         ),
@@ -196,7 +201,8 @@ def report(results: Results, console: Console) -> None:
         aims.add_row(row["what"], value, row["aim"], "reached" if row["reached"] else "missed")
     console.print(aims)
 
-    columns = ("condition", "samples", "accuracy", "balanced", f"ECE ({BINS} bins)", "uncalibrated")
+    calibration = (f"ECE ({BINS} bins)", "perfect", "uncalibrated")
+    columns = ("condition", "samples", "accuracy", "balanced", *calibration)
     for split, conditions in results["conditions"].items():
         table = Table(*columns, title=f"Seven classes, {split} people")
         for condition, figures in conditions.items():
@@ -206,6 +212,7 @@ def report(results: Results, console: Console) -> None:
                 f"{figures['accuracy']:.1%}",
                 f"{figures['balanced_accuracy']:.1%}",
                 f"{figures['calibration_error']:.1%}",
+                f"{figures['calibration_error_floor']:.1%}",
                 f"{figures['calibration_error_before']:.1%}",
             )
         console.print(table)

@@ -25,6 +25,8 @@ from torch.nn import functional
 from models.config import CONDITIONS, LiveNetConfig
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
+from models.mel import log_mel
+from models.training.augment_audio import centred_window
 from models.training.augment_images import FaceAugmentation
 from models.training.data import (
     TEST_ACTORS,
@@ -34,7 +36,7 @@ from models.training.data import (
     load_ravdess,
 )
 from models.training.loop import RunContext, fit, progress_bar, save_atomically
-from models.training.voice import VoiceEvaluation, VoiceStageConfig, augmented_mels
+from models.training.voice import VoiceStageConfig, augmented_mels
 
 FloatArray = NDArray[np.float32]
 
@@ -52,7 +54,7 @@ class FusionStageConfig:
     weight_decay: float = 0.02
     pairs_per_epoch: int = 4480
     faces_per_class: int = 400  # sequences made from training stills
-    evaluation_faces_per_class: int = 120  # at most, for validation and test
+    evaluation_faces_per_class: int = 300  # at most, for validation and test
     onset: float = 0.3  # part of the sequences that begin with a neutral face
     key_images: int = 6  # of a sequence, through the trunk; the maps between are interpolated
     voice_seconds: tuple[float, ...] = (3.0, 3.0, 2.0)  # augmented windows of each clip
@@ -190,18 +192,28 @@ def training_voices(
 def evaluation_voices(
     context: RunContext, encoder: nn.Module, network: LiveNetConfig, split: str
 ) -> VoiceFeatures:
-    """One clean window of each clip of "validation" or "test" actors, around its speech; cached."""
+    """Three clean windows of each clip of "validation" or "test" actors; cached.
+
+    As a sliding window comes by: the speech in the middle, and half a second to either side.
+    """
     actors = {"validation": VALIDATION_ACTORS, "test": TEST_ACTORS}[split]
+    count = round(network.window_seconds * network.sample_rate)
+    shift = network.sample_rate // 2
 
     def make() -> VoiceFeatures:
-        data = VoiceEvaluation.load(context.data_root, actors, network.window_seconds)
-        frames = [_features(encoder, part, context.device) for part in torch.split(data.mels, 16)]
+        clips = list(load_ravdess(context.data_root, actors))
+        frames = []
+        for clip in clips:
+            long = centred_window(clip.samples, count + 2 * shift)
+            windows = np.stack([long[start : start + count] for start in (0, shift, 2 * shift)])
+            frames.append(_features(encoder, torch.from_numpy(log_mel(windows)), context.device))
         return VoiceFeatures(
-            torch.cat(frames), torch.from_numpy(data.labels), torch.from_numpy(data.actors)
+            torch.cat(frames),
+            torch.tensor([clip.label for clip in clips]).repeat_interleave(3),
+            torch.tensor([clip.actor for clip in clips]).repeat_interleave(3),
         )
 
-    key = (actors, network.window_seconds)
-    return VoiceFeatures(*_cached(context, f"voice-{split}", encoder, key, make))
+    return VoiceFeatures(*_cached(context, f"voice-{split}", encoder, (actors, count, shift), make))
 
 
 def evaluation_features(

@@ -130,11 +130,18 @@ def model_card(results: Mapping[str, Any]) -> str:
             ],
         ),
         calibration_table=_table(
-            ("validation people", "calibration error", "without temperature", "temperature"),
+            (
+                "validation people",
+                "calibration error",
+                "perfect answers would show, by chance",
+                "without temperature",
+                "temperature",
+            ),
             [
                 (
                     name,
                     _percent(figures["calibration_error"]),
+                    _percent(figures["calibration_error_floor"]),
                     _percent(figures["calibration_error_before"]),
                     f"{weights['temperatures'][name]:.2f}",
                 )
