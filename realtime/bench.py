@@ -199,18 +199,18 @@ def hop_costs(engine: Engine) -> list[Figure]:
     voice_told = ", ".join(f"{seconds} s {value:.1f}" for seconds, value in voice.items())
     return [
         Figure(
-            name="face hop, 1 and 4 s windows against 2 s",
+            name="face hop, windows of 1 and 4 s",
             value=spread,
             unit="%",
             most=15,
-            note=f"ms: {told}",
+            note=f"how far from windows of 2 s; ms: {told}",
         ),
         Figure(
-            name="voice encoder, cost per second against 1 s windows",
+            name="voice encoder, per second of window",
             value=growth,
             unit="×",
             most=1,
-            note=f"ms: {voice_told}",
+            note=f"against windows of 1 s; ms: {voice_told}",
         ),
     ]
 
@@ -426,11 +426,12 @@ def drift() -> list[Figure]:
         worst[parts_per_million] = 1e3 * float(np.ptp(settled))
     return [
         Figure(
-            name="drift of sound against picture in an hour",
+            name="drift of sound in an hour",
             value=max(worst.values()),
             unit="ms",
             most=40,
-            note=", ".join(f"clock {ppm:+d} ppm: {value:.1f}" for ppm, value in worst.items()),
+            note="against the picture; "
+            + ", ".join(f"clock {ppm:+d} ppm: {value:.1f}" for ppm, value in worst.items()),
         )
     ]
 
@@ -500,10 +501,10 @@ def paper_network(live: Sequence[Figure]) -> list[Figure]:
             note=f"224 px, 30 frames, {device}, all cores, random weights",
         ),
         Figure(
-            name="paper's network against one live answer",
+            name="paper's network to one live answer",
             value=1e3 * seconds / own,
             unit="×",
-            note="both modalities, face search and sound included in the live answer",
+            note="face and voice; the search for the face runs beside it and is not counted",
         ),
     ]
 
