@@ -1,7 +1,7 @@
 """MSAF's own attention at both depths: channel blocks × channels against an even share.
 
-Thread: GUI. The neutral colour is what an even softmax would give; levels are fixed at a quarter
-and four times that, so that colours mean the same at all times.
+Thread: GUI. The neutral colour is what an even softmax would give; levels are fixed at an eighth
+and eight times that, so that colours mean the same at all times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ui.panel import CENTRE, RIGHT, Panel, fill, text_width, write
 from ui.presenters import AttentionPanel, attention_panels, sentence
 from ui.theme import CAPTION, MEDIUM, Theme
 
-LEVELS: Final = (-2.0, 2.0)  # log2 of weight ÷ even share
+LEVELS: Final = (-3.0, 3.0)  # log2 of weight ÷ even share
 _DEPTHS: Final = ("Feature maps", "Sequences")
 _SIDE: Final = 42.0  # design pixels for the names of the modalities
 _GAP: Final = 8.0  # … between the pictures, and between the two modalities
@@ -111,7 +111,7 @@ class AttentionView(Panel):
         px = self.theme.px
         font = self.theme.font(CAPTION, tabular=True)
         line = self.title_area()
-        unit = "4 × even share"
+        unit = "8 × even share"
         right = text_width(unit, font) + px(6)
         write(painter, line, unit, font, palette.TEXT_FAINT, RIGHT)
         bar = QRectF(line.right() - right - px(72), 0, px(72), px(6))
@@ -123,7 +123,7 @@ class AttentionView(Panel):
         painter.setBrush(gradient)
         painter.drawRoundedRect(bar, bar.height() / 2, bar.height() / 2)
         left = QRectF(line.left(), line.top(), bar.left() - px(6) - line.left(), line.height())
-        write(painter, left, "¼ ×", font, palette.TEXT_FAINT, RIGHT)
+        write(painter, left, "⅛ ×", font, palette.TEXT_FAINT, RIGHT)
 
     def _place(self) -> None:
         for picture, cell in zip(self._pictures, self.cells(), strict=True):

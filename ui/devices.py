@@ -19,8 +19,8 @@ class Device(Protocol):
     """What the window needs to know of a camera or microphone."""
 
     @property
-    def index(self) -> int:
-        """Its number, by which a session selects it."""
+    def selector(self) -> str:
+        """What a session selects it by."""
         ...
 
     @property

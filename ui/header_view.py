@@ -97,7 +97,7 @@ class HeaderView(QWidget):
     ) -> None:
         """Offer what there is (None: not known yet) and show what is in use."""
         self._camera = camera
-        self._cameras = [(each.name, str(each.index)) for each in cameras or ()]
+        self._cameras = [(each.name, each.selector) for each in cameras or ()]
         entries = self._cameras.copy()
         if camera is not None and camera not in {data for _, data in entries}:
             entries.append((f"Camera {camera}" if camera.isdigit() else camera, camera))
@@ -105,7 +105,7 @@ class HeaderView(QWidget):
             [*entries, ("No camera", _NONE), ("Network camera…", _ADDRESS)], camera or _NONE
         )
         sounds: list[tuple[str, object]] = [_DEFAULT_MICROPHONE]
-        sounds += [(each.name, str(each.index)) for each in microphones or ()]
+        sounds += [(each.name, each.selector) for each in microphones or ()]
         by_name = dict(sounds)
         chosen = by_name.get(microphone or "", microphone)
         if chosen is not None and chosen not in by_name.values():

@@ -42,7 +42,7 @@ REASON_WORDS: Final = {
 
 STATUS_WORDS: Final = {
     Status.PRESENT: "",
-    Status.NO_SOURCE: "switched off",
+    Status.NO_SOURCE: "not available",
     Status.STALLED: "no input arrives",
     Status.NO_FACE: "no face",
     Status.TOO_DARK: "too dark",
@@ -256,12 +256,12 @@ def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
         ),
         Cell(
             caption="Answers",
-            text=f"{health.answer_rate:.1f} /s",
+            text=f"{health.answer_rate:.1f} /s" if health.answer_rate or live else "–",
             tip="Predictions per second over the last five seconds",
         ),
         Cell(
             caption="Delay p50 · p95",
-            text=f"{p50} · {p95} ms" if live else "–",
+            text="–" if health.latency_p50 is None else f"{p50} · {p95} ms",
             tip="From the newest sample of a window to its answer: median and 95th percentile",
         ),
         Cell(
@@ -338,7 +338,7 @@ def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
             )
         elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
             found.append(Notice(text=text, severity="warning"))
-    found.extend(Notice(text=note) for note in snapshot.notes)
+    found.extend(Notice(text=sentence(note)) for note in snapshot.notes)
     return tuple(found)
 
 

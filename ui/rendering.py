@@ -47,7 +47,7 @@ def heat(activation: FloatArray) -> QImage:
     values = _spread(rows) @ activation.astype(np.float64) @ _spread(columns).T
     values = np.clip(values, 0.0, 1.0)
     colours = lookup_table(HEAT_STOPS)[np.rint(values * 255).astype(np.intp)]
-    opacity = np.clip((values - 0.12) / 0.5, 0.0, 1.0) * 0.72 * _face_mask()
+    opacity = np.clip((values - 0.25) / 0.6, 0.0, 1.0) * 0.7 * _face_mask()
     return _rgba(colours, opacity)
 
 

@@ -77,11 +77,24 @@ class Track:
             found = np.minimum(np.searchsorted(ends, times), len(ends) - 1)
             ahead = ends[found] - times
             known = (ahead >= 0.0) & (ahead <= _HOLD_SECONDS)
-            chosen = found[known].tolist()
-            if chosen:
-                smoothed[known] = np.stack([self._smoothed[index] for index in chosen])
-                labels[known] = [self._label_indices[index] for index in chosen]
+            if known.any():
+                after = found[known]
+                labels[known] = [self._label_indices[index] for index in after.tolist()]
+                smoothed[known] = self._between(ends, after, times[known])
         return Columns(smoothed, labels)
+
+    def _between(
+        self, ends: NDArray[np.float64], after: NDArray[np.intp], times: NDArray[np.float64]
+    ) -> FloatArray:
+        """Probabilities at `times`, each of which lies just before the prediction `after`."""
+        before = np.maximum(after - 1, 0)
+        later = np.stack([self._smoothed[index] for index in after.tolist()])
+        earlier = np.stack([self._smoothed[index] for index in before.tolist()])
+        gap = ends[after] - ends[before]
+        usable = (gap > 0.0) & (gap <= _HOLD_SECONDS) & np.isfinite(earlier).all(axis=1)
+        weight = np.where(usable, (ends[after] - times) / np.where(usable, gap, 1.0), 0.0)[:, None]
+        mixed = (1.0 - weight) * later + weight * np.where(usable[:, None], earlier, 0.0)
+        return np.asarray(mixed, dtype=np.float32)
 
 
 def runs(labels: NDArray[np.int8]) -> list[tuple[int, int, int]]:

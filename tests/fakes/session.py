@@ -499,11 +499,11 @@ class FakeFactory:
 class FakeDevice:
     """A camera or microphone in a list."""
 
-    index: int
+    selector: str
     name: str
 
 
 def list_fake_devices() -> tuple[list[FakeDevice], list[FakeDevice]]:
     """Two cameras and a microphone."""
-    cameras = [FakeDevice(0, "Studio camera"), FakeDevice(1, "Lid camera")]
-    return cameras, [FakeDevice(3, "Desk microphone")]
+    cameras = [FakeDevice("0", "Studio camera"), FakeDevice("1", "Lid camera")]
+    return cameras, [FakeDevice("3", "Desk microphone")]
