@@ -44,6 +44,7 @@ class AttentionView(Panel):
         """Show another answer's attention; pictures without any stay empty."""
         self._panels = attention_panels(prediction)
         self._absent_text = "" if prediction is None else "not counted"
+        self.describe(", ".join(panel.title for panel in self._panels) or self._absent_text)
         pictures = iter(self._pictures)
         for panel in self._panels[: len(_DEPTHS)]:
             first = 0

@@ -283,13 +283,13 @@ class MainWindow(QMainWindow):
         self._change_session(lambda: self._factory.live(*self._sources))
 
     def _change_session(self, make: Callable[[], LiveControls | ReplayControls]) -> None:
+        if (live := self.live) is not None:
+            self._sources = (live.camera, live.microphone)
         try:
             session = make()
         except (SourceError, OSError) as error:
             self._tell(str(error), severity="error")
             return
-        if (live := self.live) is not None:
-            self._sources = (live.camera, live.microphone)
         self.bridge.stop()
         if self._started:
             self._session.stop()

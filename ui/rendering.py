@@ -22,17 +22,19 @@ _LARGE_PICTURE: Final = 1_500_000  # pixels above which smooth scaling would cos
 
 
 def picture(image: NDArray[np.uint8], size: QSize, *, mirrored: bool = False) -> QImage:
-    """A camera image (height, width, 3), RGB, scaled to exactly `size` device pixels."""
-    wrapped = _wrap(np.ascontiguousarray(image), QImage.Format.Format_RGB888)
-    smooth = size.width() * size.height() <= _LARGE_PICTURE
-    scaled = wrapped.scaled(
-        size,
-        Qt.AspectRatioMode.IgnoreAspectRatio,
-        Qt.TransformationMode.SmoothTransformation
-        if smooth
-        else Qt.TransformationMode.FastTransformation,
-    )
-    owned = scaled.convertToFormat(QImage.Format.Format_RGB32)
+    """A camera image (height, width, 3), RGB, ready to be drawn on `size` device pixels.
+
+    It has that size, smoothly scaled; only where that is very large it keeps its own, for the
+    painter to stretch in passing.
+    """
+    shown = _wrap(np.ascontiguousarray(image), QImage.Format.Format_RGB888)
+    if size.width() * size.height() <= _LARGE_PICTURE:
+        shown = shown.scaled(
+            size,
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+    owned = shown.convertToFormat(QImage.Format.Format_RGB32)
     if mirrored:
         owned.flip(Qt.Orientation.Horizontal)
     return owned

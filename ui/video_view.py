@@ -149,7 +149,6 @@ class VideoView(Panel):
         ratio = self.devicePixelRatioF()
         size: QSize = (self.picture_area().size() * ratio).toSize()
         self._image = rendering.picture(self._packet.image, size, mirrored=self.mirrored)
-        self._image.setDevicePixelRatio(ratio)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self._scale_picture()
@@ -162,7 +161,7 @@ class VideoView(Panel):
         whole = self.picture_area()
         area = whole & QRectF(self.rect())
         painter.fillRect(self.rect(), QColor(palette.BACKGROUND))
-        painter.drawImage(whole.topLeft(), self._image)
+        painter.drawImage(whole, self._image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._round_corners(painter, area)
         painter.setClipRect(area)

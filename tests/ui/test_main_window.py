@@ -356,6 +356,7 @@ def test_a_failed_session_can_be_tried_again(
     now: ManualTime,
 ) -> None:
     live.state, live.message = SessionState.FAILED, "The weights are damaged."
+    live.camera = "http://cam.local/"
     window = open_window(live)
     run(window, now, 0.2)
     assert window.banner.isVisible()
@@ -366,6 +367,8 @@ def test_a_failed_session_can_be_tried_again(
     click(retry)
     (second,) = factory.made
     assert (live.stopped, second.started) == (1, 1)
+    assert isinstance(second, FakeLiveSession)
+    assert second.camera == "http://cam.local/"
     run(window, now, 2.0)
     assert window.answer.headline == "Neutral"
 

@@ -19,6 +19,12 @@ def test_a_picture_is_scaled_and_owns_its_bytes() -> None:
     assert shown.pixelColor(70, 20) == QColor(0, 0, 255)
 
 
+def test_a_very_large_picture_is_left_to_the_painter() -> None:
+    image = np.full((20, 40, 3), 7, np.uint8)
+    shown = rendering.picture(image, QSize(4000, 2000))
+    assert (shown.width(), shown.height()) == (40, 20)
+
+
 def test_a_mirrored_picture_swaps_left_and_right() -> None:
     image = np.zeros((20, 40, 3), np.uint8)
     image[:, :20, 0] = 255
