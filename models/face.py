@@ -131,5 +131,3 @@ def _flat(index: int, rest: str) -> str:
     if int(parts[0]) < nested:
         return f"{int(parts[0]) * 3 + int(parts[1])}.{parts[2]}"
     return f"{nested * 3 + int(parts[0]) - nested}.{parts[1]}"
-
-

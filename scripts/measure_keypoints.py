@@ -1,6 +1,6 @@
 """Where mediapipe sees eyes, nose and mouth in FER+'s pictures: models/alignment.py's constant.
 
-    python scripts/measure_keypoints.py [--data-root DIR] [--count N]
+python scripts/measure_keypoints.py [--data-root DIR] [--count N]
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def main() -> None:
             if faces:
                 best = max(faces, key=lambda face: face.area)
                 found.append(best.keypoints * size - BORDER)
-    print(f"faces found in {len(found)} of {options.count} training images; median (x, y):")  # noqa: T201
+    print(f"faces found in {len(found)} of {options.count} training images; median (x, y):")
     for name, (x, y) in zip(
         ("image-left eye", "image-right eye", "nose tip", "mouth"),
         np.median(found, axis=0),
         strict=True,
     ):
-        print(f"  {name:16} {x:5.1f} {y:5.1f}")  # noqa: T201
+        print(f"  {name:16} {x:5.1f} {y:5.1f}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def test_one_odd_window_changes_nothing() -> None:
 
 def test_a_lasting_change_is_taken_up_once() -> None:
     seen = labels([HAPPY] * 5 + [SAD] * 15, SmoothingConfig())
-    changes = [(a, b) for a, b in zip(seen, seen[1:], strict=False) if a != b]
+    changes = [(a, b) for a, b in pairwise(seen) if a != b]
     assert changes in ([(1, 2)], [(1, None), (None, 2)])
 
 

@@ -90,7 +90,7 @@ class VoiceClip:
 
 
 def load_ravdess(data_root: Path, actors: tuple[int, ...]) -> Iterator[VoiceClip]:
-    """Read the speech clips of `actors`, 16 kHz mono, in file order; the one duplicate is left out."""
+    """Read the speech clips of `actors`, 16 kHz mono, in file order, without the one duplicate."""
     import soundfile
 
     folder = require(data_root / "ravdess_speech")

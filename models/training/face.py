@@ -37,13 +37,14 @@ class FaceStageConfig:
     # are left as they are: a third of the time saved.
     frozen_layers: int = 6
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     warm_up_steps: int = 100
     weight_decay: float = 0.02
+    dropout: float = 0.1
     label_smoothing: float = 0.0
     rare_power: float = 0.2  # how strongly rare classes are drawn more often: 0 not, 1 equally
     augmentation: FaceAugmentation = field(
-        default_factory=lambda: FaceAugmentation(strength=0.5, clean_chance=0.4)
+        default_factory=lambda: FaceAugmentation(strength=0.5, clean_chance=0.7)
     )
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ def train_face(
     seed_everything(context.seed)
     train = load_ferplus(context.data_root, "train")
     validation = load_ferplus(context.data_root, "validation")
-    model = FaceClassifier(trunk)
+    model = FaceClassifier(trunk, config.dropout)
     if config.initial == "imagenet":
         folder = fetch(IMAGENET_MOBILENET_V2, context.work_dir)
         path = next(folder.rglob("mobilenet_v2*.pth"))
