@@ -103,7 +103,8 @@ def test_a_gpu_that_is_not_there_is_said(weights: Path) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_gives_the_same_probabilities_and_keeps_its_memory(weights: Path) -> None:
     def probabilities(logits: FloatArray) -> FloatArray:
-        return np.exp(logits) / np.exp(logits).sum()
+        result: FloatArray = np.exp(logits) / np.exp(logits).sum()
+        return result
 
     gpu = TorchEngine(weights, device="cuda")
     for ours, theirs in zip(answers(gpu)[::4], answers(OnnxEngine(weights))[::4], strict=True):
