@@ -351,7 +351,7 @@ def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
         return "Opening the camera", camera.name
     if camera.state is SourceState.OFF:
         return "No camera", "Choose one above, or open a recording"
-    return "No picture", camera.message or "Choose another camera above, or open a recording"
+    return "No picture", "Choose another camera above, or open a recording"
 
 
 # -- words and numbers -------------------------------------------------------------------------
