@@ -147,8 +147,9 @@ class Summary:
         if self.answers:
             span = self.last_end - self.first_end
             table.add_row("covering", f"{span:.1f} s in {self.seconds:.1f} s")
-            p50, p95 = np.percentile(np.asarray(self.latencies) * 1e3, (50, 95))
-            table.add_row("delay", f"p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+            if self.latencies:  # Ctrl-C may come in the middle of `add`
+                p50, p95 = np.percentile(np.asarray(self.latencies) * 1e3, (50, 95))
+                table.add_row("delay", f"p50 {p50:.0f} ms, p95 {p95:.0f} ms")
             for name, count in self.modalities.most_common():
                 table.add_row(f"with {name}", f"{100 * count / self.answers:.0f} %")
             for name, count in self.outcomes.most_common():

@@ -256,7 +256,10 @@ class InferenceWorker:
         )
         if self._clock is None:
             return prediction
-        return replace(prediction, latency_seconds=self._clock.now() - end)
+        # Without sound the newest sample is a picture, and pictures end a little earlier.
+        silent = sound_status is not Status.PRESENT
+        newest = end - self._config.windows.picture_lag_seconds if silent else end
+        return replace(prediction, latency_seconds=self._clock.now() - newest)
 
     def _face_of(self, index: int, flow: Status) -> tuple[Status, list[_Slot]]:
         """Status of the face and the slots of the window that show it, oldest first."""

@@ -59,9 +59,9 @@ def test_the_map_has_the_size_that_the_settings_promise(batch: int, resolution: 
     assert (maps >= 0).all()
 
 
-def test_the_shipped_trunk_gives_five_by_five() -> None:
+def test_the_shipped_trunk_gives_six_by_six() -> None:
     config = FaceTrunkConfig()
-    assert (config.image_size, config.channels, config.map_size) == (48, 128, 5)
+    assert (config.image_size, config.channels, config.map_size) == (48, 128, 6)
 
 
 def test_the_resolution_can_change_without_a_new_network() -> None:
