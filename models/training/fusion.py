@@ -48,9 +48,10 @@ EVALUATION_AUGMENTATION: Final = FaceAugmentation(strength=0.3)
 class FusionStageConfig:
     """Settings of the stage; `[fusion]` in the recipe file."""
 
-    epochs: int = 8
+    epochs: int = 4
     batch_size: int = 128
     learning_rate: float = 2e-3
+    warm_rate: float = 0.1  # of the learning rate, for the layers that begin from the voice branch
     weight_decay: float = 0.02
     pairs_per_epoch: int = 4480
     faces_per_class: int = 400  # sequences made from training stills
@@ -521,12 +522,17 @@ def train_fusion(
             (record.parent / stale).unlink(missing_ok=True)
         record.write_text(start)
     head.to(context.device)
+    warm = [value for name, value in head.named_parameters() if name.startswith("voice_")]
+    fresh = [value for name, value in head.named_parameters() if not name.startswith("voice_")]
     optimizer = torch.optim.AdamW(
-        head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        [{"params": fresh}, {"params": warm}],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
     )
+    rates = [config.learning_rate, config.learning_rate * config.warm_rate]
     steps = config.epochs * max(1, config.pairs_per_epoch // config.batch_size)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=config.learning_rate, total_steps=steps, pct_start=0.15
+        optimizer, max_lr=rates, total_steps=steps, pct_start=0.15
     )
 
     def validate(model: nn.Module) -> dict[str, float]:

@@ -1,6 +1,6 @@
-"""Writes MODEL_CARD.md from the figures that `evaluate live` left behind.
+"""Writes the model card from the figures that `evaluate live` left behind.
 
-    python -m models.training.model_card runs/live/results.json MODEL_CARD.md
+    python -m models.training.model_card runs/live/results.json models/weights/MODEL_CARD.md
 
 so that no figure in the card was typed by hand.
 """
