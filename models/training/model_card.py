@@ -75,6 +75,9 @@ its pictures, so nothing can be said by sex, age or skin for the face.
 ## Known failures and limits
 
 - In the tables above: {weakest}.
+- On the three RAVDESS videos of actor 01 (not part of any training) the answer was neutral for the
+  neutral one, neutral and then surprised for the surprised one, and, wrongly and with confidence,
+  neutral for the sad one. Weak, acted sadness is easily missed.
 - RAVDESS is acted, in North American English, two sentences by 24 actors. Spontaneous speech, other
   languages, children and old people were never heard.
 - FER+ has few disgusted and fearful faces (191 and 655 of 28,558 training pictures).
