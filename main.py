@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parent
 DEMO = ROOT / "realtime" / "data" / "demo.mp4"
-RUNS = Path("runs")
+RUNS = Path("runs/live")
 
 EXAMPLES = """\
   python main.py                                            the window, on camera and microphone
@@ -360,15 +360,14 @@ class _Sessions:
             ending = threading.Timer(seconds, _thread.interrupt_main)
             ending.daemon = True
             ending.start()
-        cards = (folder / "MODEL_CARD.md" for folder in (self.weights.parent, ROOT))
-        card = next((path for path in cards if path.is_file()), None)
+        card = self.weights.with_name("MODEL_CARD.md")
         code = run_window(
             session,
             self,
             list_devices=_list_devices,
             options=WindowOptions(
                 version=_version(),
-                model_card=card.read_text(encoding="utf-8") if card else "",
+                model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
             ),
             log_path=log_directory() / "msaf-live.log",
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from realtime.config import ConfigError
 from realtime.messages import FloatArray
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Engine(Protocol):
 def load_engine(weights: Path, *, device: str = "auto", progress: Progress | None = None) -> Engine:
     """Load the network on `device` ("auto", "cpu", "cuda") and warm it up.
 
-    Raises models.checkpoint.CheckpointError for missing or damaged weights, ValueError for a
+    Raises models.checkpoint.CheckpointError for missing or damaged weights, ConfigError for a
     device that is not there.
     """
     tell = progress or (lambda _fraction, _text: None)
@@ -201,7 +202,7 @@ class TorchEngine:
         from models.checkpoint import load_checkpoint
 
         if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ValueError(
+            raise ConfigError(
                 "there is no CUDA GPU that torch can use: run with --device cpu, or install the "
                 "NVIDIA driver and a torch build with CUDA"
             )

@@ -51,9 +51,14 @@ def run_window(
         options=options,
     )
     fit_to_screen(window)
+
+    def begin() -> None:
+        logger.info("window shown")  # what `bench` waits for
+        window.start()
+
     with failures_shown(window, log_path), interrupts_close(window):
         window.show()
-        QTimer.singleShot(0, window.start)
+        QTimer.singleShot(0, begin)
         try:
             return application.exec()
         finally:
