@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from realtime.errors import ExitCode, explain
+from realtime.errors import ExitCode, explain, interrupted
 
 if TYPE_CHECKING:
     from models.training.loop import RunContext
@@ -136,9 +137,17 @@ def _set_up(verbosity: int) -> int:
     from realtime.output import set_up_logging
 
     set_up_logging(verbosity)
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupted.clear()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGTERM, _interrupt)
     return verbosity
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, and remember it where that gets lost."""
+    interrupted.set()
+    raise KeyboardInterrupt
 
 
 Verbose = Annotated[

@@ -7,8 +7,13 @@ network or the training code.
 from __future__ import annotations
 
 import errno
+import threading
 from enum import IntEnum
 from typing import Final
+
+interrupted: Final = threading.Event()
+"""Set by Ctrl-C and SIGTERM. Python raises KeyboardInterrupt wherever the main thread happens to
+be, and loses it where that is a callback of a native library; this remembers it."""
 
 
 class ExitCode(IntEnum):

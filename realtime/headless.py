@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from realtime.errors import interrupted
 from realtime.export import record_of
 from realtime.messages import Prediction, SessionState, SourceHealth, SourceState
 from realtime.session import Session
@@ -163,6 +164,8 @@ def report(predictions: Iterable[Prediction], writers: Iterable[Writer], summary
     """Hand each prediction to every writer, and count it in `summary`."""
     writers, started = tuple(writers), time.monotonic()
     for prediction in predictions:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         for write in writers:
             write(prediction)
         summary.add(prediction)

@@ -1,8 +1,8 @@
 """A recording through the very same worker as live input.
 
 `analyse` is the deterministic driver: it pushes the recording's packets in time order into the
-rings and steps the worker until nothing is due, in one thread and with no clock, so that the same
-file and weights give the same predictions every time. `ReplaySession` runs it on a thread of its
+rings and takes the worker's steps until nothing is due, with no clock, so that the same file and
+weights give the same predictions every time. `ReplaySession` runs it on a thread of its
 own as fast as it goes and lets a second thread play the pictures (docs/adr/0004).
 """
 
@@ -13,7 +13,9 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,7 @@ from realtime.faces import FaceDetector, FaceTracker, MediapipeDetector
 from realtime.messages import (
     AudioPacket,
     FaceObservation,
+    FloatArray,
     Health,
     Prediction,
     SessionState,
@@ -42,7 +45,7 @@ from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
-from realtime.worker import LEAST_SOUND_SECONDS, InferenceWorker
+from realtime.worker import LEAST_SOUND_SECONDS, DueWindow, InferenceWorker
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ EngineFactory = Callable[[Progress], Engine]
 SLOWEST, FASTEST = 0.25, 4.0
 
 
+ENCODERS = 2  # windows whose voice is encoded at the same time
 READ_AHEAD = 32  # packets; some pictures of a large recording are all that should wait in memory
 
 
@@ -70,8 +74,9 @@ def analyse(
 
     The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
     `samples` is a ring that the caller wants to read the sound from as well; `on_sighting` is told
-    of every picture. Decoding and the search for the face run ahead on a thread of their own, which
-    changes when things happen but not their order.
+    of every picture. Decoding and the search for the face run ahead on a thread of their own, and
+    the voice encoder works on a few windows at a time, which changes when things happen but neither
+    their order nor what comes of them.
     """
     config = config or SessionConfig()
     windows = config.windows
@@ -99,7 +104,17 @@ def analyse(
         for packet in recording:
             yield tracker.look(packet) if isinstance(packet, VideoPacket) else packet
 
-    with closing(ahead(looked_at(), READ_AHEAD)) as packets:
+    pending: deque[tuple[DueWindow, Future[FloatArray | None]]] = deque()
+
+    def answers(most_pending: int) -> Iterator[Prediction]:
+        while len(pending) > most_pending:
+            due, frames = pending.popleft()
+            yield worker.answer(due, frames.result())
+
+    with (
+        ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
+        closing(ahead(looked_at(), READ_AHEAD)) as packets,
+    ):
         for packet in packets:
             if isinstance(packet, Sighting):
                 sightings.push(packet)
@@ -109,10 +124,14 @@ def analyse(
             else:
                 hear(resampler.push(packet))
                 end = max(end, packet.end)
-            while (prediction := worker.step()) is not None:
-                yield prediction
-    hear(resampler.flush())
-    yield from worker.finish(end)
+            while (due := worker.gather()) is not None:
+                pending.append((due, encoders.submit(worker.encode, due)))
+                yield from answers(most_pending=ENCODERS)
+        hear(resampler.flush())
+        for due in worker.finish(end):
+            pending.append((due, encoders.submit(worker.encode, due)))
+            yield from answers(most_pending=ENCODERS)
+        yield from answers(most_pending=0)
 
 
 def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,6 +54,24 @@ class _Slot:
 
     face: FaceObservation
     feature_map: FloatArray | None = None  # made when the slot's window is due
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class DueWindow:
+    """All that one window needs, taken from the rings; what follows depends on nothing else."""
+
+    index: int
+    end: float  # s
+    newest: float  # s, time of the newest sample or picture
+    starting: bool  # less than a second of input so far
+    face_status: Status
+    faces: list[FaceObservation]  # of the followed face, oldest first
+    maps: FloatArray | None  # (channels, n, height, width); None when the face does not count
+    voice_status: Status
+    mel: FloatArray | None  # (80, n); there with any sound, speech or not
+    speech: bool
+    sound_level: float | None  # dBFS
+    seconds: float  # spent on the window so far
 
 
 class InferenceWorker:
@@ -129,6 +148,11 @@ class InferenceWorker:
 
         A live worker that is behind goes to the newest window that is due and counts the skipped.
         """
+        due = self.gather()
+        return None if due is None else self.answer(due, self.encode(due))
+
+    def gather(self) -> DueWindow | None:
+        """First part of a step: take all that the next window needs from the rings."""
         self.ingest()
         picture_status, sound_status = self._flow_status()
         due = self._grid.last_due(
@@ -148,9 +172,19 @@ class InferenceWorker:
             self._next = due
         index = self._next
         self._next += 1
-        prediction = self._predict(index, picture_status, sound_status)
-        self._drop_old_slots(index)
-        return prediction
+        return self._gather(index, picture_status, sound_status)
+
+    def encode(self, due: DueWindow) -> FloatArray | None:
+        """Second part: the voice encoder, most of a step's work.
+
+        It depends on nothing but `due`, so that replay may run several at a time. Thread: any.
+        """
+        if due.voice_status is not Status.PRESENT or due.mel is None:
+            return None
+        started = time.perf_counter()
+        frames = self._engine.voice_frames(due.mel)
+        due.seconds += time.perf_counter() - started
+        return frames
 
     def _flow_status(self) -> tuple[Status, Status]:
         """Whether pictures and sound are flowing: PRESENT, STALLED or NO_SOURCE.
@@ -183,17 +217,14 @@ class InferenceWorker:
             return None
         return math.floor(late / self._config.windows.hop_seconds)
 
-    def finish(self, end: float) -> list[Prediction]:
+    def finish(self, end: float) -> Iterator[DueWindow]:
         """Replay: all windows that end by `end`, now that nothing more will come."""
         last = math.floor(end / self._config.windows.hop_seconds + 1e-6)
-        predictions = []
         self.ingest()
         statuses = self._flow_status()
         for index in range(self._next or 1, last + 1):
-            predictions.append(self._predict(index, *statuses))
-            self._drop_old_slots(index)
-        self._next = last + 1
-        return predictions
+            self._next = index + 1
+            yield self._gather(index, *statuses)
 
     def _drop_old_slots(self, index: int) -> None:
         oldest = self._grid.first_slot(index + 1)
@@ -202,64 +233,77 @@ class InferenceWorker:
 
     # -- one window -----------------------------------------------------------------------------
 
-    def _predict(self, index: int, picture_status: Status, sound_status: Status) -> Prediction:
+    def _gather(self, index: int, picture_status: Status, sound_status: Status) -> DueWindow:
         started = time.perf_counter()
         end = self._grid.end(index)
-        face_status, faces = self._face_of(index, picture_status)
+        face_status, slots = self._face_of(index, picture_status)
         voice_status, mel, speech = self._voice_of(index, sound_status)
-        maps = self._maps(faces) if face_status is Status.PRESENT else None
-        frames = (
-            self._engine.voice_frames(mel)
-            if voice_status is Status.PRESENT and mel is not None
-            else None
+        maps = self._maps(slots) if face_status is Status.PRESENT else None
+        has_sound = sound_status is Status.PRESENT
+        due = DueWindow(
+            index=index,
+            end=end,
+            # Without sound the newest sample is a picture, and pictures end a little earlier.
+            newest=end if has_sound else end - self._config.windows.picture_lag_seconds,
+            starting=self._is_starting(end),
+            face_status=face_status,
+            faces=[slot.face for slot in slots],
+            maps=maps,
+            voice_status=voice_status,
+            mel=mel,
+            speech=speech,
+            sound_level=self._level(end) if has_sound else None,
+            seconds=0.0,
         )
+        self._drop_old_slots(index)
+        due.seconds = time.perf_counter() - started
+        return due
+
+    def answer(self, due: DueWindow, frames: FloatArray | None) -> Prediction:
+        """Last part of a step: fuse, smooth, tell. Windows must come in order."""
+        started = time.perf_counter()
+        maps = due.maps
         if maps is None and frames is None:
             self._smoother.reset()
             fusion = smoothed = None
         else:
             fusion = self._engine.fuse(maps, frames)
             probabilities = _softmax(fusion.logits)
-            smoothed = self._smoother.update(end, probabilities)
+            smoothed = self._smoother.update(due.end, probabilities)
         label = smoothed.label if smoothed is not None else None
         confidence = 0.0
-        if smoothed is not None:
+        activation = None
+        if fusion is not None and smoothed is not None:
             shown = label if label is not None else int(smoothed.probabilities.argmax())
             confidence = float(smoothed.probabilities[shown])
+            if maps is not None:
+                activation = _unit_range(fusion.face_activation[shown])
         attention = self._attention(fusion)
-        activation = None
-        if fusion is not None and smoothed is not None and maps is not None:
-            chosen = label if label is not None else int(smoothed.probabilities.argmax())
-            activation = _unit_range(fusion.face_activation[chosen])
         prediction = Prediction(
-            window_index=index,
-            window_end=end,
+            window_index=due.index,
+            window_end=due.end,
             labels=self._labels,
             label=None if label is None else self._labels[label],
-            reason=(
-                None if label is not None else self._reason(end, face_status, voice_status, fusion)
-            ),
+            reason=None if label is not None else self._reason(due, fusion),
             confidence=confidence,
             logits=None if fusion is None else fusion.logits,
             probabilities=None if fusion is None else probabilities,
             smoothed=None if smoothed is None else smoothed.probabilities,
-            modalities=self._reports(face_status, voice_status, attention, fusion),
+            modalities=self._reports(due.face_status, due.voice_status, attention, fusion),
             attention=attention,
-            face=faces[-1].face if faces else None,
+            face=due.faces[-1] if due.faces else None,
             face_activation=activation,
-            spectrogram=mel,
+            spectrogram=due.mel,
             voice_moments=fusion.voice_moments if fusion and frames is not None else None,
-            sound_level=self._level(end) if sound_status is Status.PRESENT else None,
-            speech=speech,
-            frames_used=tuple(slot.face.sequence for slot in faces) if maps is not None else (),
-            inference_seconds=time.perf_counter() - started,
+            sound_level=due.sound_level,
+            speech=due.speech,
+            frames_used=tuple(face.sequence for face in due.faces) if maps is not None else (),
+            inference_seconds=due.seconds + time.perf_counter() - started,
             latency_seconds=None,
         )
         if self._clock is None:
             return prediction
-        # Without sound the newest sample is a picture, and pictures end a little earlier.
-        silent = sound_status is not Status.PRESENT
-        newest = end - self._config.windows.picture_lag_seconds if silent else end
-        return replace(prediction, latency_seconds=self._clock.now() - newest)
+        return replace(prediction, latency_seconds=self._clock.now() - due.newest)
 
     def _face_of(self, index: int, flow: Status) -> tuple[Status, list[_Slot]]:
         """Status of the face and the slots of the window that show it, oldest first."""
@@ -319,15 +363,17 @@ class InferenceWorker:
         power = float(np.mean(np.square(samples, dtype=np.float64)))
         return 10 * math.log10(max(power, 1e-10))
 
-    def _reason(self, end: float, face: Status, voice: Status, fusion: Fusion | None) -> Reason:
+    def _is_starting(self, end: float) -> bool:
+        """Whether less than a second of input has come."""
+        starts = (self._picture_start, self._samples.start_seconds)
+        known = [start for start in starts if start is not None]
+        return bool(known) and end - min(known) < STARTING_SECONDS
+
+    @staticmethod
+    def _reason(due: DueWindow, fusion: Fusion | None) -> Reason:
         if fusion is not None:
             return Reason.LOW_CONFIDENCE
-        starts = [
-            start
-            for start in (self._picture_start, self._samples.start_seconds)
-            if start is not None
-        ]
-        if starts and end - min(starts) < STARTING_SECONDS:
+        if due.starting:
             return Reason.STARTING
         for status, reason in (
             (Status.TOO_DARK, Reason.TOO_DARK),
@@ -335,7 +381,7 @@ class InferenceWorker:
             (Status.NO_FACE, Reason.NO_FACE),
             (Status.SILENCE, Reason.SILENCE),
         ):
-            if status in (face, voice):
+            if status in (due.face_status, due.voice_status):
                 return reason
         return Reason.NO_INPUT
 
