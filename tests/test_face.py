@@ -312,18 +312,19 @@ def test_a_sequence_moves_little_and_keeps_its_light() -> None:
 def test_stage_settings_name_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="not 'resnet'"):
         FaceStageConfig(initial="resnet")
-    with pytest.raises(ValueError, match=r"between 0 and epochs \(3\), not 4"):
+    with pytest.raises(ValueError, match=r"between 0 and the shortest cycle \(3\), not 4"):
         FaceStageConfig(cycles=(3,), coarse_epochs=4)
 
 
 def test_each_cycle_rises_and_falls_to_nothing() -> None:
-    config = FaceStageConfig(cycles=(2, 3), restart_rate=0.5, coarse_epochs=0, warm_up_steps=10)
+    config = FaceStageConfig(cycles=(2, 3), coarse_epochs=0, warm_up_steps=10)
     factor = _schedule(config, 100)
     assert factor(0) == pytest.approx(0.1)
     assert factor(10) == pytest.approx(1.0)
     assert factor(199) == pytest.approx(0.0, abs=1e-3)
-    assert factor(210) == pytest.approx(0.5)
+    assert factor(210) == pytest.approx(1.0)
     assert factor(499) == pytest.approx(0.0, abs=1e-3)
+    assert [config.place_in_cycle(epoch) for epoch in range(config.epochs)] == [0, 1, 0, 1, 2]
     assert factor(500) == pytest.approx(0.0, abs=1e-9)  # where the last step leaves the scheduler
 
 

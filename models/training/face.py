@@ -31,11 +31,10 @@ class FaceStageConfig:
 
     initial: str = "faceres"  # or "random"
     cycles: tuple[int, ...] = (8, 8)  # epochs, from a high learning rate down to none each time
-    restart_rate: float = 0.5  # of the learning rate, in every cycle but the first
-    coarse_epochs: int = 4  # the first of them, at `coarse_resolution`
+    coarse_epochs: int = 4  # the first of each cycle, at `coarse_resolution`
     coarse_resolution: int = 64
-    # After the coarse epochs the first layers, which see the most pixels and by then change least,
-    # are left as they are: a third of the time saved.
+    # In the other epochs the first layers, which see the most pixels and by then change least, are
+    # left as they are: a third of the time saved.
     frozen_layers: int = 3
     batch_size: int = 64
     learning_rate: float = 2e-3
@@ -54,9 +53,9 @@ class FaceStageConfig:
             raise ValueError(f"initial must be 'faceres' or 'random', not {self.initial!r}")
         if not self.cycles or min(self.cycles) < 1:
             raise ValueError(f"cycles must be one number of epochs or more, not {self.cycles}")
-        if not 0 <= self.coarse_epochs <= self.epochs:
+        if not 0 <= self.coarse_epochs <= min(self.cycles):
             raise ValueError(
-                f"coarse_epochs must lie between 0 and epochs ({self.epochs}), "
+                f"coarse_epochs must lie between 0 and the shortest cycle ({min(self.cycles)}), "
                 f"not {self.coarse_epochs}"
             )
 
@@ -64,6 +63,14 @@ class FaceStageConfig:
     def epochs(self) -> int:
         """Epochs of all cycles."""
         return sum(self.cycles)
+
+    def place_in_cycle(self, epoch: int) -> int:
+        """How many epochs of its cycle come before `epoch`, which counts from 0."""
+        for length in self.cycles:
+            if epoch < length:
+                return epoch
+            epoch -= length
+        raise ValueError(f"the cycles {self.cycles} have no epoch {epoch + self.epochs}")
 
 
 def train_face(
@@ -85,12 +92,11 @@ def train_face(
     batches = _Batches(train, config, context)
 
     def epoch_batches(epoch: int) -> _Epoch:
-        coarse = epoch < config.coarse_epochs
+        coarse = config.place_in_cycle(epoch) < config.coarse_epochs
         model.trunk.resolution = config.coarse_resolution if coarse else trunk.resolution
-        if not coarse:
-            for layer in model.trunk.features[: config.frozen_layers]:
-                layer.requires_grad_(False)
-                layer.eval()
+        for layer in model.trunk.features[: config.frozen_layers]:
+            layer.requires_grad_(coarse)
+            layer.train(coarse)
         return batches.epoch(epoch)
 
     def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -170,12 +176,11 @@ def _schedule(config: FaceStageConfig, steps: int) -> Callable[[int], float]:
         cycle = min(int(np.searchsorted(ends, step, side="right")), len(ends) - 1)
         total = config.cycles[cycle] * steps
         done = step - (int(ends[cycle]) - total)
-        peak = 1.0 if cycle == 0 else config.restart_rate
         warm_up = config.warm_up_steps
         if done < warm_up:
-            return peak * (done + 1) / warm_up
+            return (done + 1) / warm_up
         part = min(1.0, (done - warm_up) / max(1, total - warm_up))
-        return peak * 0.5 * (1 + math.cos(math.pi * part))
+        return 0.5 * (1 + math.cos(math.pi * part))
 
     return factor
 
