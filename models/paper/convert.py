@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.checkpoint import CheckpointError, Format, WeightsFile
 from models.config import PlainConfig
@@ -265,11 +265,12 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
     state = dict(_joined(renamed))
     try:
         config = KINDS[kind].config(state)
-        network = KINDS[kind].format.build(config)
+        with torch.device("meta"):  # sizes and names are enough: every number comes from the file
+            network = KINDS[kind].format.build(config)
     except ValueError as error:
         raise ConversionError(f"{source} is not {KINDS[kind].what}: {error}") from None
-    state = _fit(state, network)
     wanted = network.state_dict()
+    state = _fit(state, wanted)
     missing = [name for name in wanted if name not in state]
     unexpected += [original.get(name, name) for name in state if name not in wanted]
     sizes = [
@@ -288,7 +289,7 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
     ]
     if problems:
         raise ConversionError(f"{source} is not {KINDS[kind].what}. {'; '.join(problems)}.")
-    network.load_state_dict(state)
+    network.load_state_dict(state, assign=True)
     origin = {"converted from": source.name, "network of": "github.com/anita-hu/MSAF", "kind": kind}
     return KINDS[kind].format.save(target, network, config, origin)
 
@@ -343,15 +344,18 @@ def _joined(state: State) -> Iterator[tuple[str, Tensor]]:
         yield name, torch.cat([blocks[index] for index in sorted(blocks)])
 
 
-def _fit(state: State, network: nn.Module) -> dict[str, Tensor]:
+def _fit(state: State, wanted: State) -> dict[str, Tensor]:
     """Flat kernels get their one frame; counters that old versions of torch lack are zero."""
     fitted = dict(state)
-    for name, wanted in network.state_dict().items():
+    for name, like in wanted.items():
         tensor = state.get(name)
-        if tensor is None and name.endswith("num_batches_tracked"):
-            fitted[name] = wanted
-        elif tensor is not None and wanted.dim() == 5 and tensor.dim() == 4:
-            fitted[name] = tensor.unsqueeze(2)
+        if tensor is None:
+            if name.endswith("num_batches_tracked"):
+                fitted[name] = torch.zeros((), dtype=like.dtype)
+        elif like.dim() == 5 and tensor.dim() == 4:
+            fitted[name] = tensor.unsqueeze(2).to(like.dtype)
+        else:
+            fitted[name] = tensor.to(like.dtype)
     return fitted
 
 

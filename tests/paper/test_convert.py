@@ -57,7 +57,7 @@ case(
     "ravdess",
     "ravdess",
     lambda: restated.Ravdess(8, 26),
-    lambda: [torch.rand(2, 3, 4, 32, 32), torch.randn(2, 13, 212)],
+    lambda: [torch.rand(2, 3, 4, 16, 16), torch.randn(2, 13, 212)],
     None,
 )
 case(
@@ -78,19 +78,19 @@ case(
     "ntu, ResNet",
     "ntu",
     lambda: restated.Ntu("resnet50", 6, 32),
-    lambda: [clip(4), skeletons(32)],
+    lambda: [clip(2, 16), skeletons(32)],
     (channels_first, None),
 )
 case(
     "resnext3d",
     "resnext3d",
     lambda: restated.ResNeXt(5),
-    lambda: [torch.rand(2, 3, 4, 32, 32)],
+    lambda: [torch.rand(2, 3, 4, 16, 16)],
     None,
 )
 case("mfcc", "mfcc", lambda: restated.Mfcc(5, 7), lambda: [torch.randn(2, 13, 60)], None)
 case("lstm", "lstm", lambda: restated.LstmNet(74, 64), lambda: [torch.randn(2, 9, 74)], swapped)
-case("resnet50", "resnet50", lambda: restated.Visual(5), lambda: [clip(3)], channels_first)
+case("resnet50", "resnet50", lambda: restated.Visual(5), lambda: [clip(2, 16)], channels_first)
 case("hcn", "hcn", lambda: restated.Skeleton(5, 16), lambda: [skeletons()], None)
 
 

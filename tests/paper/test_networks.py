@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -185,6 +188,32 @@ def test_everybody_present_is_the_papers_network(
     network.eval()
     present = torch.ones(3, 2 if isinstance(network, RavdessNet) else 3, dtype=torch.bool)
     torch.testing.assert_close(network(*inputs, present), network(*inputs))
+
+
+@pytest.mark.parametrize("build", SMALL)
+def test_onnx_gives_the_same_numbers(
+    build: Callable[[], tuple[nn.Module, list[Tensor]]], tmp_path: Path
+) -> None:
+    network, inputs = build()
+    network.eval()
+    names = [f"input{index}" for index in range(len(inputs))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter speaks of its own deprecation
+        torch.onnx.export(
+            network,
+            tuple(inputs),
+            tmp_path / "network.onnx",
+            input_names=names,
+            dynamic_axes={name: {0: "batch"} for name in names},
+            dynamo=False,
+        )
+    session = onnxruntime.InferenceSession(
+        tmp_path / "network.onnx", providers=["CPUExecutionProvider"]
+    )
+    two = [each[:2] for each in inputs]
+    answers = session.run(None, {n: x.numpy() for n, x in zip(names, two, strict=True)})
+    for answer, expected in zip(answers, network(*two), strict=True):
+        torch.testing.assert_close(torch.from_numpy(answer), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_an_absent_sense_has_no_say_in_ravdess() -> None:
