@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from models.labels import EMOTIONS
 
@@ -17,6 +17,21 @@ MODALITIES: Final = ("face", "voice")
 
 CONDITIONS: Final = ("both", "face only", "voice only")
 """What may be present; each has a temperature of its own."""
+
+
+class PlainConfig:
+    """Settings that can be written down as JSON and read again: what a file of weights carries."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`; ValueError names a setting that does not fit."""
+        return cls(**_checked(cls, values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +68,7 @@ class VoiceEncoderConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiveNetConfig:
+class LiveNetConfig(PlainConfig):
     """The live network: two branches, MSAF at two depths, one linear head per modality."""
 
     face: FaceTrunkConfig = FaceTrunkConfig()
@@ -95,10 +110,6 @@ class LiveNetConfig:
         """Channel blocks of face and voice where the sequences meet."""
         count = -(-2 * self.hidden // self.block_channels)
         return count, count
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LiveNetConfig:

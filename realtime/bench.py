@@ -481,11 +481,11 @@ def paper_network(live: Sequence[Figure]) -> list[Figure]:
     """One clip through the paper's face branch, random weights, against one live answer."""
     import torch
 
-    from models.resnext3d import ResNeXt3D
+    from models.paper.resnext3d import resnext3d
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(_cores())
-    network = ResNeXt3D().eval().to(device)
+    network = resnext3d().eval().to(device)
     clip = torch.rand(1, 3, 30, 224, 224, device=device)
     with torch.inference_mode():
         started = time.perf_counter()

@@ -25,7 +25,7 @@ def plan(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     other.name = "other"
     monkeypatch.setattr(bench, "TorchEngine", lambda *_, **__: other)
     monkeypatch.setattr(bench, "OnnxEngine", ArithmeticEngine)
-    monkeypatch.setattr("models.resnext3d.ResNeXt3D", _small_network)
+    monkeypatch.setattr("models.paper.resnext3d.resnext3d", _small_network)
     weights = tmp_path / "live.safetensors"
     weights.write_bytes(b"\0" * 2_000_000)
     return Plan(

@@ -1,0 +1,82 @@
+"""Settings of the paper's networks; the defaults are the paper's, or the public reference's.
+
+Plain values, readable without loading torch. Channels and sizes of the branches are fixed; what
+can be changed is what another data set or a smaller machine asks for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.config import PlainConfig
+from models.paper.faults import IN_MSAF, Fault, checked_faults
+
+
+def _positive(config: object, *names: str) -> None:
+    for name in names:
+        if (value := getattr(config, name)) < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RavdessConfig(PlainConfig):
+    """Face clip and MFCC → emotion (models/paper/ravdess.py)."""
+
+    classes: int = 8  # K
+    depths: tuple[int, int, int, int] = (3, 4, 6, 3)  # blocks per stage of the face branch
+    coefficients: int = 13  # of the MFCC
+    steps: int = 212  # of the MFCC, U
+    block_channels: tuple[int, int] = (16, 32)  # c of the two MSAF
+    reduction: int = 4  # r
+    lowest_attention: float = 0.0  # L
+    block_dropout: float = 0.2  # p
+    faults: tuple[str, ...] = ()  # names of models.paper.faults.Fault
+
+    def __post_init__(self) -> None:
+        _positive(self, "classes", "coefficients")
+        possible = {*IN_MSAF, Fault.STEM_WITHOUT_RELU}
+        object.__setattr__(self, "faults", checked_faults(self.faults, possible))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoseiConfig(PlainConfig):
+    """FACET, COVAREP and BERT → sentiment (models/paper/mosei.py)."""
+
+    channels: tuple[int, int, int] = (35, 74, 768)  # of the features: face, voice, words
+    hidden: tuple[int, int, int] = (32, 64, 128)  # of the LSTMs
+    outputs: int = 1
+    block_channels: int = 16  # c
+    reduction: int = 2  # r
+    segments: int = 5  # S
+    lowest_attention: float = 0.0  # L
+    block_dropout: float = 0.2  # p
+    faults: tuple[str, ...] = ()  # names of models.paper.faults.Fault
+
+    def __post_init__(self) -> None:
+        _positive(self, "outputs", "segments")
+        object.__setattr__(self, "faults", checked_faults(self.faults, IN_MSAF))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NtuConfig(PlainConfig):
+    """Colour clip and skeletons → action (models/paper/ntu.py)."""
+
+    classes: int = 60  # K
+    rgb: str = "i3d"  # or "resnet50"
+    steps: int = 32  # of the skeletons
+    rgb_dropout: float = 0.5  # I3D's; ResNet-50 has none
+    skeleton_dropout: float = 0.4
+    block_channels: tuple[int, int] = (64, 256)  # c of the two MSAF
+    reduction: int = 4  # r
+    lowest_attention: float = 0.5  # L
+    block_dropout: float = 0.0  # p: the reference has none here
+    faults: tuple[str, ...] = ()  # names of models.paper.faults.Fault
+
+    def __post_init__(self) -> None:
+        _positive(self, "classes")
+        if self.rgb not in ("i3d", "resnet50"):
+            raise ValueError(f"rgb must be i3d or resnet50, not {self.rgb!r}")
+        possible = set(IN_MSAF)
+        if self.rgb == "resnet50":
+            possible.add(Fault.UNUSED_FIRST_FUSION)
+        object.__setattr__(self, "faults", checked_faults(self.faults, possible))

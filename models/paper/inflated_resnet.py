@@ -1,0 +1,92 @@
+"""ResNet-50 inflated into time, the other colour branch of the paper's NTU RGB+D network.
+
+As in the public code of MFAS (Pérez-Rúa et al., arXiv 1903.06496), which the reference uses: the
+first convolution and pool see single frames, the 3x3 convolutions become 3x3x3, and no stride
+shortens time. Thread: the caller's.
+Shape letters: B batch, C channels, T frames, H height, W width, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.paper.branch import Branch, layers
+from models.paper.resnext3d import DEPTHS, Bottleneck3D, GlobalAverage
+
+EXPANSION = 4
+OUT_CHANNELS = (1024, 2048)
+"""Of `early` and of `late`."""
+
+
+def inflated_resnet(classes: int = 60, *, depths: Sequence[int] = DEPTHS) -> Branch:
+    """Clips (B, 3, T, H, W) → logits (B, K); T, H and W are free.
+
+    `early` ends with (B, 1024, T, H/16, W/16), `late` with (B, 2048, T, H/32, W/32), rounded up.
+    Flat kernels are 3D ones of one frame here: the same numbers, no turning of the tensor.
+    """
+    stages = []
+    channels = 64
+    for stage, depth in enumerate(depths):
+        width, step = 64 << stage, 2 if stage else 1
+        blocks = []
+        for index in range(depth):
+            stride = (1, step, step) if index == 0 else (1, 1, 1)
+            blocks.append(Bottleneck3D(channels, width, width * EXPANSION, stride=stride))
+            channels = width * EXPANSION
+        stages.append(nn.Sequential(*blocks))
+    layer1, layer2, layer3, layer4 = stages
+    branch = Branch(
+        early=layers(
+            conv1=nn.Conv3d(3, 64, (1, 7, 7), (1, 2, 2), padding=(0, 3, 3), bias=False),
+            bn1=nn.BatchNorm3d(64),
+            relu=nn.ReLU(inplace=True),
+            maxpool=nn.MaxPool3d((1, 3, 3), (1, 2, 2), padding=(0, 1, 1)),
+            layer1=layer1,
+            layer2=layer2,
+            layer3=layer3,
+        ),
+        late=layers(layer4=layer4),
+        classify=layers(avgpool=GlobalAverage(), fc=nn.Linear(channels, classes)),
+    )
+    for module in branch.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+    return branch
+
+
+def inflate(flat: Mapping[str, Tensor], branch: nn.Module) -> dict[str, Tensor]:
+    """Give `branch` the kernels of a 2D ResNet-50 (torchvision's names), at the middle of time.
+
+    The other time steps of a kernel are zero, so a still picture repeated gives at first what the
+    2D network gave. Returns the state for `branch.load_state_dict(…, strict=False)`: whatever
+    both have, the classifier only where it has as many classes.
+
+    Raises
+    ------
+    ValueError
+        A tensor of the 2D network is missing or has another shape.
+    """
+    state = {}
+    for name, wanted in branch.state_dict().items():
+        source = name.split(".", 1)[1]  # without the stage
+        if source.startswith("fc.") and flat.get(source, wanted).shape != wanted.shape:
+            continue
+        if source not in flat:
+            if source.endswith("num_batches_tracked"):
+                continue
+            raise ValueError(f"the 2D network has no {source}")
+        tensor = flat[source]
+        if wanted.dim() == 5 and tensor.shape == wanted.shape[:2] + wanted.shape[3:]:
+            kernel = torch.zeros_like(wanted)
+            kernel[:, :, wanted.shape[2] // 2] = tensor
+            tensor = kernel
+        if tensor.shape != wanted.shape:
+            raise ValueError(
+                f"{source} of the 2D network is {tuple(tensor.shape)}, "
+                f"which does not fit {tuple(wanted.shape)}"
+            )
+        state[name] = tensor
+    return state
