@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -84,19 +85,23 @@ def load_recipe(path: Path | None = None) -> LiveRecipe:
     RecipeError
         Not readable, no TOML, or a setting that is unknown, of the wrong kind or out of range.
     """
-    path = path or Path(__file__).with_name("live.toml")
+    return read_settings(LiveRecipe, path or Path(__file__).with_name("live.toml"))
+
+
+Settings = TypeVar("Settings")
+
+
+def read_settings(owner: type[Settings], path: Path) -> Settings:
+    """Make the dataclass `owner` from a TOML file; raises :class:`RecipeError`."""
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: {error}") from None
     try:
-        return _build(LiveRecipe, table, "")
+        return _build(owner, table, "")
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from None
-
-
-Settings = TypeVar("Settings")
 
 
 def _build(owner: type[Settings], table: Mapping[str, Any], where: str) -> Settings:
@@ -128,6 +133,8 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
         if len(kinds) != len(value):
             raise RecipeError(f"{name} takes {len(kinds)} values, not {value!r}")
         return tuple(_convert(one, item, name) for one, item in zip(kinds, value, strict=True))
+    if isinstance(kind, type) and issubclass(kind, Enum) and value in list(kind):
+        return kind(value)
     accepted = typing.get_args(kind) if origin in (typing.Union, types.UnionType) else (kind,)
     if float in accepted and type(value) is int:
         return float(value)

@@ -23,6 +23,7 @@ from models.training.data import DataError
 
 _FILES = ("vocab.txt", "config.json")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_PROJECTIONS = ("query", "key", "value")
 _LONGEST_WORD = 100  # characters; longer ones are unknown
 
 
@@ -124,7 +125,9 @@ def own_names(published: dict[str, Tensor]) -> dict[str, Tensor]:
         "position_embeddings": "positions",
         "token_type_embeddings": "kinds",
     }
-    found = {f"{own}.weight": plain[f"embeddings.{name}.weight"] for name, own in embeddings.items()}
+    found = {
+        f"{own}.weight": plain[f"embeddings.{name}.weight"] for name, own in embeddings.items()
+    }
     parts = {
         "attention.output.dense": "self_attn.out_proj",
         "attention.output.LayerNorm": "norm1",
@@ -140,7 +143,7 @@ def own_names(published: dict[str, Tensor]) -> dict[str, Tensor]:
             for name, own in parts.items():
                 found[f"layers.{layer}.{own}.{kind}"] = plain[f"{here}.{name}.{kind}"]
             found[f"layers.{layer}.self_attn.in_proj_{kind}"] = torch.cat(
-                [plain[f"{here}.attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
+                [plain[f"{here}.attention.self.{part}.{kind}"] for part in _PROJECTIONS]
             )
             layer += 1
     return found
@@ -154,8 +157,8 @@ class BertWords:
         weights = [folder / name for name in _WEIGHTS if (folder / name).is_file()]
         if missing or not weights:
             raise DataError(
-                f"{folder} lacks {', '.join(missing) or ' and '.join(_WEIGHTS)}: it should hold the "
-                "published files of bert-base-uncased"
+                f"{folder} lacks {', '.join(missing) or ' and '.join(_WEIGHTS)}: it should hold "
+                "the published files of bert-base-uncased"
             )
         try:
             vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()

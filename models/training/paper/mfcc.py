@@ -39,7 +39,7 @@ def mfcc(samples: NDArray[np.float32], sample_rate: int, count: int = 13) -> NDA
     power = np.abs(np.fft.rfft(frames * _hann(), axis=1)) ** 2
     decibels = 10.0 * np.log10(np.maximum(power @ mel_filters(sample_rate).T, LEAST_POWER))
     decibels = np.maximum(decibels, decibels.max() - RANGE_DB)
-    return (_cosines(count) @ decibels.T).astype(np.float32)
+    return np.asarray(_cosines(count) @ decibels.T, np.float32)
 
 
 @functools.cache

@@ -16,7 +16,6 @@ caller's, and the workers that prepare.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from models.training.data import DataError
 from models.training.paper.bert import BertWords
 from models.training.paper.csd import SHORTEST, ComputationalSequence, averages, overlapping
 from models.training.paper.layout import Fold, existing, indices
-from models.training.paper.prepared import Arrays, load, prepare, prepared_folder
+from models.training.paper.prepared import Arrays, load, prepare, prepared_folder, unprepared
 
 MODALITIES: Final = ("face", "voice", "words")
 WIDTHS: Final = (35, 74, 768)
@@ -107,28 +106,15 @@ def prepare_mosei(
                 f"{root}: no video of the official folds is in all of the .csd files "
                 f"({len(labels.videos)} have labels)"
             )
-        encoder = _Once(lambda: BertWords(_bert_folder(root), device))
+        vectors: ComputationalSequence | BertWords | None = bert
+        if vectors is None and unprepared(folder, videos):
+            vectors = _bert_words(root, device)
 
         def maker(video: str) -> Callable[[], Arrays]:
-            return lambda: _prepare_video(video, labels, face, voice, words, bert or encoder)
+            return lambda: _prepare_video(video, labels, face, voice, words, vectors)
 
         prepare("mosei", folder, {video: maker(video) for video in videos}, workers)
     return folder, videos
-
-
-class _Once:
-    """A network that is loaded when it is first needed."""
-
-    def __init__(self, make: Callable[[], BertWords]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._made: BertWords | None = None
-
-    def __call__(self) -> BertWords:
-        with self._lock:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
 
 
 def _paths(root: Path, name: str) -> list[Path]:
@@ -142,14 +128,17 @@ def _find(root: Path, names: Sequence[str]) -> Path:
     raise DataError(f"training data not found: {root} holds no {names[0]}.csd")
 
 
-def _bert_folder(root: Path) -> Path:
+def _bert_words(root: Path, device: torch.device) -> BertWords:
     folder = root / BERT_FOLDER
     if not folder.is_dir():
         raise DataError(
             f"{root} holds neither {_BERT[0]}.csd nor the folder {BERT_FOLDER}, from which BERT's "
             "vectors of the words could be made"
         )
-    return folder
+    bert = BertWords(folder, device)
+    if bert.width != WIDTHS[2]:
+        raise DataError(f"{folder}: its vectors have {bert.width} numbers, not {WIDTHS[2]}")
+    return bert
 
 
 def _prepare_video(
@@ -158,7 +147,7 @@ def _prepare_video(
     face: ComputationalSequence,
     voice: ComputationalSequence,
     words: ComputationalSequence,
-    bert: ComputationalSequence | _Once,
+    bert: ComputationalSequence | BertWords | None,
 ) -> Arrays:
     """Utterances of one video, one after the other.
 
@@ -170,7 +159,7 @@ def _prepare_video(
     spoken = [_text(each) for each in said.features[:, 0]]
     of_label = labels.read(video)
     pictures, sounds = face.read(video), voice.read(video)
-    vectors = None if isinstance(bert, _Once) else bert.read(video)
+    vectors = bert.read(video) if isinstance(bert, ComputationalSequence) else None
     parts: list[list[NDArray[np.float32]]] = [[], [], []]
     ends, there, sentiment = [], [], []
     total = 0
@@ -185,8 +174,8 @@ def _prepare_video(
         looks, has_face = averages(pictures, spans)
         tones, has_voice = averages(sounds, spans)
         if vectors is None:
-            assert isinstance(bert, _Once)
-            meanings = bert()([spoken[index] for index in chosen])
+            assert isinstance(bert, BertWords)
+            meanings = bert([spoken[index] for index in chosen])
             has_words = np.ones(len(chosen), np.bool_)
         else:
             meanings, has_words = averages(vectors, spans)
@@ -239,7 +228,9 @@ class MoseiSamples:
             self.folds += [official_folds()[video]] * count
         self._there = np.stack(there) if there else np.zeros((0, 3), np.bool_)
         self._sentiment = np.array(sentiment, np.float32)
-        self._scales = [(np.zeros(width, np.float32), np.ones(width, np.float32)) for width in WIDTHS]
+        self._scales = [
+            (np.zeros(width, np.float32), np.ones(width, np.float32)) for width in WIDTHS
+        ]
 
     def __len__(self) -> int:
         return len(self._utterances)
@@ -252,12 +243,18 @@ class MoseiSamples:
             ).astype(np.float64)
             deviation = rows.std(axis=0)
             deviation[deviation < 1e-6] = 1.0  # a feature that never changes stays out
-            self._scales[modality] = rows.mean(axis=0).astype(np.float32), deviation.astype(
-                np.float32
+            self._scales[modality] = (
+                rows.mean(axis=0).astype(np.float32),
+                deviation.astype(np.float32),
             )
 
-    def sample(self, index: int, _rng: np.random.Generator | None) -> tuple[Tensor, ...]:
-        """Face (35, 50), voice (74, 50), words (768, 50), present (3,), sentiment ()."""
+    def sample(
+        self, index: int, rng: np.random.Generator | None, only: int | None = None
+    ) -> tuple[Tensor, ...]:
+        """Face (35, 50), voice (74, 50), words (768, 50), present (3,), sentiment ().
+
+        Nothing is drawn and nothing left out.
+        """
         features = []
         for each, (mean, deviation) in zip(self._utterances[index], self._scales, strict=True):
             kept = (each[-self._steps :].astype(np.float32) - mean) / deviation

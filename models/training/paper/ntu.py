@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +70,9 @@ class NtuPreparation:
             raise ValueError(f"pictures must be at least 1, not {self.pictures}")
 
 
+_AS_IT_IS: Final = PictureAugmentation(least_area=1.0, mirrored=0.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NtuTaking:
     """How prepared samples are taken for training and testing."""
@@ -77,7 +80,7 @@ class NtuTaking:
     steps: int = 32  # of the skeletons
     least_window: float = 0.5  # share of a clip that training sees, drawn from this to all of it
     least_frames: int = 64  # of the skeletons in that share, where there are as many
-    augmentation: PictureAugmentation = PictureAugmentation(least_area=1.0, mirrored=0.0)
+    augmentation: PictureAugmentation = field(default_factory=lambda: _AS_IT_IS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +242,9 @@ def _with_aspect(picture: Image) -> Image:
     wanted = round(height * COLOUR_SIZE[0] / COLOUR_SIZE[1])
     if abs(wanted - width) <= 2:
         return picture
-    return np.asarray(cv2.resize(picture, (wanted, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(
+        cv2.resize(picture, (wanted, height), interpolation=cv2.INTER_LINEAR), np.uint8
+    )
 
 
 class NtuSamples:
@@ -254,25 +259,31 @@ class NtuSamples:
     def __len__(self) -> int:
         return len(self._names)
 
-    def sample(self, index: int, rng: np.random.Generator | None) -> tuple[Tensor, ...]:
+    def sample(
+        self, index: int, rng: np.random.Generator | None, only: int | None = None
+    ) -> tuple[Tensor, ...]:
         """Clip (3, T, H, W), skeletons (3, 32, 25, 2), present (3,), action ().
 
         `rng` draws one window of time for both, None takes the whole clip. `present` is for colour,
-        first and second person.
+        first and second person. With `only` 1 the clip is empty.
         """
         arrays = load(self._folder, self._names[index])
-        pictures, joints = unpack(arrays), arrays["joints"]
-        if rng is not None:
-            begin, end = self._window(joints.shape[1], rng)
-            joints = joints[:, begin:end]
-            shares = np.array([begin, end - 1]) / max(1, arrays["joints"].shape[1] - 1)
-            first, last = shares * (len(pictures) - 1)
-            pictures = pictures[np.linspace(first, last, len(pictures)).round().astype(int)]
-            pictures = self._taking.augmentation(pictures, rng)
-        persons = arrays["persons"]
+        joints, persons = arrays["joints"], arrays["persons"]
+        count = joints.shape[1]
+        begin, end = (0, count) if rng is None else self._window(count, rng)
+        clip = torch.empty(0)
+        if only != 1:
+            pictures = unpack(arrays)
+            step = (len(pictures) - 1) / max(1, count - 1)  # pictures per frame of the skeletons
+            places = np.linspace(begin * step, (end - 1) * step, len(pictures))
+            pictures = pictures[places.round().astype(int)]
+            if rng is not None:
+                pictures = self._taking.augmentation(pictures, rng)
+            clip = network_clip(pictures)
+        steps = resampled(centred(joints[:, begin:end], persons), self._taking.steps)
         return (
-            network_clip(pictures),
-            torch.from_numpy(resampled(centred(joints, persons), self._taking.steps)),
+            clip,
+            torch.from_numpy(steps),
             torch.from_numpy(np.concatenate([[True], persons])),
             torch.tensor(self.labels[index]),
         )

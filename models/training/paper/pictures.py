@@ -30,9 +30,7 @@ class PictureAugmentation:
         if not 0.0 < self.least_area <= 1.0:
             raise ValueError(f"least_area must be above 0 and at most 1, not {self.least_area}")
 
-    def __call__(
-        self, pictures: NDArray[np.uint8], rng: np.random.Generator
-    ) -> NDArray[np.uint8]:
+    def __call__(self, pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Clip (T, size, size, 3) → the same shape; every picture is changed alike."""
         size = pictures.shape[1]
         side = max(1, round(size * float(np.sqrt(rng.uniform(self.least_area, 1.0)))))

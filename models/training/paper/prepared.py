@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ def default_workers() -> int:
 
 
 def prepared_folder(work_dir: Path, name: str, settings: object) -> Path:
-    """Where samples that were prepared with these settings are kept (other settings, other place)."""
+    """Where samples that were prepared with these settings are kept."""
     digest = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
     return work_dir / "prepared" / f"{name}-{digest}"
 
@@ -47,7 +47,7 @@ def prepare(
     DataError
         Some sources cannot be used. All others are prepared by then.
     """
-    waiting = [key for key in makers if not _path(folder, key).exists()]
+    waiting = unprepared(folder, makers)
     if not waiting:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +76,11 @@ def prepare(
             + more
             + ". Get them again or move them away; what is prepared is kept."
         )
+
+
+def unprepared(folder: Path, keys: Iterable[str]) -> list[str]:
+    """Those of `keys` that have no file yet."""
+    return [key for key in keys if not _path(folder, key).exists()]
 
 
 def load(folder: Path, key: str) -> Arrays:

@@ -31,8 +31,15 @@ from models.training.paper.layout import Fold, existing, indices
 from models.training.paper.mfcc import mfcc
 from models.training.paper.pictures import PictureAugmentation, network_clip
 from models.training.paper.prepared import Arrays, load, prepare, prepared_folder
-from models.training.paper.video import Image, Sound, pack, read_sound, spread_pictures, square
-from models.training.paper.video import unpack as unpack_pictures
+from models.training.paper.video import (
+    Image,
+    Sound,
+    pack,
+    read_sound,
+    spread_pictures,
+    square,
+    unpack,
+)
 
 EMOTIONS: Final = (
     "neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised",
@@ -125,9 +132,7 @@ def find_recordings(root: Path) -> list[Recording]:
     return sorted(found, key=lambda each: (each.actor, each.name))
 
 
-def actor_folds(
-    recordings: Sequence[Recording], count: int, honest: bool
-) -> list[Fold]:
+def actor_folds(recordings: Sequence[Recording], count: int, honest: bool) -> list[Fold]:
     """`count` folds of consecutive actors, each the test of one.
 
     The paper chooses the epoch on the fold that it reports. Honest: the next fold's actors choose,
@@ -267,17 +272,16 @@ class RavdessSamples:
     def __len__(self) -> int:
         return len(self._names)
 
-    def sample(self, index: int, rng: np.random.Generator | None) -> tuple[Tensor, ...]:
+    def sample(
+        self, index: int, rng: np.random.Generator | None, only: int | None = None
+    ) -> tuple[Tensor, ...]:
         """Clip (3, T, H, W), MFCC (13, U), label (); `rng` draws the augmentation, None leaves it.
 
-        One draw holds for all pictures of the clip.
+        One draw holds for all pictures of the clip. With `only` 1 the clip is empty.
         """
         arrays = load(self._folder, self._names[index])
-        pictures = unpack_pictures(arrays)
-        if rng is not None:
-            pictures = self._augmentation(pictures, rng)
-        return (
-            network_clip(pictures),
-            torch.from_numpy(arrays["mfcc"]),
-            torch.tensor(self.labels[index]),
-        )
+        clip = torch.empty(0)
+        if only != 1:
+            pictures = unpack(arrays)
+            clip = network_clip(self._augmentation(pictures, rng) if rng is not None else pictures)
+        return clip, torch.from_numpy(arrays["mfcc"]), torch.tensor(self.labels[index])

@@ -126,9 +126,7 @@ def _persons(tracks: list[_Track]) -> list[_Track]:
         if gone:
             nearest = min(
                 gone,
-                key=lambda each: float(
-                    np.linalg.norm(each.frames[each.last][ORIGIN, :3] - begin)
-                ),
+                key=lambda each: float(np.linalg.norm(each.frames[each.last][ORIGIN, :3] - begin)),
             )
             nearest.frames.update(track.frames)
         else:

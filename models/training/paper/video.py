@@ -54,14 +54,14 @@ def spread_pictures(path: Path, count: int) -> Iterator[Image]:
                     raise DataError(f"{path} is damaged at picture {index + 1} of {total}")
                 newest = frame
                 while given < count and wanted[given] == index:
-                    yield frame.to_ndarray(format="rgb24")
+                    yield _rgb(frame)
                     given += 1
                 if given == count:
                     return
         if newest is None or index < total - 1 - _SWALLOWED:
             raise DataError(f"{path} is damaged: it ends before picture {wanted[given] + 1}")
         for _ in range(given, count):
-            yield newest.to_ndarray(format="rgb24")
+            yield _rgb(newest)
     except _ERRORS as error:
         raise DataError(f"{path} cannot be read as a video: {error}") from None
 
@@ -104,9 +104,9 @@ def square(image: Image, left: int, top: int, side: int, size: int) -> Image:
     after = max(0, top + side - height), max(0, left + side - width)
     inside = image[max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
     if any((*before, *after)):
-        inside = cv2.copyMakeBorder(
-            inside, before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE
-        )
+        way = cv2.BORDER_REPLICATE
+        bordered = cv2.copyMakeBorder(inside, before[0], after[0], before[1], after[1], way)
+        inside = np.asarray(bordered, np.uint8)
     way = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(inside, (size, size), interpolation=way), np.uint8)
 
@@ -134,6 +134,10 @@ def _video(container: Any, path: Path) -> Any:
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1  # clips are prepared several at a time
     return stream
+
+
+def _rgb(frame: VideoFrame) -> Image:
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def _mono(frame: AudioFrame) -> Sound:

@@ -1,0 +1,54 @@
+"""What `evaluate ravdess|mosei|ntu` prints: figures per fold, together, per class."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from models.training.paper.scores import spread
+
+_HIDDEN: Final = ("people", "samples")
+_PLAIN: Final = ("mae", "correlation")  # not shares
+_LARGEST_MATRIX: Final = 12  # classes; a larger one is in results.json only
+
+
+def report(results: dict[str, Any], console: Console) -> None:
+    """Print the figures of `evaluate_task` as tables."""
+    folds = results["folds"]
+    names = [name for name in next(iter(folds.values())) if name not in _HIDDEN]
+    table = Table("fold", "test people", "samples", *names, title=f"{results['task']}: test people")
+    for fold, figures in folds.items():
+        shown = [_number(name, figures[name]) for name in names]
+        table.add_row(fold, figures["people"], str(figures["samples"]), *shown)
+    if len(folds) > 1:
+        table.add_section()
+        spreads = {name: spread([each[name] for each in folds.values()]) for name in names}
+        for part in ("mean", "deviation"):
+            shown = [_number(name, spreads[name][part]) for name in names]
+            table.add_row(f"{part} over folds", "", "", *shown)
+    console.print(table)
+
+    together = results["together"]
+    if "recall" in together:
+        classes = Table("class", "recall", title="All folds together")
+        for name, share in together["recall"].items():
+            classes.add_row(name, f"{share:.1%}")
+        console.print(classes)
+    if len(together.get("labels", ())) in range(1, _LARGEST_MATRIX + 1):
+        matrix = Table("is, taken for →", *together["labels"], title="Confusion")
+        for name, row in zip(together["labels"], together["confusion"], strict=True):
+            matrix.add_row(name, *map(str, row))
+        console.print(matrix)
+    if "accuracy_by_sex" in together:
+        of = together["accuracy_by_sex"]
+        console.print("accuracy: " + ", ".join(f"{sex} {share:.1%}" for sex, share in of.items()))
+    console.print(
+        f"protocol {results['protocol']}: the epoch was chosen by {results['epoch_chosen_by']}",
+        soft_wrap=True,
+    )
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:.3f}" if name in _PLAIN else f"{value:.1%}"
