@@ -563,11 +563,13 @@ def train_paper(
     verbose: Verbose = 0,
 ) -> None:
     """Prepare and train; killed or stopped, the same command goes on."""
+    from models.training.distributed import is_first
     from models.training.paper.run import train_task
 
     with _paper_task(ctx, root, protocol, work_dir, config, split, seed, workers, device) as parts:
         for path in train_task(*parts, fold or ()):
-            typer.echo(f"written: {path}")
+            if is_first():
+                typer.echo(f"written: {path}")
 
 
 def evaluate_paper(

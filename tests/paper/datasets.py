@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.training.paper.mosei import official_folds
 
 Image = NDArray[np.uint8]
+Videos = dict[str, tuple[NDArray[Any], NDArray[Any]]]
 
 
 def write_video(
@@ -156,7 +157,11 @@ def fold_videos(fold: str, count: int) -> list[str]:
 def mosei(root: Path, counts: Mapping[str, int], bert: bool = True) -> Path:
     """Videos of two utterances; sentiment shows in all three modalities."""
     rng = np.random.default_rng(0)
-    labels, face, voice, words, meanings = {}, {}, {}, {}, {}
+    labels: Videos = {}
+    face: Videos = {}
+    voice: Videos = {}
+    words: Videos = {}
+    meanings: Videos = {}
     for fold, count in counts.items():
         for video in fold_videos(fold, count):
             sentiment = np.round(rng.uniform(-3, 3, 2), 1)

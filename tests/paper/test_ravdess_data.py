@@ -118,7 +118,7 @@ def test_honest_folds_share_nobody() -> None:
         assert len(fold.choose) == len(fold.test) == 4
         assert len({*fold.train, *fold.choose, *fold.test}) == 24
     assert sorted(row for fold in folds for row in fold.test) == list(range(24))
-    assert folds[0].people == "actors 01, 02, 03, 04"
+    assert folds[0].people == "actors 01–04"
 
 
 @pytest.mark.parametrize(

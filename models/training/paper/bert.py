@@ -196,7 +196,11 @@ class BertWords:
 def _read_weights(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         import safetensors.torch
+        from safetensors import SafetensorError
 
-        return safetensors.torch.load_file(path)
+        try:
+            return safetensors.torch.load_file(path)
+        except SafetensorError as error:
+            raise ValueError(str(error)) from None
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights

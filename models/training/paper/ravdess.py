@@ -161,14 +161,13 @@ def actor_folds(recordings: Sequence[Recording], count: int, honest: bool) -> li
     for number, test in enumerate(groups):
         choose = groups[(number + 1) % count] if honest else test
         train = [actor for actor in actors if actor not in (*test, *choose)]
-        told = ", ".join(f"{actor:02d}" for actor in test)
         folds.append(
             Fold(
                 name=f"fold-{number + 1}",
                 train=of(train),
                 choose=of(choose),
                 test=of(test),
-                people=f"actors {told}",
+                people=f"actors {test[0]:02d}–{test[-1]:02d}",
             )
         )
     return folds

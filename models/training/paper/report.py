@@ -18,16 +18,15 @@ def report(results: dict[str, Any], console: Console) -> None:
     """Print the figures of `evaluate_task` as tables."""
     folds = results["folds"]
     names = [name for name in next(iter(folds.values())) if name not in _HIDDEN]
-    table = Table("fold", "test people", "samples", *names, title=f"{results['task']}: test people")
-    for fold, figures in folds.items():
-        shown = [_number(name, figures[name]) for name in names]
-        table.add_row(fold, figures["people"], str(figures["samples"]), *shown)
-    if len(folds) > 1:
-        table.add_section()
-        spreads = {name: spread([each[name] for each in folds.values()]) for name in names}
-        for part in ("mean", "deviation"):
-            shown = [_number(name, spreads[name][part]) for name in names]
-            table.add_row(f"{part} over folds", "", "", *shown)
+    several = ("mean", "deviation") if len(folds) > 1 else ()
+    table = Table(results["task"], *folds, *several, title="Test people")
+    table.add_row("people", *(each["people"] for each in folds.values()))
+    table.add_row("samples", *(str(each["samples"]) for each in folds.values()))
+    for name in names:
+        values = [each[name] for each in folds.values()]
+        shown = [_number(name, value) for value in values]
+        over = spread(values)
+        table.add_row(name, *shown, *(_number(name, over[part]) for part in several))
     console.print(table)
 
     together = results["together"]

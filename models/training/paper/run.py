@@ -201,12 +201,13 @@ def _answers(
 def _begin_with(part: nn.Module, path: Path) -> None:
     """Begin a branch with weights from elsewhere; its last layer may be of other classes."""
     import safetensors.torch
+    from safetensors import SafetensorError
 
     try:
         given = safetensors.torch.load_file(path)
     except FileNotFoundError:
         raise DataError(f"the weights to begin with are not there: {path}") from None
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError) as error:
         raise DataError(f"the weights to begin with cannot be read: {path}: {error}") from None
     own = part.state_dict()
     taken = {
@@ -279,6 +280,7 @@ def evaluate_task(
 
 def _trained(task: Task, path: Path, protocol: Protocol) -> nn.Module:
     import safetensors.torch
+    from safetensors import SafetensorError
 
     if not path.is_file():
         option = "" if protocol is Protocol.HONEST else f" --protocol {protocol}"
@@ -289,7 +291,7 @@ def _trained(task: Task, path: Path, protocol: Protocol) -> nn.Module:
     network = task.network()
     try:
         network.load_state_dict(safetensors.torch.load_file(path))
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
         raise StageError(
             f"{path} does not hold the network that the settings describe: {error}"
         ) from None
