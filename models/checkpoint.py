@@ -1,9 +1,9 @@
-"""One file holds the whole live network: tensors, settings and where they come from.
+"""Files of weights: tensors, settings and where they come from, together.
 
-A safetensors file whose metadata carries the format, the settings as JSON and a SHA-256 over all
-the rest of the file. Matrices are stored in half precision, vectors (biases and the
-statistics of batch norm) in single. Reading and checking need no torch; building the network does.
-Thread: any.
+A safetensors file whose metadata carries the format (which network, and which version of its
+file), the settings as JSON and a SHA-256 over all the rest of the file. Reading and checking need
+no torch; building the network does. One :class:`Format` per kind of network; the live network's is
+here, the paper's are in models/paper/weights.py. Thread: any.
 """
 
 from __future__ import annotations
@@ -11,24 +11,20 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
-from models.config import LiveNetConfig
+from models.config import LiveNetConfig, PlainConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from models.live import LiveNet
 
-FORMAT: Final = "msaf-live-1"
-
-
-def default_weights() -> Path:
-    """The weights that come with the program."""
-    return Path(__file__).parent / "weights" / "live.safetensors"
+ConfigT = TypeVar("ConfigT", bound=PlainConfig)
+NetworkT = TypeVar("NetworkT", bound="nn.Module")
 
 
 class CheckpointError(RuntimeError):
@@ -36,23 +32,103 @@ class CheckpointError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Format(Generic[ConfigT, NetworkT]):
+    """How networks of one kind are kept in files."""
+
+    name: str  # stands in the file
+    config: type[ConfigT]
+    build: Callable[[ConfigT], NetworkT]
+    source: str  # where such files come from, for people who have none
+    halved: bool = False  # matrices in half precision; vectors (biases, the statistics of batch
+    # norm) stay in single
+
+    def save(
+        self, path: Path, network: nn.Module, config: ConfigT, origin: Mapping[str, str]
+    ) -> WeightsFile[ConfigT, NetworkT]:
+        """Write `network` to `path`, leaving either the old file or the whole new one.
+
+        Raises
+        ------
+        ValueError
+            A weight is not finite, or does not fit half precision.
+        """
+        import safetensors.torch
+
+        tensors = {}
+        for name, tensor in network.state_dict().items():
+            stored = tensor.detach().cpu()
+            if self.halved and _is_halved(tensor):
+                stored = stored.half()
+            if not stored.isfinite().all():
+                raise ValueError(
+                    f"{name} is not finite" + " or too large for half precision" * self.halved
+                )
+            tensors[name] = stored.contiguous()
+        metadata = {
+            "format": self.name,
+            "config": json.dumps(config.to_dict()),
+            "origin": json.dumps(dict(origin)),
+        }
+        metadata["sha256"] = _digest(safetensors.torch.save(tensors, metadata))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(safetensors.torch.save(tensors, metadata))
+        partial.replace(path)
+        return self.read(path)
+
+    def read(self, path: Path) -> WeightsFile[ConfigT, NetworkT]:
+        """Read and check a file of weights.
+
+        Raises
+        ------
+        CheckpointError
+            It is missing, damaged, of another version or kind, or no file of ours.
+        """
+        content = _content(path, self.source)
+        metadata = _metadata(path, content)
+        if metadata["format"] != self.name:
+            raise CheckpointError(
+                f"{path} has the format {metadata['format']!r}, but this program reads "
+                f"{self.name!r}. Use the weights and the program of one version."
+            )
+        digest = _digest(content)
+        if digest != metadata.get("sha256"):
+            raise CheckpointError(
+                f"{path} is damaged: its checksum is {digest[:12]}…, it should be "
+                f"{str(metadata.get('sha256'))[:12]}… Get the file again."
+            )
+        try:
+            config = self.config.from_dict(json.loads(metadata["config"]))
+            origin = json.loads(metadata["origin"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} carries settings that do not fit: {error}") from None
+        return WeightsFile(
+            path=path, format=self, config=config, origin=origin, sha256=digest, content=content
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFile(Generic[ConfigT, NetworkT]):
     """A checked file of weights."""
 
     path: Path
-    config: LiveNetConfig
+    format: Format[ConfigT, NetworkT] = field(repr=False)
+    config: ConfigT
     origin: Mapping[str, str]  # data, starting points, terms: what a model card needs to name
     sha256: str  # of everything in the file but itself
     content: bytes = field(repr=False)  # the whole file
 
-    def network(self) -> LiveNet:
+    def network(self) -> NetworkT:
         """Build the network in single precision, on the CPU, in evaluation mode."""
         import safetensors.torch
         import torch
 
-        from models.live import LiveNet
-
-        network = LiveNet(self.config)
+        try:
+            network = self.format.build(self.config)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.path} carries settings that do not fit: {error}"
+            ) from None
         tensors = {
             name: tensor.float() if tensor.dtype is torch.float16 else tensor
             for name, tensor in safetensors.torch.load(self.content).items()
@@ -66,34 +142,50 @@ class Checkpoint:
         return network.eval()
 
 
+def read_format(path: Path) -> str:
+    """The format that a file of weights names; CheckpointError where it is none of ours."""
+    return str(_metadata(path, _content(path, "Is the name right?"))["format"])
+
+
+# -- the live network ---------------------------------------------------------------------------
+
+Checkpoint: TypeAlias = "WeightsFile[LiveNetConfig, LiveNet]"
+
+
+def _build_live(config: LiveNetConfig) -> LiveNet:
+    from models.live import LiveNet
+
+    return LiveNet(config)
+
+
+LIVE: Final = Format(
+    name="msaf-live-1",
+    config=LiveNetConfig,
+    build=_build_live,
+    source="They come with the project (models/weights/live.safetensors), or are made by "
+    "`train live`.",
+    halved=True,
+)
+
+
+def default_weights() -> Path:
+    """The weights that come with the program."""
+    return Path(__file__).parent / "weights" / "live.safetensors"
+
+
 def save_checkpoint(path: Path, network: LiveNet, origin: Mapping[str, str]) -> Checkpoint:
-    """Write `network` to `path`, leaving either the old file or the whole new one.
+    """Write the live network; see :meth:`Format.save`."""
+    return LIVE.save(path, network, network.config, origin)
 
-    Raises
-    ------
-    ValueError
-        A weight is not finite, or does not fit half precision.
-    """
-    import safetensors.torch
-    import torch
 
-    tensors = {}
-    for name, tensor in network.state_dict().items():
-        stored = tensor.detach().cpu().to(torch.float16 if _is_halved(tensor) else tensor.dtype)
-        if not stored.isfinite().all():
-            raise ValueError(f"{name} is not finite or too large for half precision")
-        tensors[name] = stored.contiguous()
-    metadata = {
-        "format": FORMAT,
-        "config": json.dumps(network.config.to_dict()),
-        "origin": json.dumps(dict(origin)),
-    }
-    metadata["sha256"] = _digest(safetensors.torch.save(tensors, metadata))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(safetensors.torch.save(tensors, metadata))
-    partial.replace(path)
-    return read_checkpoint(path)
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and check a file of the live network; raises :class:`CheckpointError`."""
+    return LIVE.read(path)
+
+
+def load_checkpoint(path: Path) -> LiveNet:
+    """Read, check and build the network in `path`; raises :class:`CheckpointError`."""
+    return read_checkpoint(path).network()
 
 
 def round_as_stored(network: nn.Module) -> None:
@@ -103,56 +195,32 @@ def round_as_stored(network: nn.Module) -> None:
             tensor.copy_(tensor.half())
 
 
+# -- what a file looks like ---------------------------------------------------------------------
+
+
 def _is_halved(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and tensor.dim() > 1
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a file of weights.
-
-    Raises
-    ------
-    CheckpointError
-        It is missing, damaged, of another version or no file of ours.
-    """
+def _content(path: Path, source: str) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
-        raise CheckpointError(
-            f"no weights at {path}. They come with the project (models/weights/live.safetensors), "
-            "or are made by `train live`."
-        ) from None
+        raise CheckpointError(f"no weights at {path}. {source}") from None
     except OSError as error:
         raise CheckpointError(f"cannot read the weights {path}: {error.strerror}") from None
+
+
+def _metadata(path: Path, content: bytes) -> dict[str, Any]:
+    """Metadata of a file of ours: it names a format."""
     try:
-        metadata = _split(content)[0]["__metadata__"]
-        found = metadata["format"]
+        metadata: dict[str, Any] = _split(content)[0]["__metadata__"]
+        metadata["format"]
     except (ValueError, KeyError):
         raise CheckpointError(
             f"{path} is not a file of MSAF Live weights, or its start is damaged."
         ) from None
-    if found != FORMAT:
-        raise CheckpointError(
-            f"{path} has the format {found!r}, but this program reads {FORMAT!r}. "
-            "Use the weights and the program of one version."
-        )
-    digest = _digest(content)
-    if digest != metadata.get("sha256"):
-        raise CheckpointError(
-            f"{path} is damaged: its checksum is {digest[:12]}…, it should be "
-            f"{str(metadata.get('sha256'))[:12]}… Get the file again."
-        )
-    try:
-        config = LiveNetConfig.from_dict(json.loads(metadata["config"]))
-        origin = json.loads(metadata["origin"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} carries settings that do not fit: {error}") from None
-    return Checkpoint(path=path, config=config, origin=origin, sha256=digest, content=content)
-
-
-def load_checkpoint(path: Path) -> LiveNet:
-    """Read, check and build the network in `path`; raises :class:`CheckpointError`."""
-    return read_checkpoint(path).network()
+    return metadata
 
 
 def _split(content: bytes) -> tuple[dict[str, Any], memoryview]:

@@ -13,9 +13,10 @@ them. Thread: whoever calls the network. Shape letters used in this file:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,8 @@ class MSAF(nn.Module):
     def __init__(self, config: MSAFConfig) -> None:
         super().__init__()
         self.config = config
-        self.segments = nn.ModuleList(_SegmentFusion(config) for _ in range(config.segments))
+        self.segments = nn.ModuleList(_Segment(config) for _ in range(config.segments))
+        self._counts = list(config.block_counts)
 
     def forward(self, features: Sequence[Tensor], present: Tensor | None = None) -> MSAFOutput:
         """Fuse one feature per modality.
@@ -119,17 +121,62 @@ class MSAF(nn.Module):
                 torch.where(_broadcast(present[:, m], feature), feature, 0.0)
                 for m, feature in enumerate(features)
             ]
-        count = self.config.segments
-        if count == 1:
-            fused, attention = self.segments[0](features, present)
-            return MSAFOutput(fused, attention.unsqueeze(1))
-        cut = [_segments(feature, count) for feature in features]
-        pieces = [
-            segment([spans[index] for spans in cut], present)
-            for index, segment in enumerate(self.segments)
+        blocks = torch.cat([self._average(feature) for feature in features], dim=2)  # (B, S, N, c)
+        gate = self._gate(blocks)
+        joint = (blocks if gate is None else blocks * gate).sum(dim=2)  # (B, S, c)
+        logits = torch.stack(
+            [segment(joint[:, s]) for s, segment in enumerate(self.segments)], dim=1
+        )
+        attention = self._attend(logits.to(blocks).reshape(blocks.shape), present)
+        weights = attention if gate is None else attention * gate
+        fused = [
+            feature * self._spread(weight, feature)
+            for feature, weight in zip(
+                features, torch.split(weights, self._counts, dim=2), strict=True
+            )
         ]
-        fused = [torch.cat(spans, dim=2) for spans in zip(*(p[0] for p in pieces), strict=True)]
-        return MSAFOutput(fused, torch.stack([attention for _, attention in pieces], dim=1))
+        return MSAFOutput(fused, attention)
+
+    def _average(self, feature: Tensor) -> Tensor:
+        """(B, C_m, ...) → averages of its blocks over time and space (B, S, N_m, c)."""
+        config = self.config
+        dtype = cast(_Segment, self.segments[0]).norm.weight.dtype
+        averages = torch.stack(
+            [_mean(span, dtype) for span in _segments(feature, config.segments)], dim=1
+        )  # (B, S, C_m)
+        padded = functional.pad(averages, (0, -feature.shape[1] % config.block_channels))
+        return padded.reshape(padded.shape[0], config.segments, -1, config.block_channels)
+
+    def _gate(self, blocks: Tensor) -> Tensor | None:
+        """Block dropout: (B, S, N, 1), 0 or 1 / (1 - p); None where nothing is dropped."""
+        dropout = self.config.block_dropout
+        if not self.training or dropout == 0.0:
+            return None
+        kept = torch.rand_like(blocks[..., :1]) >= dropout
+        return kept.to(blocks) / (1.0 - dropout)
+
+    def _attend(self, logits: Tensor, present: Tensor | None) -> Tensor:
+        """(B, S, N, c) → softmax over the blocks that are there, raised to L; 0 for the others."""
+        if present is None:
+            return self._raise(torch.softmax(logits, dim=2))
+        there = torch.cat(
+            [present[:, m : m + 1].expand(-1, count) for m, count in enumerate(self._counts)], dim=1
+        )[:, None, :, None]  # (B, 1, N, 1)
+        return self._raise(torch.softmax(logits.masked_fill(~there, -torch.inf), dim=2)) * there
+
+    def _raise(self, attention: Tensor) -> Tensor:
+        lowest = self.config.lowest_attention
+        return attention if lowest == 0.0 else lowest + (1.0 - lowest) * attention
+
+    def _spread(self, weight: Tensor, feature: Tensor) -> Tensor:
+        """(B, S, N_m, c) → (B, C_m, T or 1, 1, ...), to be multiplied with the feature."""
+        weight = weight.flatten(2)[..., : feature.shape[1]].to(feature)  # (B, S, C_m)
+        if self.config.segments > 1:
+            steps = torch.arange(feature.shape[2], device=feature.device)
+            segment = steps // (feature.shape[2] // self.config.segments)
+            weight = weight.index_select(1, segment.clamp(max=self.config.segments - 1))
+            return _broadcast(weight.transpose(1, 2), feature)
+        return _broadcast(weight[:, 0], feature)
 
     def _check(self, features: Sequence[Tensor], present: Tensor | None) -> None:
         config = self.config
@@ -165,56 +212,20 @@ class MSAF(nn.Module):
             raise ValueError(f"no modality is present in samples {missing} of {batch}")
 
 
-class _SegmentFusion(nn.Module):
-    """MSAF over one time segment: features, already zero where absent → (features, (B, N, c))."""
+class _Segment(nn.Module):
+    """What one time segment has of its own: joint feature, and logits for every block."""
 
     def __init__(self, config: MSAFConfig) -> None:
         super().__init__()
-        self.config = config
         reduced = config.block_channels // config.reduction
         self.squeeze = nn.Linear(config.block_channels, reduced)
         self.norm = _BatchNorm(reduced)
         self.excite = nn.Linear(reduced, sum(config.block_counts) * config.block_channels)
 
-    def forward(
-        self, features: Sequence[Tensor], present: Tensor | None
-    ) -> tuple[list[Tensor], Tensor]:
-        config, counts = self.config, list(self.config.block_counts)
-        blocks = torch.cat([self._pool(feature) for feature in features], dim=1)  # (B, N, c)
-        gate = torch.ones_like(blocks[:, :, :1])
-        if self.training and config.block_dropout > 0.0:
-            kept = torch.rand_like(gate) >= config.block_dropout
-            gate = kept.to(blocks) / (1.0 - config.block_dropout)  # (B, N, 1)
-
-        joint = torch.relu(self.norm(self.squeeze((blocks * gate).sum(dim=1))))  # (B, d)
-        logits = self.excite(joint).to(blocks).reshape(blocks.shape)  # (B, N, c)
-        if present is None:
-            attention = self._raise(torch.softmax(logits, dim=1))
-        else:
-            there = torch.cat(
-                [present[:, m : m + 1].expand(-1, count) for m, count in enumerate(counts)], dim=1
-            ).unsqueeze(2)  # (B, N, 1)
-            softmax = torch.softmax(logits.masked_fill(~there, -torch.inf), dim=1)
-            attention = self._raise(softmax) * there
-
-        weights = torch.split(attention * gate, counts, dim=1)
-        fused = [
-            feature * _broadcast(weight.flatten(1)[:, :channels], feature).to(feature)
-            for feature, weight, channels in zip(features, weights, config.channels, strict=True)
-        ]
-        return fused, attention
-
-    def _pool(self, feature: Tensor) -> Tensor:
-        """(B, C_m, ...) → block averages over space and time (B, N_m, c)."""
-        if feature.dim() > 2:
-            feature = feature.mean(dim=tuple(range(2, feature.dim())))
-        width = self.config.block_channels
-        padded = functional.pad(feature.to(self.norm.weight), (0, -feature.shape[1] % width))
-        return padded.reshape(padded.shape[0], -1, width)
-
-    def _raise(self, attention: Tensor) -> Tensor:
-        lowest = self.config.lowest_attention
-        return lowest + (1.0 - lowest) * attention
+    def forward(self, joint: Tensor) -> Tensor:
+        """Sum of all blocks (B, c) → (B, N * c)."""
+        logits: Tensor = self.excite(torch.relu(self.norm(self.squeeze(joint))))
+        return logits
 
 
 class _BatchNorm(nn.BatchNorm1d):
@@ -239,10 +250,23 @@ class _BatchNorm(nn.BatchNorm1d):
 
 def _segments(feature: Tensor, count: int) -> list[Tensor]:
     """Cut dimension 2 into `count` equal parts; the remainder goes to the last."""
+    if count == 1:
+        return [feature]
     length = feature.shape[2] // count
     starts = [index * length for index in range(count)]
     ends = [*starts[1:], feature.shape[2]]
     return [feature.narrow(2, start, end - start) for start, end in zip(starts, ends, strict=True)]
+
+
+def _mean(feature: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, C, ...) → (B, C), averaged over all that follows."""
+    dims = tuple(range(2, feature.dim()))
+    if not dims:
+        return feature.to(dtype)
+    if not (torch.is_grad_enabled() and feature.requires_grad):
+        return feature.mean(dim=dims, dtype=dtype)
+    # The gradient of mean is written out in the size of the feature, that of sum is a view.
+    return feature.sum(dim=dims, dtype=dtype) / math.prod(feature.shape[2:])
 
 
 def _broadcast(value: Tensor, feature: Tensor) -> Tensor:

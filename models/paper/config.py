@@ -23,7 +23,7 @@ class RavdessConfig(PlainConfig):
     """Face clip and MFCC → emotion (models/paper/ravdess.py)."""
 
     classes: int = 8  # K
-    depths: tuple[int, int, int, int] = (3, 4, 6, 3)  # blocks per stage of the face branch
+    depths: tuple[int, ...] = (3, 4, 6, 3)  # blocks per stage of the face branch
     coefficients: int = 13  # of the MFCC
     steps: int = 212  # of the MFCC, U
     block_channels: tuple[int, int] = (16, 32)  # c of the two MSAF
@@ -63,6 +63,7 @@ class NtuConfig(PlainConfig):
 
     classes: int = 60  # K
     rgb: str = "i3d"  # or "resnet50"
+    depths: tuple[int, ...] = (3, 4, 6, 3)  # blocks per stage of the ResNet
     steps: int = 32  # of the skeletons
     rgb_dropout: float = 0.5  # I3D's; ResNet-50 has none
     skeleton_dropout: float = 0.4

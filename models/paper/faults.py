@@ -25,9 +25,9 @@ class Fault(StrEnum):
     goes on: it is scaled by 1 / (1 - p)² in all."""
 
     LOST_STEPS = "lost-steps"
-    """Segments have T // S steps each, and the last takes no more than one remainder of up to that
-    length: of 7 steps in 5 segments only 5 come out, and fewer steps than segments end in torch's
-    own error."""
+    """Time is cut into pieces of T // S steps, the last two pieces are joined, and the first S are
+    used: what is left behind those is lost (of 9 steps in 5 segments 4 are), and fewer steps than
+    segments end in torch's own error."""
 
     BATCH_OF_ONE = "batch-of-one"
     """A batch of one cannot be trained on: batch norm refuses it."""

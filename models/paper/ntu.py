@@ -57,7 +57,7 @@ class NtuNet(nn.Module):
             self.rgb = i3d(config.classes, dropout=config.rgb_dropout)
             early, late = I3D_CHANNELS
         else:
-            self.rgb = inflated_resnet(config.classes)
+            self.rgb = inflated_resnet(config.classes, depths=config.depths)
             early, late = RESNET_CHANNELS
         self.skeleton = hcn(config.classes, steps=config.steps, dropout=config.skeleton_dropout)
         self.early_fusion, self.late_fusion = (

@@ -1,0 +1,228 @@
+"""Weights of the public reference: converted, they give the reference's own answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.checkpoint import CheckpointError
+from models.paper.convert import KINDS, ConversionError, convert
+from models.paper.faults import Fault
+from models.paper.weights import read_network
+from tests.paper import restated
+
+
+def channels_first(frames: Tensor) -> Tensor:
+    return frames.permute(0, 4, 1, 2, 3)
+
+
+def clip(steps: int = 16, size: int = 32) -> Tensor:
+    return torch.rand(2, steps, size, size, 3)
+
+
+def skeletons(steps: int = 16) -> Tensor:
+    return torch.randn(2, 3, steps, 25, 2)
+
+
+Inputs = list[Tensor]
+CASES: dict[str, tuple[str, Callable[[], nn.Module], Callable[[], tuple[Inputs, Inputs]]]] = {}
+
+
+def case(
+    name: str, kind: str, build: Callable[[], nn.Module], inputs: Callable[[], Inputs], turn: object
+) -> None:
+    """Register the reference's network, its input, and how ours wants each input turned."""
+
+    def both() -> tuple[Inputs, Inputs]:
+        theirs = inputs()
+        turns = turn if isinstance(turn, tuple) else (turn,) * len(theirs)
+        return theirs, [t(x) if callable(t) else x for t, x in zip(turns, theirs, strict=True)]
+
+    CASES[name] = (kind, build, both)
+
+
+def swapped(x: Tensor) -> Tensor:
+    return x.transpose(1, 2)
+
+
+case(
+    "ravdess",
+    "ravdess",
+    lambda: restated.Ravdess(8, 26),
+    lambda: [torch.rand(2, 3, 4, 32, 32), torch.randn(2, 13, 212)],
+    None,
+)
+case(
+    "mosei",
+    "mosei",
+    restated.Mosei,
+    lambda: [torch.randn(2, 50, channels) for channels in (35, 74, 768)],
+    swapped,
+)
+case(
+    "ntu, I3D",
+    "ntu",
+    lambda: restated.Ntu("i3d", 6, 16, size=1),
+    lambda: [clip(), skeletons()],
+    (channels_first, None),
+)
+case(
+    "ntu, ResNet",
+    "ntu",
+    lambda: restated.Ntu("resnet50", 6, 32),
+    lambda: [clip(4), skeletons(32)],
+    (channels_first, None),
+)
+case(
+    "resnext3d",
+    "resnext3d",
+    lambda: restated.ResNeXt(5),
+    lambda: [torch.rand(2, 3, 4, 32, 32)],
+    None,
+)
+case("mfcc", "mfcc", lambda: restated.Mfcc(5, 7), lambda: [torch.randn(2, 13, 60)], None)
+case("lstm", "lstm", lambda: restated.LstmNet(74, 64), lambda: [torch.randn(2, 9, 74)], swapped)
+case("resnet50", "resnet50", lambda: restated.Visual(5), lambda: [clip(3)], channels_first)
+case("hcn", "hcn", lambda: restated.Skeleton(5, 16), lambda: [skeletons()], None)
+
+
+FAULTS: dict[str, tuple[Fault, ...]] = {
+    "ravdess": (Fault.STEM_WITHOUT_RELU,),
+    "mosei": (),
+    "ntu": (),
+    "ntu, ResNet": (Fault.UNUSED_FIRST_FUSION,),
+}
+"""What the reference's networks have also when they are not trained."""
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_converted_weights_give_the_references_answers(name: str, tmp_path: Path) -> None:
+    kind, build, both = CASES[name]
+    reference = restated.unsettled(build())
+    source, target = tmp_path / "original.pth", tmp_path / "ours.safetensors"
+    torch.save(reference.state_dict(), source)
+    convert(source, target, kind)
+    read = read_network(target)
+    assert read.origin["kind"] == kind
+    if kind in FAULTS:
+        assert read.config.faults == FAULTS.get(name, ())
+    theirs, ours = ([x.double() for x in inputs] for inputs in both())
+    with torch.inference_mode():
+        expected = reference.double()(*theirs)
+        answer = read.network().double()(*ours)
+    answer = answer if isinstance(answer, Tensor) else answer.logits
+    # Random attention over many blocks leaves little of the features: look at the last digits.
+    torch.testing.assert_close(answer, expected, rtol=0, atol=1e-11)
+    assert expected.std(dim=0).min() > 1e-8  # and the answers do depend on the input
+
+
+def test_i3d_alone(tmp_path: Path) -> None:
+    """Without running it: the fused network's test has done that."""
+    reference = restated.I3D(7, 7)
+    torch.save(reference.state_dict(), tmp_path / "i3d.checkpoint")
+    file = convert(tmp_path / "i3d.checkpoint", tmp_path / "i3d.safetensors", "i3d")
+    state = file.network().state_dict()
+    assert torch.equal(
+        state["late.mixed_5c.branch1.1.conv.weight"],
+        reference.state_dict()["features.15.branch1.1.conv.weight"],
+    )
+    assert len(state) == len(reference.state_dict())
+
+
+def test_reads_what_the_references_training_wrote(tmp_path: Path) -> None:
+    """Weights beside scores of numpy's, from several GPUs, by an old torch."""
+    network = restated.Mosei()
+    states = {
+        "epoch": 6,
+        "model_state_dict": {
+            f"module.{name}": each
+            for name, each in network.state_dict().items()
+            if "num_batches_tracked" not in name
+        },
+        "optimizer_state_dict": {"state": {}, "param_groups": [{"lr": 0.001, "params": [0]}]},
+        "test_score": [np.float64(48.5), np.float32(80.1)],
+    }
+    source = tmp_path / "msaf_mosei_epoch6.pth"
+    torch.save(states, source, _use_new_zipfile_serialization=False)
+    read = convert(source, tmp_path / "mosei.safetensors", "mosei")
+    weight = network.state_dict()["text_model.1.weight_hh_l0"]
+    assert torch.equal(read.network().state_dict()["words.late.lstm.weight_hh_l0"], weight)
+    assert read.origin["converted from"] == "msaf_mosei_epoch6.pth"
+
+
+# -- errors -------------------------------------------------------------------------------------
+
+
+def lstm_state() -> dict[str, object]:
+    return dict(restated.LstmNet(35, 32).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s: s.pop("lstm2.bias_hh_l0"),
+            r"missing \(by our names\): late\.lstm\.bias_hh_l0\.",
+        ),
+        (lambda s: s.update(extra=torch.ones(2)), r"unexpected: extra\."),
+        (
+            lambda s: s.update({"lstm2.weight_hh_l0": torch.ones(3, 4)}),
+            r"of another size: lstm2\.weight_hh_l0 is \(3, 4\) and not \(128, 32\)",
+        ),
+        (lambda s: s.update(epoch=3), "holds more than tensors: epoch"),
+        (lambda s: s.clear(), "holds no state dict but a dict"),
+    ],
+)
+def test_names_what_does_not_fit(
+    change: Callable[[dict[str, object]], object], message: str, tmp_path: Path
+) -> None:
+    state = lstm_state()
+    change(state)
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ConversionError, match=message):
+        convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "lstm")
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_another_kind_is_refused(kind: str, tmp_path: Path) -> None:
+    torch.save({"somebody.elses": torch.ones(1)}, tmp_path / "a.pth")
+    with pytest.raises(ConversionError, match=r"missing .* and \d+ more; unexpected: somebody"):
+        convert(tmp_path / "a.pth", tmp_path / "a.safetensors", kind)
+
+
+class _Harmful:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (Path("harmed"),))
+
+
+def test_code_in_a_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"lstm1": _Harmful()}, "a.pth")
+    with pytest.raises(ConversionError, match="no file of plain tensors"):
+        convert(Path("a.pth"), Path("a.safetensors"), "lstm")
+    assert not Path("harmed").exists()
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    target = tmp_path / "a.safetensors"
+    with pytest.raises(ConversionError, match="no file"):
+        convert(tmp_path / "gone.pth", target, "lstm")
+    with pytest.raises(ConversionError, match="cannot read"):
+        convert(tmp_path, target, "lstm")
+    (tmp_path / "text.pth").write_text("these are not the weights")
+    with pytest.raises(ConversionError, match="no file of plain tensors"):
+        convert(tmp_path / "text.pth", target, "lstm")
+    with pytest.raises(ConversionError, match="no kind 'lstn'; there are ravdess"):
+        convert(tmp_path / "text.pth", target, "lstn")
+    assert issubclass(ConversionError, CheckpointError)  # the program's exit code
