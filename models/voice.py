@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from models.config import VoiceEncoderConfig
 from models.labels import EMOTIONS
-from models.sequence import AttentionPool, SequenceBranch
+from models.sequence import SequenceBranch, StatisticsPool
 
 
 class EncoderLayer(nn.Module):
@@ -102,20 +102,21 @@ class VoiceClassifier(nn.Module):
         *,
         hidden: int = 64,
         dropout: float = 0.3,
+        classes: int = len(EMOTIONS),
     ) -> None:
         super().__init__()
         self.encoder = VoiceEncoder(config)
         self.frame_dropout = nn.Dropout1d(dropout / 2)
         self.sequence = SequenceBranch(self.encoder.config.channels, hidden)
-        self.pool = AttentionPool(2 * hidden)
+        self.pool = StatisticsPool(2 * hidden)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * hidden, len(EMOTIONS))
+        self.head = nn.Linear(4 * hidden, classes)
 
     def classify(self, frames: Tensor) -> Tensor:
-        """Encoder frames (B, channels, T) → logits (B, 7)."""
+        """Encoder frames (B, channels, T) → logits (B, classes)."""
         pooled, _ = self.pool(self.sequence(self.frame_dropout(frames)))
         return self.head(self.dropout(pooled))  # type: ignore[no-any-return]
 
     def forward(self, mel: Tensor) -> Tensor:
-        """(B, n_mels, N) log-mel → logits (B, 7) over EMOTIONS."""
+        """(B, n_mels, N) log-mel → logits (B, classes), EMOTIONS unless told otherwise."""
         return self.classify(self.encoder(mel))

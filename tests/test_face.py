@@ -13,10 +13,11 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
+from torch.nn import functional
 
 from models.config import FaceTrunkConfig
-from models.face import STAGES, FaceClassifier, FaceTrunk, load_imagenet
+from models.face import BLOCKS, FaceClassifier, FaceTrunk
 from models.labels import FERPLUS_EMOTIONS
 from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus
@@ -27,7 +28,9 @@ from models.training.face import (
     face_scores,
     train_face,
 )
+from models.training.face_start import load_faceres, read_tensors
 from models.training.loop import RunContext
+from models.training.starting_points import StartingPointError
 
 SMALL = FaceTrunkConfig(resolution=32, channels=12)
 CPU = torch.device("cpu")
@@ -89,7 +92,7 @@ def test_a_batch_of_one_trains_and_reaches_the_first_layer() -> None:
         if weight.grad is None or not weight.grad.isfinite().all()
     ]
     assert silent == []
-    first = model.trunk.features[0].weight.grad
+    first = model.trunk.features[0][0].weight.grad  # type: ignore[index]
     assert isinstance(first, Tensor)
     assert first.abs().max() > 0
 
@@ -121,79 +124,108 @@ def test_onnxruntime_agrees_for_any_number_of_faces(tmp_path: Path) -> None:
 # --- starting point
 
 
-def _group(channels_in: int, channels: int, size: int, stride: int, groups: int = 1) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels, size, stride, size // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU6(),
-    )
+def published_tensors() -> dict[str, NDArray[np.float32]]:
+    """Random tensors with the names and shapes of HSE-FaceRes; batch norm is folded in."""
+    rng = np.random.default_rng(0)
+
+    def drawn(*shape: int) -> NDArray[np.float32]:
+        return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[:3]))).astype(np.float32)
+
+    tensors = {
+        "conv1/convolution/merged_input": drawn(3, 3, 3, 32) / 64,
+        "conv1_bn/batchnorm_1/sub": drawn(32) + 0.5,
+    }
+    channels = 32
+    for index, (width, _) in enumerate(BLOCKS, start=1):
+        tensors[f"conv_dw_{index}/depthwise_kernel"] = drawn(3, 3, channels, 1) * channels**0.5
+        tensors[f"conv_dw_{index}_bn/batchnorm_1/mul"] = drawn(channels) + 1
+        tensors[f"conv_dw_{index}_bn/batchnorm_1/sub"] = drawn(channels) + 0.3
+        tensors[f"conv_pw_{index}/convolution/merged_input"] = drawn(1, 1, channels, width)
+        tensors[f"conv_pw_{index}_bn/batchnorm_1/sub"] = drawn(width) + 0.3
+        channels = width
+    return tensors
 
 
-class _Block(nn.Module):
-    """An inverted residual whose tensors are named as in torchvision."""
+def published_network(pictures: Tensor, tensors: dict[str, NDArray[np.float32]]) -> Tensor:
+    """What those tensors compute of colour pictures (B, 3, H, W) in 0 to 255, with our strides."""
 
-    def __init__(self, channels_in: int, channels: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        width = channels_in * expansion
-        layers = [_group(channels_in, width, 1, 1)] if expansion != 1 else []
-        layers.append(_group(width, width, 3, stride, groups=width))
-        layers.append(nn.Conv2d(width, channels, 1, bias=False))
-        layers.append(nn.BatchNorm2d(channels))
-        self.conv = nn.Sequential(*layers)
-        self.adds = stride == 1 and channels_in == channels
+    def kernel(name: str, order: tuple[int, ...]) -> Tensor:
+        return torch.from_numpy(tensors[name]).permute(order)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv(x)
-        return x + y if self.adds else y
+    def shift(name: str) -> Tensor:
+        return torch.from_numpy(tensors[f"{name}_bn/batchnorm_1/sub"])
 
-
-class _Torchvision(nn.Module):
-    """MobileNetV2 in colour, named as in torchvision, with our strides and without its last layer.
-
-    Weights and norms are drawn at random, each norm with its own statistics, so that no two tensors
-    can be mistaken for each other.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers = [_group(3, 32, 3, 2)]
-        channels = 32
-        for expansion, width, blocks, stride in STAGES:
-            for block in range(blocks):
-                layers.append(_Block(channels, width, stride if block == 0 else 1, expansion))
-                channels = width
-        self.features = nn.Sequential(*layers)
-        for layer in self.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                count = layer.num_features
-                layer.weight.data.uniform_(0.8, 1.2)
-                layer.bias.data.normal_(std=0.1)
-                layer.running_mean = torch.randn(count) * 0.1
-                layer.running_var = torch.rand(count) * 0.2 + 0.1
-
-    def weights(self) -> dict[str, Tensor]:
-        # The real file goes on after the blocks; those tensors have no place in the trunk.
-        beyond = {"features.18.0.weight": torch.zeros(1), "classifier.1.weight": torch.zeros(1)}
-        return dict(self.state_dict()) | beyond
+    as_torch = (3, 2, 0, 1)
+    weight = kernel("conv1/convolution/merged_input", as_torch)
+    x = functional.conv2d(pictures - 116, weight, shift("conv1"), stride=2, padding=1)
+    x = x.clamp(0, 6)
+    for index, (_, stride) in enumerate(BLOCKS, start=1):
+        gain = torch.from_numpy(tensors[f"conv_dw_{index}_bn/batchnorm_1/mul"])
+        weight = kernel(f"conv_dw_{index}/depthwise_kernel", (2, 3, 0, 1))
+        x = functional.conv2d(x, weight, None, stride, padding=1, groups=len(gain))
+        x = (x * gain[:, None, None] + shift(f"conv_dw_{index}")[:, None, None]).clamp(0, 6)
+        weight = kernel(f"conv_pw_{index}/convolution/merged_input", as_torch)
+        x = functional.conv2d(x, weight, shift(f"conv_pw_{index}")).clamp(0, 6)
+    return x
 
 
-def test_on_grey_the_trunk_equals_imagenets_network_in_colour() -> None:
+def test_on_grey_the_trunk_equals_the_published_network_in_colour() -> None:
     torch.manual_seed(0)
-    reference = _Torchvision().eval()
+    tensors = published_tensors()
     trunk = FaceTrunk(SMALL).eval()
-    load_imagenet(trunk, reference.weights())
-    grey = (torch.rand(2, 1, 32, 32) - trunk.shift) / trunk.scale
+    load_faceres(trunk, tensors, torch.rand(8, 1, 48, 48))
+    crops = torch.rand(2, 1, 32, 32)
     with torch.inference_mode():
-        expected = reference.features(grey.expand(-1, 3, -1, -1))
+        expected = published_network(255 * crops.expand(-1, 3, -1, -1), tensors)
         assert expected.std() > 0.01
-        torch.testing.assert_close(trunk.features(grey), expected, atol=1e-4, rtol=1e-3)
+        found = trunk.features(trunk.enlarged(crops))
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
 
 
-def test_an_incomplete_starting_point_is_refused() -> None:
-    weights = _Torchvision().weights()
-    del weights["features.17.conv.2.weight"]
-    with pytest.raises(ValueError, match=r"lack 1 tensors, features\.19\.layers\.6\.weight"):
-        load_imagenet(FaceTrunk(SMALL), weights)
+def test_the_starting_point_can_be_trained_on_with_batch_statistics() -> None:
+    torch.manual_seed(0)
+    trunk = FaceTrunk(SMALL)
+    crops = torch.rand(8, 1, 48, 48)
+    load_faceres(trunk, published_tensors(), crops)
+    with torch.inference_mode():
+        inputs = trunk.enlarged(crops)
+        still = trunk.eval().features(inputs)
+        torch.testing.assert_close(trunk.train().features(inputs), still, atol=1e-3, rtol=1e-2)
+
+
+def write_published(folder: Path, stored: str = "<f2") -> Path:
+    """A TensorFlow.js model of two tensors in two files."""
+    values = [np.arange(6, dtype=stored).tobytes(), np.array(2.5, "<f4").tobytes()]
+    (folder / "a.bin").write_bytes(values[0] + values[1][:2])
+    (folder / "b.bin").write_bytes(values[1][2:])
+    half = {"dtype": "float16", "original_dtype": "float32"}
+    weights = [
+        {"name": "kernel", "shape": [2, 3], "dtype": "float32", "quantization": half},
+        {"name": "scale", "shape": [], "dtype": "float32"},
+    ]
+    path = folder / "model.json"
+    manifest = [{"paths": ["a.bin", "b.bin"], "weights": weights}]
+    path.write_text(json.dumps({"weightsManifest": manifest}))
+    return path
+
+
+def test_tensors_are_read_across_files_and_in_half_precision(tmp_path: Path) -> None:
+    tensors = read_tensors(write_published(tmp_path))
+    np.testing.assert_array_equal(tensors["kernel"], [[0, 1, 2], [3, 4, 5]])
+    assert tensors["scale"] == np.float32(2.5)
+
+
+def test_a_damaged_or_incomplete_starting_point_is_refused(tmp_path: Path) -> None:
+    path = write_published(tmp_path)
+    (tmp_path / "b.bin").write_bytes(b"")
+    with pytest.raises(StartingPointError, match="cannot be read as a TensorFlow"):
+        read_tensors(path)
+    with pytest.raises(StartingPointError, match=r"gone\.json cannot be read"):
+        read_tensors(tmp_path / "gone.json")
+    tensors = published_tensors()
+    del tensors["conv_dw_7/depthwise_kernel"]
+    with pytest.raises(StartingPointError, match="no tensor conv_dw_7/depthwise_kernel"):
+        load_faceres(FaceTrunk(SMALL), tensors, torch.rand(2, 1, 48, 48))
 
 
 # --- augmentation

@@ -388,7 +388,7 @@ def test_calibration_error_by_hand() -> None:
 
 def test_the_shipped_recipe_is_read() -> None:
     recipe = load_recipe()
-    assert recipe.face.initial == "imagenet"
+    assert recipe.face.initial == "faceres"
     assert recipe.network.lowest_attention == 0.5
     assert isinstance(recipe.fusion.voice_seconds, tuple)
 

@@ -14,6 +14,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from models.mel import mel_centres
+
 Samples = NDArray[np.float32]
 
 SAMPLE_RATE: Final = 16000  # Hz
@@ -25,8 +27,8 @@ _QUIET: Final = 1e-5  # amplitude of the noise floor behind clips that end too e
 class AudioAugmentation:
     """How often each change is made, as probabilities, and how strong it may be."""
 
-    speed: float = 0.5
-    speed_range: tuple[float, float] = (0.9, 1.1)
+    speed: float = 0.6
+    speed_range: tuple[float, float] = (0.85, 1.18)
     reverberation: float = 0.3
     decay_seconds: tuple[float, float] = (0.1, 0.6)  # to -60 dB
     colour: float = 0.5
@@ -187,6 +189,20 @@ def random_window(
     first, last = speech_span(samples)
     inside = int(least * min(count, last - first))
     return _cut(samples, int(rng.integers(first + inside - count, last - inside + 1)), count, rng)
+
+
+def warp_formants(mel: Samples, factor: float) -> Samples:
+    """A spectrogram (bins, frames) as a longer (factor > 1) or shorter vocal tract would make it.
+
+    Vocal tract length perturbation (Jaitly and Hinton 2013): what was at `factor` times a frequency
+    is moved to that frequency; the highest bins are repeated where nothing lies above them.
+    """
+    frequencies = mel_centres()
+    place = np.interp(frequencies * factor, frequencies, np.arange(len(mel)))
+    below = np.minimum(place.astype(np.int64), len(mel) - 2)
+    part = (place - below).astype(np.float32)[:, None]
+    warped: Samples = (1 - part) * mel[below] + part * mel[below + 1]
+    return warped
 
 
 def _cut(samples: Samples, start: int, count: int, rng: np.random.Generator) -> Samples:

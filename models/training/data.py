@@ -84,6 +84,7 @@ class VoiceClip:
     """One RAVDESS speech clip."""
 
     name: str
+    emotion: int  # RAVDESS's own eight: its emotion code less one
     label: int  # index into EMOTIONS
     actor: int  # 1 to 24; odd male, even female
     samples: NDArray[np.float32]  # (n,) at 16 kHz in [-1, 1]
@@ -102,4 +103,5 @@ def load_ravdess(data_root: Path, actors: tuple[int, ...]) -> Iterator[VoiceClip
         samples, sample_rate = soundfile.read(path, dtype="float32")
         if sample_rate != 16000 or samples.ndim != 1:
             raise DataError(f"{path}: expected 16 kHz mono, found {sample_rate} Hz")
-        yield VoiceClip(path.stem, RAVDESS_TO_EMOTION[int(fields[2]) - 1], actor, samples)
+        emotion = int(fields[2]) - 1
+        yield VoiceClip(path.stem, emotion, RAVDESS_TO_EMOTION[emotion], actor, samples)

@@ -9,11 +9,14 @@ people; test people are never seen here.
 from __future__ import annotations
 
 import copy
+import ctypes
 import json
 import logging
 import random
+import sys
 import time
 from collections.abc import Callable, Iterable, Sized
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +64,25 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def half_precision(device: torch.device, wanted: bool = True) -> AbstractContextManager[Any]:
+    """Autocast to bfloat16 where it is wanted and in hardware; it halves what an epoch takes."""
+    fast = device.type != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted and bool(fast))
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep large blocks for the next step instead of giving them back each time.
+
+    On a CPU a third of an epoch is otherwise spent in the kernel, on the pages of activations.
+    """
+    if sys.platform == "linux":
+        trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
+        with suppress(OSError, AttributeError):  # another libc
+            libc = ctypes.CDLL(None)
+            libc.mallopt(trim_threshold, 2**31 - 1)
+            libc.mallopt(mmap_max, 0)
+
+
 def progress_bar() -> Progress:
     """Progress display on standard error, so that standard output stays free for results."""
     return Progress(
@@ -97,6 +119,7 @@ def fit(
     score: str,
     ema_decay: float = 0.999,
     clip_norm: float = 1.0,
+    autocast: bool = False,
 ) -> dict[str, float]:
     """Train `model` and leave it with its best weights.
 
@@ -115,11 +138,14 @@ def fit(
         Name of the figure that chooses the epoch; higher is better.
     scheduler
         Stepped once per batch.
+    autocast
+        Compute `loss` in half precision where the hardware has it.
 
     Returns
     -------
     The figures of the chosen epoch, with `epoch` among them.
     """
+    keep_freed_memory()
     directory = context.stage_dir(name)
     state_path = directory / "state.pt"
     averaged = AveragedModel(
@@ -154,7 +180,8 @@ def fit(
             running = 0.0
             for count, batch in enumerate(epoch_batches, start=1):
                 optimizer.zero_grad(set_to_none=True)
-                value = loss(parallel, batch)
+                with half_precision(context.device, autocast):
+                    value = loss(parallel, batch)
                 value.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
                 optimizer.step()

@@ -47,7 +47,7 @@ ORIGIN: Final = {
     "data": "FER+ (FER2013 images, Barsoum et al. 2016 labels), training split; "
     "RAVDESS speech audio (Livingstone and Russo 2018), actors "
     + ", ".join(f"{actor:02d}" for actor in TRAIN_ACTORS),
-    "starting points": "torchvision MobileNetV2 (ImageNet, BSD-3-Clause); "
+    "starting points": "HSE-FaceRes, a MobileNet trained on VGGFace2 (Savchenko, Apache-2.0); "
     "OpenAI Whisper tiny.en encoder (MIT)",
     "terms": "CC BY-NC-SA 4.0, non-commercial: RAVDESS is CC BY-NC-SA 4.0, FER2013 is for research",
 }

@@ -30,9 +30,17 @@ from models.training.augment_audio import (
     augment_audio,
     centred_window,
     random_window,
+    warp_formants,
 )
 from models.training.data import TRAIN_ACTORS, VALIDATION_ACTORS, VoiceClip, load_ravdess
-from models.training.loop import RunContext, fit, progress_bar, save_atomically, seed_everything
+from models.training.loop import (
+    RunContext,
+    fit,
+    half_precision,
+    progress_bar,
+    save_atomically,
+    seed_everything,
+)
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceClassifier
 
@@ -52,6 +60,7 @@ class VoiceStageConfig:
     dropout: float = 0.3
     label_smoothing: float = 0.1
     augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
+    formants: float = 0.15  # longest and shortest vocal tract, as a part; of every other window
     mask_bins: int = 12  # of the log-mel, the most that one mask covers
     mask_frames: int = 25
     mixup: float = 0.3  # part of the batches in which pairs of windows are blended
@@ -101,30 +110,50 @@ class VoiceEvaluation:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceTask:
+    """Whom a voice network learns from, who chooses its epoch, and what the classes are."""
+
+    clips: list[VoiceClip]
+    validation: VoiceEvaluation
+    labels: tuple[str, ...]
+    stage: str  # folder of the states and results inside the work folder
+
+    @classmethod
+    def live(cls, data_root: Path, config: VoiceStageConfig) -> VoiceTask:
+        """What the voice branch of the live network learns; DataError without the data."""
+        return cls(
+            clips=list(load_ravdess(data_root, TRAIN_ACTORS)),
+            validation=VoiceEvaluation.load(data_root, VALIDATION_ACTORS, config.window_seconds),
+            labels=EMOTIONS,
+            stage="voice",
+        )
+
+
 def train_voice(
     context: RunContext,
     encoder: VoiceEncoderConfig | None = None,
     config: VoiceStageConfig | None = None,
+    task: VoiceTask | None = None,
 ) -> tuple[VoiceClassifier, dict[str, float]]:
-    """Train the voice branch and return it with the figures of its best validation epoch.
+    """Train a voice network, by default the live one's branch; it and its best epoch's figures.
 
     Writes `frozen.json`, `tuned.json` (figures of both ways) and the better weights into the
     stage's folder. Killed and called again, it goes on after the last complete epoch.
     """
     config = config or VoiceStageConfig()
+    task = task or VoiceTask.live(context.data_root, config)
     seed_everything(context.seed)
-    directory = context.stage_dir("voice")
-    model = VoiceClassifier(encoder, dropout=config.dropout)
+    directory = context.stage_dir(task.stage)
+    model = VoiceClassifier(encoder, dropout=config.dropout, classes=len(task.labels))
     if config.initial == "whisper":
         start_from_whisper(model.encoder, context.work_dir)
     model.to(context.device)
-    clips = list(load_ravdess(context.data_root, TRAIN_ACTORS))
-    validation = VoiceEvaluation.load(context.data_root, VALIDATION_ACTORS, config.window_seconds)
 
     figures: dict[str, dict[str, float]] = {}
     weights: dict[str, dict[str, Tensor]] = {}
     for way, train in (("frozen", _train_frozen), ("tuned", _train_tuned)):
-        figures[way] = train(context, model, clips, validation, config)
+        figures[way] = train(context, model, task, config)
         weights[way] = {name: value.clone() for name, value in model.state_dict().items()}
         (directory / f"{way}.json").write_text(json.dumps(figures[way], indent=2) + "\n")
     better = max(figures, key=lambda way: figures[way]["balanced_accuracy"])
@@ -152,14 +181,21 @@ def voice_probabilities(
     return np.concatenate(parts)
 
 
-def voice_scores(model: nn.Module, data: VoiceEvaluation, device: torch.device) -> dict[str, float]:
-    """Accuracy over seven classes, plain and balanced, and the recall of each class."""
-    return _scores(voice_probabilities(model, data.mels, device), data.labels)
+def voice_scores(
+    model: nn.Module,
+    data: VoiceEvaluation,
+    device: torch.device,
+    names: tuple[str, ...] = EMOTIONS,
+) -> dict[str, float]:
+    """Accuracy over the classes `names`, plain and balanced, and the recall of each."""
+    return _scores(voice_probabilities(model, data.mels, device), data.labels, names)
 
 
-def _scores(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+def _scores(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], names: tuple[str, ...]
+) -> dict[str, float]:
     right = probabilities.argmax(axis=1) == labels
-    recalls = {EMOTIONS[index]: float(right[labels == index].mean()) for index in np.unique(labels)}
+    recalls = {names[index]: float(right[labels == index].mean()) for index in np.unique(labels)}
     return {
         "balanced_accuracy": float(np.mean(list(recalls.values()))),
         "accuracy": float(right.mean()),
@@ -168,20 +204,16 @@ def _scores(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> di
 
 
 def _train_frozen(
-    context: RunContext,
-    model: VoiceClassifier,
-    clips: list[VoiceClip],
-    validation: VoiceEvaluation,
-    config: VoiceStageConfig,
+    context: RunContext, model: VoiceClassifier, task: VoiceTask, config: VoiceStageConfig
 ) -> dict[str, float]:
     """Train mix, projection and classifier on layer outputs that are computed once."""
     head = [value for name, value in model.named_parameters() if not _in_whisper(name)]
-    states = _FrozenStates(context, model, clips, validation, config)
-    steps = math.ceil(len(clips) * config.frozen_variants / (2 * config.batch_size))
+    states = _FrozenStates(context, model, task, config)
+    steps = math.ceil(len(task.clips) * config.frozen_variants / (2 * config.batch_size))
     optimizer = torch.optim.AdamW(
         head, lr=config.frozen_learning_rate, weight_decay=config.weight_decay
     )
-    class_weights = _class_weights(clips).to(context.device)
+    class_weights = _class_weights(task).to(context.device)
 
     def batches(epoch: int) -> list[Tensor]:
         generator = torch.Generator().manual_seed(context.seed * 1000 + epoch)
@@ -195,7 +227,7 @@ def _train_frozen(
     def loss(network: nn.Module, rows: Tensor) -> Tensor:
         assert isinstance(network, VoiceClassifier)
         return functional.cross_entropy(
-            logits(network, states.train[rows]),
+            logits(network, states.train[rows]).float(),
             states.train_labels[rows].to(context.device),
             weight=class_weights,
             label_smoothing=config.label_smoothing,
@@ -206,10 +238,10 @@ def _train_frozen(
         parts = [
             logits(network, part).softmax(1).cpu() for part in torch.split(states.validation, 32)
         ]
-        return _scores(torch.cat(parts).numpy(), validation.labels)
+        return _scores(torch.cat(parts).numpy(), task.validation.labels, task.labels)
 
     return fit(
-        name="voice/frozen",
+        name=f"{task.stage}/frozen",
         context=context,
         model=model,
         optimizer=optimizer,
@@ -224,50 +256,48 @@ def _train_frozen(
 
 
 def _train_tuned(
-    context: RunContext,
-    model: VoiceClassifier,
-    clips: list[VoiceClip],
-    validation: VoiceEvaluation,
-    config: VoiceStageConfig,
+    context: RunContext, model: VoiceClassifier, task: VoiceTask, config: VoiceStageConfig
 ) -> dict[str, float]:
     """Train everything, the layers near the sound more slowly."""
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(_parameter_groups(model, config), weight_decay=0.0)
-    steps = math.ceil(len(clips) / config.batch_size)
-    class_weights = _class_weights(clips).to(context.device)
+    steps = math.ceil(len(task.clips) / config.batch_size)
+    class_weights = _class_weights(task).to(context.device)
 
     def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         mels, targets = (part.to(context.device) for part in batch)
         return functional.cross_entropy(
-            network(mels),
+            network(mels).float(),
             targets,
             weight=class_weights,
             label_smoothing=config.label_smoothing,
         )
 
     return fit(
-        name="voice/tuned",
+        name=f"{task.stage}/tuned",
         context=context,
         model=model,
         optimizer=optimizer,
         scheduler=_schedule(optimizer, round(config.warm_up_epochs * steps), steps * config.epochs),
         epochs=config.epochs,
-        batches=lambda epoch: _Epoch(clips, config, (context.seed, epoch)),
+        batches=lambda epoch: _Epoch(task, config, (context.seed, epoch)),
         loss=loss,
-        validate=lambda network: voice_scores(network, validation, context.device),
+        validate=lambda network: voice_scores(
+            network, task.validation, context.device, task.labels
+        ),
         score="balanced_accuracy",
         ema_decay=0.99,
+        autocast=True,
     )
 
 
 class _Epoch:
-    """Augmented batches of one epoch, (mels (B, 80, frames), targets (B, 7)); seeded."""
+    """Augmented batches of one epoch, (mels (B, 80, frames), targets (B, classes)); seeded."""
 
-    def __init__(
-        self, clips: list[VoiceClip], config: VoiceStageConfig, seed: tuple[int, int]
-    ) -> None:
-        self._clips, self._config = clips, config
+    def __init__(self, task: VoiceTask, config: VoiceStageConfig, seed: tuple[int, int]) -> None:
+        self._clips, self._config = task.clips, config
+        self._classes = np.eye(len(task.labels), dtype=np.float32)
         self._rng = np.random.default_rng(seed)
 
     def __len__(self) -> int:
@@ -280,9 +310,7 @@ class _Epoch:
             if rng.random() < config.short_batches:
                 seconds = rng.uniform(config.shortest_seconds, seconds)
             mels = augmented_mels([self._clips[row] for row in rows], seconds, config, rng)
-            targets = np.eye(len(EMOTIONS), dtype=np.float32)[
-                [self._clips[row].label for row in rows]
-            ]
+            targets = self._classes[[self._clips[row].label for row in rows]]
             if rng.random() < config.mixup:
                 share, other = np.float32(rng.beta(0.4, 0.4)), rng.permutation(len(rows))
                 mels = share * mels + (1 - share) * mels[other]
@@ -302,6 +330,8 @@ def augmented_mels(
         windows.append(random_window(samples, count, rng))
     mels = log_mel(np.stack(windows))
     for mel in mels:
+        if rng.random() < 0.5:
+            mel[:] = warp_formants(mel, np.exp(rng.uniform(-1, 1) * config.formants))
         mean = mel.mean()
         for _ in range(rng.integers(3)):
             width = rng.integers(config.mask_bins + 1)
@@ -321,13 +351,11 @@ class _FrozenStates:
         self,
         context: RunContext,
         model: VoiceClassifier,
-        clips: list[VoiceClip],
-        validation: VoiceEvaluation,
+        task: VoiceTask,
         config: VoiceStageConfig,
     ) -> None:
-        self._context, self._model, self._config = context, model, config
-        self._clips, self._validation = clips, validation
-        labels = torch.tensor([clip.label for clip in clips])
+        self._context, self._model, self._task, self._config = context, model, task, config
+        labels = torch.tensor([clip.label for clip in task.clips])
         self.train_labels = labels.repeat(config.frozen_variants)
 
     @cached_property
@@ -338,23 +366,28 @@ class _FrozenStates:
     @cached_property
     def validation(self) -> Tensor:
         """(n, layers, T, W)."""
-        return self._cached("validation", lambda: torch.split(self._validation.mels, 16))
+        return self._cached("validation", lambda: torch.split(self._task.validation.mels, 16))
 
     def _train_mels(self) -> Iterator[Tensor]:
         config, rng = self._config, np.random.default_rng(self._context.seed)
+        clips = self._task.clips
         for _ in range(config.frozen_variants):
-            for first in range(0, len(self._clips), 16):
-                part = self._clips[first : first + 16]
+            for first in range(0, len(clips), 16):
+                part = clips[first : first + 16]
                 yield torch.from_numpy(augmented_mels(part, config.window_seconds, config, rng))
 
     def _cached(
         self, name: str, mels: Callable[[], Iterator[Tensor] | tuple[Tensor, ...]]
     ) -> Tensor:
-        path = self._context.stage_dir("voice/frozen") / f"{name}.pt"
+        path = self._context.stage_dir(f"{self._task.stage}/frozen") / f"{name}.pt"
         if not path.is_file():
             parts = []
             self._model.eval()
-            with torch.inference_mode(), progress_bar() as progress:
+            with (
+                torch.inference_mode(),
+                half_precision(self._context.device),
+                progress_bar() as progress,
+            ):
                 bar = progress.add_task(f"voice: layers of {name} clips", total=None, note="")
                 for mel in mels():
                     layers = self._model.encoder.hidden_states(mel.to(self._context.device))
@@ -391,10 +424,10 @@ def _parameter_groups(model: VoiceClassifier, config: VoiceStageConfig) -> list[
     ]
 
 
-def _class_weights(clips: list[VoiceClip]) -> Tensor:
-    """(7,) inverse frequency, 1 on average over the clips."""
-    counts = np.bincount([clip.label for clip in clips], minlength=len(EMOTIONS))
-    return torch.from_numpy(len(clips) / (len(EMOTIONS) * np.maximum(counts, 1))).float()
+def _class_weights(task: VoiceTask) -> Tensor:
+    """(classes,) inverse frequency, 1 on average over the clips."""
+    counts = np.bincount([clip.label for clip in task.clips], minlength=len(task.labels))
+    return torch.from_numpy(len(task.clips) / (len(counts) * np.maximum(counts, 1))).float()
 
 
 def _schedule(

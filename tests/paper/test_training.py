@@ -125,6 +125,9 @@ def test_from_videos_to_figures(root: Path, trained: Path) -> None:
         evaluate_task(task_of(context, TINY, Protocol.HONEST), context, Protocol.HONEST)
     with pytest.raises(StageError, match="run `train ravdess --protocol paper` first"):
         evaluate_task(task_of(context, TINY, Protocol.PAPER), context, Protocol.PAPER)
+    other = replace(TINY, network=RavdessConfig())
+    with pytest.raises(RecipeError, match="trained with other settings of the network"):
+        evaluate_task(task_of(context, other, Protocol.HONEST), context, Protocol.HONEST, (1,))
     with pytest.raises(RecipeError, match="no fold 4; ravdess has 1 to 3"):
         train(context, TINY, Protocol.HONEST, 4)
 

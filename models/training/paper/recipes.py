@@ -26,6 +26,7 @@ class StageConfig:
     initial: str = ""  # safetensors file that a branch begins with; "" is at random
     ema_decay: float = 0.0  # of the average of weights that is kept; 0 is the weights themselves
     clip_norm: float = float("inf")  # longest gradient
+    autocast: bool = False  # half precision where the hardware has it
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate"):

@@ -24,6 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.checkpoint import Format
+from models.config import PlainConfig
 from models.training import distributed
 from models.training.data import DataError
 from models.training.loop import RunContext, console, fit, seed_everything
@@ -64,6 +66,9 @@ class Task:
     seed: int
     data: str  # settings of the data; other ones begin all stages again
     network: Callable[[], nn.Module]
+    config: PlainConfig  # of the network
+    format: Format[Any, Any]  # of its file
+    origin: Mapping[str, str]  # what stands in that file besides
     stages: tuple[Stage, ...]
     samples: Samples
     workers: int  # threads that make samples ready; 0 where there is nothing to do
@@ -108,20 +113,17 @@ def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol)
     network = task.network().to(context.device)
     trail = repr((task.name, task.data, fold, context.seed))
     for stage in task.stages:
-        trail += repr((stage.name, stage.settings, _sizes(network)))
+        trail += repr((stage.name, stage.settings, task.config))
         _begin_stage(context, f"{folder}/{stage.name}", trail, weights)
         part = stage.part(network)
         if stage.settings.initial:
             _begin_with(part, Path(stage.settings.initial))
         _fit_stage(task, stage, part, fold, context, f"{folder}/{stage.name}")
     if distributed.is_first():
-        _save(network, weights, {"task": task.name, "protocol": protocol, "fold": fold.name})
+        origin = {**task.origin, "test people": fold.people, "epoch chosen by": task.chooses}
+        task.format.save(weights, network, task.config, origin)
     distributed.wait()
     return weights
-
-
-def _sizes(network: nn.Module) -> str:
-    return str(getattr(network, "config", ""))
 
 
 def _begin_stage(context: RunContext, name: str, trail: str, weights: Path) -> None:
@@ -181,6 +183,7 @@ def _fit_stage(
         score="score",
         ema_decay=settings.ema_decay,
         clip_norm=settings.clip_norm,
+        autocast=settings.autocast,
     )
 
 
@@ -224,19 +227,6 @@ def _begin_with(part: nn.Module, path: Path) -> None:
     part.load_state_dict(taken, strict=False)
 
 
-def _save(network: nn.Module, path: Path, about: Mapping[str, str]) -> None:
-    import safetensors.torch
-
-    config = getattr(network, "config", None)
-    about = {**about, "config": json.dumps(config.to_dict() if config is not None else {})}
-    tensors = {
-        name: each.detach().cpu().contiguous() for name, each in network.state_dict().items()
-    }
-    partial = path.with_suffix(".partial")
-    safetensors.torch.save_file(tensors, partial, dict(about))
-    partial.replace(path)
-
-
 def evaluate_task(
     task: Task,
     context: RunContext,
@@ -249,6 +239,8 @@ def evaluate_task(
     ------
     StageError
         A fold has not been trained to its end.
+    CheckpointError, RecipeError
+        Its weights are damaged, or of another network than the settings describe.
     """
     results: Results = {
         "task": task.name,
@@ -280,7 +272,6 @@ def evaluate_task(
 
 def _trained(task: Task, path: Path, protocol: Protocol) -> nn.Module:
     import safetensors.torch
-    from safetensors import SafetensorError
 
     if not path.is_file():
         option = "" if protocol is Protocol.HONEST else f" --protocol {protocol}"
@@ -288,11 +279,9 @@ def _trained(task: Task, path: Path, protocol: Protocol) -> nn.Module:
             f"{path.parent.name} has not been trained to its end ({path} is not there): "
             f"run `train {task.name}{option}` first"
         )
+    file = task.format.read(path)
+    if file.config != task.config:
+        raise RecipeError(f"{path} was trained with other settings of the network: {file.config}")
     network = task.network()
-    try:
-        network.load_state_dict(safetensors.torch.load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise StageError(
-            f"{path} does not hold the network that the settings describe: {error}"
-        ) from None
+    network.load_state_dict(safetensors.torch.load(file.content))
     return network

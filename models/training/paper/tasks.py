@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.paper import weights
 from models.paper.mosei import MoseiNet
 from models.paper.ntu import NtuNet
 from models.paper.ravdess import RavdessNet
@@ -81,6 +82,12 @@ def ravdess_task(
         seed=recipe.seed,
         data=repr((recipe.preparation, recipe.augmentation)),
         network=lambda: RavdessNet(recipe.network),
+        config=recipe.network,
+        format=weights.RAVDESS,
+        origin={
+            "data": "RAVDESS speech videos (Livingstone and Russo 2018)",
+            "terms": "CC BY-NC-SA 4.0, non-commercial, because RAVDESS is",
+        },
         stages=(
             _branch("face", 0, recipe.face),
             _branch("voice", 1, recipe.voice),
@@ -137,6 +144,9 @@ def mosei_task(context: RunContext, recipe: MoseiRecipe, _protocol: Protocol, wo
         seed=recipe.seed,
         data=repr((recipe.preparation, recipe.standardise, recipe.tell_absent)),
         network=lambda: MoseiNet(recipe.network),
+        config=recipe.network,
+        format=weights.MOSEI,
+        origin={"data": "CMU-MOSEI (Zadeh et al. 2018)", "terms": "for research"},
         stages=(
             Stage(
                 name="fusion",
@@ -187,6 +197,9 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
         seed=recipe.seed,
         data=repr((recipe.preparation, recipe.taking, recipe.tell_absent)),
         network=lambda: NtuNet(recipe.network),
+        config=recipe.network,
+        format=weights.NTU,
+        origin={"data": "NTU RGB+D (Shahroudy et al. 2016)", "terms": "for research"},
         stages=(
             _branch("rgb", 0, recipe.rgb),
             _branch("skeleton", 1, recipe.skeleton),
