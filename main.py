@@ -588,11 +588,13 @@ def evaluate_paper(
     """Score what was trained on its test people, print the figures, keep them as results.json."""
     from rich.console import Console
 
+    from models.training.distributed import is_first
     from models.training.paper.report import report
     from models.training.paper.run import evaluate_task
 
     with _paper_task(ctx, root, protocol, work_dir, config, split, seed, workers, device) as parts:
-        report(evaluate_task(*parts, fold or ()), Console())
+        if is_first():
+            report(evaluate_task(*parts, fold or ()), Console())
 
 
 for _name, _what in (

@@ -91,7 +91,18 @@ def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["live", "replay", "devices", "bench", "train", "train live", "evaluate", "evaluate live"],
+    [
+        "live",
+        "replay",
+        "devices",
+        "bench",
+        "train",
+        "train live",
+        "train ntu",
+        "evaluate",
+        "evaluate live",
+        "evaluate ravdess",
+    ],
 )
 def test_every_command_has_help(run: Run, command: str) -> None:
     result = run(*command.split(), "-h")

@@ -54,7 +54,7 @@ def joined(device: torch.device) -> Iterator[torch.device]:
 
     Without torchrun the device is given back as it is.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "MASTER_ADDR" not in os.environ:
         yield device
         return
     if device.type == "cuda":

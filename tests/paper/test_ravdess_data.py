@@ -205,6 +205,17 @@ def test_pictures_in_the_middle_of_equal_parts(tmp_path: Path) -> None:
     assert few == sorted(few)
 
 
+def test_a_video_that_ends_too_soon(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(40)]
+    path = write_video(tmp_path / "a.avi", noise)
+    content = path.read_bytes()
+    assert len(list(spread_pictures(path, 4))) == 4
+    path.write_bytes(content[: len(content) * 6 // 10])
+    with pytest.raises(DataError, match=r"a\.avi is damaged: it has \d+ of 40 pictures"):
+        list(spread_pictures(path, 4))
+
+
 def test_packed_pictures_come_back() -> None:
     rng = np.random.default_rng(0)
     smooth = cv2.resize(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8), (64, 48))

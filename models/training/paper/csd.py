@@ -35,8 +35,10 @@ class ComputationalSequence:
     """One .csd file, open for reading; `width` numbers per entry, None is any."""
 
     def __init__(self, path: Path, width: int | None = None) -> None:
-        import h5py
-
+        try:
+            import h5py
+        except ModuleNotFoundError:
+            raise DataError("reading .csd files needs h5py: pip install -e .[train]") from None
         self.path = path
         self._width = width
         self._lock = threading.Lock()  # h5py's own handles are shared by the workers

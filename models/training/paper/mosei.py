@@ -153,7 +153,7 @@ def _prepare_video(
 
     `face`, `voice` and `words` (steps of all utterances, width), `ends` (utterances,) where each
     one's steps end, `there` (utterances, 3) which modalities it has at all, `sentiment`
-    (utterances,). An utterance without words is left out.
+    (utterances,). An utterance without words, or of which nothing is known, is left out.
     """
     said = words.read(video)
     spoken = [_text(each) for each in said.features[:, 0]]
@@ -179,6 +179,8 @@ def _prepare_video(
             has_words = np.ones(len(chosen), np.bool_)
         else:
             meanings, has_words = averages(vectors, spans)
+        if not any(each.any() for each in (has_face, has_voice, has_words)):
+            continue
         for part, features in zip(parts, (looks, tones, meanings), strict=True):
             part.append(features)
         total += len(chosen)

@@ -161,13 +161,14 @@ def actor_folds(recordings: Sequence[Recording], count: int, honest: bool) -> li
     for number, test in enumerate(groups):
         choose = groups[(number + 1) % count] if honest else test
         train = [actor for actor in actors if actor not in (*test, *choose)]
+        told = f"actor {test[0]:02d}" if size == 1 else f"actors {test[0]:02d}–{test[-1]:02d}"
         folds.append(
             Fold(
                 name=f"fold-{number + 1}",
                 train=of(train),
                 choose=of(choose),
                 test=of(test),
-                people=f"actors {test[0]:02d}–{test[-1]:02d}",
+                people=told,
             )
         )
     return folds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +37,8 @@ def report(results: dict[str, Any], console: Console) -> None:
             classes.add_row(name, f"{share:.1%}")
         console.print(classes)
     if len(together.get("labels", ())) in range(1, _LARGEST_MATRIX + 1):
-        matrix = Table("is, taken for →", *together["labels"], title="Confusion")
+        short = [label[:4] for label in together["labels"]]
+        matrix = Table("is ↓ taken for →", *short, title="All folds together", box=SIMPLE)
         for name, row in zip(together["labels"], together["confusion"], strict=True):
             matrix.add_row(name, *map(str, row))
         console.print(matrix)

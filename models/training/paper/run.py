@@ -75,6 +75,8 @@ class Task:
     folds: tuple[Fold, ...]
     begin_fold: Callable[[Fold], None]  # fits scalers on its training samples
     figures: Callable[[Any, Any], dict[str, float]]  # answers (n, K), targets (n,)
+    score: str  # the figure that chooses the epoch
+    lowest: bool = False  # is it the epoch where that figure is lowest?
     details: Callable[[Any, Any, Sequence[int]], dict[str, Any]]  # of all test answers together
     chooses: str  # who chooses the epoch, for the report
 
@@ -168,7 +170,10 @@ def _fit_stage(
         return 0.1 ** sum(step // steps >= epoch for epoch in settings.tenth_after)
 
     def validate(model: nn.Module) -> dict[str, float]:
-        return task.figures(*_answers(task, stage, model, fold.choose, context.device))
+        figures = task.figures(*_answers(task, stage, model, fold.choose, context.device))
+        if task.lowest:
+            figures |= {f"minus_{task.score}": -figures[task.score]}
+        return figures
 
     fit(
         name=name,
@@ -180,7 +185,7 @@ def _fit_stage(
         batches=epochs,
         loss=stage.loss,
         validate=validate,
-        score="score",
+        score=f"minus_{task.score}" if task.lowest else task.score,
         ema_decay=settings.ema_decay,
         clip_norm=settings.clip_norm,
         autocast=settings.autocast,
@@ -256,9 +261,8 @@ def evaluate_task(
         network = network.to(context.device).eval()
         pair = _answers(task, task.stages[-1], network, fold.test, context.device)
         console.print(f"{task.name}: {fold.name} scored")
-        figures = task.figures(*pair)
-        figures.pop("score")
-        results["folds"][fold.name] = {"people": fold.people, "samples": len(pair[1]), **figures}
+        about = {"people": fold.people, "samples": len(pair[1])}
+        results["folds"][fold.name] = about | task.figures(*pair)
         said.append(pair[0])
         truth.append(pair[1])
         rows += fold.test

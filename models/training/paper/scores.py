@@ -1,6 +1,6 @@
 """Figures of answers against the truth: classes, and sentiment as CMU-MOSEI is scored.
 
-Pure: arrays in, plain numbers out. `score` is what chooses the epoch; higher is better.
+Pure: arrays in, plain numbers out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ def class_figures(logits: Floats, labels: Integers) -> dict[str, float]:
     """Accuracy, plain and balanced over the classes that occur, from (n, K) and (n,)."""
     right = logits.argmax(axis=1) == labels
     recalls = [float(right[labels == label].mean()) for label in np.unique(labels)]
-    accuracy = float(right.mean())
-    return {"score": accuracy, "accuracy": accuracy, "balanced_accuracy": float(np.mean(recalls))}
+    return {"accuracy": float(right.mean()), "balanced_accuracy": float(np.mean(recalls))}
 
 
 def confusion(logits: Floats, labels: Integers, classes: int) -> list[list[int]]:
@@ -45,18 +44,16 @@ def sentiment_figures(answers: Floats, sentiment: Floats) -> dict[str, float]:
     `accuracy_2` and `f1` are of negative against positive, utterances of sentiment 0 left out, as
     in the paper; F1 is weighted by how often each of the two occurs. `accuracy_2_with_neutral`
     counts 0 as not negative. `accuracy_7` is of the nearest whole number. `mae` is the mean
-    absolute error, `correlation` Pearson's. The epoch is chosen by the lowest mean absolute error.
+    absolute error, `correlation` Pearson's.
     """
     clear = sentiment != 0
     positive, said = sentiment[clear] > 0, answers[clear] > 0
-    mae = float(np.abs(answers - sentiment).mean())
     return {
-        "score": -mae,
         "accuracy_2": _share(said == positive),
         "f1": _weighted_f1(said, positive),
         "accuracy_2_with_neutral": _share((answers >= 0) == (sentiment >= 0)),
         "accuracy_7": _share(_sevenths(answers) == _sevenths(sentiment)),
-        "mae": mae,
+        "mae": float(np.abs(answers - sentiment).mean()),
         "correlation": _correlation(answers, sentiment),
     }
 

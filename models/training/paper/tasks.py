@@ -106,6 +106,7 @@ def ravdess_task(
         folds=tuple(folds),
         begin_fold=_nothing,
         figures=class_figures,
+        score="accuracy",
         details=details,
         chooses="the next fold's actors" if protocol is Protocol.HONEST else OPTIMISTIC,
     )
@@ -135,9 +136,7 @@ def mosei_task(context: RunContext, recipe: MoseiRecipe, _protocol: Protocol, wo
         return out
 
     def details(answers: Any, sentiment: Any, _rows: Sequence[int]) -> dict[str, Any]:
-        figures = sentiment_figures(answers, sentiment)
-        figures.pop("score")
-        return {"samples": len(sentiment), **figures}
+        return {"samples": len(sentiment), **sentiment_figures(answers, sentiment)}
 
     return Task(
         name="mosei",
@@ -161,6 +160,8 @@ def mosei_task(context: RunContext, recipe: MoseiRecipe, _protocol: Protocol, wo
         folds=(fold,),
         begin_fold=(lambda of: samples.standardise(of.train)) if recipe.standardise else _nothing,
         figures=sentiment_figures,
+        score="mae",
+        lowest=True,
         details=details,
         chooses="the official validation fold",
     )
@@ -216,6 +217,7 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
         folds=(fold,),
         begin_fold=_nothing,
         figures=class_figures,
+        score="accuracy",
         details=lambda logits, labels, _rows: _class_details(logits, labels, names),
         chooses="persons 2, 5, 9, 14 of the training people" if honest else OPTIMISTIC,
     )
@@ -256,12 +258,10 @@ def _branch(name: str, place: int, settings: Any) -> Stage:
 
 
 def _class_details(logits: Any, labels: Any, names: Sequence[str]) -> dict[str, Any]:
-    figures = class_figures(logits, labels)
-    figures.pop("score")
     matrix = confusion(logits, labels, len(names))
     return {
         "samples": len(labels),
-        **figures,
+        **class_figures(logits, labels),
         "recall": recalls(matrix, names),
         "labels": list(names),
         "confusion": matrix,

@@ -26,7 +26,7 @@ Sound = NDArray[np.float32]
 # What a damaged file can make PyAV raise.
 _ERRORS: Final = (av.FFmpegError, ValueError, ArithmeticError, LookupError)
 _QUALITY: Final = 95  # of the JPEG pictures that are kept
-_SWALLOWED: Final = 2  # packets at the end for which some decoders give no picture
+_WHOLE: Final = 0.9  # share of the stated pictures that must be there; headers are not exact
 
 
 def spread_pictures(path: Path, count: int) -> Iterator[Image]:
@@ -40,11 +40,15 @@ def spread_pictures(path: Path, count: int) -> Iterator[Image]:
         No clip, no pictures, or damaged.
     """
     try:
-        # Containers state the number of pictures wrongly or not at all; counting packets is cheap.
+        # Containers state the number of pictures inexactly or not at all; counting is cheap.
         with av.open(str(path)) as container:
-            total = sum(packet.size > 0 for packet in container.demux(_video(container, path)))
+            stream = _video(container, path)
+            stated = int(stream.frames)
+            total = sum(packet.size > 0 for packet in container.demux(stream))
         if total == 0:
             raise DataError(f"{path} has no pictures")
+        if total < _WHOLE * stated:
+            raise DataError(f"{path} is damaged: it has {total} of {stated} pictures")
         wanted = ((np.arange(count) + 0.5) * total / count).astype(int)
         given = 0
         newest: VideoFrame | None = None
@@ -58,7 +62,7 @@ def spread_pictures(path: Path, count: int) -> Iterator[Image]:
                     given += 1
                 if given == count:
                     return
-        if newest is None or index < total - 1 - _SWALLOWED:
+        if newest is None or index + 1 < _WHOLE * total:
             raise DataError(f"{path} is damaged: it ends before picture {wanted[given] + 1}")
         for _ in range(given, count):
             yield _rgb(newest)
