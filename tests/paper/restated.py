@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
