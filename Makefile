@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; both set up whatever is missing.
 PY := .venv/bin/python
-SOURCES := main.py models realtime ui tests scripts
+SOURCES := main.py models realtime ui tests scripts examples
 
 .PHONY: help run test check format constraints clean
 

@@ -24,6 +24,8 @@ from typer.core import TyperGroup
 from realtime.errors import ExitCode, explain, interrupted
 
 if TYPE_CHECKING:
+    import torch
+
     from models.training.loop import RunContext
     from models.training.paper.run import Protocol, Task
     from realtime.devices import CameraInfo, Listing, MicrophoneInfo
@@ -479,6 +481,12 @@ def bench(
     paper: Annotated[
         bool, typer.Option(help="Time the paper's 3D ResNeXt-50 as well (some seconds).")
     ] = True,
+    msaf: Annotated[
+        bool,
+        typer.Option(
+            "--msaf", help="Instead: what MSAF costs in the paper's networks, beside concatenation."
+        ),
+    ] = False,
     device: DeviceOption = Device.AUTO,
     weights: Weights = None,
     verbose: Verbose = 0,
@@ -488,6 +496,9 @@ def bench(
 
     from rich.console import Console
 
+    if msaf:
+        _bench_msaf(device, json=json)
+        return
     from realtime import bench as benchmark
     from realtime.headless import has_screen
     from ui.measure import shown_rate
@@ -513,6 +524,49 @@ def bench(
             result.show(Console())
     if not result.passed:
         raise typer.Exit(ExitCode.BUDGET_MISSED)
+
+
+def _bench_msaf(device: Device, *, json: bool) -> None:
+    import json as encoder
+
+    from rich.console import Console
+
+    from models.paper.cost import measure
+    from realtime import fusion_bench
+
+    where = _torch_device(device)
+    with _output():
+        status = Console(stderr=True)
+        costs = measure(where, lambda text: status.print(f"measuring: {text}", style="dim"))
+        if json:
+            typer.echo(encoder.dumps(fusion_bench.as_json(costs), indent=2, allow_nan=False))
+        else:
+            fusion_bench.show(costs, Console())
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="What torch.save wrote.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="ravdess|mosei|ntu|resnext3d|mfcc|lstm|i3d|resnet50|hcn",
+            help="Which network, or branch of one, the file holds.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where to write it.")],
+    verbose: Verbose = 0,
+) -> None:
+    """Weights of the paper's public code (github.com/anita-hu/MSAF) as a file of ours."""
+    from models.paper.branch import count_parameters
+    from models.paper.convert import convert as converted
+
+    written = converted(file, out, kind)
+    faults = ", ".join(getattr(written.config, "faults", ())) or "none"
+    typer.echo(
+        f"written: {out} ({count_parameters(written.network()):,} parameters; faults of the "
+        f"public code that it keeps: {faults}; SHA-256 {written.sha256})"
+    )
 
 
 @train_app.command("live")
@@ -663,20 +717,22 @@ def evaluate_live(
 
 
 def _training_context(data_root: Path | None, work_dir: Path, device: Device) -> RunContext:
-    import torch
-
     from models.training.data import default_data_root
     from models.training.loop import RunContext
+
+    return RunContext(
+        data_root=data_root or default_data_root(), work_dir=work_dir, device=_torch_device(device)
+    )
+
+
+def _torch_device(device: Device) -> torch.device:
+    import torch
 
     if device is Device.AUTO:
         device = Device.CUDA if torch.cuda.is_available() else Device.CPU
     if device is Device.CUDA and not torch.cuda.is_available():
         raise typer.BadParameter("torch sees no CUDA GPU here", param_hint="--device")
-    return RunContext(
-        data_root=data_root or default_data_root(),
-        work_dir=work_dir,
-        device=torch.device(device.value),
-    )
+    return torch.device(device.value)
 
 
 def main() -> None:

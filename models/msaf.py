@@ -124,8 +124,8 @@ class MSAF(nn.Module):
         blocks = torch.cat([self._average(feature) for feature in features], dim=2)  # (B, S, N, c)
         gate = self._gate(blocks)
         joint = (blocks if gate is None else blocks * gate).sum(dim=2)  # (B, S, c)
-        logits = torch.stack(
-            [segment(joint[:, s]) for s, segment in enumerate(self.segments)], dim=1
+        logits = _stack(
+            [segment(each) for segment, each in zip(self.segments, joint.unbind(1), strict=True)]
         )
         attention = self._attend(logits.to(blocks).reshape(blocks.shape), present)
         weights = attention if gate is None else attention * gate
@@ -141,11 +141,10 @@ class MSAF(nn.Module):
         """(B, C_m, ...) → averages of its blocks over time and space (B, S, N_m, c)."""
         config = self.config
         dtype = cast(_Segment, self.segments[0]).norm.weight.dtype
-        averages = torch.stack(
-            [_mean(span, dtype) for span in _segments(feature, config.segments)], dim=1
-        )  # (B, S, C_m)
-        padded = functional.pad(averages, (0, -feature.shape[1] % config.block_channels))
-        return padded.reshape(padded.shape[0], config.segments, -1, config.block_channels)
+        averages = _stack([_mean(span, dtype) for span in _segments(feature, config.segments)])
+        if padding := -feature.shape[1] % config.block_channels:
+            averages = functional.pad(averages, (0, padding))  # (B, S, N_m · c)
+        return averages.reshape(averages.shape[0], config.segments, -1, config.block_channels)
 
     def _gate(self, blocks: Tensor) -> Tensor | None:
         """Block dropout: (B, S, N, 1), 0 or 1 / (1 - p); None where nothing is dropped."""
@@ -253,9 +252,13 @@ def _segments(feature: Tensor, count: int) -> list[Tensor]:
     if count == 1:
         return [feature]
     length = feature.shape[2] // count
-    starts = [index * length for index in range(count)]
-    ends = [*starts[1:], feature.shape[2]]
-    return [feature.narrow(2, start, end - start) for start, end in zip(starts, ends, strict=True)]
+    last = feature.shape[2] - (count - 1) * length
+    return list(torch.split(feature, [length] * (count - 1) + [last], dim=2))
+
+
+def _stack(segments: Sequence[Tensor]) -> Tensor:
+    """S times (B, n) → (B, S, n)."""
+    return segments[0].unsqueeze(1) if len(segments) == 1 else torch.stack(tuple(segments), dim=1)
 
 
 def _mean(feature: Tensor, dtype: torch.dtype) -> Tensor:

@@ -49,8 +49,7 @@ IN_MSAF = frozenset(
 
 def checked_faults(names: Iterable[str], possible: Iterable[Fault]) -> tuple[Fault, ...]:
     """The named faults, in order and each once; ValueError for one that is not possible here."""
-    known = sorted(possible)
-    wrong = sorted(set(names) - set(known))
-    if wrong:
+    named, known = set(names), sorted(possible)
+    if wrong := sorted(named - set(known)):
         raise ValueError(f"no such fault here: {', '.join(wrong)}; there are {', '.join(known)}")
-    return tuple(fault for fault in known if fault in set(names))
+    return tuple(fault for fault in known if fault in named)

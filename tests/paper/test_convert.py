@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
+import main
 from models.checkpoint import CheckpointError
 from models.paper.convert import KINDS, ConversionError, convert
 from models.paper.faults import Fault
 from models.paper.weights import read_network
+from realtime.errors import ExitCode
 from tests.paper import restated
 
 
@@ -226,3 +229,16 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="no kind 'lstn'; there are ravdess"):
         convert(tmp_path / "text.pth", target, "lstn")
     assert issubclass(ConversionError, CheckpointError)  # the program's exit code
+
+
+def test_the_command_says_what_it_wrote_and_what_is_wrong(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.pth", tmp_path / "a.safetensors"
+    torch.save(restated.LstmNet(35, 32).state_dict(), source)
+    arguments = ["convert", str(source), "--out", str(target), "--kind"]
+    result = CliRunner().invoke(main.app, [*arguments, "lstm"])
+    assert result.exit_code == 0, result.output
+    assert "17,313 parameters; faults of the public code that it keeps: none" in result.stdout
+    assert isinstance(read_network(target).network(), nn.Module)
+    result = CliRunner().invoke(main.app, [*arguments, "mfcc"])
+    assert result.exit_code == ExitCode.DAMAGED_WEIGHTS
+    assert "is not RAVDESS's voice branch" in result.stderr
