@@ -24,6 +24,7 @@ from models.training.data import FerPlus
 from models.training.face import (
     FaceStageConfig,
     _Batches,
+    _schedule,
     face_probabilities,
     face_scores,
     train_face,
@@ -312,7 +313,18 @@ def test_stage_settings_name_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="not 'resnet'"):
         FaceStageConfig(initial="resnet")
     with pytest.raises(ValueError, match=r"between 0 and epochs \(3\), not 4"):
-        FaceStageConfig(epochs=3, coarse_epochs=4)
+        FaceStageConfig(cycles=(3,), coarse_epochs=4)
+
+
+def test_each_cycle_rises_and_falls_to_nothing() -> None:
+    config = FaceStageConfig(cycles=(2, 3), restart_rate=0.5, coarse_epochs=0, warm_up_steps=10)
+    factor = _schedule(config, 100)
+    assert factor(0) == pytest.approx(0.1)
+    assert factor(10) == pytest.approx(1.0)
+    assert factor(199) == pytest.approx(0.0, abs=1e-3)
+    assert factor(210) == pytest.approx(0.5)
+    assert factor(499) == pytest.approx(0.0, abs=1e-3)
+    assert factor(500) == pytest.approx(0.0, abs=1e-9)  # where the last step leaves the scheduler
 
 
 def drawn(rare_power: float, tmp_path: Path) -> NDArray[np.int64]:
@@ -383,7 +395,7 @@ def test_training_that_was_killed_ends_as_if_it_had_not_been(
 ) -> None:
     write_ferplus(tmp_path)
     config = FaceStageConfig(
-        initial="random", epochs=2, coarse_epochs=1, coarse_resolution=32, batch_size=8
+        initial="random", cycles=(1, 1), coarse_epochs=1, coarse_resolution=32, batch_size=8
     )
     trunk = replace(SMALL, resolution=48)
 

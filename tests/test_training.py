@@ -57,7 +57,7 @@ TINY = LiveRecipe(
         voice=VoiceEncoderConfig(width=16, layers=1, heads=2, channels=16),
     ),
     face=FaceStageConfig(
-        initial="random", epochs=1, coarse_epochs=0, batch_size=16, warm_up_steps=1
+        initial="random", cycles=(1,), coarse_epochs=0, batch_size=16, warm_up_steps=1
     ),
     voice=VoiceStageConfig(
         initial="random", frozen_variants=1, frozen_epochs=1, epochs=1, batch_size=8

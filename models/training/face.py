@@ -7,7 +7,7 @@ less than half. Thread: the trainer's; any device.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,8 @@ class FaceStageConfig:
     """How the face stage is trained."""
 
     initial: str = "faceres"  # or "random"
-    epochs: int = 8
+    cycles: tuple[int, ...] = (8, 8)  # epochs, from a high learning rate down to none each time
+    restart_rate: float = 0.5  # of the learning rate, in every cycle but the first
     coarse_epochs: int = 4  # the first of them, at `coarse_resolution`
     coarse_resolution: int = 64
     # After the coarse epochs the first layers, which see the most pixels and by then change least,
@@ -51,11 +52,18 @@ class FaceStageConfig:
     def __post_init__(self) -> None:
         if self.initial not in ("faceres", "random"):
             raise ValueError(f"initial must be 'faceres' or 'random', not {self.initial!r}")
+        if not self.cycles or min(self.cycles) < 1:
+            raise ValueError(f"cycles must be one number of epochs or more, not {self.cycles}")
         if not 0 <= self.coarse_epochs <= self.epochs:
             raise ValueError(
                 f"coarse_epochs must lie between 0 and epochs ({self.epochs}), "
                 f"not {self.coarse_epochs}"
             )
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all cycles."""
+        return sum(self.cycles)
 
 
 def train_face(
@@ -73,9 +81,7 @@ def train_face(
     model = model.to(context.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(_parameter_groups(model, config))
     steps = math.ceil(len(train.labels) / config.batch_size)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, _schedule(config.warm_up_steps, steps * config.epochs)
-    )
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(config, steps))
     batches = _Batches(train, config, context)
 
     def epoch_batches(epoch: int) -> _Epoch:
@@ -153,13 +159,23 @@ def _parameter_groups(model: FaceClassifier, config: FaceStageConfig) -> list[di
     return groups
 
 
-def _schedule(warm_up: int, total: int) -> Any:
-    """Learning-rate factor by step: a linear rise, then half a cosine down to nothing."""
+def _schedule(config: FaceStageConfig, steps: int) -> Callable[[int], float]:
+    """Learning-rate factor by step, of `steps` an epoch: cosines with warm restarts.
+
+    Loshchilov and Hutter 2017 (SGDR, arXiv 1608.03983); each cycle begins with a linear rise.
+    """
+    ends = np.cumsum(config.cycles) * steps
 
     def factor(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
+        cycle = min(int(np.searchsorted(ends, step, side="right")), len(ends) - 1)
+        total = config.cycles[cycle] * steps
+        done = step - (int(ends[cycle]) - total)
+        peak = 1.0 if cycle == 0 else config.restart_rate
+        warm_up = config.warm_up_steps
+        if done < warm_up:
+            return peak * (done + 1) / warm_up
+        part = min(1.0, (done - warm_up) / max(1, total - warm_up))
+        return peak * 0.5 * (1 + math.cos(math.pi * part))
 
     return factor
 

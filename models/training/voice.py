@@ -206,7 +206,7 @@ def _scores(
 def _train_frozen(
     context: RunContext, model: VoiceClassifier, task: VoiceTask, config: VoiceStageConfig
 ) -> dict[str, float]:
-    """Train mix, projection and classifier on layer outputs that are computed once."""
+    """Train norms, projection and classifier on layer outputs that are computed once."""
     head = [value for name, value in model.named_parameters() if not _in_whisper(name)]
     states = _FrozenStates(context, model, task, config)
     steps = math.ceil(len(task.clips) * config.frozen_variants / (2 * config.batch_size))
