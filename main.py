@@ -11,12 +11,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
     from models.training.loop import RunContext
+    from models.training.paper.run import Protocol, Task
     from realtime.devices import CameraInfo, Listing, MicrophoneInfo
     from realtime.engine import Engine, Progress
     from realtime.live import LiveSession
@@ -183,6 +184,42 @@ Recipe = Annotated[
     typer.Option(
         metavar="FILE.toml", help="Settings of the stages.", show_default="as the weights were made"
     ),
+]
+
+Root = Annotated[
+    Path,
+    typer.Option(help="Folder of the data set in its official layout.", show_default=False),
+]
+ProtocolOption = Annotated[
+    Literal["honest", "paper"],
+    typer.Option(
+        help="honest: validation people choose the epoch, test people are looked at once. "
+        "paper: as in the paper, which chose it on the people it reports."
+    ),
+]
+PaperWorkDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Prepared data, resumable states and results.",
+        show_default="runs/ravdess, …",
+    ),
+]
+PaperSettings = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE.toml", help="Settings.", show_default="the paper's"),
+]
+Folds = Annotated[
+    list[int] | None,
+    typer.Option(help="Only this fold; may be given more than once.", show_default="all"),
+]
+Split = Annotated[
+    Literal["cross-subject", "cross-view"] | None,
+    typer.Option(help="NTU RGB+D only.", show_default="cross-subject"),
+]
+Seed = Annotated[int | None, typer.Option(help="Instead of the settings' seed.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads that prepare and load data.", show_default="cores"),
 ]
 
 
@@ -564,6 +601,101 @@ def train_live(
     context = _training_context(data_root, work_dir, device)
     checkpoint = training.train_live(context, recipe, tuple(stage or training.STAGES), weights)
     typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
+
+
+def train_paper(
+    ctx: typer.Context,
+    root: Root,
+    protocol: ProtocolOption = "honest",
+    work_dir: PaperWorkDir = None,
+    config: PaperSettings = None,
+    fold: Folds = None,
+    split: Split = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    device: DeviceOption = Device.AUTO,
+    verbose: Verbose = 0,
+) -> None:
+    """Prepare and train; killed or stopped, the same command goes on."""
+    from models.training.distributed import is_first
+    from models.training.paper.run import train_task
+
+    with _paper_task(ctx, root, protocol, work_dir, config, split, seed, workers, device) as parts:
+        for path in train_task(*parts, fold or ()):
+            if is_first():
+                typer.echo(f"written: {path}")
+
+
+def evaluate_paper(
+    ctx: typer.Context,
+    root: Root,
+    protocol: ProtocolOption = "honest",
+    work_dir: PaperWorkDir = None,
+    config: PaperSettings = None,
+    fold: Folds = None,
+    split: Split = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    device: DeviceOption = Device.AUTO,
+    verbose: Verbose = 0,
+) -> None:
+    """Score what was trained on its test people, print the figures, keep them as results.json."""
+    from rich.console import Console
+
+    from models.training.distributed import is_first
+    from models.training.paper.report import report
+    from models.training.paper.run import evaluate_task
+
+    with _paper_task(ctx, root, protocol, work_dir, config, split, seed, workers, device) as parts:
+        if is_first():
+            report(evaluate_task(*parts, fold or ()), Console())
+
+
+for _name, _what in (
+    ("ravdess", "RAVDESS: emotion from face clip and MFCC, in folds of actors"),
+    ("mosei", "CMU-MOSEI: sentiment from FACET, COVAREP and BERT, in the official folds"),
+    ("ntu", "NTU RGB+D: action from colour video and skeletons, in an official split"),
+):
+    train_app.command(_name, help=f"The paper's network for {_what}.")(train_paper)
+    evaluate_app.command(_name, help=f"The paper's network for {_what}.")(evaluate_paper)
+
+
+@contextmanager
+def _paper_task(
+    ctx: typer.Context,
+    root: Path,
+    protocol: str,
+    work_dir: Path | None,
+    config: Path | None,
+    split: str | None,
+    seed: int | None,
+    workers: int | None,
+    device: Device,
+) -> Iterator[tuple[Task, RunContext, Protocol]]:
+    """The task that the command is named after, its data prepared, on this process's device."""
+    from dataclasses import replace
+
+    from models.training import distributed
+    from models.training.paper.prepared import default_workers
+    from models.training.paper.recipes import NtuRecipe, load_paper_recipe
+    from models.training.paper.run import Protocol
+    from models.training.paper.tasks import make_task
+    from realtime.faces import MediapipeDetector
+
+    name = str(ctx.info_name)
+    recipe = load_paper_recipe(name, config)
+    if seed is not None:
+        recipe = replace(recipe, seed=seed)
+    if split is not None:
+        if not isinstance(recipe, NtuRecipe):
+            raise typer.BadParameter("only NTU RGB+D has two splits", param_hint="--split")
+        recipe = replace(recipe, split=split)
+    context = _training_context(root, work_dir or Path("runs") / name, device)
+    count = default_workers() if workers is None else workers
+    with _output(), distributed.joined(context.device) as own:
+        context = replace(context, device=own)
+        chosen = Protocol(protocol)
+        yield make_task(context, recipe, chosen, count, MediapipeDetector), context, chosen
 
 
 @evaluate_app.command("live")

@@ -99,8 +99,10 @@ def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
         "convert",
         "train",
         "train live",
+        "train ntu",
         "evaluate",
         "evaluate live",
+        "evaluate ravdess",
     ],
 )
 def test_every_command_has_help(run: Run, command: str) -> None:

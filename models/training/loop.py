@@ -35,6 +35,8 @@ from rich.progress import (
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models.training import distributed
+
 logger = logging.getLogger(__name__)
 console = Console(stderr=True)
 
@@ -92,6 +94,7 @@ def progress_bar() -> Progress:
         TextColumn("{task.fields[note]}"),
         console=console,
         refresh_per_second=2,
+        disable=not distributed.is_first(),
     )
 
 
@@ -119,6 +122,9 @@ def fit(
     autocast: bool = False,
 ) -> dict[str, float]:
     """Train `model` and leave it with its best weights.
+
+    With several processes (models/training/distributed.py) each hands in its part of every batch;
+    the first one alone validates and writes.
 
     Parameters
     ----------
@@ -158,12 +164,16 @@ def fit(
         scheduler.load_state_dict(state["scheduler"])
         torch.set_rng_state(state["rng"].cpu())
         first_epoch, best, best_weights = state["epoch"], state["best"], state["best_weights"]
-        console.print(f"{name}: resuming after epoch {first_epoch} of {epochs}")
+        if distributed.is_first():
+            console.print(f"{name}: resuming after epoch {first_epoch} of {epochs}")
 
+    parallel = distributed.parallel(model, context.device)
     with progress_bar() as progress:
         for epoch in range(first_epoch, epochs):
             started = time.monotonic()
             model.train()
+            if not distributed.is_first():  # each process has chance of its own
+                torch.manual_seed((context.seed * 1000 + epoch) * 1000 + distributed.rank())
             epoch_batches = batches(epoch)
             total = len(epoch_batches) if isinstance(epoch_batches, Sized) else None
             bar = progress.add_task(f"{name} {epoch + 1}/{epochs}", total=total, note="")
@@ -171,7 +181,7 @@ def fit(
             for count, batch in enumerate(epoch_batches, start=1):
                 optimizer.zero_grad(set_to_none=True)
                 with half_precision(context.device, autocast):
-                    value = loss(model, batch)
+                    value = loss(parallel, batch)
                 value.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
                 optimizer.step()
@@ -179,6 +189,8 @@ def fit(
                 averaged.update_parameters(model)
                 running += (float(value.detach()) - running) / min(count, 50)
                 progress.update(bar, advance=1, note=f"loss {running:.3f}")
+            if not distributed.is_first():
+                continue
             averaged.eval()
             with torch.inference_mode():
                 figures = validate(averaged.module)
@@ -204,6 +216,8 @@ def fit(
                 log.write(json.dumps(figures | {"seconds": round(seconds, 1)}) + "\n")
             text = " ".join(f"{key} {value:.4g}" for key, value in figures.items())
             console.print(f"{name}: {text} ({seconds:.0f} s)")
-    model.load_state_dict(best_weights)
+    if distributed.is_first():
+        model.load_state_dict(best_weights)
+    distributed.weights_from_first(model)
     model.eval()
-    return best
+    return distributed.from_first(best)

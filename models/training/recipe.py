@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -84,24 +85,34 @@ def load_recipe(path: Path | None = None) -> LiveRecipe:
     RecipeError
         Not readable, no TOML, or a setting that is unknown, of the wrong kind or out of range.
     """
-    path = path or Path(__file__).with_name("live.toml")
+    return read_settings(LiveRecipe, path or Path(__file__).with_name("live.toml"))
+
+
+Settings = TypeVar("Settings")
+
+
+def read_settings(owner: type[Settings], path: Path) -> Settings:
+    """Make the dataclass `owner` from a TOML file; what is not named keeps its default.
+
+    Raises
+    ------
+    RecipeError
+        Not readable, no TOML, or a setting that is unknown, of the wrong kind or out of range.
+    """
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: {error}") from None
     try:
-        return _build(LiveRecipe, table, "")
+        return _build(owner(), table, "")
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from None
 
 
-Settings = TypeVar("Settings")
-
-
-def _build(owner: type[Settings], table: Mapping[str, Any], where: str) -> Settings:
-    """Make a dataclass from a TOML table, checking names and types."""
-    hints = typing.get_type_hints(owner)
+def _build(default: Settings, table: Mapping[str, Any], where: str) -> Settings:
+    """`default` with what a TOML table names, names and types checked."""
+    hints = typing.get_type_hints(type(default))
     values: dict[str, Any] = {}
     for key, value in table.items():
         name = f"{where}{key}"
@@ -109,18 +120,20 @@ def _build(owner: type[Settings], table: Mapping[str, Any], where: str) -> Setti
             close = difflib.get_close_matches(key, hints, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise RecipeError(f"unknown setting {name} = {value!r}{hint}")
-        values[key] = _convert(hints[key], value, name)
+        own = getattr(default, key)
+        if is_dataclass(own) and isinstance(value, dict):
+            values[key] = _build(own, value, f"{name}.")
+        else:
+            values[key] = _convert(hints[key], value, name)
     try:
-        return owner(**values)
+        return replace(default, **values)  # type: ignore[type-var]
     except ValueError as error:
         raise RecipeError(f"[{where.rstrip('.') or 'top'}] {error}") from None
 
 
 def _convert(kind: Any, value: Any, name: str) -> Any:
-    if is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, dict):
-            raise RecipeError(f"{name} must be a table, not {value!r}")
-        return _build(kind, value, f"{name}.")
+    if is_dataclass(kind):
+        raise RecipeError(f"{name} must be a table, not {value!r}")
     origin = typing.get_origin(kind)
     if origin is tuple and isinstance(value, list):
         inner = typing.get_args(kind)
@@ -128,6 +141,8 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
         if len(kinds) != len(value):
             raise RecipeError(f"{name} takes {len(kinds)} values, not {value!r}")
         return tuple(_convert(one, item, name) for one, item in zip(kinds, value, strict=True))
+    if isinstance(kind, type) and issubclass(kind, Enum) and value in list(kind):
+        return kind(value)
     accepted = typing.get_args(kind) if origin in (typing.Union, types.UnionType) else (kind,)
     if float in accepted and type(value) is int:
         return float(value)

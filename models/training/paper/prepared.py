@@ -1,0 +1,109 @@
+"""Prepared samples are kept in the work folder, one file each.
+
+A file appears whole or not at all, so preparation that was killed goes on where it was. Damaged
+sources do not stop the others: they are all named at the end. Threads: a few workers, joined before
+the function returns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.training.data import DataError
+from models.training.loop import progress_bar
+
+Arrays = dict[str, NDArray[Any]]
+
+_SHOWN: Final = 3  # problems that are told in full
+
+
+def default_workers() -> int:
+    """As many as there are cores for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepared_folder(work_dir: Path, name: str, settings: object) -> Path:
+    """Where samples that were prepared with these settings are kept."""
+    digest = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
+    return work_dir / "prepared" / f"{name}-{digest}"
+
+
+def prepare(
+    name: str, folder: Path, makers: Mapping[str, Callable[[], Arrays]], workers: int
+) -> None:
+    """Make what is not there yet; a maker is called for each key that has no file.
+
+    Raises
+    ------
+    DataError
+        Some sources cannot be used. All others are prepared by then.
+    """
+    waiting = unprepared(folder, makers)
+    if not waiting:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    problems: dict[str, str] = {}
+    with progress_bar() as progress, ThreadPoolExecutor(workers, "prepare") as pool:
+        done = len(makers) - len(waiting)
+        bar = progress.add_task(f"preparing {name}", total=len(makers), completed=done, note="")
+        futures = {pool.submit(_make, folder, key, makers[key]): key for key in waiting}
+        try:
+            for future in as_completed(futures):
+                try:
+                    future.result()
+                except DataError as error:
+                    problems[futures[future]] = str(error)
+                note = f"{len(problems)} unusable" if problems else ""
+                progress.update(bar, advance=1, note=note)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if problems:
+        told = [problems[key] for key in sorted(problems)]
+        more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        raise DataError(
+            f"{len(told)} of {len(makers)} samples of {name} cannot be used: "
+            + "; ".join(told[:_SHOWN])
+            + more
+            + ". Get them again or move them away; what is prepared is kept."
+        )
+
+
+def unprepared(folder: Path, keys: Iterable[str]) -> list[str]:
+    """Those of `keys` that have no file yet."""
+    return [key for key in keys if not _path(folder, key).exists()]
+
+
+def load(folder: Path, key: str) -> Arrays:
+    """One prepared sample."""
+    path = _path(folder, key)
+    try:
+        with np.load(path) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path}, which was prepared earlier, cannot be read ({error}): delete it, and the "
+            "same command makes it anew"
+        ) from None
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{key}.npz"
+
+
+def _make(folder: Path, key: str, maker: Callable[[], Arrays]) -> None:
+    arrays = maker()
+    path = _path(folder, key)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)
+    partial.replace(path)

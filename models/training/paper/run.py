@@ -1,0 +1,291 @@
+"""Train one of the paper's networks fold by fold, and score it. Thread: the trainer's.
+
+    WORK/prepared/…                            prepared samples
+    WORK/honest/fold-1/face/                   a stage: resumable state, log.jsonl
+    WORK/honest/fold-1/weights.safetensors     the fold's network, when it is done
+    WORK/honest/results.json                   what `evaluate` measured
+
+Two protocols. `honest`: people whom training does not see choose the epoch, and the test people are
+looked at once, by `evaluate`. `paper`: as in the paper, which chose the epoch on the people that it
+reports; such figures are optimistic and are labelled so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.checkpoint import Format
+from models.config import PlainConfig
+from models.training import distributed
+from models.training.data import DataError
+from models.training.loop import RunContext, console, fit, seed_everything
+from models.training.paper.batches import Batch, Samples, in_order, training_epochs
+from models.training.paper.layout import Fold
+from models.training.paper.recipes import StageConfig
+from models.training.recipe import RecipeError, StageError
+
+WEIGHTS: Final = "weights.safetensors"
+
+Results = dict[str, Any]
+
+
+class Protocol(StrEnum):
+    """Who chooses the epoch."""
+
+    HONEST = "honest"
+    PAPER = "paper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A part of the network and how it is trained and asked."""
+
+    name: str
+    part: Callable[[nn.Module], nn.Module]  # of the whole network
+    settings: StageConfig
+    answer: Callable[[nn.Module, Batch], Tensor]  # (part, batch) → logits (B, K)
+    loss: Callable[[nn.Module, Batch], Tensor]  # (part, batch) → scalar
+    only: int | None = None  # place of the one modality that is wanted; None is all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A data set, its folds and its network; the last stage is of the whole network."""
+
+    name: str
+    seed: int
+    data: str  # settings of the data; other ones begin all stages again
+    network: Callable[[], nn.Module]
+    config: PlainConfig  # of the network
+    format: Format[Any, Any]  # of its file
+    origin: Mapping[str, str]  # what stands in that file besides
+    stages: tuple[Stage, ...]
+    samples: Samples
+    workers: int  # threads that make samples ready; 0 where there is nothing to do
+    folds: tuple[Fold, ...]
+    begin_fold: Callable[[Fold], None]  # fits scalers on its training samples
+    figures: Callable[[Any, Any], dict[str, float]]  # answers (n, K), targets (n,)
+    score: str  # the figure that chooses the epoch
+    lowest: bool = False  # is it the epoch where that figure is lowest?
+    details: Callable[[Any, Any, Sequence[int]], dict[str, Any]]  # of all test answers together
+    chooses: str  # who chooses the epoch, for the report
+
+
+def train_task(
+    task: Task,
+    context: RunContext,
+    protocol: Protocol,
+    folds: Sequence[int] = (),
+) -> list[Path]:
+    """Train the folds with these numbers, from 1 (all when there are none); where weights lie.
+
+    Goes on where it was killed and passes at once what is done. With other settings a stage is
+    begun again.
+
+    Raises
+    ------
+    DataError, RecipeError
+        Data or settings do not fit.
+    """
+    context = replace(context, seed=task.seed)
+    return [_train_fold(task, fold, context, protocol) for fold in _chosen(task, folds)]
+
+
+def _chosen(task: Task, numbers: Sequence[int]) -> list[Fold]:
+    if wrong := [number for number in numbers if not 1 <= number <= len(task.folds)]:
+        raise RecipeError(f"no fold {wrong[0]}; {task.name} has 1 to {len(task.folds)}")
+    return [task.folds[number - 1] for number in sorted(set(numbers))] or list(task.folds)
+
+
+def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol) -> Path:
+    folder = f"{protocol}/{fold.name}"
+    weights = context.work_dir / folder / WEIGHTS
+    task.begin_fold(fold)
+    seed_everything(context.seed)
+    network = task.network().to(context.device)
+    trail = repr((task.name, task.data, fold, context.seed))
+    for stage in task.stages:
+        trail += repr((stage.name, stage.settings, task.config))
+        _begin_stage(context, f"{folder}/{stage.name}", trail, weights)
+        part = stage.part(network)
+        if stage.settings.initial:
+            _begin_with(part, Path(stage.settings.initial))
+        _fit_stage(task, stage, part, fold, context, f"{folder}/{stage.name}")
+    if distributed.is_first():
+        origin = {**task.origin, "test people": fold.people, "epoch chosen by": task.chooses}
+        task.format.save(weights, network, task.config, origin)
+    distributed.wait()
+    return weights
+
+
+def _begin_stage(context: RunContext, name: str, trail: str, weights: Path) -> None:
+    """Forget a stage, and what was made of it, that began from other settings."""
+    if not distributed.is_first():
+        distributed.wait()
+        return
+    digest = hashlib.sha256(trail.encode()).hexdigest()
+    record = context.stage_dir(name) / "start.txt"
+    if not record.is_file() or record.read_text() != digest:
+        for stale in (record.with_name("state.pt"), record.with_name("log.jsonl"), weights):
+            stale.unlink(missing_ok=True)
+        record.write_text(digest)
+    distributed.wait()
+
+
+def _fit_stage(
+    task: Task,
+    stage: Stage,
+    part: nn.Module,
+    fold: Fold,
+    context: RunContext,
+    name: str,
+) -> None:
+    settings = stage.settings
+    seed_everything(context.seed)
+    optimizer = torch.optim.Adam(
+        part.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    epochs = training_epochs(
+        task.samples,
+        fold.train,
+        settings.batch_size,
+        context.seed,
+        context.device,
+        task.workers,
+        stage.only,
+    )
+    steps = max(1, len(epochs(0)))
+
+    def rate(step: int) -> float:
+        return 0.1 ** sum(step // steps >= epoch for epoch in settings.tenth_after)
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        figures = task.figures(*_answers(task, stage, model, fold.choose, context.device))
+        if task.lowest:
+            figures |= {f"minus_{task.score}": -figures[task.score]}
+        return figures
+
+    fit(
+        name=name,
+        context=context,
+        model=part,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.LambdaLR(optimizer, rate),
+        epochs=settings.epochs,
+        batches=epochs,
+        loss=stage.loss,
+        validate=validate,
+        score=f"minus_{task.score}" if task.lowest else task.score,
+        ema_decay=settings.ema_decay,
+        clip_norm=settings.clip_norm,
+        autocast=settings.autocast,
+    )
+
+
+def _answers(
+    task: Task, stage: Stage, model: nn.Module, rows: Sequence[int], device: torch.device
+) -> tuple[Any, Any]:
+    """Answers (n, K) and targets (n,) of these samples; `model` is in evaluation mode."""
+    said, truth = [], []
+    size = stage.settings.batch_size
+    batches = in_order(task.samples, rows, size, device, task.workers, stage.only)
+    with torch.inference_mode():
+        for batch in batches:
+            said.append(stage.answer(model, batch).float().cpu())
+            truth.append(batch[-1].cpu())
+    return torch.cat(said).numpy(), torch.cat(truth).numpy()
+
+
+def _begin_with(part: nn.Module, path: Path) -> None:
+    """Begin a branch with weights from elsewhere; its last layer may be of other classes."""
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    try:
+        given = safetensors.torch.load_file(path)
+    except FileNotFoundError:
+        raise DataError(f"the weights to begin with are not there: {path}") from None
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"the weights to begin with cannot be read: {path}: {error}") from None
+    own = part.state_dict()
+    taken = {
+        name: tensor
+        for name, tensor in given.items()
+        if not (name.startswith("classify.") and name in own and tensor.shape != own[name].shape)
+    }
+    lacking = own.keys() - taken.keys()
+    unknown = taken.keys() - own.keys()
+    wrong = {name for name in taken.keys() & own.keys() if taken[name].shape != own[name].shape}
+    if unknown or wrong or any(not name.startswith("classify.") for name in lacking):
+        bad = sorted(unknown | wrong | {n for n in lacking if not n.startswith("classify.")})
+        raise DataError(f"{path} does not fit this branch: {', '.join(bad[:3])}")
+    part.load_state_dict(taken, strict=False)
+
+
+def evaluate_task(
+    task: Task,
+    context: RunContext,
+    protocol: Protocol,
+    folds: Sequence[int] = (),
+) -> Results:
+    """Score each fold's network on its test people; writes and returns the figures.
+
+    Raises
+    ------
+    StageError
+        A fold has not been trained to its end.
+    CheckpointError, RecipeError
+        Its weights are damaged, or of another network than the settings describe.
+    """
+    results: Results = {
+        "task": task.name,
+        "protocol": protocol.value,
+        "epoch_chosen_by": task.chooses,
+        "folds": {},
+    }
+    said, truth = [], []
+    rows: list[int] = []
+    for fold in _chosen(task, folds):
+        task.begin_fold(fold)
+        network = _trained(task, context.work_dir / protocol / fold.name / WEIGHTS, protocol)
+        network = network.to(context.device).eval()
+        pair = _answers(task, task.stages[-1], network, fold.test, context.device)
+        console.print(f"{task.name}: {fold.name} scored")
+        about = {"people": fold.people, "samples": len(pair[1])}
+        results["folds"][fold.name] = about | task.figures(*pair)
+        said.append(pair[0])
+        truth.append(pair[1])
+        rows += fold.test
+    results["together"] = task.details(np.concatenate(said), np.concatenate(truth), rows)
+    path = context.stage_dir(protocol.value) / "results.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(results, indent=2) + "\n")
+    partial.replace(path)
+    return results
+
+
+def _trained(task: Task, path: Path, protocol: Protocol) -> nn.Module:
+    import safetensors.torch
+
+    if not path.is_file():
+        option = "" if protocol is Protocol.HONEST else f" --protocol {protocol}"
+        raise StageError(
+            f"{path.parent.name} has not been trained to its end ({path} is not there): "
+            f"run `train {task.name}{option}` first"
+        )
+    file = task.format.read(path)
+    if file.config != task.config:
+        raise RecipeError(f"{path} was trained with other settings of the network: {file.config}")
+    network = task.network()
+    network.load_state_dict(safetensors.torch.load(file.content))
+    return network

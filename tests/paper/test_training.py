@@ -1,0 +1,487 @@
+"""Training and scoring of the paper's networks on small data: protocols, kills, processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import main
+from models.paper.branch import Branch, layers
+from models.paper.config import RavdessConfig
+from models.training.data import DataError
+from models.training.loop import RunContext
+from models.training.paper.batches import Epoch, in_order, training_epochs
+from models.training.paper.pictures import PictureAugmentation
+from models.training.paper.ravdess import RavdessPreparation
+from models.training.paper.recipes import RECIPES, RavdessRecipe, StageConfig, load_paper_recipe
+from models.training.paper.run import Protocol, Task, evaluate_task, train_task
+from models.training.paper.scores import class_figures, confusion, recalls, spread
+from models.training.paper.tasks import ravdess_task
+from models.training.recipe import RecipeError, StageError
+from realtime.errors import ExitCode
+from tests.conftest import ROOT
+from tests.paper.datasets import BrightFace, mosei, ntu, ravdess
+
+pytest.importorskip("h5py")
+
+
+class Said(NamedTuple):
+    logits: torch.Tensor
+
+
+class SmallNet(nn.Module):
+    """Stands in for the paper's network where that one's size would only cost time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.face = Branch(
+            early=layers(conv=nn.Conv3d(3, 4, 3), norm=nn.BatchNorm3d(4)),
+            late=nn.AdaptiveAvgPool3d(1),
+            classify=layers(flat=nn.Flatten(), drop=nn.Dropout(0.5), fc=nn.Linear(4, 8)),
+        )
+        self.voice = Branch(
+            early=layers(conv=nn.Conv1d(13, 4, 9)),
+            late=nn.AdaptiveAvgPool1d(1),
+            classify=layers(flat=nn.Flatten(), fc=nn.Linear(4, 8)),
+        )
+
+    def forward(self, clips: torch.Tensor, mfcc: torch.Tensor) -> Said:
+        return Said(self.face(clips) + self.voice(mfcc))
+
+
+QUICK = StageConfig(epochs=2, batch_size=4, learning_rate=1e-3)
+TINY = RavdessRecipe(
+    folds=3,
+    network=RavdessConfig(depths=(1, 1, 1, 1)),
+    preparation=RavdessPreparation(pictures=6, size=32, looks=2),
+    face=replace(QUICK, epochs=1),
+    voice=QUICK,
+    fusion=QUICK,
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ravdess(tmp_path_factory.mktemp("ravdess"), (1, 2, 3), (1, 5))
+
+
+def context_of(root: Path, work: Path) -> RunContext:
+    return RunContext(data_root=root, work_dir=work, device=torch.device("cpu"))
+
+
+def task_of(context: RunContext, recipe: RavdessRecipe, protocol: Protocol) -> Task:
+    return replace(ravdess_task(context, recipe, protocol, 1, BrightFace), network=SmallNet)
+
+
+def train(
+    context: RunContext, recipe: RavdessRecipe, protocol: Protocol, *folds: int
+) -> list[Path]:
+    return train_task(task_of(context, recipe, protocol), context, protocol, folds)
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Work folder with the first honest fold, trained to its end."""
+    work = tmp_path_factory.mktemp("work")
+    (weights,) = train(context_of(root, work), TINY, Protocol.HONEST, 1)
+    assert weights == work / "honest" / "fold-1" / "weights.safetensors"
+    return work
+
+
+def weights_in(work: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(work / "honest" / "fold-1" / "weights.safetensors")
+
+
+def test_from_videos_to_figures(root: Path, trained: Path) -> None:
+    context = context_of(root, trained)
+    results = evaluate_task(task_of(context, TINY, Protocol.HONEST), context, Protocol.HONEST, (1,))
+    assert json.loads((trained / "honest" / "results.json").read_text()) == results
+    assert results["protocol"] == "honest"
+    assert results["epoch_chosen_by"] == "the next fold's actors"
+    fold = results["folds"]["fold-1"]
+    assert (fold["people"], fold["samples"]) == ("actor 01", 2)
+    together = results["together"]
+    assert sum(map(sum, together["confusion"])) == 2
+    assert set(together["recall"]) == {"neutral", "angry"}
+    assert set(together["accuracy_by_sex"]) == {"male"}
+    logs = sorted(path.parent.name for path in trained.rglob("log.jsonl"))
+    assert logs == ["face", "fusion", "voice"]
+    with pytest.raises(StageError, match=r"fold-2 has not been trained.*run `train ravdess` first"):
+        evaluate_task(task_of(context, TINY, Protocol.HONEST), context, Protocol.HONEST)
+    with pytest.raises(StageError, match="run `train ravdess --protocol paper` first"):
+        evaluate_task(task_of(context, TINY, Protocol.PAPER), context, Protocol.PAPER)
+    other = replace(TINY, network=RavdessConfig())
+    with pytest.raises(RecipeError, match="trained with other settings of the network"):
+        evaluate_task(task_of(context, other, Protocol.HONEST), context, Protocol.HONEST, (1,))
+    with pytest.raises(RecipeError, match="no fold 4; ravdess has 1 to 3"):
+        train(context, TINY, Protocol.HONEST, 4)
+
+
+def test_the_papers_network_itself(root: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "prepared", tmp_path / "prepared")
+    context = context_of(root, tmp_path)
+    once = replace(QUICK, epochs=1)
+    recipe = replace(TINY, face=once, voice=once, fusion=once)
+    task = ravdess_task(context, recipe, Protocol.HONEST, 1, BrightFace)
+    train_task(task, context, Protocol.HONEST, (3,))
+    results = evaluate_task(task, context, Protocol.HONEST, (3,))
+    assert results["together"]["samples"] == 2
+
+
+def test_the_fusion_begins_with_the_trained_branches(trained: Path) -> None:
+    fold = trained / "honest" / "fold-1"
+    face = torch.load(fold / "face" / "state.pt", weights_only=True)["best_weights"]
+    fusion = torch.load(fold / "fusion" / "state.pt", weights_only=True)["model"]
+    moved = [
+        float((fusion[f"face.{name}"] - tensor).abs().max())
+        for name, tensor in face.items()
+        if tensor.dim() == 5
+    ]
+    assert 0 < max(moved) < 0.01  # a few steps of Adam away, where another start would be far
+
+
+def test_a_finished_fold_passes_at_once(root: Path, trained: Path) -> None:
+    before = weights_in(trained)
+    logs = {path: path.read_text() for path in trained.rglob("log.jsonl")}
+    train(context_of(root, trained), TINY, Protocol.HONEST, 1)
+    torch.testing.assert_close(weights_in(trained), before, rtol=0, atol=0)
+    assert {path: path.read_text() for path in trained.rglob("log.jsonl")} == logs
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside."""
+
+
+def test_killed_and_resumed_is_the_same_as_uninterrupted(
+    root: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained / "prepared", tmp_path / "prepared")
+    for stage in ("face", "voice"):
+        shutil.copytree(
+            trained / "honest" / "fold-1" / stage, tmp_path / "honest" / "fold-1" / stage
+        )
+    context = context_of(root, tmp_path)
+    original = Epoch.__iter__
+    begun = []
+
+    def dies_in_the_second_epoch(self: Epoch) -> Iterator[tuple[torch.Tensor, ...]]:
+        begun.append(self._seed)
+        if begun[-1] == (TINY.seed, 1):
+            raise Killed
+        yield from original(self)
+
+    monkeypatch.setattr(Epoch, "__iter__", dies_in_the_second_epoch)
+    with pytest.raises(Killed):
+        train(context, TINY, Protocol.HONEST, 1)
+    assert begun[0] == (TINY.seed, 0)
+    assert not (tmp_path / "honest" / "fold-1" / "weights.safetensors").exists()
+    monkeypatch.setattr(Epoch, "__iter__", original)
+    train(context, TINY, Protocol.HONEST, 1)
+    torch.testing.assert_close(weights_in(tmp_path), weights_in(trained), rtol=0, atol=0)
+
+
+def test_other_settings_are_begun_again(root: Path, trained: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    other = replace(TINY, fusion=replace(QUICK, epochs=1, learning_rate=1e-2))
+    train(context_of(root, work), other, Protocol.HONEST, 1)
+    fold = work / "honest" / "fold-1"
+    assert len((fold / "fusion" / "log.jsonl").read_text().splitlines()) == 1
+    kept = (fold / "face" / "log.jsonl").read_text()
+    assert kept == (trained / "honest" / "fold-1" / "face" / "log.jsonl").read_text()
+    drawn = replace(other, augmentation=PictureAugmentation(mirrored=0.1))
+    train(context_of(root, work), drawn, Protocol.HONEST, 1)
+    assert (fold / "face" / "log.jsonl").read_text() != kept
+
+
+def test_the_papers_protocol_chooses_on_the_test_people(
+    root: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "prepared", tmp_path / "prepared")
+    context = context_of(root, tmp_path)
+    short = replace(TINY, face=replace(QUICK, epochs=1), voice=replace(QUICK, epochs=1))
+    (weights,) = train(context, short, Protocol.PAPER, 2)
+    assert weights.parent == tmp_path / "paper" / "fold-2"
+    task = task_of(context, short, Protocol.PAPER)
+    results = evaluate_task(task, context, Protocol.PAPER, (2,))
+    assert "optimistic" in results["epoch_chosen_by"]
+    log = (weights.parent / "fusion" / "log.jsonl").read_text().splitlines()
+    best = max(json.loads(line)["accuracy"] for line in log)
+    assert results["folds"]["fold-2"]["accuracy"] == pytest.approx(best)
+
+
+def test_a_branch_begins_with_weights_from_elsewhere(
+    root: Path, trained: Path, tmp_path: Path
+) -> None:
+    task = task_of(context_of(root, trained), TINY, Protocol.HONEST)
+    network: Any = task.network()
+    tensors = dict(network.voice.state_dict())
+    path = tmp_path / "voice.safetensors"
+    shutil.copytree(trained / "prepared", tmp_path / "prepared")
+    shutil.copytree(trained / "honest" / "fold-1" / "face", tmp_path / "honest/fold-1/face")
+
+    def begin() -> None:
+        voice = replace(QUICK, epochs=1, learning_rate=1e-9, initial=str(path))
+        recipe = replace(TINY, voice=voice, fusion=replace(QUICK, epochs=1))
+        train(context_of(root, tmp_path), recipe, Protocol.HONEST, 1)
+
+    with pytest.raises(DataError, match="the weights to begin with are not there"):
+        begin()
+    path.write_bytes(b"nothing")
+    with pytest.raises(DataError, match="the weights to begin with cannot be read"):
+        begin()
+    name = next(name for name in tensors if name.startswith("early") and tensors[name].dim() == 3)
+    safetensors.torch.save_file({**tensors, name: torch.zeros(1)}, path)
+    with pytest.raises(DataError, match=f"does not fit this branch: {name}"):
+        begin()
+    tensors[name] = torch.full_like(tensors[name], 0.25)
+    head = next(name for name in tensors if name.startswith("classify") and name.endswith("weight"))
+    tensors[head] = torch.zeros(400, 3)  # of other classes: begun at random
+    safetensors.torch.save_file(tensors, path)
+    begin()
+    state = torch.load(tmp_path / "honest/fold-1/voice/state.pt", weights_only=True)
+    torch.testing.assert_close(state["model"][name], tensors[name], atol=1e-5, rtol=0)
+
+
+# Batches.
+
+
+class Numbers:
+    """Sample i is i; drawn samples are i and a random number."""
+
+    def __len__(self) -> int:
+        return 11
+
+    def sample(
+        self, index: int, rng: np.random.Generator | None, only: int | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        drawn = 0.0 if rng is None else rng.random()
+        return torch.tensor(index), torch.tensor(drawn)
+
+
+def test_an_epoch_is_the_same_for_any_number_of_workers() -> None:
+    device = torch.device("cpu")
+    rows = list(range(11))
+    taken = []
+    for workers in (0, 1, 3):
+        epochs = training_epochs(Numbers(), rows, 4, 7, device, workers)
+        batches = list(epochs(5))
+        assert len(epochs(5)) == len(batches) == 3
+        assert sorted(torch.cat([batch[0] for batch in batches]).tolist()) == rows
+        taken.append(torch.cat([torch.stack(batch) for batch in batches], dim=1))
+        assert not torch.equal(next(iter(epochs(6)))[0], batches[0][0])
+    assert torch.equal(taken[0], taken[1])
+    assert torch.equal(taken[0], taken[2])
+    plain = list(in_order(Numbers(), [3, 1, 2], 2, device, 2))
+    assert [batch[0].tolist() for batch in plain] == [[3, 1], [2]]
+
+
+def test_an_epoch_that_is_left_early_leaves_no_thread() -> None:
+    for _batch in training_epochs(Numbers(), range(11), 2, 0, torch.device("cpu"), 2)(0):
+        break
+
+
+def test_processes_share_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cpu")
+    alone = [
+        batch[0].tolist() for batch in training_epochs(Numbers(), range(11), 5, 0, device, 0)(0)
+    ]
+    monkeypatch.setattr("models.training.distributed.world_size", lambda: 2)
+    parts = []
+    for rank in range(2):
+        monkeypatch.setattr("models.training.distributed.rank", lambda rank=rank: rank)
+        epoch = training_epochs(Numbers(), range(11), 5, 0, device, 0)(0)
+        parts.append([batch[0].tolist() for batch in epoch])
+    assert [one + two for one, two in zip(*parts, strict=True)] == alone[:2]
+    monkeypatch.setattr("models.training.distributed.world_size", lambda: 8)
+    with pytest.raises(RecipeError, match="batch_size = 5 cannot be divided among 8 processes"):
+        training_epochs(Numbers(), range(11), 5, 0, device, 0)
+
+
+# Figures.
+
+
+def test_class_figures_by_hand() -> None:
+    labels = np.array([0, 0, 0, 2])
+    logits = np.eye(3, dtype=np.float32)[[0, 0, 2, 2]]
+    figures = class_figures(logits, labels)
+    assert figures["accuracy"] == 0.75
+    assert figures["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
+    matrix = confusion(logits, labels, 3)
+    assert matrix == [[2, 0, 1], [0, 0, 0], [0, 0, 1]]
+    assert recalls(matrix, ("a", "b", "c")) == {"a": pytest.approx(2 / 3), "c": 1.0}
+    assert spread([1.0, 3.0]) == {"mean": 2.0, "deviation": pytest.approx(2**0.5)}
+    assert spread([1.0])["deviation"] == 0.0
+
+
+# Settings.
+
+
+@pytest.mark.parametrize("task", RECIPES)
+def test_the_settings_that_come_with_the_project_are_the_defaults(task: str) -> None:
+    assert load_paper_recipe(task) == RECIPES[task]()
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "message"),
+    [
+        ("ntu", "split = 'by moon'", "split must be cross-subject or cross-view, not 'by moon'"),
+        ("ravdess", "[fusion]\nepochs = 0", r"\[fusion\] epochs must be above 0, not 0"),
+        ("mosei", "[preparation]\nsteps = 0", "steps must be at least 1, not 0"),
+        ("ravdess", "[network]\nfaults = ['gremlins']", "gremlins"),
+        ("ravdess", "[augmentation]\nleast_area = 2.0", "least_area must be above 0 and at most 1"),
+    ],
+)
+def test_a_bad_setting_is_explained(tmp_path: Path, task: str, text: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=message):
+        load_paper_recipe(task, path)
+
+
+# The command line.
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run() -> Run:
+    def invoke(*arguments: object) -> Any:
+        return CliRunner().invoke(main.app, [str(each) for each in arguments])
+
+    return invoke
+
+
+def settings_file(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+MOSEI_SETTINGS = "[fusion]\nepochs = 2\nbatch_size = 4\nlearning_rate = 1e-3\n"
+
+
+def test_mosei_from_the_command_line(run: Run, tmp_path: Path) -> None:
+    root = mosei(tmp_path / "data", {"train": 5, "validation": 2, "test": 3})
+    config = settings_file(tmp_path / "mine.toml", MOSEI_SETTINGS)
+    options = ["--root", root, "--work-dir", tmp_path / "work", "--config", config]
+    early = run("evaluate", "mosei", *options)
+    assert early.exit_code == ExitCode.NO_TRAINING_DATA
+    assert "run `train mosei` first" in early.stderr
+    result = run("train", "mosei", *options, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "weights.safetensors" in result.stdout
+    scored = run("evaluate", "mosei", *options)
+    assert scored.exit_code == 0, scored.output
+    for word in ("accuracy_2", "mae", "correlation", "official validation fold"):
+        assert word in scored.stdout
+    log = (tmp_path / "work" / "honest" / "official" / "fusion" / "log.jsonl").read_text()
+    for epoch in map(json.loads, log.splitlines()):
+        assert epoch["minus_mae"] == -epoch["mae"]  # the lowest error chooses
+    figures = json.loads((tmp_path / "work" / "honest" / "results.json").read_text())
+    assert figures["together"]["samples"] == 6
+
+
+NTU_SETTINGS = """\
+[preparation]
+pictures = 16
+size = 32
+[rgb]
+epochs = 1
+batch_size = 4
+learning_rate = 1e-4
+[skeleton]
+epochs = 1
+batch_size = 4
+learning_rate = 1e-4
+[fusion]
+epochs = 1
+batch_size = 4
+learning_rate = 1e-4
+"""
+
+
+def test_ntu_from_the_command_line(run: Run, tmp_path: Path) -> None:
+    root = ntu(tmp_path / "data", (1, 2, 3))
+    config = settings_file(tmp_path / "mine.toml", NTU_SETTINGS)
+    options = ["--root", root, "--work-dir", tmp_path / "work", "--config", config]
+    result = run("train", "ntu", *options, "--device", "cpu", "--workers", 2)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "work" / "honest" / "cross-subject" / "weights.safetensors").is_file()
+    scored = run("evaluate", "ntu", *options)
+    assert scored.exit_code == 0, scored.output
+    assert "persons 2, 5, 9, 14" in " ".join(scored.stdout.split())
+    lacking = run("train", "ntu", *options, "--split", "cross-view", "--protocol", "paper")
+    assert lacking.exit_code == ExitCode.NO_TRAINING_DATA
+    assert "cross-subject only" in lacking.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("train", "ravdess"), ExitCode.NO_TRAINING_DATA, "is no folder: --root names"),
+        (("evaluate", "ntu"), ExitCode.NO_TRAINING_DATA, "is no folder: --root names"),
+        (("train", "mosei", "--split", "cross-view"), ExitCode.WRONG_USE, "only NTU RGB+D"),
+        (("train", "mosei", "--config", "gone.toml"), ExitCode.WRONG_USE, "No such file"),
+        (("train", "ravdess", "--protocol", "lucky"), ExitCode.WRONG_USE, "lucky"),
+    ],
+)
+def test_wrong_use(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], code: ExitCode, sentence: str
+) -> None:
+    folders = ["--root", tmp_path / "nowhere", "--work-dir", tmp_path / "work"]
+    result = run(*arguments, *folders)
+    assert result.exit_code == code
+    assert sentence in " ".join(result.stderr.split())
+
+
+def test_two_processes_train_one_network(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torchrun starts them, but the first is this process, which spares its imports."""
+    root = mosei(tmp_path / "data", {"train": 5, "validation": 2, "test": 1})
+    config = settings_file(tmp_path / "mine.toml", MOSEI_SETTINGS)
+    options = ["--root", str(root), "--work-dir", str(tmp_path / "work"), "--config", str(config)]
+    command = ["train", "mosei", *options, "--device", "cpu"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    rendezvous = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    second = subprocess.Popen(
+        [sys.executable, "main.py", *command],
+        cwd=ROOT,
+        env={**os.environ, **rendezvous, "RANK": "1", "LOCAL_RANK": "1", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for name, value in {**rendezvous, "RANK": "0", "LOCAL_RANK": "0"}.items():
+            monkeypatch.setenv(name, value)
+        first = run(*command)
+        out, err = second.communicate(timeout=60)
+    finally:
+        second.kill()
+    assert first.exit_code == second.returncode == 0, first.output + err
+    assert "weights.safetensors" in first.stdout
+    assert out == "", "the second process writes nothing"
+    fold = tmp_path / "work" / "honest" / "official"
+    log = [json.loads(line) for line in (fold / "fusion" / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2]  # one process wrote
+    weights = safetensors.torch.load_file(fold / "weights.safetensors")
+    best = torch.load(fold / "fusion" / "state.pt", weights_only=True)["best_weights"]
+    torch.testing.assert_close(weights, best, rtol=0, atol=0)
