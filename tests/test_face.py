@@ -130,7 +130,8 @@ def published_tensors() -> dict[str, NDArray[np.float32]]:
     rng = np.random.default_rng(0)
 
     def drawn(*shape: int) -> NDArray[np.float32]:
-        return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[:3]))).astype(np.float32)
+        values: NDArray[np.float32] = rng.standard_normal(shape, dtype=np.float32)
+        return values / np.float32(np.sqrt(np.prod(shape[:3])))
 
     tensors = {
         "conv1/convolution/merged_input": drawn(3, 3, 3, 32) / 64,
