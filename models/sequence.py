@@ -37,7 +37,8 @@ class StatisticsPool(nn.Module):
         self.score = nn.Linear(channels, 1)
 
     def forward(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
-        weights = self.score(sequence.transpose(1, 2)).squeeze(-1).softmax(dim=-1)
+        sequence = sequence.float()  # a variance needs the digits, also under autocast
+        weights = self.score(sequence.transpose(1, 2)).squeeze(-1).float().softmax(dim=-1)
         mean = (sequence * weights.unsqueeze(1)).sum(dim=-1)
         spread = (sequence - mean.unsqueeze(-1)).square()
         variance = (spread * weights.unsqueeze(1)).sum(dim=-1)

@@ -272,7 +272,14 @@ def test_a_missing_variable_is_named() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_augmentation_is_finite_in_range_and_reproducible(seed: int) -> None:
     always = audio.AudioAugmentation(
-        speed=1, reverberation=1, colour=1, telephone=0.5, noise=1, clipping=1, companding=1
+        clean=0,
+        speed=1,
+        reverberation=1,
+        colour=1,
+        telephone=0.5,
+        noise=1,
+        clipping=1,
+        companding=1,
     )
     samples = speech_like()
     first, second = (
@@ -285,7 +292,18 @@ def test_augmentation_is_finite_in_range_and_reproducible(seed: int) -> None:
     assert first.dtype == np.float32
     assert np.isfinite(first).all()
     assert np.abs(first).max() <= 1.0
-    assert 0.84 <= len(samples) / len(first) <= 1.19
+    assert 0.9 <= len(samples) / len(first) <= 1.11
+
+
+def test_some_clips_stay_clean() -> None:
+    samples = speech_like()
+    config = audio.AudioAugmentation(clean=0.5)
+    heard = [
+        audio.augment_audio(samples, np.random.default_rng(seed), config=config)
+        for seed in range(40)
+    ]
+    untouched = sum(np.array_equal(each, samples) for each in heard)
+    assert 10 <= untouched <= 30
 
 
 def test_augmentation_leaves_its_input_alone() -> None:

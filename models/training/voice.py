@@ -60,7 +60,7 @@ class VoiceStageConfig:
     dropout: float = 0.3
     label_smoothing: float = 0.1
     augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
-    formants: float = 0.15  # longest and shortest vocal tract, as a part; of every other window
+    formants: float = 0.06  # longest and shortest vocal tract, as a part; of every other window
     mask_bins: int = 12  # of the log-mel, the most that one mask covers
     mask_frames: int = 25
     mixup: float = 0.3  # part of the batches in which pairs of windows are blended
@@ -68,7 +68,7 @@ class VoiceStageConfig:
     frozen_variants: int = 2  # augmented windows of each clip
     frozen_epochs: int = 12
     frozen_learning_rate: float = 2e-3
-    epochs: int = 16
+    epochs: int = 14
     encoder_learning_rate: float = 1e-4  # of the last layer
     layer_decay: float = 0.75  # of the learning rate, from each layer to the one below
     head_learning_rate: float = 5e-4
