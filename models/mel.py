@@ -17,6 +17,7 @@ FFT_SIZE: Final = 400  # samples, 25 ms
 HOP: Final = 160  # samples, 10 ms
 MELS: Final = 80
 
+_BLOCK: Final = 10  # frames that are computed together
 _MIN_SAMPLES: Final = FFT_SIZE // 2 + 1  # below this a reflection does not fit
 
 
@@ -38,18 +39,76 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     ValueError
         Too few samples.
     """
+    return _normalised(_columns(_mirrored(samples), samples.shape[-1] // HOP))
+
+
+class SlidingLogMel:
+    """`log_mel` of windows that overlap, bit for bit; what the window before had is not done again.
+
+    That is so for windows which begin `hop_samples` after the one before, a multiple of 0.1 s; all
+    others are computed as a whole. Belongs to one thread.
+    """
+
+    def __init__(self, hop_samples: int) -> None:
+        self._hop_samples = hop_samples
+        self._samples: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._logs: NDArray[np.float32] = np.zeros((0, MELS), np.float32)
+
+    def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`log_mel` of `samples` (n,), which are not to be changed afterwards; also its errors."""
+        shift = self._hop_samples
+        kept = self._samples[shift:]
+        padded = _mirrored(samples)
+        count = samples.shape[-1] // HOP
+        # The first block mirrors the window's beginning, the last two of the window before its end.
+        first, last = _BLOCK, (len(kept) // HOP // _BLOCK - 1) * _BLOCK
+        whole_blocks = shift % (_BLOCK * HOP) == 0
+        if whole_blocks and last > first and np.array_equal(kept, samples[: len(kept)]):
+            offset = shift // HOP
+            logs = np.concatenate(
+                [
+                    _columns(padded[: (first - 1) * HOP + FFT_SIZE], first),
+                    self._logs[first + offset : last + offset],
+                    _columns(padded[last * HOP :], count - last),
+                ]
+            )
+        else:
+            logs = _columns(padded, count)
+        self._samples, self._logs = samples, logs
+        return _normalised(logs)
+
+
+def _mirrored(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples (..., n) with half an FFT of their reflection at both ends."""
     if samples.shape[-1] < _MIN_SAMPLES:
         raise ValueError(f"a spectrogram takes {_MIN_SAMPLES} samples, got {samples.shape[-1]}")
-    frame_count = samples.shape[-1] // HOP
     margin = [(0, 0)] * (samples.ndim - 1) + [(FFT_SIZE // 2, FFT_SIZE // 2)]
-    padded = np.pad(samples.astype(np.float32, copy=False), margin, mode="reflect")
-    frames = sliding_window_view(padded, FFT_SIZE, axis=-1)[..., ::HOP, :][..., :frame_count, :]
+    return np.pad(samples.astype(np.float32, copy=False), margin, mode="reflect")
+
+
+def _columns(padded: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """The first `count` frames of mirrored samples (..., n) → log energies (..., count, 80)."""
+    frames = sliding_window_view(padded, FFT_SIZE, axis=-1)[..., ::HOP, :][..., :count, :]
     spectrum = np.fft.rfft(frames * _window())
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    mel = power.astype(np.float32) @ mel_filters().T
-    log = np.log10(np.maximum(mel, 1e-10))
-    log = np.maximum(log, log.max(axis=(-2, -1), keepdims=True) - 8.0)
-    return np.ascontiguousarray(((log + 4.0) / 4.0).swapaxes(-1, -2), dtype=np.float32)
+    power = (np.square(spectrum.real) + np.square(spectrum.imag)).astype(np.float32)
+    # Ten frames at a time: a larger product would wake BLAS's threads, which then spin and take
+    # the cores from the network; and so a frame's bits do not depend on how many come with it.
+    energies = [
+        power[..., first : first + _BLOCK, :] @ _projection() for first in range(0, count, _BLOCK)
+    ]
+    logs: NDArray[np.float32] = np.log10(np.maximum(np.concatenate(energies, axis=-2), 1e-10))
+    return logs
+
+
+def _normalised(logs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Log energies (..., frames, 80) → the spectrogram (..., 80, frames)."""
+    logs = np.maximum(logs, logs.max(axis=(-2, -1), keepdims=True) - 8.0)
+    return np.ascontiguousarray(((logs + 4.0) / 4.0).swapaxes(-1, -2), dtype=np.float32)
+
+
+@cache
+def _projection() -> NDArray[np.float32]:
+    return np.ascontiguousarray(mel_filters().T)
 
 
 @cache

@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime.engine import Engine, OnnxEngine, Progress, TorchEngine
+from realtime.faces import MediapipeDetector
 from realtime.live import LiveSession
 from realtime.messages import AudioPacket, FloatArray, Health, Prediction, SessionState
 from realtime.replay import analyse
@@ -243,18 +244,21 @@ def engines_compared(weights: Path, engine: Engine) -> list[Figure]:
 
 
 def replay_speed(demo: Path, engine: Engine) -> list[Figure]:
-    """Seconds of recording analysed per second."""
-    started = time.perf_counter()
-    with Recording(demo) as recording:
-        end = max(prediction.window_end for prediction in analyse(recording, engine))
-    seconds = time.perf_counter() - started
+    """Seconds of recording analysed per second, network and face detector being loaded."""
+    with MediapipeDetector() as detector:
+        cpu_before, started = time.process_time(), time.perf_counter()
+        with Recording(demo) as recording:
+            predictions = analyse(recording, engine, detector_factory=lambda: detector)
+            end = max(prediction.window_end for prediction in predictions)
+        seconds = time.perf_counter() - started
+        cores = (time.process_time() - cpu_before) / seconds
     return [
         Figure(
             name="replay as fast as it will go",
             value=end / seconds,
             unit="× real time",
             least=4,
-            note=f"{end:.1f} s of recording in {seconds:.1f} s",
+            note=f"{end:.1f} s of recording in {seconds:.1f} s, {cores:.1f} cores busy",
         )
     ]
 

@@ -105,7 +105,8 @@ class FaceTracker:
     """Follows one face: the largest steady one, through short losses.
 
     A face is taken up when it has been seen twice; another one replaces it after `keep_seconds`
-    without a sight of it, or when it has been clearly larger for as long.
+    without a sight of it, or when it has been clearly larger for as long. An image that comes less
+    than `search_seconds` after the one searched last is passed over (docs/adr/0006).
     """
 
     def __init__(
@@ -115,11 +116,13 @@ class FaceTracker:
         keep_seconds: float = 1.0,
         larger: float = 1.8,
         smoothing_seconds: float = 0.04,
+        search_seconds: float = 0.045,
     ) -> None:
         self._detector = detector
         self._keep_seconds = keep_seconds
         self._larger = larger
         self._smoothing_seconds = smoothing_seconds
+        self._search_seconds = search_seconds
         self._identities = 0
         self.reset()
 
@@ -129,11 +132,18 @@ class FaceTracker:
         self._seen_at = 0.0
         self._rival: Detection | None = None
         self._rival_since = 0.0
+        self._searched_at: float | None = None
+        self._found: FaceObservation | None = None  # by the last search
 
     def look(self, packet: VideoPacket) -> Sighting:
         """Search the next image for the followed face."""
-        face = self._find(packet)
-        return Sighting(timestamp=packet.timestamp, sequence=packet.sequence, face=face)
+        now, last = packet.timestamp, self._searched_at
+        searched = last is None or not 0 <= now - last < self._search_seconds
+        if searched:
+            self._searched_at, self._found = now, self._find(packet)
+        return Sighting(
+            timestamp=now, sequence=packet.sequence, face=self._found, searched=searched
+        )
 
     def _find(self, packet: VideoPacket) -> FaceObservation | None:
         found = self._detector.detect(packet.image)

@@ -91,11 +91,12 @@ class FaceObservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sighting:
-    """One image after it was searched for the followed face."""
+    """One image after the search for the followed face (docs/adr/0006)."""
 
     timestamp: float  # s, of the image
     sequence: int  # of the image
-    face: FaceObservation | None  # None when the followed face is not in it
+    face: FaceObservation | None  # as last seen; None when the last search did not find it
+    searched: bool = True  # False: too soon after the search before, whose face is repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

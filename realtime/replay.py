@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import logging
+import os
 import queue
 import threading
 import time
@@ -57,7 +58,8 @@ EngineFactory = Callable[[Progress], Engine]
 SLOWEST, FASTEST = 0.25, 4.0
 
 
-ENCODERS = 2  # windows whose voice is encoded at the same time
+ENCODERS = min(4, os.cpu_count() or 1)  # windows whose voice is encoded at the same time …
+MOST_PENDING = ENCODERS + 4  # … and windows under way in all, so that no encoder has to wait
 READ_AHEAD = 32  # packets; some pictures of a large recording are all that should wait in memory
 
 
@@ -126,11 +128,11 @@ def analyse(
                 end = max(end, packet.end)
             while (due := worker.gather()) is not None:
                 pending.append((due, encoders.submit(worker.encode, due)))
-                yield from answers(most_pending=ENCODERS)
+                yield from answers(most_pending=MOST_PENDING)
         hear(resampler.flush())
         for due in worker.finish(end):
             pending.append((due, encoders.submit(worker.encode, due)))
-            yield from answers(most_pending=ENCODERS)
+            yield from answers(most_pending=MOST_PENDING)
         yield from answers(most_pending=0)
 
 

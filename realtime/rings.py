@@ -122,8 +122,11 @@ class SampleRing:
             oldest = self._oldest()
             first = min(max(round((start - self._origin) * self.sample_rate), oldest), self._end)
             last = min(max(round((end - self._origin) * self.sample_rate), first), self._end)
-            positions = np.arange(first, last) % len(self._samples)
-            return self._origin + first / self.sample_rate, self._samples[positions]
+            capacity = len(self._samples)
+            begin, count = first % capacity, last - first
+            head = self._samples[begin : begin + count]
+            rest = self._samples[: count - len(head)]
+            return self._origin + first / self.sample_rate, np.concatenate([head, rest])
 
     def clear(self) -> None:
         """Forget all samples (the source was changed or switched off)."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from models.attention import modality_share
 from models.config import MODALITIES
-from models.mel import log_mel
+from models.mel import SlidingLogMel
 from realtime.clock import Clock
 from realtime.config import SessionConfig
 from realtime.engine import Engine, Fusion
@@ -98,6 +98,7 @@ class InferenceWorker:
         self._activity = activity
         self._clock = clock
         self._smoother = Smoother(config.smoothing)
+        self._log_mel = SlidingLogMel(round(config.windows.hop_seconds * samples.sample_rate))
         self._labels = engine.config.labels
         self._sightings_seen = 0
         self._picture_time: float | None = None
@@ -116,7 +117,7 @@ class InferenceWorker:
             self._picture_time = sighting.timestamp
             if self._picture_start is None:
                 self._picture_start = sighting.timestamp
-            if sighting.face is not None:
+            if sighting.searched and sighting.face is not None:
                 self._slots[self._grid.slot_of(sighting.timestamp)] = _Slot(sighting.face)
         end = self._samples.end_seconds
         if end is None:
@@ -340,7 +341,7 @@ class InferenceWorker:
         _, samples = self._samples.read(span.start, span.end)
         if len(samples) < LEAST_SOUND_SECONDS * self._samples.sample_rate:
             return missing, None, False
-        mel = log_mel(samples)
+        mel = self._log_mel(samples)
         hop = self._config.windows.hop_seconds
         speech = self._activity.speech_seconds(span.end - 2 * hop, span.end) > 0
         last = self._activity.last_speech(span.end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -128,3 +130,43 @@ def test_the_looker_passes_over_what_it_cannot_search_in_time() -> None:
     assert looker.skipped == 9
     looker.forget()
     assert frames.latest() is None
+
+
+class CountingDetector:
+    """The same face everywhere; remembers which pictures it was shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[int] = []
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        self.shown.append(int(image[0, 0, 0]))
+        return [face(0.5)]
+
+
+@pytest.mark.parametrize(
+    ("rate", "every"), [(120, 6), (60, 3), (50, 3), (30, 2), (25, 2), (20, 1), (10, 1)]
+)
+def test_pictures_that_come_quickly_are_not_all_searched(rate: int, every: int) -> None:
+    detector = CountingDetector()
+    tracker = FaceTracker(detector)
+    images = [np.full((90, 160, 3), k, np.uint8) for k in range(60)]
+    sightings = [
+        tracker.look(VideoPacket(timestamp=k / rate, sequence=k, image=image))
+        for k, image in enumerate(images)
+    ]
+    assert detector.shown == list(range(0, 60, every))
+    assert [each.sequence for each in sightings if each.searched] == detector.shown
+    for before, after in pairwise(sightings[2 * every :]):
+        if not after.searched:
+            assert after.face is before.face is not None
+
+
+def test_time_that_runs_back_does_not_keep_pictures_from_being_searched() -> None:
+    detector = CountingDetector()
+    tracker = FaceTracker(detector)
+    for k, time in enumerate((5.0, 0.0, 0.1)):
+        image = np.full((90, 160, 3), k, np.uint8)
+        tracker.look(VideoPacket(timestamp=time, sequence=k, image=image))
+    tracker.reset()
+    tracker.look(VideoPacket(timestamp=0.11, sequence=3, image=np.full((90, 160, 3), 3, np.uint8)))
+    assert detector.shown == [0, 1, 2, 3]

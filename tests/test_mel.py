@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.mel import log_mel, mel_filters
+from models.mel import SlidingLogMel, log_mel, mel_filters
 
 
 def reference(samples: list[float]) -> list[list[float]]:
@@ -70,3 +70,22 @@ def test_a_tone_lights_the_bin_of_its_frequency() -> None:
 def test_too_few_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="201 samples, got 200"):
         log_mel(np.zeros(200, dtype=np.float32))
+
+
+@pytest.mark.parametrize("count", [48000, 20000, 8050])
+def test_sliding_over_the_sound_gives_the_very_same_bits(count: int) -> None:
+    sound = np.random.default_rng(1).standard_normal(72000).astype(np.float32)
+    sliding = SlidingLogMel(1600)
+    starts = [0, 1600, 3200, 4800, 8000, 9600, 9601, 11201, 12801]  # skips one, leans by a sample
+    for start in starts:
+        window = sound[start : start + count].copy()
+        np.testing.assert_array_equal(sliding(window), log_mel(window))
+
+
+def test_a_window_that_grows_or_another_hop_is_computed_as_a_whole() -> None:
+    sound = np.random.default_rng(2).standard_normal(48000).astype(np.float32)
+    for hop in (1600, 800):
+        sliding = SlidingLogMel(hop)
+        for end in range(16000, 24000, hop):
+            np.testing.assert_array_equal(sliding(sound[:end].copy()), log_mel(sound[:end]))
+        np.testing.assert_array_equal(sliding(sound[hop:end].copy()), log_mel(sound[hop:end]))

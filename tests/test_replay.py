@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from realtime.config import SessionConfig
 from realtime.export import record_of
-from realtime.messages import Prediction, SessionState, SourceState
+from realtime.faces import FaceTracker, MediapipeDetector
+from realtime.messages import Prediction, SessionState, SourceState, VideoPacket
 from realtime.replay import ReplaySession, ahead, analyse
+from realtime.resampling import SpeechResampler
+from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import UnreadableFileError
 from realtime.sources.file import Recording
+from realtime.speech import VoiceActivity
+from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine
 
 PATIENCE_SECONDS = 60.0
@@ -42,6 +48,34 @@ def test_two_replays_are_identical(demo: Path, demo_answers: list[Prediction]) -
     )
     assert first == second
     assert all(each.latency_seconds is None for each in demo_answers)
+
+
+def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) -> None:
+    config = SessionConfig()
+    sightings, samples = SightingRing(), SampleRing(config.windows.sample_rate, 5.0)
+    worker = InferenceWorker(
+        config=config,
+        sightings=sightings,
+        samples=samples,
+        engine=ArithmeticEngine(),
+        activity=VoiceActivity(config.windows.window_seconds),
+    )
+    worker.has_pictures = worker.has_sound = True
+    resampler = SpeechResampler(config.windows.sample_rate)
+    plain = []
+    with MediapipeDetector() as detector, Recording(demo) as recording:
+        tracker = FaceTracker(detector)
+        for packet in recording:
+            if isinstance(packet, VideoPacket):
+                sightings.push(tracker.look(packet))
+            elif (speech := resampler.push(packet)) is not None:
+                samples.push(speech.timestamp, speech.samples[:, 0])
+            while (prediction := worker.step()) is not None:
+                plain.append(prediction)
+    assert len(plain) >= len(demo_answers) - 2  # those of the very end are due to its being known
+    for ours, theirs in zip(plain, demo_answers, strict=False):
+        assert record_of(ours) == record_of(theirs)
+        assert ours.frames_used == theirs.frames_used
 
 
 def test_an_abandoned_analysis_leaves_no_thread(demo: Path) -> None:

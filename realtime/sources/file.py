@@ -22,6 +22,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
@@ -85,6 +86,8 @@ class _Track:
             self._stream = stream if stream.codec_context else None
         self.frame_rate = _frame_rate(stream) if kind == "video" else None
         self._pixel_aspect = _pixel_aspect(stream) if kind == "video" else 1.0
+        # Kept from picture to picture, since setting one up costs as much as converting with it.
+        self._reformatter = VideoReformatter()
         self._restart()
         if self._stream is not None:
             self._stream.codec_context.thread_count = threads
@@ -114,7 +117,8 @@ class _Track:
         """Upright RGB picture with square pixels, (height, width, 3), read-only."""
         frame = cast(VideoFrame, timed.frame)
         width = max(1, round(frame.width * self._pixel_aspect))
-        image = cast(NDArray[np.uint8], frame.to_ndarray(format="rgb24", width=width))
+        converted = self._reformatter.reformat(frame, width=width, format="rgb24", threads=1)
+        image = cast(NDArray[np.uint8], converted.to_ndarray())
         upright = np.ascontiguousarray(_turned(image, frame))
         upright.flags.writeable = False
         return upright
