@@ -13,6 +13,7 @@ import selectors
 import statistics
 import subprocess
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -132,18 +133,18 @@ class Result:
 
 def run(plan: Plan, tell: Tell) -> Result:
     """Measure everything; takes `plan.minutes` and about a minute more."""
-    where = machine()
+    load = ", ".join(f"{each:.2f}" for each in psutil.getloadavg())  # before we add to it
     tell("loading the network")
     engine = plan.load_engine(lambda _fraction, _text: None)
-    name = engine.name
-    tell("cost of one hop")
-    figures = [*hop_costs(engine), *engines_compared(plan.weights, engine)]
-    tell("replay as fast as it will go")
-    figures += replay_speed(plan.demo, engine)
+    # Before torch and others are loaded for comparison, whose memory is not the program's.
     tell(f"sustained run of {plan.minutes:g} min")
     sustained = sustained_run(plan, on_gpu=not isinstance(engine, OnnxEngine))
     tell("the window")
-    figures = [*sustained, *window_rate(plan), *figures]
+    figures = [*sustained, *window_rate(plan)]
+    tell("replay as fast as it will go")
+    figures += replay_speed(plan.demo, engine)
+    tell("cost of one hop")
+    figures += [*hop_costs(engine), *engines_compared(plan.weights, engine)]
     tell("drift over an hour")
     figures += drift()
     figures += weights_size(plan.weights)
@@ -153,7 +154,8 @@ def run(plan: Plan, tell: Tell) -> Result:
     if plan.paper_network:
         tell("the paper's network, once")
         figures += paper_network(sustained)
-    return Result(figures=tuple(figures), machine={"engine": name} | where)
+    where = {"engine": engine.name} | machine() | {"load average before": load}
+    return Result(figures=tuple(figures), machine=where)
 
 
 # -- measurements -------------------------------------------------------------------------------
@@ -290,11 +292,29 @@ def generated_session(plan: Plan) -> LiveSession:
     )
 
 
+class Answers:
+    """What is told of a run's answers: numbers alone, lest an hour of them look like a leak."""
+
+    def __init__(self) -> None:
+        self.ends = array("d")  # s, window_end
+        self.delays = array("d")  # s, newest sample to answer
+        self.work = array("d")  # s, window to answer
+        self.fused = 0  # answers that rest on face and voice
+
+    def add(self, prediction: Prediction) -> None:
+        """Count one answer."""
+        self.ends.append(prediction.window_end)
+        self.work.append(prediction.inference_seconds)
+        if prediction.latency_seconds is not None:
+            self.delays.append(prediction.latency_seconds)
+        self.fused += all(each.present for each in prediction.modalities)
+
+
 def sustained_run(plan: Plan, *, on_gpu: bool) -> list[Figure]:
     """A live session with a reader as quick as a screen."""
     session = generated_session(plan)
-    answers: list[Prediction] = []
-    shown: set[int] = set()
+    answers = Answers()
+    shown, last_shown = 0, -1
     memory: list[tuple[float, float]] = []
     session.start()
     try:
@@ -309,24 +329,25 @@ def sustained_run(plan: Plan, *, on_gpu: bool) -> list[Figure]:
             new = session.history(seen)
             seen = new[-1].window_index if new else seen
             if now >= 0:
-                answers += new
-                if snapshot.preview is not None:
-                    shown.add(snapshot.preview.sequence)
+                for prediction in new:
+                    answers.add(prediction)
+                if snapshot.preview is not None and snapshot.preview.sequence != last_shown:
+                    shown, last_shown = shown + 1, snapshot.preview.sequence
             if not memory or now >= memory[-1][0] + 1:
-                memory.append((now, psutil.Process().memory_info().rss / MEGABYTE))
+                memory.append((now, own_memory()))
             time.sleep(1 / SCREEN_RATE)
         cpu_after = psutil.Process().cpu_times()
         health = session.health()
     finally:
         session.stop()
     seconds = 60 * plan.minutes
-    work = 1e3 * float(np.median([each.inference_seconds for each in answers]))
+    work = 1e3 * statistics.median(answers.work)
     cores = (sum(cpu_after[:2]) - sum(cpu_before[:2])) / (seconds + WARM_UP_SECONDS)
     return [
         *_answer_figures(answers, health, on_gpu=on_gpu),
         Figure(
             name="preview, offered to a 60 Hz reader",
-            value=len(shown) / seconds,
+            value=shown / seconds,
             unit="per s",
             least=25,
             note="while the network runs",
@@ -357,43 +378,54 @@ def window_rate(plan: Plan) -> list[Figure]:
     ]
 
 
-def _answer_figures(
-    answers: Sequence[Prediction], health: Health, *, on_gpu: bool
-) -> Iterator[Figure]:
+def own_memory() -> float:
+    """MB that this process alone holds.
+
+    Not the resident size, which also counts pages of libraries and files, and falls when the system
+    takes those away.
+    """
+    return float(psutil.Process().memory_full_info().uss) / MEGABYTE
+
+
+def _answer_figures(answers: Answers, health: Health, *, on_gpu: bool) -> Iterator[Figure]:
     """How many answers came, and how late."""
+    count = len(answers.ends)
     # Over the time they speak for, so that where in a hop the run ends does not matter.
-    covered = answers[-1].window_end - answers[0].window_end
-    fused = sum(all(each.present for each in answer.modalities) for answer in answers)
+    covered = answers.ends[-1] - answers.ends[0]
     yield Figure(
         name="fused answers",
-        value=(len(answers) - 1) / covered,
+        value=(count - 1) / covered,
         unit="per s",
         least=10 - 1e-6,
-        note=f"{len(answers)} answers, {100 * fused / len(answers):.0f} % with face and voice, "
+        note=f"{count} answers, {100 * answers.fused / count:.0f} % with face and voice, "
         f"{health.windows_skipped} windows skipped, {health.frames_skipped} pictures passed over",
     )
-    delays = [each.latency_seconds for each in answers if each.latency_seconds is not None]
     for percent, most in ((50, 15 if on_gpu else 60), (95, 30 if on_gpu else 120)):
         yield Figure(
             name=f"newest sample to answer, p{percent}",
-            value=1e3 * float(np.percentile(delays, percent)),
+            value=1e3 * float(np.percentile(answers.delays, percent)),
             unit="ms",
             most=most,
         )
 
 
 def _memory_figure(memory: Sequence[tuple[float, float]]) -> Figure:
-    """Growth of the resident memory from minute 2 (short runs: from the middle) to the end."""
+    """How far memory rises above that of minute 2 (short runs: of the middle), at its highest.
+
+    Held against each other are medians of ten seconds, the first of them and the highest.
+    """
     end = memory[-1][0]
     start = 120.0 if end > 150 else end / 2
-    settled = [size for at, size in memory if start <= at < start + 10]
-    last = [size for at, size in memory if at > end - 10]
+    starts = start + 10 * np.arange(max(1, int((end - start) // 10)))
+    tens = ([size for at, size in memory if first <= at < first + 10] for first in starts)
+    levels = [statistics.median(sizes) for sizes in tens if sizes]
     return Figure(
         name="memory growth",
-        value=statistics.median(last) - statistics.median(settled),
+        value=max(levels) - levels[0],
         unit="MB",
         most=20,
-        note=f"from minute {start / 60:.1f} to {end / 60:.1f} at {last[-1]:.0f} MB"
+        note=f"from minute {start / 60:.1f} to {end / 60:.1f}: {levels[0]:.0f} MB at first, "
+        f"{max(levels):.0f} at most, {levels[-1]:.0f} at last"
         + (" (--minutes 60 for the whole budget)" if end < 3540 else ""),
     )
 
@@ -514,7 +546,7 @@ def paper_network(live: Sequence[Figure]) -> list[Figure]:
 
 
 def machine() -> dict[str, Any]:
-    """What this was measured on, and how busy it was."""
+    """What this was measured on."""
     packages = []
     for name in ("torch", "onnxruntime", "mediapipe", "numpy", "av", "PyQt6"):
         with suppress(PackageNotFoundError):
@@ -527,7 +559,6 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "packages": ", ".join(packages),
-        "load average": ", ".join(f"{each:.2f}" for each in psutil.getloadavg()),
     }
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -132,9 +133,19 @@ def test_memory_is_counted_from_minute_two() -> None:
     samples = [(float(second), 500.0 + (second < 120) * -40) for second in range(301)]
     figure = bench._memory_figure(samples)
     assert figure.value == 0
-    assert "from minute 2.0 to 5.0" in figure.note
+    assert "from minute 2.0 to 5.0: 500 MB at first, 500 at most, 500 at last" in figure.note
     leaking = [(float(second), 500.0 + second) for second in range(301)]
-    assert bench._memory_figure(leaking).passed is False
+    assert bench._memory_figure(leaking).value == pytest.approx(170)
+    swollen = [(float(second), 500.0 + 50 * (200 <= second < 220)) for second in range(301)]
+    assert bench._memory_figure(swollen).value == 50  # also where it comes back down
+    spike = [(float(second), 500.0 + 50 * (second == 200)) for second in range(301)]
+    assert bench._memory_figure(spike).value == 0
+
+
+def test_memory_is_what_the_process_itself_holds() -> None:
+    before = bench.own_memory()
+    held = np.ones(10_000_000, np.float32)
+    assert bench.own_memory() - before == pytest.approx(held.nbytes / 1e6, abs=4)
 
 
 @pytest.mark.logs_warnings

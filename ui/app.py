@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from PyQt6.QtCore import QObject, QSettings, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QSettings, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from realtime.session import LiveControls, ReplayControls
@@ -26,6 +26,7 @@ from ui.main_window import MainWindow, SessionFactory, WindowOptions
 logger = logging.getLogger(__name__)
 
 _SIGNAL_MILLISECONDS: Final = 200  # how long Ctrl-C may wait for Python to run
+_UNSEEN_MILLISECONDS: Final = 1000  # until a window that is not painted counts as shown
 
 
 def run_window(
@@ -57,12 +58,42 @@ def run_window(
         window.start()
 
     with failures_shown(window, log_path), interrupts_close(window):
+        FirstPaint(window).happened.connect(begin)
         window.show()
-        QTimer.singleShot(0, begin)
         try:
             return application.exec()
         finally:
             window.stop()
+
+
+class FirstPaint(QObject):
+    """Tells once that a window's first picture is on the screen.
+
+    A window that nobody sees, such as a minimised one, is not painted: then it tells after a while.
+    """
+
+    happened = pyqtSignal()
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._waiting = QTimer(self)
+        self._waiting.setSingleShot(True)
+        self._waiting.timeout.connect(self._tell)
+        self._waiting.start(_UNSEEN_MILLISECONDS)
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Wait for the window's first paint event."""
+        if event is not None and event.type() is QEvent.Type.Paint:
+            # The widgets in the window are painted right after it, before any timer fires.
+            self._window.removeEventFilter(self)
+            self._waiting.start(0)
+        return False
+
+    def _tell(self) -> None:
+        self._window.removeEventFilter(self)
+        self.happened.emit()
 
 
 def make_application() -> QApplication:

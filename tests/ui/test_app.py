@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from PyQt6.QtCore import QSettings, QTimer
+from PyQt6.QtCore import QEvent, QObject, QSettings, QTimer
 from PyQt6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -28,19 +28,45 @@ def settings(tmp_path: Path) -> QSettings:
 def test_the_window_is_shown_before_the_session_starts(
     qtbot: QtBot, factory: FakeFactory, now: ManualTime, settings: QSettings
 ) -> None:
-    session = FakeLiveSession(now)
-    seen: list[tuple[bool, int]] = []
+    painted: list[QWidget] = []
+    seen: list[bool] = []
 
-    def look() -> None:
-        (window,) = [each for each in windows() if each.isVisible()]
-        seen.append((window.isVisible(), session.started))
-        QTimer.singleShot(0, window.close)
+    class Looking(FakeLiveSession):
+        """Sees, when it is started, whether the window and what is in it were painted."""
 
-    QTimer.singleShot(50, look)
-    code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
+        def start(self) -> None:
+            super().start()
+            (window,) = [each for each in windows() if each.isVisible()]
+            seen.append(window in painted and window.answer in painted)
+            QTimer.singleShot(0, window.close)
+
+    class Watch(QObject):
+        def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+            if isinstance(watched, QWidget) and event and event.type() is QEvent.Type.Paint:
+                painted.append(watched)
+            return False
+
+    watch, application = Watch(), QApplication.instance()
+    assert application is not None
+    application.installEventFilter(watch)
+    session = Looking(now)
+    try:
+        code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
+    finally:
+        application.removeEventFilter(watch)
     assert code == 0
-    assert seen == [(True, 1)]
-    assert session.stopped == 1
+    assert seen == [True]
+    assert (session.started, session.stopped) == (1, 1)
+
+
+def test_a_window_that_is_never_painted_is_not_waited_for(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_UNSEEN_MILLISECONDS", 1)
+    hidden = QWidget()
+    qtbot.addWidget(hidden)
+    with qtbot.waitSignal(app.FirstPaint(hidden).happened):
+        pass
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
@@ -52,9 +78,13 @@ def test_signals_end_the_program_cleanly(
     settings: QSettings,
     number: signal.Signals,
 ) -> None:
-    session = FakeLiveSession(now)
+    class Interrupted(FakeLiveSession):
+        def start(self) -> None:
+            super().start()
+            QTimer.singleShot(0, lambda: os.kill(os.getpid(), number))
+
+    session = Interrupted(now)
     before = signal.getsignal(number)
-    QTimer.singleShot(50, lambda: os.kill(os.getpid(), number))
     code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
     assert (code, session.stopped) == (0, 1)
     assert signal.getsignal(number) is before
