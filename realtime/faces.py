@@ -116,7 +116,7 @@ class FaceTracker:
         keep_seconds: float = 1.0,
         larger: float = 1.8,
         smoothing_seconds: float = 0.04,
-        search_seconds: float = 0.045,
+        search_seconds: float = 0.024,
     ) -> None:
         self._detector = detector
         self._keep_seconds = keep_seconds
