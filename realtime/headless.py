@@ -128,7 +128,8 @@ class Summary:
     first_end: float = 0.0  # s, window_end of the first answer
     last_end: float = 0.0
     seconds: float = 0.0  # wall time
-    latencies: list[float] = field(default_factory=list)  # s; what the worker took where it is None
+    is_live: bool = False  # answers tell how late they were; else what the worker took counts
+    latencies: list[float] = field(default_factory=list)  # s, of either
 
     def add(self, prediction: Prediction) -> None:
         """Count one answer."""
@@ -139,6 +140,7 @@ class Summary:
         self.outcomes[_outcome(prediction)] += 1
         self.modalities.update(each.name for each in prediction.modalities if each.present)
         delay = prediction.latency_seconds
+        self.is_live = delay is not None
         self.latencies.append(prediction.inference_seconds if delay is None else delay)
 
     def table(self, notes: Iterable[str] = ()) -> Table:
@@ -150,7 +152,8 @@ class Summary:
             table.add_row("covering", f"{span:.1f} s in {self.seconds:.1f} s")
             if self.latencies:  # Ctrl-C may come in the middle of `add`
                 p50, p95 = np.percentile(np.asarray(self.latencies) * 1e3, (50, 95))
-                table.add_row("delay", f"p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+                what = "delay" if self.is_live else "work per answer"
+                table.add_row(what, f"p50 {p50:.0f} ms, p95 {p95:.0f} ms")
             for name, count in self.modalities.most_common():
                 table.add_row(f"with {name}", f"{100 * count / self.answers:.0f} %")
             for name, count in self.outcomes.most_common():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -357,6 +358,22 @@ def test_reading_goes_on_behind_damage(tmp_path: Path, name: str, options: dict[
     assert read.sounds[-1].end == pytest.approx(4.0, abs=0.05)
     assert any("is damaged at" in note or "is missing from" in note for note in read.notes)
     assert level(read.pictures[-1]) == pytest.approx(recordings.level(99), abs=4)
+
+
+def test_a_picture_whose_rest_is_missing_is_left_out(tmp_path: Path) -> None:
+    path = movie(tmp_path / "half.avi", codec="mjpeg", pixel_format="yuvj420p", sound=None)
+    content = bytearray(path.read_bytes())
+    starts = [match.start() for match in re.finditer(b"\xff\xd8\xff", content)]
+    assert len(starts) == 25
+    scan = content.index(b"\xff\xda", starts[10])
+    middle = (scan + starts[11]) // 2 & ~1
+    for at in range(middle, starts[11] - 16, 2):
+        content[at : at + 2] = b"\xff\xd9"  # the picture ends in its middle
+    path.write_bytes(content)
+    read = Read(path)
+    assert len(read.times) == 24
+    assert 0.4 not in [pytest.approx(time) for time in read.times]
+    assert "the picture is damaged at 0.4 s: what could be read was analysed" in read.notes
 
 
 @pytest.mark.parametrize("name", ["f.mp4", "f.mkv", "f.ts", "f.avi", "f.mp3", "f.wav", "f.flac"])

@@ -39,9 +39,12 @@ class AnswerView(Panel):
         """The large text that is shown."""
         return self._answer.headline
 
-    def show_prediction(self, prediction: Prediction | None) -> None:
-        """Show another answer; the bars begin to move towards it."""
-        self._answer = answer(prediction)
+    def show_prediction(self, prediction: Prediction | None, *, failed: bool = False) -> None:
+        """Show another answer; the bars begin to move towards it.
+
+        `failed`: where there is none yet, none will come.
+        """
+        self._answer = answer(prediction, failed=failed)
         self._bars = bars(prediction, self._labels)
         self.describe(" ".join((self._answer.headline, self._answer.confidence)).strip())
         self.update()

@@ -7,13 +7,15 @@ reached with Tab keeps those that operate it.
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, Qt
-from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent
+from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent, QPaintEvent
 from PyQt6.QtWidgets import (
     QComboBox,
     QListView,
     QSlider,
     QStyle,
+    QStyleOptionComboBox,
     QStyleOptionSlider,
+    QStylePainter,
     QToolButton,
     QWidget,
 )
@@ -70,6 +72,23 @@ class Choice(QComboBox):
             event.accept()
             return True
         return super().event(event)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """As the style paints it, but a text that is too long loses its middle, not its end."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = painter.style().subControlRect(  # type: ignore[union-attr]
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - 4
+        )
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
 
     def fill(self, entries: list[tuple[str, object]], chosen: object) -> None:
         """Offer `entries` (text, data) and show the one whose data is `chosen`; emits nothing."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from PyQt6.QtCore import QSettings, QSize, Qt
+from PyQt6.QtCore import QEvent, QObject, QSettings, QSize, Qt
 from PyQt6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -107,6 +107,7 @@ class MainWindow(QMainWindow):
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._dialog: QDialog | None = None
         self._started = False
+        self._failed = False  # so the last snapshot said
         self._privacy_seen = bool(settings.value(_PRIVACY_SEEN, False, type=bool))
 
         self.setWindowTitle("MSAF Live")
@@ -162,6 +163,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(central)
         self.loading = LoadingView(theme, central)
         self.banner = BannerView(theme, central)
+        self.video.installEventFilter(self)
         self.addActions(list(self.commands.values()))
         self._apply_theme()
 
@@ -197,7 +199,12 @@ class MainWindow(QMainWindow):
             self.theme = theme
             self._apply_theme()
         super().resizeEvent(event)
-        self._place_overlays()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """The overlays follow the picture, which gets its place later than the window its size."""
+        if event is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.Move):
+            self._place_overlays()
+        return False
 
     def _place_overlays(self) -> None:
         """Float the banner over the top of the picture and the loading card over its middle."""
@@ -314,6 +321,7 @@ class MainWindow(QMainWindow):
         self._show_prediction(None)
         self._dismissed.clear()
         self._trouble = None
+        self._failed = False
         for command in REPLAY_ONLY:
             self.commands[command].setEnabled(not is_live)
         for command in LIVE_ONLY:
@@ -333,6 +341,10 @@ class MainWindow(QMainWindow):
             self._place_overlays()
         if snapshot.preview is None:
             self.video.set_empty(*(("", "") if loading else empty_picture(snapshot, live=is_live)))
+        failed = snapshot.state is SessionState.FAILED
+        if failed and not self._failed and snapshot.prediction is None:
+            self.answer.show_prediction(None, failed=True)
+        self._failed = failed
         self._show_notice(snapshot, is_live)
         if (replay := self.replay) is not None:
             position, duration = replay.position_seconds, replay.duration_seconds
@@ -479,6 +491,9 @@ class MainWindow(QMainWindow):
     def _ask_export(self) -> None:
         if (replay := self.replay) is None:
             return
+        if not replay.analysed_seconds:
+            self._tell("There are no answers to export yet.")
+            return
         suggestion = str(replay.path.with_suffix(".csv").name)
         dialog = QFileDialog(self, "Export answers", suggestion, ";;".join(_EXPORTS))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -498,7 +513,8 @@ class MainWindow(QMainWindow):
         except (OSError, ValueError) as error:
             self._tell(f"Could not export: {error}", severity="error")
         else:
-            self._tell(f"{count} answers written to {path.name}")
+            what = "1 answer" if count == 1 else f"{count} answers"
+            self._tell(f"{what} written to {path.name}")
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))

@@ -86,12 +86,19 @@ class Bar:
     leading: bool  # this is the label
 
 
-def answer(prediction: Prediction | None) -> Answer:
-    """What the person shows, or that we are not sure and why."""
+def answer(prediction: Prediction | None, *, failed: bool = False) -> Answer:
+    """What the person shows, or that we are not sure and why.
+
+    `failed`: where there is no answer yet, none will come.
+    """
     if prediction is None:
         return Answer(
-            headline="Waiting",
-            detail="The first answer comes after a second of input",
+            headline="No answer" if failed else "Waiting",
+            detail=(
+                "Nothing can be analysed"
+                if failed
+                else "The first answer comes after a second of input"
+            ),
             confidence="",
             colour=palette.TEXT_FAINT,
             sure=False,
@@ -275,7 +282,11 @@ def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
         ),
         Cell(
             caption="Sound − picture",
-            text=("–" if health.sound_offset is None else f"{1000 * health.sound_offset:+.0f} ms"),
+            text=(
+                "–"
+                if health.sound_offset is None
+                else f"{1000 * health.sound_offset:+.0f} ms".replace("-", "\u2212")
+            ),
             tip="How much later the sound arrives than the picture of the same moment",
         ),
         source_cell("Camera" if live else "Picture track", health.camera),
@@ -345,6 +356,8 @@ def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
 def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
     """Title and advice in place of the picture when there is none."""
     camera = snapshot.health.camera
+    if not live and snapshot.state is SessionState.FAILED:
+        return "Nothing to show", "Open another recording"
     if not live:
         return "This recording has no picture", "Its sound is analysed"
     if camera.state in (SourceState.OPENING, SourceState.RUNNING):
@@ -365,6 +378,11 @@ def sentence(text: str) -> str:
 def percent(value: float) -> str:
     """0..1 as whole per cent."""
     return f"{100.0 * value:.0f}\u202f%"
+
+
+def decibels(level: float) -> str:
+    """A sound level in dBFS, whole, with a true minus sign."""
+    return f"{max(level, -99.0):.0f} dB".replace("-", "\u2212")
 
 
 def milliseconds(seconds: float | None) -> str:

@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from realtime.messages import Health
 from ui import palette
 from ui.panel import LEFT, fill, write
-from ui.presenters import Cell, level_fraction, status_cells
+from ui.presenters import Cell, decibels, level_fraction, status_cells
 from ui.theme import CAPTION, MEDIUM, Theme
 
 _WIDTHS: Final = (58.0, 66.0, 104.0, 112.0, 104.0, 94.0, 94.0, 150.0)  # design pixels, min. weights
@@ -111,7 +111,7 @@ class StatusView(QWidget):
             ink = QColor(colour)
             ink.setAlphaF(1.0 if self._speech else 0.5)
             fill(painter, filled, ink, px(3))
-        text = "–" if self._level is None else f"{max(self._level, -99):.0f} dB"
+        text = "–" if self._level is None else decibels(self._level)
         figure = QRectF(track.right() + px(8), lower.top(), px(50), lower.height())
         numbers = font(CAPTION + 1, MEDIUM, tabular=True)
         write(painter, figure, text, numbers, palette.TEXT, Qt.AlignmentFlag.AlignVCenter)

@@ -42,6 +42,10 @@ _STILL_BRANDS: Final = frozenset({"heic", "heix", "mif1", "avif"})
 # Containers whose header states the length; elsewhere FFmpeg estimates it from what it finds.
 _STATES_LENGTH: Final = frozenset({"mov", "mp4", "matroska", "avi", "wav", "flac"})
 
+# Of a damaged picture these decoders leave the rest unwritten and do not mark it: what was in
+# memory before shows there, another thing each time.
+_HIDES_DAMAGE: Final = frozenset({"mjpeg"})
+
 _USUAL_FRAME_RATE: Final = 30.0  # where frames carry neither a time nor a rate
 _LEAST_STEP: Final = 0.001  # s, between pictures whose recorded times do not rise
 _FAR_BACK: Final = 1.0  # s; a recorded time that falls back this far begins a new count
@@ -72,7 +76,8 @@ class _Track:
     ever waits in memory for the other.
     """
 
-    def __init__(self, path: Path, kind: Kind, threads: int) -> None:
+    def __init__(self, path: Path, kind: Kind, threads: int, *, strict: bool = False) -> None:
+        """`strict`: take no picture that is damaged without FFmpeg's saying so."""
         self.kind = kind
         self.container = _open(path)
         self.damaged_at: float | None = None  # where decoding first failed
@@ -91,7 +96,10 @@ class _Track:
         self._restart()
         if self._stream is not None:
             self._stream.codec_context.thread_count = threads
-            self._stream.codec_context.options = {"max_pixels": _OPTIONS["max_pixels"]}
+            options = {"max_pixels": _OPTIONS["max_pixels"]}
+            if strict and self.codec in _HIDES_DAMAGE:
+                options["err_detect"] = "explode"
+            self._stream.codec_context.options = options
         self._decoding = self._decode()
         self.frames: Iterator[_Timed] = self._decoding
 
@@ -238,10 +246,17 @@ class Recording:
         codecs = []
         try:
             for kind in ("video", "audio"):
-                track = _Track(self._path, kind, threads)
+                track = _Track(self._path, kind, threads, strict=True)
                 if self._begins(track):
                     self._tracks[kind] = track
                     continue
+                if track.codec in _HIDES_DAMAGE:
+                    # Nothing at all passes: an odd writer is likelier than so much damage.
+                    track.close()
+                    track = _Track(self._path, kind, threads)
+                    if self._begins(track):
+                        self._tracks[kind] = track
+                        continue
                 track.close()
                 if track.codec is not None:
                     codecs.append(track.codec)

@@ -274,12 +274,55 @@ def test_files_are_asked_for_without_stopping_the_window(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     window = open_window(replay)
+    run(window, now, 1.0)
     window.commands[command].trigger()
     (dialog,) = window.findChildren(QFileDialog)
-    before = window.bridge.preview_rate
+    before = window.transport.slider.value()
     run(window, now, 1.0)
-    assert window.bridge.preview_rate > before
+    assert window.transport.slider.value() > before
     dialog.close()
+
+
+def test_without_answers_there_is_nothing_to_export(
+    open_window: OpenWindow, replay: FakeReplaySession
+) -> None:
+    window = open_window(replay)
+    window.commands["export"].trigger()
+    assert not window.findChildren(QFileDialog)
+    assert window.banner.notice is not None
+    assert "no answers" in window.banner.notice.text
+
+
+def test_a_recording_that_cannot_be_read_is_not_waited_for(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.pictures, replay.state, replay.message = None, SessionState.FAILED, "It is no recording."
+    window = open_window(replay)
+    window.bridge.poll()
+    assert window.answer.headline == "No answer"
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "It is no recording."
+    window.open_recording(Path("better.mp4"))
+    assert window.answer.headline == "Waiting"
+
+
+@pytest.mark.parametrize("size", [QSize(1920, 1080), QSize(960, 600), QSize(1280, 720)])
+def test_a_notice_stays_on_the_picture_when_the_window_changes(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, qtbot: QtBot, size: QSize
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    assert window.banner.isVisible()
+    window.resize(size)
+    central = window.centralWidget()
+    assert central is not None
+
+    def lies_on_the_picture() -> bool:
+        place = window.video.mapTo(central, QPoint(0, 0))
+        return QRect(place, window.video.size()).contains(window.banner.geometry())
+
+    qtbot.waitUntil(lambda: window.width() == size.width() and lies_on_the_picture())
+    assert window.banner.width() > 300
 
 
 def test_a_recording_is_opened_and_left_again(

@@ -20,6 +20,7 @@ from ui import palette, presenters
 from ui.presenters import Notice, Remedy
 
 RUNNING = SourceHealth(name="Camera", state=SourceState.RUNNING)
+OFF = SourceHealth(name="none")
 
 
 def snapshot(state: SessionState = SessionState.RUNNING, **changes: object) -> Snapshot:
@@ -128,7 +129,7 @@ def test_status_cells_keep_their_number() -> None:
     texts = {cell.caption: cell.text for cell in full}
     assert texts["Delay p50 · p95"] == "41 · 90 ms"
     assert texts["Skipped · dropped"] == "2 · 4"
-    assert texts["Sound − picture"] == "-12 ms"
+    assert texts["Sound − picture"] == "\u221212 ms"
     assert len(full) == len(presenters.status_cells(unknown, live=False))
 
 
@@ -171,6 +172,18 @@ def test_an_empty_picture_is_explained(state: SourceState) -> None:
     title, _ = presenters.empty_picture(snapshot(health=health), live=True)
     assert title
     assert state in presenters.STATE_COLOURS
+
+
+def test_what_failed_is_neither_waited_for_nor_analysed() -> None:
+    failed = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
+    assert presenters.empty_picture(failed, live=False)[0] == "Nothing to show"
+    assert presenters.answer(None).headline == "Waiting"
+    assert presenters.answer(None, failed=True).headline == "No answer"
+
+
+def test_levels_carry_a_true_minus_sign() -> None:
+    assert presenters.decibels(-31.6) == "\u221232 dB"
+    assert presenters.decibels(-120.0) == "\u221299 dB"
 
 
 @pytest.mark.parametrize(
