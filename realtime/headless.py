@@ -129,7 +129,7 @@ class Summary:
     last_end: float = 0.0
     seconds: float = 0.0  # wall time
     is_live: bool = False  # answers tell how late they were; else what the worker took counts
-    latencies: list[float] = field(default_factory=list)  # s, of either
+    delays: Counter[int] = field(default_factory=Counter)  # ms, of either; counts, as days add up
 
     def add(self, prediction: Prediction) -> None:
         """Count one answer."""
@@ -141,7 +141,7 @@ class Summary:
         self.modalities.update(each.name for each in prediction.modalities if each.present)
         delay = prediction.latency_seconds
         self.is_live = delay is not None
-        self.latencies.append(prediction.inference_seconds if delay is None else delay)
+        self.delays[round(1e3 * (prediction.inference_seconds if delay is None else delay))] += 1
 
     def table(self, notes: Iterable[str] = ()) -> Table:
         """For people."""
@@ -150,8 +150,9 @@ class Summary:
         if self.answers:
             span = self.last_end - self.first_end
             table.add_row("covering", f"{span:.1f} s in {self.seconds:.1f} s")
-            if self.latencies:  # Ctrl-C may come in the middle of `add`
-                p50, p95 = np.percentile(np.asarray(self.latencies) * 1e3, (50, 95))
+            if self.delays:  # Ctrl-C may come in the middle of `add`
+                delays = np.repeat(list(self.delays), list(self.delays.values()))
+                p50, p95 = np.percentile(delays, (50, 95))
                 what = "delay" if self.is_live else "work per answer"
                 table.add_row(what, f"p50 {p50:.0f} ms, p95 {p95:.0f} ms")
             for name, count in self.modalities.most_common():

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from models.checkpoint import CheckpointError
 from realtime.capture import CaptureThread
@@ -34,6 +35,7 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing, SightingRing
+from realtime.session import Deadline
 from realtime.sources.base import Source
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
@@ -44,6 +46,7 @@ CameraFactory = Callable[[str, Clock], Source[VideoPacket]]
 MicrophoneFactory = Callable[[str, Clock], Source[AudioPacket]]
 
 IDLE_SECONDS = 0.01  # longest the inference thread sleeps when nothing wakes it
+DEVICE_PATIENCE_SECONDS = 1.0  # for a device's driver to let go
 FACE_SHOWN_SECONDS = 0.4  # a box older than this is no longer drawn
 
 
@@ -133,6 +136,7 @@ class LiveSession:
 
     def stop(self) -> None:
         """See Session.stop: sources first, then what they feed."""
+        deadline = Deadline()
         self._stopping.set()
         self._wake.set()
         self._picture_came.set()
@@ -143,11 +147,8 @@ class LiveSession:
             captures = list(self._captures.values())
             self._captures.clear()
         for capture in captures:
-            capture.stop(timeout_seconds=1.0)
-        for thread in self._threads:
-            thread.join(timeout=2.0)
-            if thread.is_alive():
-                logger.warning("the %s thread did not end in time and was left", thread.name)
+            capture.stop(timeout_seconds=min(deadline.left(), DEVICE_PATIENCE_SECONDS))
+        deadline.join(self._threads)
         self._threads.clear()
 
     def pause(self) -> None:
@@ -192,14 +193,14 @@ class LiveSession:
 
     def _switch(self, kind: str, selector: str | None) -> None:
         if self._devices is not None:
-            self._devices.submit(self._exchange, kind, selector)
+            self._devices.submit(self._guard, partial(self._exchange, kind, selector))
 
     def _exchange(self, kind: str, selector: str | None) -> None:
         """Stop the capture of this kind and start another. Thread: devices."""
         with self._lock:
             old = self._captures.pop(kind, None)
         if old is not None:
-            old.stop(timeout_seconds=2.0)
+            old.stop(timeout_seconds=DEVICE_PATIENCE_SECONDS)
         is_camera = kind == "camera"
 
         def prepare(worker: InferenceWorker) -> None:
@@ -260,7 +261,7 @@ class LiveSession:
             self._fail(error, str(error))
         except Exception as error:
             logger.exception("the %s thread failed", threading.current_thread().name)
-            self._fail(error, f"The analysis stopped: {error}")
+            self._fail(error, f"The analysis stopped: {str(error) or type(error).__name__}")
 
     def _look(self) -> None:
         """Search pictures for the face until stopped. Thread: faces."""
@@ -290,8 +291,10 @@ class LiveSession:
         worker.has_pictures = self._camera is not None
         worker.has_sound = self._microphone is not None
         with self._lock:
-            self._state, self._message, self._progress = SessionState.RUNNING, "", None
             self._engine_name = engine.name
+            if self._state is not SessionState.LOADING:
+                return  # another thread has failed meanwhile, which must stay to be seen
+            self._state, self._message, self._progress = SessionState.RUNNING, "", None
         while not self._stopping.is_set():
             self._wake.clear()
             with self._lock:

@@ -43,6 +43,7 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
+from realtime.session import Deadline
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
@@ -228,10 +229,7 @@ class ReplaySession:
         """See Session.stop."""
         self._stopping.set()
         self._wake.set()
-        for thread in self._threads:
-            thread.join(timeout=2.0)
-            if thread.is_alive():
-                logger.warning("the %s thread did not end in time and was left", thread.name)
+        Deadline().join(self._threads)
         self._threads.clear()
 
     def _analyse(self) -> None:

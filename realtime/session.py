@@ -7,11 +7,37 @@ be called from any.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from realtime.messages import Prediction, Snapshot
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS: Final = 2.0  # for all threads of a session together
+_LEAST_PATIENCE_SECONDS: Final = 0.1  # for each, however late it is
+
+
+class Deadline:
+    """Two seconds for all that has to end, of which each waits for what is left."""
+
+    def __init__(self, seconds: float = STOP_SECONDS) -> None:
+        self._at = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds that may still be waited, never none at all."""
+        return max(self._at - time.monotonic(), _LEAST_PATIENCE_SECONDS)
+
+    def join(self, threads: Iterable[threading.Thread]) -> None:
+        """Wait for threads that were told to end; one that does not is left and told of."""
+        for thread in threads:
+            thread.join(self.left())
+            if thread.is_alive():
+                logger.warning("the %s thread did not end in time and was left", thread.name)
 
 
 class Session(Protocol):

@@ -61,6 +61,18 @@ def _no_thread_left() -> Iterator[None]:
         del _started_by[thread]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `gpu` where torch finds none; torch is loaded only if there is such."""
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if not wanting:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason="needs a GPU that torch can use"))
+
+
 @pytest.fixture(autouse=True)
 def _no_unexpected_warning(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test during which this project logs a warning or worse.

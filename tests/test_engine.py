@@ -98,18 +98,3 @@ def test_damaged_weights_are_said(weights: Path, tmp_path: Path) -> None:
 def test_a_gpu_that_is_not_there_is_said(weights: Path) -> None:
     with pytest.raises(ValueError, match="--device cpu"):
         load_engine(weights, device="cuda")
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_a_gpu_gives_the_same_probabilities_and_keeps_its_memory(weights: Path) -> None:
-    def probabilities(logits: FloatArray) -> FloatArray:
-        result: FloatArray = np.exp(logits) / np.exp(logits).sum()
-        return result
-
-    gpu = TorchEngine(weights, device="cuda")
-    for ours, theirs in zip(answers(gpu)[::4], answers(OnnxEngine(weights))[::4], strict=True):
-        np.testing.assert_allclose(probabilities(ours), probabilities(theirs), atol=1e-2)
-    before = torch.cuda.memory_allocated()
-    for _ in range(50):
-        answers(gpu)
-    assert torch.cuda.memory_allocated() == before

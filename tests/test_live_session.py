@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 
 from models.checkpoint import CheckpointError
+from realtime.clock import Clock
 from realtime.engine import Progress
+from realtime.faces import FaceDetector
 from realtime.live import LiveSession
 from realtime.messages import SessionState, SourceState
+from realtime.session import Deadline
 from realtime.sources.base import NoDeviceError
 from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
@@ -187,3 +191,53 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(dem
         assert session.failure is None
     finally:
         session.stop()
+
+
+@pytest.mark.logs_warnings
+def test_a_failure_stays_to_be_seen_when_the_network_is_loaded_after_it() -> None:
+    failed = threading.Event()
+
+    def broken() -> FaceDetector:
+        raise RuntimeError("no detector")
+
+    def slow(_progress: Progress) -> ArithmeticEngine:
+        assert failed.wait(PATIENCE_SECONDS)
+        return ArithmeticEngine()
+
+    session = LiveSession(slow, camera=None, microphone=None, detector_factory=broken)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        failed.set()
+        wait_for(lambda: session.health().engine == "arithmetic", "the network")
+        assert session.snapshot().state is SessionState.FAILED
+        assert "no detector" in session.snapshot().message
+    finally:
+        failed.set()
+        session.stop()
+
+
+@pytest.mark.logs_warnings
+def test_a_device_that_cannot_even_be_made_fails_the_session() -> None:
+    def broken(_selector: str, _clock: Clock) -> SyntheticCamera:
+        raise RuntimeError("no driver at all")
+
+    session = LiveSession(arithmetic, microphone=None, camera_factory=broken)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        assert "no driver at all" in session.snapshot().message
+    finally:
+        session.stop()
+
+
+def test_what_does_not_end_is_left_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    release = threading.Event()
+    stuck = threading.Thread(target=release.wait, args=(PATIENCE_SECONDS,), name="stuck")
+    stuck.start()
+    try:
+        Deadline(0.0).join([stuck])
+        assert "the stuck thread did not end in time" in caplog.text
+    finally:
+        release.set()
+        stuck.join()

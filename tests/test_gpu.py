@@ -1,0 +1,91 @@
+"""The network that ships on a GPU: the CPU's answers, and memory that stays where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from models.checkpoint import default_weights
+from realtime.engine import Engine, OnnxEngine, TorchEngine, load_engine
+from realtime.messages import FloatArray
+from realtime.replay import analyse
+from realtime.sources.file import Recording
+
+pytestmark = pytest.mark.gpu
+
+TOLERANCE = 1e-2  # of probabilities: half precision against single
+
+
+@pytest.fixture(scope="module")
+def gpu() -> TorchEngine:
+    engine = load_engine(default_weights(), device="cuda")
+    assert isinstance(engine, TorchEngine)
+    assert "CPU" not in engine.name
+    return engine
+
+
+@pytest.fixture(scope="module")
+def cpu() -> OnnxEngine:
+    return OnnxEngine(default_weights())
+
+
+def probabilities(logits: FloatArray) -> FloatArray:
+    shifted = np.exp(logits - logits.max())
+    result: FloatArray = shifted / shifted.sum()
+    return result
+
+
+def answers(engine: Engine, seed: int) -> list[FloatArray]:
+    """Probabilities on one generated window with face and voice, face alone, voice alone."""
+    rng = np.random.default_rng(seed)
+    blurred = rng.random((30, 13, 13)).repeat(4, axis=1).repeat(4, axis=2)[:, 2:50, 2:50]
+    crops = blurred.astype(np.float32)
+    mel = np.clip(rng.normal(0, 0.5, (80, 300)).cumsum(axis=1) / 8, -1, 1).astype(np.float32)
+    maps = np.stack([engine.face_map(crop) for crop in crops], axis=1)
+    frames = engine.voice_frames(mel)
+    fusions = [engine.fuse(maps, frames), engine.fuse(maps, None), engine.fuse(None, frames)]
+    return [probabilities(fusion.logits) for fusion in fusions]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_generated_windows_get_the_cpus_answers(
+    gpu: TorchEngine, cpu: OnnxEngine, seed: int
+) -> None:
+    for ours, theirs in zip(answers(gpu, seed), answers(cpu, seed), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
+
+
+def test_a_recording_gets_the_cpus_answers(gpu: TorchEngine, cpu: OnnxEngine, demo: Path) -> None:
+    runs = []
+    for engine in (gpu, cpu):
+        with Recording(demo) as recording:
+            runs.append(list(analyse(recording, engine)))
+    for ours, theirs in zip(*runs, strict=True):
+        assert ours.frames_used == theirs.frames_used
+        assert (ours.probabilities is None) == (theirs.probabilities is None)
+        if ours.probabilities is not None and theirs.probabilities is not None:
+            np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=TOLERANCE)
+            for one, other in zip(ours.modalities, theirs.modalities, strict=True):
+                assert one.share == pytest.approx(other.share, abs=TOLERANCE)
+
+
+def test_the_same_window_gets_the_same_bits(gpu: TorchEngine) -> None:
+    for first, second in zip(answers(gpu, 1), answers(gpu, 1), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_memory_stays_where_it_is(gpu: TorchEngine) -> None:
+    for seed in range(5):
+        answers(gpu, seed)
+    allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    held = psutil.Process().memory_full_info().uss
+    for _ in range(20):
+        for seed in range(5):
+            answers(gpu, seed)
+    assert torch.cuda.memory_allocated() == allocated
+    assert torch.cuda.memory_reserved() - reserved < 8e6
+    assert psutil.Process().memory_full_info().uss - held < 20e6
