@@ -30,7 +30,7 @@ from models.config import LiveNetConfig
 from models.face import FaceTrunk
 from models.labels import FERPLUS_EMOTIONS
 from models.msaf import MSAF, MSAFConfig
-from models.sequence import SequenceBranch, StatisticsPool
+from models.sequence import AttentionPool, SequenceBranch
 from models.voice import VoiceEncoder
 
 
@@ -72,10 +72,10 @@ class FusionHead(nn.Module):
         self.face_sequence = SequenceBranch(face, config.hidden)
         self.voice_sequence = SequenceBranch(voice, config.hidden)
         self.sequence_fusion = msaf(width, width)
-        self.face_pool = StatisticsPool(width)
-        self.voice_pool = StatisticsPool(width)
-        self.face_head = nn.Linear(2 * width, classes)
-        self.voice_head = nn.Linear(2 * width, classes)
+        self.face_pool = AttentionPool(width)
+        self.voice_pool = AttentionPool(width)
+        self.face_head = nn.Linear(width, classes)
+        self.voice_head = nn.Linear(width, classes)
         self.activation = nn.Conv3d(face, classes, kernel_size=1)
         self.register_buffer("temperatures", torch.tensor(config.temperatures), persistent=False)
 

@@ -114,29 +114,20 @@ def _projection() -> NDArray[np.float32]:
 @cache
 def mel_filters() -> NDArray[np.float32]:
     """(80, 201) triangles of unit area on Slaney's scale: linear to 1 kHz, then logarithmic."""
-    edges = _mel_edges()
+    linear_step = 200.0 / 3.0  # Hz per mel below 1 kHz
+    log_step = np.log(6.4) / 27.0  # above, 27 mels span a factor of 6.4
+    knee = 1000.0 / linear_step
+    top = knee + np.log(SAMPLE_RATE / 2 / 1000.0) / log_step
+    mels = np.linspace(0.0, top, MELS + 2)
+    edges = np.where(
+        mels < knee, mels * linear_step, 1000.0 * np.exp(log_step * (mels - knee))
+    )  # Hz
     bins = np.linspace(0.0, SAMPLE_RATE / 2, FFT_SIZE // 2 + 1)  # Hz
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bins - lower) / (centre - lower)
     falling = (upper - bins) / (upper - centre)
     triangles = np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (upper - lower)
     return np.asarray(triangles, dtype=np.float32)
-
-
-def mel_centres() -> NDArray[np.float64]:
-    """(80,) where each triangle has its top, Hz."""
-    return _mel_edges()[1:-1]
-
-
-@cache
-def _mel_edges() -> NDArray[np.float64]:
-    """(82,) corners of the triangles, Hz."""
-    linear_step = 200.0 / 3.0  # Hz per mel below 1 kHz
-    log_step = np.log(6.4) / 27.0  # above, 27 mels span a factor of 6.4
-    knee = 1000.0 / linear_step
-    top = knee + np.log(SAMPLE_RATE / 2 / 1000.0) / log_step
-    mels = np.linspace(0.0, top, MELS + 2)
-    return np.where(mels < knee, mels * linear_step, 1000.0 * np.exp(log_step * (mels - knee)))
 
 
 @cache

@@ -5,7 +5,6 @@ Shapes: B batch, C channels, T frames. T may differ from call to call.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 
@@ -25,11 +24,10 @@ class SequenceBranch(nn.Module):
         return sequence.transpose(1, 2)  # type: ignore[no-any-return]
 
 
-class StatisticsPool(nn.Module):
-    """Attentive statistics pooling (Okabe et al. 2018, arXiv 1803.10963, section 3).
+class AttentionPool(nn.Module):
+    """Average over time with learned weights, which are returned as "the moments that counted".
 
-    (B, channels, T) → mean and standard deviation over time (B, 2 · channels), both with learned
-    weights (B, T) that sum to 1 and are returned as "the moments that counted".
+    (B, channels, T) → pooled (B, channels), weights (B, T) that sum to 1 over time.
     """
 
     def __init__(self, channels: int) -> None:
@@ -37,9 +35,5 @@ class StatisticsPool(nn.Module):
         self.score = nn.Linear(channels, 1)
 
     def forward(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
-        sequence = sequence.float()  # a variance needs the digits, also under autocast
-        weights = self.score(sequence.transpose(1, 2)).squeeze(-1).float().softmax(dim=-1)
-        mean = (sequence * weights.unsqueeze(1)).sum(dim=-1)
-        spread = (sequence - mean.unsqueeze(-1)).square()
-        variance = (spread * weights.unsqueeze(1)).sum(dim=-1)
-        return torch.cat([mean, (variance + 1e-4).sqrt()], dim=1), weights
+        weights = self.score(sequence.transpose(1, 2)).squeeze(-1).softmax(dim=-1)
+        return (sequence * weights.unsqueeze(1)).sum(dim=-1), weights

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from models.config import VoiceEncoderConfig
 from models.labels import EMOTIONS
-from models.sequence import SequenceBranch, StatisticsPool
+from models.sequence import AttentionPool, SequenceBranch
 
 
 class EncoderLayer(nn.Module):
@@ -40,9 +40,9 @@ class EncoderLayer(nn.Module):
 
 
 class VoiceEncoder(nn.Module):
-    """Whisper's encoder, and all its layers joined and projected to a few channels.
+    """Whisper's encoder, and a learned mix of all its layers projected to a few channels.
 
-    Early layers hold tone and late layers words; what of them carries emotion is learned.
+    Early layers hold tone and late layers words; which of them carry emotion is learned.
     """
 
     def __init__(self, config: VoiceEncoderConfig | None = None) -> None:
@@ -55,7 +55,8 @@ class VoiceEncoder(nn.Module):
             EncoderLayer(config.width, config.heads) for _ in range(config.layers)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(config.layers))
-        self.project = nn.Linear(config.layers * config.width, config.channels)
+        self.mix = nn.Parameter(torch.zeros(config.layers))
+        self.project = nn.Linear(config.width, config.channels)
 
     def hidden_states(self, mel: Tensor) -> list[Tensor]:
         """(B, n_mels, N) → the output of each layer, (B, T, W), not yet normalised.
@@ -80,9 +81,12 @@ class VoiceEncoder(nn.Module):
         return states
 
     def combine(self, states: list[Tensor]) -> Tensor:
-        """Join layer outputs, (B, T, W) each, into frames (B, channels, T)."""
-        joined = torch.cat([norm(x) for norm, x in zip(self.norms, states, strict=True)], dim=-1)
-        return self.project(joined).transpose(1, 2)  # type: ignore[no-any-return]
+        """Mix layer outputs, (B, T, W) each, into frames (B, channels, T)."""
+        shares = self.mix.softmax(dim=0).unbind()
+        mixed = torch.stack(
+            [share * norm(x) for share, norm, x in zip(shares, self.norms, states, strict=True)]
+        ).sum(dim=0)
+        return self.project(mixed).transpose(1, 2)  # type: ignore[no-any-return]
 
     def forward(self, mel: Tensor) -> Tensor:
         """(B, n_mels, N) log-mel, N ≤ 2 · max_frames → (B, channels, ⌈N / 2⌉)."""
@@ -104,9 +108,9 @@ class VoiceClassifier(nn.Module):
         self.encoder = VoiceEncoder(config)
         self.frame_dropout = nn.Dropout1d(dropout / 2)
         self.sequence = SequenceBranch(self.encoder.config.channels, hidden)
-        self.pool = StatisticsPool(2 * hidden)
+        self.pool = AttentionPool(2 * hidden)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(4 * hidden, classes)
+        self.head = nn.Linear(2 * hidden, classes)
 
     def classify(self, frames: Tensor) -> Tensor:
         """Encoder frames (B, channels, T) → logits (B, classes)."""

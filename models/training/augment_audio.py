@@ -14,8 +14,6 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from models.mel import mel_centres
-
 Samples = NDArray[np.float32]
 
 SAMPLE_RATE: Final = 16000  # Hz
@@ -27,7 +25,6 @@ _QUIET: Final = 1e-5  # amplitude of the noise floor behind clips that end too e
 class AudioAugmentation:
     """How often each change is made, as probabilities, and how strong it may be."""
 
-    clean: float = 0.4  # clips left as they are, so that good recordings stay common
     speed: float = 0.5
     speed_range: tuple[float, float] = (0.9, 1.1)
     reverberation: float = 0.3
@@ -62,8 +59,6 @@ def augment_audio(
     (m,) where m / n is at most one over the slowest speed.
     """
     config = config or AudioAugmentation()
-    if rng.random() < config.clean:
-        return samples.copy()
     if rng.random() < config.speed:
         samples = change_speed(samples, rng.uniform(*config.speed_range))
     if rng.random() < config.reverberation:
@@ -192,20 +187,6 @@ def random_window(
     first, last = speech_span(samples)
     inside = int(least * min(count, last - first))
     return _cut(samples, int(rng.integers(first + inside - count, last - inside + 1)), count, rng)
-
-
-def warp_formants(mel: Samples, factor: float) -> Samples:
-    """A spectrogram (bins, frames) as a longer (factor > 1) or shorter vocal tract would make it.
-
-    Vocal tract length perturbation (Jaitly and Hinton 2013): what was at `factor` times a frequency
-    is moved to that frequency; the highest bins are repeated where nothing lies above them.
-    """
-    frequencies = mel_centres()
-    place = np.interp(frequencies * factor, frequencies, np.arange(len(mel)))
-    below = np.minimum(place.astype(np.int64), len(mel) - 2)
-    part = (place - below).astype(np.float32)[:, None]
-    warped: Samples = (1 - part) * mel[below] + part * mel[below + 1]
-    return warped
 
 
 def _cut(samples: Samples, start: int, count: int, rng: np.random.Generator) -> Samples:

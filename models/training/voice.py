@@ -30,7 +30,6 @@ from models.training.augment_audio import (
     augment_audio,
     centred_window,
     random_window,
-    warp_formants,
 )
 from models.training.data import TRAIN_ACTORS, VALIDATION_ACTORS, VoiceClip, load_ravdess
 from models.training.loop import (
@@ -60,7 +59,6 @@ class VoiceStageConfig:
     dropout: float = 0.3
     label_smoothing: float = 0.1
     augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
-    formants: float = 0.06  # longest and shortest vocal tract, as a part; of every other window
     mask_bins: int = 12  # of the log-mel, the most that one mask covers
     mask_frames: int = 25
     mixup: float = 0.3  # part of the batches in which pairs of windows are blended
@@ -68,7 +66,7 @@ class VoiceStageConfig:
     frozen_variants: int = 2  # augmented windows of each clip
     frozen_epochs: int = 12
     frozen_learning_rate: float = 2e-3
-    epochs: int = 14
+    epochs: int = 16
     encoder_learning_rate: float = 1e-4  # of the last layer
     layer_decay: float = 0.75  # of the learning rate, from each layer to the one below
     head_learning_rate: float = 5e-4
@@ -206,7 +204,7 @@ def _scores(
 def _train_frozen(
     context: RunContext, model: VoiceClassifier, task: VoiceTask, config: VoiceStageConfig
 ) -> dict[str, float]:
-    """Train norms, projection and classifier on layer outputs that are computed once."""
+    """Train mix, projection and classifier on layer outputs that are computed once."""
     head = [value for name, value in model.named_parameters() if not _in_whisper(name)]
     states = _FrozenStates(context, model, task, config)
     steps = math.ceil(len(task.clips) * config.frozen_variants / (2 * config.batch_size))
@@ -330,8 +328,6 @@ def augmented_mels(
         windows.append(random_window(samples, count, rng))
     mels = log_mel(np.stack(windows))
     for mel in mels:
-        if rng.random() < 0.5:
-            mel[:] = warp_formants(mel, np.exp(rng.uniform(-1, 1) * config.formants))
         mean = mel.mean()
         for _ in range(rng.integers(3)):
             width = rng.integers(config.mask_bins + 1)

@@ -69,7 +69,7 @@ def read_variables(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def load_encoder(encoder: VoiceEncoder, variables: dict[str, NDArray[Any]]) -> None:
-    """Copy Whisper's weights into `encoder`; the projection stays as it is.
+    """Copy Whisper's weights into `encoder`; the mix of layers and the projection stay as they are.
 
     An encoder with fewer layers takes the first ones. Whisper's last norm belongs to its last layer
     and is taken over only when that layer is there.
