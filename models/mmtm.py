@@ -51,8 +51,13 @@ class MMTM(nn.Module):
         shapes = tuple(feature.shape[1] for feature in features)
         if shapes != self.channels:
             raise ValueError(f"expected channels {self.channels}, got {shapes}")
-        squeezed = torch.cat([feature.flatten(2).mean(dim=2) if feature.dim() > 2 else feature
-                              for feature in features], dim=1)
+        squeezed = torch.cat(
+            [
+                feature.flatten(2).mean(dim=2) if feature.dim() > 2 else feature
+                for feature in features
+            ],
+            dim=1,
+        )
         joint = torch.relu(self.squeeze(squeezed))
         return [
             feature * gate.reshape(gate.shape + (1,) * (feature.dim() - 2))

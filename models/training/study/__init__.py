@@ -1,1 +1,1 @@
-"""Is MSAF worth it? Fusions compared on real data, nested and paired (`main.py evaluate fusion`)."""
+"""Is MSAF worth it? Fusions compared, nested and paired: `main.py evaluate fusion`."""

@@ -166,9 +166,7 @@ def _head(width: int, hidden: int, classes: int) -> nn.Module:
     )
 
 
-def _at_each_step(
-    place: nn.Module, features: list[Tensor], steps: Tensor | None
-) -> list[Tensor]:
+def _at_each_step(place: nn.Module, features: list[Tensor], steps: Tensor | None) -> list[Tensor]:
     """Fuse features; of sequences the steps that exist, one by one."""
     if steps is None:
         return place(features)  # type: ignore[no-any-return]

@@ -30,7 +30,7 @@ from models.training.study.training import predict, train
 
 logger = logging.getLogger(__name__)
 
-SMOOTHING: Final = 5
+SMOOTHING: Final = 3
 """Evaluations over which a validation curve is averaged before its best epoch is taken."""
 
 
@@ -66,15 +66,14 @@ class Cell:
 
 
 def rows_of(task: Task) -> tuple[Row, ...]:
-    """Branches alone, then each fusion without and with pre-training: four settings to each."""
-    rates = (1.0, 0.3)
+    """Branches alone, then each fusion without and with pre-training: two settings to each."""
     alone = tuple(
         Row(
             key=f"{name}-alone",
             title=f"{name} alone",
             modalities=(index,),
             pretrained=False,
-            choices=tuple(Choice(fusion=Fusion(), rate=rate) for rate in (3.0, *rates, 0.1)),
+            choices=tuple(Choice(fusion=Fusion(), rate=rate) for rate in (1.0, 0.3)),
         )
         for index, name in enumerate(task.modalities)
     )
@@ -102,9 +101,7 @@ def rows_of(task: Task) -> tuple[Row, ...]:
             title=titles[kind],
             modalities=tuple(range(len(task.modalities))),
             pretrained=pretrained,
-            choices=tuple(
-                Choice(fusion=fusion, rate=rate) for fusion in fusions for rate in rates
-            ),
+            choices=tuple(Choice(fusion=fusion) for fusion in fusions),
         )
         for pretrained in (False, True)
         for kind, fusions in variants.items()
@@ -115,9 +112,11 @@ def rows_of(task: Task) -> tuple[Row, ...]:
 class Study:
     """Runs the cells of one task, or reads those that are there."""
 
-    def __init__(self, task: Task, context: RunContext) -> None:
+    def __init__(self, task: Task, context: RunContext, *, alone: bool = False) -> None:
+        """`alone`: of the rows only the first branch alone, in the same files."""
         self.task, self.context = task, context
         self.rows = rows_of(task)
+        self.wanted = self.rows[:1] if alone else self.rows
         self._directory = context.stage_dir(task.name)
         self._inputs: dict[tuple[str, int], Inputs] = {}
 
@@ -154,9 +153,7 @@ class Study:
             [builders[index]() for index in row.modalities], choice.fusion, len(self.task.classes)
         )
 
-    def validate(
-        self, row: Row, fold: Fold, choice: Choice, seed: int = 0
-    ) -> tuple[int, float]:
+    def validate(self, row: Row, fold: Fold, choice: Choice, seed: int = 0) -> tuple[int, float]:
         """Best epoch of one setting and its accuracy, over the inner splits of `fold`."""
         curves, epochs = [], ()
         for index, (rows, validation) in enumerate(fold.inner):
@@ -174,8 +171,9 @@ class Study:
             )
             epochs = tuple(epoch for epoch, _ in trained.curve)
             curves.append([value for _, value in trained.curve])
-            if not row.pretrained and len(row.modalities) == 1 and choice == row.choices[1]:
-                self._keep(trained.network, row, fold, f"inner{index}")
+            if len(row.modalities) == 1:
+                which = f"inner{index}-{row.choices.index(choice)}"
+                self._keep(trained.network, row, fold, which)
         mean = _smooth(np.mean(curves, axis=0))
         best = int(mean.argmax())
         return epochs[best], float(mean[best])
@@ -227,10 +225,10 @@ class Study:
         network = self.network(row, choice, seed)
         if not row.pretrained:
             return network
-        which = f"seed{seed}" if inner < 0 else f"inner{inner}"
         for index, branch in enumerate(network.branches):
             alone = self.rows[index]
-            self.cell(alone, fold)
+            chosen = self.cell(alone, fold).choice
+            which = f"seed{seed}" if inner < 0 else f"inner{inner}-{chosen}"
             weights: dict[str, Tensor] = torch.load(
                 self._path(alone, fold, f"{which}.pt"), weights_only=True
             )
@@ -273,6 +271,4 @@ class Study:
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Running mean that is shorter at the ends."""
     half = SMOOTHING // 2
-    return np.array(
-        [values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))]
-    )
+    return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])

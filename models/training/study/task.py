@@ -21,6 +21,9 @@ Rows = NDArray[np.int64]
 NO_LABEL = -100
 """Label of a step that does not exist; torch's losses leave it out by themselves."""
 
+BEST_FUSED = "best fused"
+"""Name of the row that validation people prefer among the fused ones, as the key of a target."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -75,7 +78,10 @@ class Task:
     inputs: Callable[[Fold, Rows], Inputs]  # scaled on these rows
     settings: Settings
     female: NDArray[np.bool_] | None = None  # (n,), where it is known
-    targets: Mapping[str, float] = field(default_factory=dict)  # row or "best fused" → accuracy
+    targets: Mapping[str, float] = field(
+        default_factory=dict
+    )  # key of a row, or BEST_FUSED → accuracy
+    title_alone: str = ""  # of the table that holds but the first branch
     notes: tuple[str, ...] = ()
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
 
