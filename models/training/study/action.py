@@ -75,13 +75,14 @@ def action(data_root: Path) -> Task:
         ),
         inputs=lambda _fold, _rows: inputs,
         settings=Settings(
-            epochs=40,
+            epochs=30,
             batch_size=32,
             learning_rate=2e-3,
             weight_decay=0.05,
             mixup=0.2,
             seeds=3,
             evaluate_every=2,
+            half=True,
         ),
         targets={BEST_FUSED: 0.93},
         notes=(

@@ -29,6 +29,7 @@ from models.training.study.task import (
     VectorInputs,
     torch_rows,
 )
+from models.training.study.tuning import tuned_statistics
 
 VOICES: Final = ("mfcc", "whisper", "tuned")
 
@@ -44,8 +45,8 @@ _EXTRACTORS: Final = {
     "mfcc": "MFCC",
     "whisper": "Whisper tiny.en's encoder as it comes (8.2 M parameters), mean and deviation of "
     "each layer over the speech",
-    "tuned": "Whisper tiny.en's encoder fine-tuned on the fold's training actors, mean and "
-    "deviation of each layer over the speech",
+    "tuned": "Whisper tiny.en's encoder, its upper two layers fine-tuned on the fold's training "
+    "actors but those who validate; mean and deviation of each layer over the speech",
 }
 
 
@@ -53,7 +54,7 @@ def emotion(context: RunContext, voice: str) -> Task:
     """A voice branch and the face's action units."""
     clips = read_clips(context.data_root)
     units = torch_rows(action_units(context.data_root, clips))
-    voices, build = _voice(context, voice)
+    voices, build = _voice(context, voice, clips)
 
     def inputs(fold: Fold, rows: Rows) -> Inputs:
         return VectorInputs.scaled([voices(fold), units], rows)
@@ -112,7 +113,7 @@ def _dense(features: int, width: int, *, before: float) -> nn.Module:
 
 
 def _voice(
-    context: RunContext, voice: str
+    context: RunContext, voice: str, clips: Clips
 ) -> tuple[Callable[[Fold], Tensor], Callable[[], Branch]]:
     """Views of one voice feature per fold, and the branch that reads them."""
     if voice == "mfcc":
@@ -122,6 +123,11 @@ def _voice(
     if voice == "whisper":
         statistics = whisper_statistics(context)
         return (lambda _fold: statistics), statistics_branch
+    if voice == "tuned":
+        frozen = whisper_statistics(context)
+        return (
+            lambda fold: tuned_statistics(context, clips, fold, statistics_branch(), frozen)
+        ), statistics_branch
     raise ValueError(f"voice must be one of {', '.join(VOICES)}, not {voice!r}")
 
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from models.config import VoiceEncoderConfig
 from models.mel import SAMPLE_RATE, log_mel
 from models.training.augment_audio import AudioAugmentation, Samples, augment_audio, speech_span
-from models.training.data import DataError, load_ravdess, require
-from models.training.loop import RunContext, progress_bar
+from models.training.data import RAVDESS_DUPLICATE, DataError, load_ravdess, require
+from models.training.loop import RunContext, half_precision, progress_bar
 from models.training.paper.mfcc import mfcc
 from models.training.study.task import Fold, people_split
 from models.training.whisper import start_from_whisper
@@ -74,7 +74,8 @@ def read_clips(data_root: Path) -> Clips:
     DataError
         There are none.
     """
-    names = tuple(clip.name for clip in load_ravdess(data_root, tuple(range(1, 25))))
+    found = sorted(require(data_root / "ravdess_speech").glob("03-01-*.flac"))
+    names = tuple(path.stem for path in found if path.stem != RAVDESS_DUPLICATE)
     if not names:
         raise DataError(f"no RAVDESS speech in {data_root / 'ravdess_speech'}")
     actors = np.array([int(name[18:20]) for name in names])
@@ -125,11 +126,11 @@ def speech(data_root: Path) -> list[Samples]:
     return spoken
 
 
-def views(data_root: Path) -> list[list[Samples]]:
+def views(data_root: Path, count: int = VIEWS) -> list[list[Samples]]:
     """The clips as they are, then as other microphones in other rooms might have heard them."""
     clean, rng = speech(data_root), np.random.default_rng(0)
     return [clean] + [
-        [augment_audio(samples, rng, config=_VIEW) for samples in clean] for _ in range(VIEWS - 1)
+        [augment_audio(samples, rng, config=_VIEW) for samples in clean] for _ in range(count - 1)
     ]
 
 
@@ -155,7 +156,7 @@ def encode(
     rows: list[NDArray[np.float32]] = []
     with (
         torch.inference_mode(),
-        torch.autocast(context.device.type, torch.bfloat16),
+        half_precision(context.device),
         progress_bar() as progress,
     ):
         bar = progress.add_task("voice: layers of the encoder", total=len(spoken), note="")

@@ -38,6 +38,7 @@ class Settings:
     ema_decay: float = 0.98
     tuning_factor: float = 0.3  # of the learning rate, for branches that were trained before
     evaluate_every: int = 1  # epochs
+    half: bool = False  # training in bfloat16 where the hardware has it
     seeds: int = 3
 
 

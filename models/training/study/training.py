@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.training.loop import half_precision, keep_freed_memory
 from models.training.study.networks import FusedNetwork
 from models.training.study.task import NO_LABEL, Inputs, Rows, Settings, Task
 
@@ -56,6 +57,7 @@ def train(
     device = device or torch.device("cpu")
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
+    keep_freed_memory()
     network.to(device).train()
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer, rates = _optimizer(network, settings, pretrained, device)
@@ -69,7 +71,10 @@ def train(
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * schedule
             optimizer.zero_grad(set_to_none=True)
-            value = _loss(task, network, inputs, batch, labels, settings, modalities, rng, device)
+            with half_precision(device, settings.half):
+                value = _loss(
+                    task, network, inputs, batch, labels, settings, modalities, rng, device
+                )
             value.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
@@ -137,7 +142,7 @@ def _loss(
             label_smoothing=settings.label_smoothing,
         )
     if settings.mixup <= 0.0:
-        logits = network(features)
+        logits = network(features).float()
         return functional.cross_entropy(logits, targets, label_smoothing=settings.label_smoothing)
     share = float(rng.beta(settings.mixup, settings.mixup))
     other = torch.from_numpy(rng.permutation(len(batch))).to(device)
