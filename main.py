@@ -732,6 +732,9 @@ def evaluate_fusion(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Networks per cell.", show_default="as published here")
     ] = None,
+    variants: Annotated[
+        bool, typer.Option(help="Try MSAF's settings one by one too, on validation people.")
+    ] = True,
     out: Annotated[
         Path, typer.Option(help="The page; a JSON file of the same name comes beside it.")
     ] = Path("docs/results.md"),
@@ -759,7 +762,7 @@ def evaluate_fusion(
     )
     figures = report.read(out)
     for key, study in wanted:
-        figures[key] = results.run(study)
+        figures[key] = results.run(study, variants=variants)
         report.write(figures, out)
         typer.echo(f"{figures[key]['title']}\n{report.table(figures[key])}")
     typer.echo(f"written: {out}")

@@ -18,7 +18,7 @@ from models.training.study import report, results, training
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion
-from models.training.study.networks import Branch
+from models.training.study.networks import Branch, Fusion
 from models.training.study.protocol import Study, rows_of
 from models.training.study.ravdess import ACTOR_FOLDS, read_clips
 from models.training.study.sentiment import sentiment
@@ -86,9 +86,11 @@ def _builder(features: int) -> Callable[[], Branch]:
 
 
 def test_everything_is_measured_and_written(
-    task: Task, context: RunContext, tmp_path: Path
+    task: Task, context: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("models.training.study.variants.VARIANTS", {"one": Fusion(kind="msaf")})
     figures = results.run(Study(task, context))
+    assert 0.0 <= figures["variants"]["one"]["accuracy"] <= 1.0
     assert list(figures["rows"]) == [row.key for row in rows_of(task)]
     for row in figures["rows"].values():
         assert np.shape(row["scores"]) == (3, 2)
@@ -123,13 +125,13 @@ def test_killed_and_called_again_it_goes_on(
 
     monkeypatch.setattr("models.training.study.protocol.train", counted)
     with pytest.raises(KeyboardInterrupt):
-        results.run(Study(task, context))
+        results.run(Study(task, context), variants=False)
     broken_off = calls
-    first = results.run(Study(task, context))
+    first = results.run(Study(task, context), variants=False)
     done = calls
     whole = 2 * 3 * (2 + 2) + 8 * 3 * (2 + 2)  # rows x folds x (settings + seeds)
     assert done - broken_off == whole - 4  # one cell was finished before
-    again = results.run(Study(task, context))
+    again = results.run(Study(task, context), variants=False)
     assert calls == done
     for key, row in first["rows"].items():
         assert row["scores"] == again["rows"][key]["scores"]

@@ -153,7 +153,8 @@ def _varied(joints: Tensor, rng: np.random.Generator) -> Tensor:
     each = torch.arange(count)[:, None]
     varied = torch.lerp(joints[each, before], joints[each, before + 1], share)
     varied = varied @ torch.from_numpy(turns.astype(np.float32))[:, None]
-    return varied + torch.from_numpy(rng.normal(0.0, 0.03, (count, 1, 21, 3)).astype(np.float32))
+    varied += torch.from_numpy(rng.normal(0.0, 0.03, (count, 1, 21, 3)).astype(np.float32))
+    return varied
 
 
 def _about_vertical(angle: float) -> NDArray[np.float64]:
@@ -164,7 +165,8 @@ def _about_vertical(angle: float) -> NDArray[np.float64]:
 
 def _segmented(changes: Tensor) -> Tensor:
     """(B, 32, H, W) → (B, SEGMENTS, H, W): the change in each part of the clip."""
-    return changes.unflatten(1, (SEGMENTS, -1)).mean(dim=2)
+    count, frames, *sides = changes.shape
+    return changes.reshape(count, SEGMENTS, frames // SEGMENTS, *sides).mean(dim=2)
 
 
 def skeleton_branch() -> Branch:

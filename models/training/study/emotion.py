@@ -95,6 +95,7 @@ def mfcc_branch() -> Branch:
     """The paper's network with its 34,024 parameters, cut where the paper cuts it."""
     network = mfcc_cnn(len(CLASSES))
     flatten, dropout, head = network.classify.children()
+    assert isinstance(head, nn.Linear)
     branch = Branch(
         [network.early, network.late],
         [32, 64],

@@ -65,7 +65,7 @@ class Branch(nn.Module):
         self.pool = pool or nn.Identity()
         self.width = width or self.channels[-1]
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.width, classes)
+        self.head: nn.Module = nn.Linear(self.width, classes)
 
 
 class MSAFPlace(nn.Module):
@@ -126,7 +126,7 @@ class FusedNetwork(nn.Module):
             width = sum(branch.width for branch in branches)
             self.head = _head(width, fusion.hidden, classes)
             for branch in branches:
-                branch.head = nn.Identity()  # type: ignore[assignment]
+                branch.head = nn.Identity()
 
     def forward(self, inputs: Sequence[Tensor], steps: Tensor | None = None) -> Tensor:
         """Inputs of each branch → logits.
@@ -153,9 +153,10 @@ class FusedNetwork(nn.Module):
             branch.head(x)  # type: ignore[operator]
             for branch, x in zip(self.branches, vectors, strict=True)
         ]
-        return sum(  # type: ignore[return-value]
+        shared: Tensor = sum(
             share * each for share, each in zip(self.shares.unbind(), logits, strict=True)
         )
+        return shared
 
 
 def _head(width: int, hidden: int, classes: int) -> nn.Module:

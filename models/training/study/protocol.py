@@ -155,7 +155,8 @@ class Study:
 
     def validate(self, row: Row, fold: Fold, choice: Choice, seed: int = 0) -> tuple[int, float]:
         """Best epoch of one setting and its accuracy, over the inner splits of `fold`."""
-        curves, epochs = [], ()
+        curves: list[list[float]] = []
+        epochs: tuple[int, ...] = ()
         for index, (rows, validation) in enumerate(fold.inner):
             trained = train(
                 self.task,

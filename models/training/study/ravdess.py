@@ -63,7 +63,7 @@ class Clips:
 
     @property
     def female(self) -> NDArray[np.bool_]:
-        return self.actors % 2 == 0
+        return np.asarray(self.actors % 2 == 0)
 
 
 def read_clips(data_root: Path) -> Clips:

@@ -98,6 +98,8 @@ def _task(task: Figures) -> str:
     parts += [f"{_sentence(note)}\n" for note in task["notes"]]
     if task["paired"]:
         parts += ["### MSAF against the others\n", _against(task), _tried(task)]
+    if "variants" in task:
+        parts += ["### What was tried with MSAF\n", _variants(task)]
     best = _chosen_msaf(task)
     parts.append(f"### Per class, {_named(best)}\n")
     if len(task["classes"]) <= 8:
@@ -198,6 +200,15 @@ def _tried(task: Figures) -> str:
             _markdown(["network", "branches", "first setting", "second setting"], rows),
         ]
     )
+
+
+def _variants(task: Figures) -> str:
+    rows = [
+        [name, f"{figures['accuracy']:.1%}", f"{figures['epoch']:.0f}"]
+        for name, figures in task["variants"].items()
+    ]
+    text = "Validation people, pre-trained branches, one network per inner split; no test people.\n"
+    return f"{text}\n" + _markdown(["variant", "accuracy", "best epoch"], rows)
 
 
 def _confused(task: Figures, row: Figures) -> str:

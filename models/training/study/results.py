@@ -19,14 +19,21 @@ from models.training.study.statistics import (
 )
 from models.training.study.task import BEST_FUSED, NO_LABEL, Fold, Task
 from models.training.study.training import accuracy
+from models.training.study.variants import compare_variants
 
 Figures = dict[str, Any]
 
 
-def run(study: Study) -> Figures:
-    """Train what is missing and return every figure of the task."""
+def run(study: Study, *, variants: bool = True) -> Figures:
+    """Train what is missing and return every figure of the task.
+
+    `variants`: MSAF's settings one by one too, on validation people.
+    """
     cells = {row.key: list(study.cells(row)) for row in study.wanted}
-    return collect(study, cells)
+    figures = collect(study, cells)
+    if variants and len(study.wanted) > 1:
+        figures["variants"] = compare_variants(study)
+    return figures
 
 
 def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:

@@ -174,4 +174,4 @@ class _Context(nn.Module):
         context, _ = pad_packed_sequence(
             self.gru(packed)[0], batch_first=True, total_length=x.shape[1]
         )
-        return x + context  # type: ignore[no-any-return]
+        return x + context

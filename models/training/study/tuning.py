@@ -46,7 +46,7 @@ _EPSILON: Final = 1e-6
 class TuningConfig:
     """How the upper half is trained."""
 
-    epochs: int = 10
+    epochs: int = 8
     batch_size: int = 16
     learning_rate: float = 1.5e-4  # of the last layer
     layer_decay: float = 0.75
@@ -79,6 +79,9 @@ class UpperEncoder(nn.Module):
 
 class TunedVoice(nn.Module):
     """Upper half and the study's own voice branch behind it."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, encoder: VoiceEncoder, branch: Branch, mean: Tensor, scale: Tensor) -> None:
         """`mean` and `scale` standardise statistics: the frozen encoder's on training people."""
@@ -271,7 +274,9 @@ def _write_lower_frames(context: RunContext, frames: Path, lengths: Path) -> Non
     counts = [[min(len(each) // 320, MAX_FRAMES) for each in view] for view in spoken]
     partial = frames.with_suffix(".partial.npy")
     shape = (int(np.sum(counts)), FROZEN_LAYERS, encoder.config.width)
-    kept = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
+    kept = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+        partial, mode="w+", dtype=np.float16, shape=shape
+    )
     start = 0
     with torch.inference_mode(), half_precision(context.device), progress_bar() as progress:
         bar = progress.add_task("voice: frozen half of the encoder", total=len(kept), note="")
