@@ -28,7 +28,7 @@ CLASSES: Final = (
 )  # fmt: skip
 """In the data set's order, 1 to 27."""
 
-FRAMES: Final = 40  # every skeleton is resampled to so many
+FRAMES: Final = 32  # every skeleton is resampled to so many
 SIDE: Final = 32  # of the depth maps, pixels
 SEGMENTS: Final = 8  # of a clip; depth motion is summed in each
 HEAD, NECK, SPINE, HIPS = 0, 1, 2, 3  # joints, Kinect v1
@@ -75,9 +75,9 @@ def action(data_root: Path) -> Task:
         ),
         inputs=lambda _fold, _rows: inputs,
         settings=Settings(
-            epochs=30,
+            epochs=40,
             batch_size=32,
-            learning_rate=2e-3,
+            learning_rate=3e-3,
             weight_decay=0.05,
             mixup=0.2,
             seeds=3,
@@ -170,7 +170,7 @@ def _segmented(changes: Tensor) -> Tensor:
 
 
 def skeleton_branch() -> Branch:
-    """(B, FRAMES, 21, 3) → (B, 128, 20) → (B, 192, 10)."""
+    """(B, FRAMES, 21, 3) → (B, 128, 16) → (B, 192, 8)."""
     return Branch(
         [
             nn.Sequential(_Streams(), _convolution(189, 128, 1), _convolution(128, 128, 2)),
@@ -185,15 +185,15 @@ def skeleton_branch() -> Branch:
 
 
 def depth_branch() -> Branch:
-    """(B, SEGMENTS, 32, 32) → (B, 48, 8, 8) → (B, 96, 4, 4)."""
+    """(B, SEGMENTS, 32, 32) → (B, 32, 8, 8) → (B, 64, 4, 4)."""
     return Branch(
         [
-            nn.Sequential(_picture(SEGMENTS, 24), _picture(24, 48)),
-            _picture(48, 96),
+            nn.Sequential(_picture(SEGMENTS, 16), _picture(16, 32)),
+            _picture(32, 64),
         ],
-        [48, 96],
+        [32, 64],
         pool=nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()),
-        width=4 * 96,
+        width=4 * 64,
         classes=len(CLASSES),
         dropout=0.5,
     )
@@ -203,7 +203,7 @@ class _Streams(nn.Module):
     """Positions, velocities and bones of a skeleton, (B, T, 21, 3) → (B, 189, T)."""
 
     def forward(self, joints: Tensor) -> Tensor:
-        velocity = functional.pad(joints.diff(dim=1), (0, 0, 0, 0, 1, 0)) * 5.0
+        velocity = functional.pad(joints.diff(dim=1), (0, 0, 0, 0, 1, 0)) * 4.0
         bones = joints[:, :, :20] - joints[:, :, PARENTS]
         bones = functional.pad(bones, (0, 0, 0, 1))  # the path of the hips has no bone
         streams = torch.cat([joints, velocity, bones], dim=2)  # (B, T, 63, 3)

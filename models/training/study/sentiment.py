@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn import functional
 
 from models.training.data import require
 from models.training.study.networks import Branch
@@ -161,17 +161,26 @@ class _Utterance(nn.Module):
 
 
 class _Context(nn.Module):
-    """What was said before and after, (B, T, C) → (B, T, C): a GRU in both directions."""
+    """What was said before and after, (B, T, C) → (B, T, C).
 
-    def __init__(self, width: int) -> None:
+    Each utterance looks at all of its video: self-attention with one learned falling-off per head
+    in the distance between utterances, since neighbours are of one opinion more often.
+    """
+
+    def __init__(self, width: int, heads: int = 4) -> None:
         super().__init__()
-        self.gru = nn.GRU(width, width // 2, bidirectional=True, batch_first=True)
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.read = nn.Linear(width, 3 * width)
+        self.write = nn.Linear(width, width)
+        self.fall = nn.Parameter(torch.linspace(-3.0, 0.0, heads))  # log per utterance
 
     def forward(self, x: Tensor, steps: Tensor) -> Tensor:
-        packed = pack_padded_sequence(
-            x, steps.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        context, _ = pad_packed_sequence(
-            self.gru(packed)[0], batch_first=True, total_length=x.shape[1]
-        )
-        return x + context
+        parts = self.read(self.norm(x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, T, C / heads)
+        place = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
+        distance = (place[:, None] - place[None, :]).abs()
+        bias = -self.fall.exp()[:, None, None] * distance  # (heads, T, T)
+        bias = bias.masked_fill(~steps[:, None, None, :], -torch.inf)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return x + self.write(seen.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
