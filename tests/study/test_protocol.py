@@ -177,7 +177,7 @@ def test_sentiment_in_its_layout(context: RunContext) -> None:
     )
     task = sentiment(context.data_root)
     fold = task.folds[0]
-    assert (len(fold.train), len(fold.test), len(fold.inner)) == (6, 3, 3)
+    assert (len(fold.train), len(fold.test), len(fold.inner)) == (6, 3, 2)
     assert task.labels[0].tolist() == [0, 1, 0]  # in the order they were said: 1, 2, 10
     inputs = task.inputs(fold, fold.train)
     same = [inputs.clean(fold.train)[0] for _ in range(2)]

@@ -75,9 +75,9 @@ def action(data_root: Path) -> Task:
         ),
         inputs=lambda _fold, _rows: inputs,
         settings=Settings(
-            epochs=40,
+            epochs=30,
             batch_size=32,
-            learning_rate=3e-3,
+            learning_rate=4e-3,
             weight_decay=0.05,
             mixup=0.2,
             seeds=3,
@@ -173,7 +173,7 @@ def skeleton_branch() -> Branch:
     """(B, FRAMES, 21, 3) → (B, 128, 16) → (B, 192, 8)."""
     return Branch(
         [
-            nn.Sequential(_Streams(), _convolution(189, 128, 1), _convolution(128, 128, 2)),
+            nn.Sequential(_Streams(), _convolution(189, 128, 2), _convolution(128, 128, 1)),
             nn.Sequential(_convolution(128, 192, 2), _convolution(192, 192, 1)),
         ],
         [128, 192],
