@@ -103,9 +103,9 @@ def sentiment(data_root: Path) -> Task:
         ),
         inputs=inputs,
         settings=Settings(
-            epochs=30,
-            batch_size=21,
-            learning_rate=4e-3,
+            epochs=20,
+            batch_size=10,
+            learning_rate=3e-3,
             weight_decay=0.05,
             seeds=3,
             evaluate_every=2,
