@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.training.study.cost import measure
 from models.training.study.networks import FUSIONS
@@ -39,7 +40,9 @@ def run(study: Study, *, variants: bool = True) -> Figures:
 def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
     """Figures of a task whose cells are all there."""
     task = study.task
-    rows = {row.key: _row(study, row, cells[row.key]) for row in study.wanted}
+    fold = task.folds[0]
+    sample = task.inputs(fold, fold.train).clean(fold.test[:1])
+    rows = {row.key: _row(study, row, cells[row.key], sample) for row in study.wanted}
     return {
         "title": task.title if len(rows) > 1 else task.title_alone,
         "protocol": task.protocol,
@@ -57,7 +60,7 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
     }
 
 
-def _row(study: Study, row: Row, cells: Sequence[Cell]) -> Figures:
+def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) -> Figures:
     task = study.task
     scores = _scores(task, cells)
     matrix = np.zeros((len(task.classes), len(task.classes)), np.int64)
@@ -65,12 +68,10 @@ def _row(study: Study, row: Row, cells: Sequence[Cell]) -> Figures:
         labels = task.labels[fold.test].numpy()
         matrix += confusion_matrix(cell.logits, labels, len(task.classes))
     recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
-    sample = task.folds[0].test[:1]
-    inputs = task.inputs(task.folds[0], task.folds[0].train).clean(sample)
     cost = measure(
         study.network(row, row.choices[cells[0].choice]),
-        [inputs[index] for index in row.modalities],
-        task.steps(sample),
+        [sample[index] for index in row.modalities],
+        task.steps(task.folds[0].test[:1]),
         study.context.device,
     )
     return {
