@@ -97,7 +97,7 @@ def _task(task: Figures) -> str:
     parts.append(table(task))
     parts += [f"{_sentence(note)}\n" for note in task["notes"]]
     if task["paired"]:
-        parts += ["### MSAF against the others\n", _against(task), _tried(task)]
+        parts += ["### MSAF against the others\n", _against(task), _verdict(task), _tried(task)]
     if "variants" in task:
         parts += ["### What was tried with MSAF\n", _variants(task)]
     best = _chosen_msaf(task)
@@ -152,6 +152,26 @@ def _against(task: Figures) -> str:
     )
 
 
+def _verdict(task: Figures) -> str:
+    """In words: what the sign-flip tests let one say, at 5 %."""
+    sentences = []
+    for pretrained in (False, True):
+        pairs = [pair for pair in task["paired"] if pair["pretrained"] is pretrained]
+        clear = [pair for pair in pairs if pair["sign_flip_p"] <= 0.05]
+        told = [
+            f"{'ahead of' if pair['difference'] > 0 else 'behind'} "
+            f"{_FUSION_TITLES[pair['against']]} by {100 * abs(pair['difference']):.1f} points"
+            for pair in clear
+        ]
+        start = _sentence(f"with branches {_start(pretrained)}, MSAF is ")[:-1]
+        if told:
+            rest = "" if len(clear) == len(pairs) else "; no clear difference to the others"
+            sentences.append(start + ", ".join(told) + rest + ".")
+        else:
+            sentences.append(start + "neither clearly better nor clearly worse than any other.")
+    return " ".join(sentences) + "\n"
+
+
 def _summary(results: dict[str, Figures]) -> str:
     rows = [
         [
@@ -164,16 +184,19 @@ def _summary(results: dict[str, Figures]) -> str:
         for task in results.values()
         for target in task["targets"]
     ]
-    minutes = sum(
-        row["training_seconds"] for task in results.values() for row in task["rows"].values()
+    seconds = sum(
+        row["training_seconds"]
+        for task in results.values()
+        if task["paired"]  # tables of one branch share its training
+        for row in task["rows"].values()
     )
     return "\n".join(
         [
             "## What was to reach\n",
-            "The fused row is the one with the highest validation accuracy, not the one that came "
-            "out best on test people.\n",
+            "Of the fused rows those that validation people prefer, of all and of MSAF's; not "
+            "those that came out best on test people.\n",
             _markdown(["task", "network", "accuracy", "aim", ""], rows),
-            f"All rows together trained for {minutes / 60:.0f} minutes ({machine()}).\n",
+            f"All rows together trained for {seconds / 60:.0f} minutes ({machine()}).\n",
         ]
     )
 
