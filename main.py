@@ -716,6 +716,58 @@ def evaluate_live(
     evaluate(context, weights or default_weights(), load_recipe(config))
 
 
+@evaluate_app.command("fusion")
+def evaluate_fusion(
+    task: Annotated[
+        str, typer.Option(metavar="voice|emotion|action|sentiment|all", help="What to compare on.")
+    ] = "all",
+    voice: Annotated[
+        str,
+        typer.Option(
+            metavar="mfcc|whisper|tuned|all",
+            help="Voice branch of voice and emotion: the paper's, or a speech encoder, frozen or "
+            "fine-tuned.",
+        ),
+    ] = "all",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Networks per cell.", show_default="as published here")
+    ] = None,
+    variants: Annotated[
+        bool, typer.Option(help="Try MSAF's settings one by one too, on validation people.")
+    ] = True,
+    out: Annotated[
+        Path, typer.Option(help="The page; a JSON file of the same name comes beside it.")
+    ] = Path("docs/results.md"),
+    data_root: DataRoot = None,
+    work_dir: WorkDir = Path("runs/study"),
+    device: DeviceOption = Device.AUTO,
+    verbose: Verbose = 0,
+) -> None:
+    """Compare MSAF with other fusions on real data; killed or stopped, the same command goes on."""
+    from models.training.study import report, results
+    from models.training.study.emotion import VOICES
+    from models.training.study.tasks import TASKS, studies
+
+    for option, value, known in (("--task", task, TASKS), ("--voice", voice, VOICES)):
+        if value not in (*known, "all"):
+            raise typer.BadParameter(
+                f"must be one of {', '.join(known)} or all, not {value!r}", param_hint=option
+            )
+    context = _training_context(data_root, work_dir, device)
+    wanted = studies(
+        TASKS if task == "all" else (task,),
+        context,
+        voices=VOICES if voice == "all" else (voice,),
+        seeds=seeds,
+    )
+    figures = report.read(out)
+    for key, study in wanted:
+        figures[key] = results.run(study, variants=variants)
+        report.write(figures, out)
+        typer.echo(f"{figures[key]['title']}\n{report.table(figures[key])}")
+    typer.echo(f"written: {out}")
+
+
 def _training_context(data_root: Path | None, work_dir: Path, device: Device) -> RunContext:
     from models.training.data import default_data_root
     from models.training.loop import RunContext

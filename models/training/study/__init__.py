@@ -1,0 +1,1 @@
+"""Is MSAF worth it? Fusions compared, nested and paired: `main.py evaluate fusion`."""

@@ -1,0 +1,61 @@
+"""What a network of the study costs: parameters, operations and time for one clip."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.training.study.networks import FusedNetwork
+
+_REPEATS: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of everything behind the features that were computed once."""
+
+    parameters: int
+    flops: int  # multiplications and additions of matrix products and convolutions, per clip
+    milliseconds: float  # median, one clip at a time, one thread on CPU
+
+
+def measure(
+    network: FusedNetwork, inputs: list[Tensor], steps: Tensor | None, device: torch.device
+) -> Cost:
+    """Cost of one sample, `inputs` being (1, ...) per modality."""
+    network.cpu().eval()
+    inputs = [each.cpu().float() for each in inputs]
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network(inputs, steps)  # on CPU, where the counter sees into a GRU
+    network.to(device)
+    inputs = [each.to(device) for each in inputs]
+    steps = None if steps is None else steps.to(device)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            spans = []
+            for _ in range(_REPEATS):
+                _wait(device)
+                started = time.perf_counter()
+                network(inputs, steps)
+                _wait(device)
+                spans.append(time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return Cost(
+        parameters=sum(each.numel() for each in network.parameters() if each.requires_grad),
+        flops=counter.get_total_flops(),
+        milliseconds=1000.0 * statistics.median(spans),
+    )
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

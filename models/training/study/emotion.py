@@ -1,0 +1,200 @@
+"""RAVDESS: the emotion in a voice, and in a voice with the face's action units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.paper.mfcc_cnn import mfcc_cnn
+from models.training.loop import RunContext
+from models.training.study.networks import Branch
+from models.training.study.ravdess import (
+    CLASSES,
+    Clips,
+    action_units,
+    mfcc_sequences,
+    read_clips,
+    whisper_statistics,
+)
+from models.training.study.task import (
+    BEST_FUSED,
+    Fold,
+    Inputs,
+    Rows,
+    Settings,
+    Task,
+    VectorInputs,
+    torch_rows,
+)
+from models.training.study.tuning import tuned_statistics
+
+VOICES: Final = ("mfcc", "whisper", "tuned")
+
+ACTION_UNITS: Final = 35
+STATISTICS: Final = 3072
+"""Means and deviations of Whisper's four layers."""
+
+_PROTOCOL: Final = (
+    "5 published actor folds (Luna-Jiménez et al. 2021), 8 classes, 1439 clips; choices on the "
+    "actors of the fold behind the test fold, then training on all actors but the test fold's"
+)
+_EXTRACTORS: Final = {
+    "mfcc": "MFCC",
+    "whisper": "Whisper tiny.en's encoder as it comes (8.2 M parameters), mean and deviation of "
+    "each layer over the speech",
+    "tuned": "Whisper tiny.en's encoder, its upper two layers fine-tuned on the fold's training "
+    "actors but those who validate; mean and deviation of each layer over the speech",
+}
+
+
+def emotion(context: RunContext, voice: str) -> Task:
+    """A voice branch and the face's action units."""
+    clips = read_clips(context.data_root)
+    units = torch_rows(action_units(context.data_root, clips))
+    voices, build = _voice(context, voice, clips)
+
+    def inputs(fold: Fold, rows: Rows) -> Inputs:
+        return VectorInputs.scaled([voices(fold), units], rows)
+
+    return _task(
+        clips,
+        name=f"emotion-{voice}",
+        title=f"Emotion: voice ({voice}) + face action units, RAVDESS",
+        branches={f"voice ({voice})": build, "face": face_branch},
+        inputs=inputs,
+        title_alone=f"Emotion: voice alone ({voice}), RAVDESS",
+        targets={} if voice == "mfcc" else {BEST_FUSED: 0.87, f"voice ({voice})-alone": 0.80},
+        extractor=f"{_EXTRACTORS[voice]}; OpenFace's action units",
+    )
+
+
+def statistics_branch() -> Branch:
+    """Whisper's statistics, (B, 3072) → (B, 128) → (B, 64)."""
+    return Branch(
+        [
+            nn.Sequential(_FeatureDropout(0.3), _dense(STATISTICS, 128, before=0.0)),
+            _dense(128, 64, before=0.3),
+        ],
+        [128, 64],
+        classes=len(CLASSES),
+        dropout=0.2,
+    )
+
+
+def face_branch() -> Branch:
+    """Action units, (B, 35) → (B, 64) → (B, 64)."""
+    return Branch(
+        [_dense(ACTION_UNITS, 64, before=0.1), _dense(64, 64, before=0.3)],
+        [64, 64],
+        classes=len(CLASSES),
+        dropout=0.2,
+    )
+
+
+def mfcc_branch() -> Branch:
+    """The paper's network with its 34,024 parameters, cut where the paper cuts it."""
+    network = mfcc_cnn(len(CLASSES))
+    flatten, dropout, head = network.classify.children()
+    assert isinstance(head, nn.Linear)
+    branch = Branch(
+        [network.early, network.late],
+        [32, 64],
+        pool=nn.Sequential(flatten, dropout),
+        width=head.in_features,
+        classes=len(CLASSES),
+    )
+    branch.head = head
+    return branch
+
+
+class _FeatureDropout(nn.Module):
+    """Dropout of the same features in a whole batch: of thousands, drawing them singly is slow."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        return x * functional.dropout(x.new_ones(x.shape[1]), self.probability)
+
+
+def _dense(features: int, width: int, *, before: float) -> nn.Module:
+    return nn.Sequential(
+        nn.Dropout(before), nn.Linear(features, width), nn.BatchNorm1d(width), nn.ReLU()
+    )
+
+
+def _voice(
+    context: RunContext, voice: str, clips: Clips
+) -> tuple[Callable[[Fold], Tensor], Callable[[], Branch]]:
+    """Views of one voice feature per fold, and the branch that reads them."""
+    if voice == "mfcc":
+        # Standardised per coefficient over clips and time, so time goes in front of the channels.
+        sequences = mfcc_sequences(context).transpose(-1, -2)
+        return (lambda _fold: sequences), _mfcc_from_time_first
+    if voice == "whisper":
+        statistics = whisper_statistics(context)
+        return (lambda _fold: statistics), statistics_branch
+    if voice == "tuned":
+        frozen = whisper_statistics(context)
+        return (
+            lambda fold: tuned_statistics(context, clips, fold, statistics_branch(), frozen)
+        ), statistics_branch
+    raise ValueError(f"voice must be one of {', '.join(VOICES)}, not {voice!r}")
+
+
+def _mfcc_from_time_first() -> Branch:
+    branch = mfcc_branch()
+    branch.stages[0] = nn.Sequential(_ChannelsFirst(), branch.stages[0])
+    return branch
+
+
+class _ChannelsFirst(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
+
+
+def _task(
+    clips: Clips,
+    *,
+    name: str,
+    title: str,
+    title_alone: str,
+    branches: dict[str, Callable[[], Branch]],
+    inputs: Callable[[Fold, Rows], Inputs],
+    targets: dict[str, float],
+    extractor: str,
+) -> Task:
+    return Task(
+        name=name,
+        title=title,
+        title_alone=title_alone,
+        protocol=_PROTOCOL,
+        classes=CLASSES,
+        branches=branches,
+        labels=torch.from_numpy(clips.labels),
+        names=clips.names,
+        units=clips.actors,
+        unit="actor",
+        folds=clips.folds,
+        inputs=inputs,
+        settings=Settings(
+            epochs=16,
+            batch_size=128,
+            learning_rate=4e-3,
+            weight_decay=0.05,
+            mixup=0.4,
+            seeds=3,
+            evaluate_every=2,
+            half=True,
+        ),
+        female=clips.female,
+        targets=targets,
+        extractor=extractor,
+    )

@@ -1,0 +1,178 @@
+"""The networks that are compared: the same branches, joined in five ways at the same places.
+
+A branch is a row of stages; a fusion sits behind each of them. Averaging, MMTM and MSAF end in the
+mean of the branches' logits, as the paper's RAVDESS network ends in their sum; concatenation joins
+what the branches' heads would see. Shapes: B batch, C channels, K classes, T steps of a sequence
+whose every step has an answer of its own (a video's utterances).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from models.mmtm import MMTM
+from models.msaf import MSAF, MSAFConfig
+
+FUSIONS: Final = ("average", "concatenation", "mmtm", "msaf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fusion:
+    """How branches are joined. Fields that a kind does not name have no meaning for it."""
+
+    kind: str = "average"  # one of FUSIONS; a branch alone is the average of one
+    learned_weights: bool = False  # average: one weight per branch, learned, from 1 / M on
+    hidden: int = 0  # concatenation: width of a layer before the answer; 0 is none
+    reduction: int = 4  # mmtm, msaf
+    blocks: int = 4  # msaf: blocks of the narrowest modality at each place
+    lowest_attention: float = 0.0  # msaf
+    block_dropout: float = 0.2  # msaf
+    identity_start: bool = False  # msaf: begin by changing nothing, see MSAFPlace
+    places: str = "all"  # mmtm, msaf: behind "all" stages, the "first" or the "last"
+
+    def __post_init__(self) -> None:
+        if self.kind not in FUSIONS:
+            raise ValueError(f"kind must be one of {', '.join(FUSIONS)}, not {self.kind!r}")
+        if self.places not in ("all", "first", "last"):
+            raise ValueError(f"places must be all, first or last, not {self.places!r}")
+
+
+class Branch(nn.Module):
+    """The parts of one modality: stages, then a vector, then logits of its own.
+
+    Run by :class:`FusedNetwork`, which alone knows what sits between them.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[nn.Module],
+        channels: Sequence[int],
+        *,
+        pool: nn.Module | None = None,
+        width: int | None = None,
+        classes: int,
+        dropout: float = 0.0,
+    ) -> None:
+        """`channels` are those each stage puts out; `pool` makes (B, `width`) of the last."""
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.channels = tuple(channels)
+        self.pool = pool or nn.Identity()
+        self.width = width or self.channels[-1]
+        self.dropout = nn.Dropout(dropout)
+        self.head: nn.Module = nn.Linear(self.width, classes)
+
+
+class MSAFPlace(nn.Module):
+    """MSAF where features are wanted at the size they came in.
+
+    A softmax over N blocks multiplies each by about 1 / N, so that branches trained before find
+    their features shrunken. With `identity_start` its last layer begins at zero and what comes out
+    is multiplied by 1 / (L + (1 - L) / N): at the start, and but for block dropout, exactly what
+    went in.
+    """
+
+    def __init__(self, channels: Sequence[int], fusion: Fusion) -> None:
+        super().__init__()
+        block = max(1, min(channels) // fusion.blocks)
+        config = MSAFConfig(
+            channels=tuple(channels),
+            block_channels=block,
+            reduction=min(fusion.reduction, block),
+            lowest_attention=fusion.lowest_attention,
+            block_dropout=fusion.block_dropout,
+        )
+        self.msaf = MSAF(config)
+        self.gain = 1.0
+        if fusion.identity_start:
+            lowest, count = fusion.lowest_attention, sum(config.block_counts)
+            self.gain = 1.0 / (lowest + (1.0 - lowest) / count)
+            for parameter in self.msaf.segments[0].excite.parameters():  # type: ignore[union-attr]
+                nn.init.zeros_(parameter)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        return [feature * self.gain for feature in self.msaf(features).features]
+
+
+class FusedNetwork(nn.Module):
+    """Branches joined by one fusion; (inputs, steps) → logits (B, K) or (B, T, K)."""
+
+    def __init__(self, branches: Sequence[Branch], fusion: Fusion, classes: int) -> None:
+        super().__init__()
+        if len({len(branch.stages) for branch in branches}) != 1:
+            raise ValueError("all branches must have the same number of stages")
+        self.fusion = fusion
+        self.branches = nn.ModuleList(branches)
+        depths = len(branches[0].stages)
+        places = {"all": range(depths), "first": [0], "last": [depths - 1]}[fusion.places]
+        self.places = nn.ModuleDict()
+        if fusion.kind in ("mmtm", "msaf"):
+            for depth in places:
+                channels = [branch.channels[depth] for branch in branches]
+                self.places[str(depth)] = (
+                    MMTM(channels, fusion.reduction)
+                    if fusion.kind == "mmtm"
+                    else MSAFPlace(channels, fusion)
+                )
+        self.shares = nn.Parameter(
+            torch.full((len(branches),), 1.0 / len(branches)), requires_grad=fusion.learned_weights
+        )
+        if fusion.kind == "concatenation":
+            width = sum(branch.width for branch in branches)
+            self.head = _head(width, fusion.hidden, classes)
+            for branch in branches:
+                branch.head = nn.Identity()
+
+    def forward(self, inputs: Sequence[Tensor], steps: Tensor | None = None) -> Tensor:
+        """Inputs of each branch → logits.
+
+        `steps` (B, T) bool tells which steps of a sequence exist. Stages are then given them too,
+        features are (B, T, C), and a fusion sees each step as a sample of its own: a vector per
+        modality.
+        """
+        features, known = list(inputs), () if steps is None else (steps,)
+        for depth in range(len(self.branches[0].stages)):  # type: ignore[arg-type]
+            features = [
+                branch.stages[depth](x, *known)  # type: ignore[index, operator]
+                for branch, x in zip(self.branches, features, strict=True)
+            ]
+            if str(depth) in self.places:
+                features = _at_each_step(self.places[str(depth)], features, steps)
+        vectors = [
+            branch.dropout(branch.pool(x))  # type: ignore[operator]
+            for branch, x in zip(self.branches, features, strict=True)
+        ]
+        if self.fusion.kind == "concatenation":
+            return self.head(torch.cat(vectors, dim=-1))  # type: ignore[no-any-return]
+        logits = [
+            branch.head(x)  # type: ignore[operator]
+            for branch, x in zip(self.branches, vectors, strict=True)
+        ]
+        shared: Tensor = sum(
+            share * each for share, each in zip(self.shares.unbind(), logits, strict=True)
+        )
+        return shared
+
+
+def _head(width: int, hidden: int, classes: int) -> nn.Module:
+    if not hidden:
+        return nn.Linear(width, classes)
+    return nn.Sequential(
+        nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.3), nn.Linear(hidden, classes)
+    )
+
+
+def _at_each_step(place: nn.Module, features: list[Tensor], steps: Tensor | None) -> list[Tensor]:
+    """Fuse features; of sequences the steps that exist, one by one."""
+    if steps is None:
+        return place(features)  # type: ignore[no-any-return]
+    fused = place([feature[steps] for feature in features])
+    return [
+        torch.zeros_like(feature).masked_scatter(steps.unsqueeze(-1), vectors)
+        for feature, vectors in zip(features, fused, strict=True)
+    ]

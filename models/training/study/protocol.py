@@ -1,0 +1,275 @@
+"""The nested comparison: choices on validation people, then training on all training people.
+
+Every row of the table (a branch alone, or a fusion with or without pre-trained branches) goes the
+same way. Each of its settings is trained on the inner splits; setting and epoch with the best
+validation accuracy are taken; networks of several seeds are trained with them on all training
+people of the fold and scored once on its test people. What is finished is kept in the work folder,
+a file per cell, so that the same command goes on after a kill. Thread: the study's; any device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.training.loop import RunContext, console, save_atomically
+from models.training.study.networks import FusedNetwork, Fusion
+from models.training.study.task import Fold, Inputs, Rows, Settings, Task
+from models.training.study.training import predict, train
+
+logger = logging.getLogger(__name__)
+
+SMOOTHING: Final = 3
+"""Evaluations over which a validation curve is averaged before its best epoch is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One setting that validation people may choose."""
+
+    fusion: Fusion
+    rate: float = 1.0  # times the task's learning rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of the table."""
+
+    key: str  # of files and JSON
+    title: str
+    modalities: tuple[int, ...]
+    pretrained: bool
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """What one row did in one fold."""
+
+    fold: str
+    choice: int
+    epochs: int
+    validation: tuple[float, ...]  # best accuracy of each choice
+    logits: NDArray[np.float32]  # (seeds, test rows, ..., K)
+    seconds: float
+
+
+def rows_of(task: Task) -> tuple[Row, ...]:
+    """Branches alone, then each fusion without and with pre-training: two settings to each."""
+    alone = tuple(
+        Row(
+            key=f"{name}-alone",
+            title=f"{name} alone",
+            modalities=(index,),
+            pretrained=False,
+            choices=tuple(Choice(fusion=Fusion(), rate=rate) for rate in (1.0, 0.3)),
+        )
+        for index, name in enumerate(task.modalities)
+    )
+    variants = {
+        "average": (Fusion(), Fusion(learned_weights=True)),
+        "concatenation": (
+            Fusion(kind="concatenation"),
+            Fusion(kind="concatenation", hidden=64),
+        ),
+        "mmtm": (Fusion(kind="mmtm"), Fusion(kind="mmtm", places="last")),
+        "msaf": (
+            Fusion(kind="msaf"),
+            Fusion(kind="msaf", lowest_attention=0.5, block_dropout=0.1, identity_start=True),
+        ),
+    }
+    titles = {
+        "average": "averaging of logits",
+        "concatenation": "concatenation",
+        "mmtm": "MMTM",
+        "msaf": "MSAF",
+    }
+    fused = tuple(
+        Row(
+            key=f"{kind}-{'pretrained' if pretrained else 'scratch'}",
+            title=titles[kind],
+            modalities=tuple(range(len(task.modalities))),
+            pretrained=pretrained,
+            choices=tuple(Choice(fusion=fusion) for fusion in fusions),
+        )
+        for pretrained in (False, True)
+        for kind, fusions in variants.items()
+    )
+    return alone + fused
+
+
+class Study:
+    """Runs the cells of one task, or reads those that are there."""
+
+    def __init__(self, task: Task, context: RunContext, *, alone: bool = False) -> None:
+        """`alone`: of the rows only the first branch alone, in the same files."""
+        self.task, self.context = task, context
+        self.rows = rows_of(task)
+        self.wanted = self.rows[:1] if alone else self.rows
+        self._directory = context.stage_dir(task.name)
+        self._inputs: dict[tuple[str, int], Inputs] = {}
+
+    def cells(self, row: Row) -> Iterator[Cell]:
+        """The row's cell in every fold, trained now or before."""
+        for fold in self.task.folds:
+            yield self.cell(row, fold)
+
+    def cell(self, row: Row, fold: Fold) -> Cell:
+        """One cell, from its file where the same settings made it."""
+        path = self._path(row, fold, "cell.pt")
+        fingerprint = self._fingerprint(row)
+        if path.is_file():
+            kept = torch.load(path, weights_only=True)
+            if kept.pop("fingerprint") == fingerprint:
+                kept["logits"] = kept["logits"].numpy()
+                return Cell(**kept)
+            logger.info("%s: settings have changed, computed anew", path)
+        cell = self._compute(row, fold)
+        values = {name: getattr(cell, name) for name in Cell.__slots__}
+        values |= {"logits": torch.from_numpy(cell.logits), "fingerprint": fingerprint}
+        save_atomically(values, path)
+        console.print(
+            f"{self.task.name}: {row.key}, fold {fold.name}: setting {cell.choice + 1}, "
+            f"{cell.epochs} epochs, validation {max(cell.validation):.1%} ({cell.seconds:.0f} s)"
+        )
+        return cell
+
+    def network(self, row: Row, choice: Choice, seed: int = 0) -> FusedNetwork:
+        """A new network of this row with random weights."""
+        torch.manual_seed(seed)
+        builders = list(self.task.branches.values())
+        return FusedNetwork(
+            [builders[index]() for index in row.modalities], choice.fusion, len(self.task.classes)
+        )
+
+    def validate(self, row: Row, fold: Fold, choice: Choice, seed: int = 0) -> tuple[int, float]:
+        """Best epoch of one setting and its accuracy, over the inner splits of `fold`."""
+        curves: list[list[float]] = []
+        epochs: tuple[int, ...] = ()
+        for index, (rows, validation) in enumerate(fold.inner):
+            trained = train(
+                self.task,
+                self._start(row, fold, choice, seed, inner=index),
+                self._scaled(fold, rows, index),
+                rows,
+                self._settings(choice),
+                modalities=row.modalities,
+                validation=validation,
+                pretrained=row.pretrained,
+                seed=seed,
+                device=self.context.device,
+            )
+            epochs = tuple(epoch for epoch, _ in trained.curve)
+            curves.append([value for _, value in trained.curve])
+            if len(row.modalities) == 1:
+                which = f"inner{index}-{row.choices.index(choice)}"
+                self._keep(trained.network, row, fold, which)
+        mean = _smooth(np.mean(curves, axis=0))
+        best = int(mean.argmax())
+        return epochs[best], float(mean[best])
+
+    def _compute(self, row: Row, fold: Fold) -> Cell:
+        started = time.monotonic()
+        found = [self.validate(row, fold, choice) for choice in row.choices]
+        best = max(range(len(found)), key=lambda index: found[index][1])
+        inputs = self._scaled(fold, fold.train, -1)
+        logits = []
+        for seed in range(self.task.settings.seeds):
+            trained = train(
+                self.task,
+                self._start(row, fold, row.choices[best], seed, inner=-1),
+                inputs,
+                fold.train,
+                self._settings(row.choices[best]),
+                modalities=row.modalities,
+                epochs=found[best][0],
+                pretrained=row.pretrained,
+                seed=seed,
+                device=self.context.device,
+            )
+            if len(row.modalities) == 1:
+                self._keep(trained.network, row, fold, f"seed{seed}")
+            logits.append(
+                predict(
+                    self.task,
+                    trained.network,
+                    inputs,
+                    fold.test,
+                    row.modalities,
+                    self.context.device,
+                )
+            )
+        return Cell(
+            fold=fold.name,
+            choice=best,
+            epochs=found[best][0],
+            validation=tuple(value for _, value in found),
+            logits=np.stack(logits),
+            seconds=time.monotonic() - started,
+        )
+
+    def _start(
+        self, row: Row, fold: Fold, choice: Choice, seed: int, *, inner: int
+    ) -> FusedNetwork:
+        """A network before training, its branches trained alone where the row asks for that."""
+        network = self.network(row, choice, seed)
+        if not row.pretrained:
+            return network
+        for index, branch in enumerate(network.branches):
+            alone = self.rows[index]
+            chosen = self.cell(alone, fold).choice
+            which = f"seed{seed}" if inner < 0 else f"inner{inner}-{chosen}"
+            weights: dict[str, Tensor] = torch.load(
+                self._path(alone, fold, f"{which}.pt"), weights_only=True
+            )
+            branch.load_state_dict(
+                {
+                    name: value
+                    for name, value in weights.items()
+                    if not name.startswith("head.") or choice.fusion.kind != "concatenation"
+                }
+            )
+        return network
+
+    def _keep(self, network: FusedNetwork, row: Row, fold: Fold, which: str) -> None:
+        branch: Any = network.branches[0]
+        save_atomically(branch.state_dict(), self._path(row, fold, f"{which}.pt"))
+
+    def _settings(self, choice: Choice) -> Settings:
+        settings = self.task.settings
+        return replace(settings, learning_rate=settings.learning_rate * choice.rate)
+
+    def _scaled(self, fold: Fold, rows: Rows, which: int) -> Inputs:
+        key = (fold.name, which)
+        if key not in self._inputs:
+            if not any(name == fold.name for name, _ in self._inputs):
+                self._inputs.clear()  # one fold at a time is enough to hold
+            self._inputs[key] = self.task.inputs(fold, rows)
+        return self._inputs[key]
+
+    def _path(self, row: Row, fold: Fold, name: str) -> Path:
+        return self.context.stage_dir(f"{self.task.name}/{row.key}/{fold.name}") / name
+
+    def _fingerprint(self, row: Row) -> str:
+        """Changes with whatever a row's figures depend on and settings name."""
+        rows = [row, *(self.rows[index] for index in row.modalities if row.pretrained)]
+        values: Sequence[Any] = [asdict(self.task.settings), *(asdict(each) for each in rows)]
+        layout = [str(builder()) for builder in self.task.branches.values()]
+        return hashlib.sha256(json.dumps([values, layout]).encode()).hexdigest()
+
+
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Running mean that is shorter at the ends."""
+    half = SMOOTHING // 2
+    return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])

@@ -1,0 +1,202 @@
+"""What the two emotion tasks share: RAVDESS clips, published actor folds, features computed once.
+
+Every feature file lies in the work folder and is made at first use. Thread: the study's.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.config import VoiceEncoderConfig
+from models.mel import SAMPLE_RATE, log_mel
+from models.training.augment_audio import AudioAugmentation, Samples, augment_audio, speech_span
+from models.training.data import RAVDESS_DUPLICATE, DataError, load_ravdess, require
+from models.training.loop import RunContext, half_precision, progress_bar
+from models.training.paper.mfcc import mfcc
+from models.training.study.task import Fold, people_split
+from models.training.whisper import start_from_whisper
+from models.voice import VoiceEncoder
+
+CLASSES: Final = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
+
+ACTOR_FOLDS: Final = (
+    (2, 5, 14, 15, 16),
+    (3, 6, 7, 13, 18),
+    (10, 11, 12, 19, 20),
+    (8, 17, 21, 23, 24),
+    (1, 4, 9, 22),
+)
+"""Luna-Jiménez et al. (2021)."""
+
+VIEWS: Final = 6  # of each clip: as it is, and five times through another microphone and room
+MAX_FRAMES: Final = 250  # encoder frames, 5 s: no clip's speech is longer
+_VIEW: Final = AudioAugmentation(
+    speed=1.0,
+    speed_range=(0.88, 1.14),
+    reverberation=0.2,
+    noise=0.4,
+    snr_decibels=(15.0, 40.0),
+    clipping=0.0,
+    companding=0.0,
+    telephone=0.0,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clips:
+    """The 1439 clips without the one that is there twice, in file order."""
+
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]  # (n,) into CLASSES
+    actors: NDArray[np.int64]  # (n,)
+    folds: tuple[Fold, ...]
+
+    @property
+    def female(self) -> NDArray[np.bool_]:
+        return np.asarray(self.actors % 2 == 0)
+
+
+def read_clips(data_root: Path) -> Clips:
+    """Names and labels of the clips that are there; the fold behind the test fold validates.
+
+    Raises
+    ------
+    DataError
+        There are none.
+    """
+    found = sorted(require(data_root / "ravdess_speech").glob("03-01-*.flac"))
+    names = tuple(path.stem for path in found if path.stem != RAVDESS_DUPLICATE)
+    if not names:
+        raise DataError(f"no RAVDESS speech in {data_root / 'ravdess_speech'}")
+    actors = np.array([int(name[18:20]) for name in names])
+    folds = []
+    for index, test_actors in enumerate(ACTOR_FOLDS):
+        train = np.flatnonzero(~np.isin(actors, test_actors))
+        validation_actors = ACTOR_FOLDS[(index + 1) % len(ACTOR_FOLDS)]
+        folds.append(
+            Fold(
+                str(index + 1),
+                train,
+                np.flatnonzero(np.isin(actors, test_actors)),
+                (people_split(actors, train, validation_actors),),
+            )
+        )
+    return Clips(names, np.array([int(name[6:8]) - 1 for name in names]), actors, tuple(folds))
+
+
+def action_units(data_root: Path, clips: Clips) -> NDArray[np.float32]:
+    """Clip means of OpenFace's 35 action units, (n, 35).
+
+    Raises
+    ------
+    DataError
+        The table or one of its clips is missing.
+    """
+    path = require(data_root / "ravdess_action_units.csv")
+    with path.open(newline="") as file:
+        rows = {row["name"][3:]: row for row in csv.DictReader(file, delimiter=";")}
+    try:
+        return np.array(
+            [
+                [float(value) for unit, value in rows[name[3:]].items() if unit.startswith("AU")]
+                for name in clips.names
+            ],
+            dtype=np.float32,
+        )
+    except KeyError as error:
+        raise DataError(f"{path}: no action units of clip {error}") from error
+
+
+def speech(data_root: Path) -> list[Samples]:
+    """The clips' sound, silence in front and behind cut off."""
+    spoken = []
+    for clip in load_ravdess(data_root, tuple(range(1, 25))):
+        first, last = speech_span(clip.samples)
+        spoken.append(clip.samples[first:last])
+    return spoken
+
+
+def views(data_root: Path, count: int = VIEWS) -> list[list[Samples]]:
+    """The clips as they are, then as other microphones in other rooms might have heard them."""
+    clean, rng = speech(data_root), np.random.default_rng(0)
+    return [clean] + [
+        [augment_audio(samples, rng, config=_VIEW) for samples in clean] for _ in range(count - 1)
+    ]
+
+
+def whisper_statistics(context: RunContext) -> Tensor:
+    """Whisper tiny.en as it comes: (VIEWS, n, 3072), mean and deviation of each layer over time.
+
+    Per layer 384 means, then 384 deviations.
+    """
+
+    def compute() -> NDArray[np.float32]:
+        encoder = VoiceEncoder(VoiceEncoderConfig(max_frames=MAX_FRAMES))
+        start_from_whisper(encoder, context.work_dir)
+        encoder.to(context.device).eval()
+        return np.stack([encode(encoder, view, context) for view in views(context.data_root)])
+
+    return torch.from_numpy(_kept(context, "whisper", compute))
+
+
+def encode(
+    encoder: VoiceEncoder, spoken: list[Samples], context: RunContext
+) -> NDArray[np.float32]:
+    """Statistics of clips, (n, layers · 2 · width); shorter clips are not padded."""
+    rows: list[NDArray[np.float32]] = []
+    with (
+        torch.inference_mode(),
+        half_precision(context.device),
+        progress_bar() as progress,
+    ):
+        bar = progress.add_task("voice: layers of the encoder", total=len(spoken), note="")
+        for samples in spoken:
+            count = min(len(samples) // 320 * 320, 320 * MAX_FRAMES)
+            mel = torch.from_numpy(log_mel(samples[:count]))[None].to(context.device)
+            states = encoder.hidden_states(mel)
+            normed = [norm(x.float()) for norm, x in zip(encoder.norms, states, strict=True)]
+            stacked = torch.stack(normed, dim=1)  # (1, layers, T, W)
+            statistics = torch.cat([stacked.mean(dim=2), stacked.std(dim=2)], dim=2)
+            rows.append(statistics.flatten().cpu().numpy())
+            progress.update(bar, advance=1)
+    return np.stack(rows)
+
+
+def mfcc_sequences(context: RunContext) -> Tensor:
+    """The paper's 13 MFCC, (1, n, 13, 212): 2.45 s from 0.5 s on, at 44.1 kHz.
+
+    The clips come at 16 kHz; what lies above 8 kHz at 44.1 kHz is missing. Clips that are over
+    earlier are continued with silence.
+    """
+
+    def compute() -> NDArray[np.float32]:
+        rows = []
+        for clip in load_ravdess(context.data_root, tuple(range(1, 25))):
+            part = clip.samples[round(0.5 * SAMPLE_RATE) :][: round(2.45 * SAMPLE_RATE)]
+            part = np.pad(part, (0, round(2.45 * SAMPLE_RATE) - len(part)))
+            rows.append(mfcc(soxr.resample(part, SAMPLE_RATE, 44100), 44100))
+        return np.stack(rows)[None]
+
+    return torch.from_numpy(_kept(context, "mfcc", compute))
+
+
+def _kept(
+    context: RunContext, name: str, compute: Callable[[], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """An array from its file, made at first use."""
+    path = context.stage_dir("features") / f"{name}.npy"
+    if not path.is_file():
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, compute())
+        partial.replace(path)
+    return np.asarray(np.load(path))

@@ -1,0 +1,274 @@
+"""Results as tables: in the terminal, and as `docs/results.md` beside `docs/results.json`.
+
+The page is always made of the whole JSON file, so that one task can be run anew without the others.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from models.training.study.results import Figures
+
+_FUSION_TITLES: Final = {
+    "average": "averaging",
+    "concatenation": "concatenation",
+    "mmtm": "MMTM",
+    "msaf": "MSAF",
+}
+
+_HEAD: Final = """\
+# Is the fusion worth it?
+
+Written by `python main.py evaluate fusion`; figures as measured, with all their digits in
+[results.json](results.json).
+
+How it was done. On the published folds of each data set, the same branches, training budget and
+seeds for every row. Each row has two settings (a branch alone: two learning rates; averaging: plain
+mean, learned weights; concatenation: linear answer, a hidden layer of 64; MMTM: behind both stages,
+behind the last; MSAF: as in the paper with L = 0, and beginning as the identity with L = 0.5).
+Setting and epoch are chosen on validation people inside the training people; then networks of
+several seeds are trained with them on all training people and scored once on the test people. "From
+scratch" trains everything together; "pre-trained" starts from the branches that were trained alone
+on the same people. MMTM and MSAF sit behind both stages of the branches and end, as averaging does,
+in the mean of the branches' logits.
+
+± is the standard deviation over folds and seeds. p (sign flip) pairs what the task names as its
+unit, accuracies averaged over seeds; p (resampled) is the corrected resampled t-test of Nadeau and
+Bengio over folds × seeds. Both are two-sided and not corrected for the number of comparisons; seeds
+share their test people and folds most of their training people, so neither is better than its
+assumptions. Parameters, FLOPs and time are those of the network behind the features named under
+each table, one clip at a time on one thread; training time is that of the whole row, choices
+included, on a machine that was doing other things too.
+"""
+
+
+def write(results: dict[str, Figures], markdown: Path) -> None:
+    """Write the page and, with the same name, the JSON file."""
+    markdown.parent.mkdir(parents=True, exist_ok=True)
+    data = json.dumps(results, indent=1, ensure_ascii=False)
+    markdown.with_suffix(".json").write_text(data + "\n", encoding="utf-8")
+    parts = [_HEAD, _summary(results)]
+    parts += [_task(results[name]) for name in results]
+    markdown.write_text("\n".join(parts), encoding="utf-8")
+
+
+def read(markdown: Path) -> dict[str, Figures]:
+    """What the JSON file beside the page holds; empty where there is none."""
+    path = markdown.with_suffix(".json")
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    return f"torch {torch.__version__}, {platform.system()} {platform.machine()}"
+
+
+def table(task: Figures) -> str:
+    """The main table of one task."""
+    rows = []
+    for row in task["rows"].values():
+        cells = [
+            row["title"],
+            "" if len(row["modalities"]) == 1 else _start(row["pretrained"]),
+            f"{row['accuracy']:.1%} ± {100 * row['deviation']:.1f}",
+            f"{row['balanced_accuracy']:.1%}",
+            f"{row['parameters']:,}",
+            f"{row['flops'] / 1e6:.2f}",
+            f"{row['milliseconds']:.2f}",
+            f"{row['training_seconds'] / 60:.1f}",
+        ]
+        rows.append(cells)
+    head = ["network", "branches", "accuracy", "balanced", "parameters", "MFLOP", "ms", "min"]
+    return _markdown(head, rows)
+
+
+def _task(task: Figures) -> str:
+    parts = [f"## {task['title']}\n"]
+    parts.append(
+        f"{_sentence(task['protocol'])} {task['seeds']} seeds. {task['units']} test "
+        f"{task['unit']}s. Computed once, and not in the costs: {task['extractor']}.\n"
+    )
+    parts.append(table(task))
+    parts += [f"{_sentence(note)}\n" for note in task["notes"]]
+    if task["paired"]:
+        parts += ["### MSAF against the others\n", _against(task), _verdict(task), _tried(task)]
+    if "variants" in task:
+        parts += ["### What was tried with MSAF\n", _variants(task)]
+    best = _chosen_msaf(task)
+    parts.append(f"### Per class, {_named(best)}\n")
+    if len(task["classes"]) <= 8:
+        parts.append("Rows are the truth, columns the answer; all seeds together.\n")
+        parts.append(
+            _markdown(
+                ["", *task["classes"], "recall"],
+                [
+                    [name, *(str(count) for count in counts), f"{recall:.1%}"]
+                    for name, counts, recall in zip(
+                        task["classes"], best["confusion"], best["recall"].values(), strict=True
+                    )
+                ],
+            )
+        )
+    else:
+        parts.append(_confused(task, best))
+    if best["by_sex"]:
+        parts.append("### By sex\n")
+        parts.append(
+            _markdown(
+                ["network", "branches", "female", "male"],
+                [
+                    [
+                        row["title"],
+                        "" if len(row["modalities"]) == 1 else _start(row["pretrained"]),
+                        f"{row['by_sex']['female']:.1%}",
+                        f"{row['by_sex']['male']:.1%}",
+                    ]
+                    for row in task["rows"].values()
+                ],
+            )
+        )
+    return "\n".join(parts)
+
+
+def _against(task: Figures) -> str:
+    return _markdown(
+        ["against", "branches", "difference, points", "p (sign flip)", "p (resampled)"],
+        [
+            [
+                _FUSION_TITLES[pair["against"]],
+                _start(pair["pretrained"]),
+                f"{100 * pair['difference']:+.2f}",
+                f"{pair['sign_flip_p']:.3f}",
+                "–" if pair["resampled_p"] is None else f"{pair['resampled_p']:.3f}",
+            ]
+            for pair in task["paired"]
+        ],
+    )
+
+
+def _verdict(task: Figures) -> str:
+    """In words: what the sign-flip tests let one say, at 5 %."""
+    sentences = []
+    for pretrained in (False, True):
+        pairs = [pair for pair in task["paired"] if pair["pretrained"] is pretrained]
+        clear = [pair for pair in pairs if pair["sign_flip_p"] <= 0.05]
+        told = [
+            f"{'ahead of' if pair['difference'] > 0 else 'behind'} "
+            f"{_FUSION_TITLES[pair['against']]} by {100 * abs(pair['difference']):.1f} points"
+            for pair in clear
+        ]
+        start = _sentence(f"with branches {_start(pretrained)}, MSAF is ")[:-1]
+        if told:
+            rest = "" if len(clear) == len(pairs) else "; no clear difference to the others"
+            sentences.append(start + ", ".join(told) + rest + ".")
+        else:
+            sentences.append(start + "neither clearly better nor clearly worse than any other.")
+    return " ".join(sentences) + "\n"
+
+
+def _summary(results: dict[str, Figures]) -> str:
+    rows = [
+        [
+            task["title"],
+            _named(task["rows"][target["row"]]),
+            f"{target['accuracy']:.1%}",
+            f"≥ {target['aim']:.1%}",
+            "reached" if target["reached"] else "missed",
+        ]
+        for task in results.values()
+        for target in task["targets"]
+    ]
+    seconds = sum(
+        row["training_seconds"]
+        for task in results.values()
+        if task["paired"]  # tables of one branch share its training
+        for row in task["rows"].values()
+    )
+    return "\n".join(
+        [
+            "## What was to reach\n",
+            "Of the fused rows those that validation people prefer, of all and of MSAF's; not "
+            "those that came out best on test people.\n",
+            _markdown(["task", "network", "accuracy", "aim", ""], rows),
+            f"All rows together trained for {seconds / 60:.0f} minutes ({machine()}).\n",
+        ]
+    )
+
+
+def _tried(task: Figures) -> str:
+    """Validation accuracy of every setting: what was tried, without a look at test people."""
+    rows = []
+    for row in task["rows"].values():
+        if len(row["modalities"]) == 1:
+            continue
+        means = [sum(each) / len(each) for each in zip(*row["validation"], strict=True)]
+        chosen = [row["chosen"].count(index) for index in range(len(means))]
+        rows.append(
+            [
+                row["title"],
+                _start(row["pretrained"]),
+                *(f"{mean:.1%} ({count})" for mean, count in zip(means, chosen, strict=True)),
+            ]
+        )
+    return "\n".join(
+        [
+            "### Settings on validation people\n",
+            "Mean over folds, and in how many folds each was chosen.\n",
+            _markdown(["network", "branches", "first setting", "second setting"], rows),
+        ]
+    )
+
+
+def _variants(task: Figures) -> str:
+    rows = [
+        [name, f"{figures['accuracy']:.1%}", f"{figures['epoch']:.0f}"]
+        for name, figures in task["variants"].items()
+    ]
+    text = "Validation people, pre-trained branches, one network per inner split; no test people.\n"
+    return f"{text}\n" + _markdown(["variant", "accuracy", "best epoch"], rows)
+
+
+def _confused(task: Figures, row: Figures) -> str:
+    """Classes with their recall and the wrong answer they get most, worst first."""
+    lines = []
+    for index, (name, recall) in enumerate(row["recall"].items()):
+        counts = list(row["confusion"][index])
+        total, counts[index] = sum(counts), -1
+        most = max(range(len(counts)), key=counts.__getitem__)
+        taken = f"{task['classes'][most]} ({counts[most]} of {total})" if counts[most] > 0 else "–"
+        lines.append((recall, [name, f"{recall:.1%}", taken]))
+    lines.sort(key=lambda line: line[0])
+    return _markdown(["class", "recall", "most often taken for"], [line for _, line in lines])
+
+
+def _chosen_msaf(task: Figures) -> Figures:
+    """The MSAF row that validation people prefer; the only row where nothing is fused."""
+    rows = [row for key, row in task["rows"].items() if key.startswith("msaf-")]
+    rows = rows or list(task["rows"].values())
+    return max(rows, key=lambda row: sum(max(each) for each in row["validation"]))
+
+
+def _named(row: Figures) -> str:
+    if len(row["modalities"]) == 1:
+        return str(row["title"])
+    return f"{row['title']}, {_start(row['pretrained'])}"
+
+
+def _start(pretrained: bool) -> str:
+    return "pre-trained" if pretrained else "from scratch"
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,185 @@
+"""From finished cells to the figures of `docs/results.json` and `docs/results.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.training.study.cost import measure
+from models.training.study.networks import FUSIONS
+from models.training.study.protocol import Cell, Row, Study
+from models.training.study.statistics import (
+    accuracy_per_unit,
+    confusion_matrix,
+    corrected_resampled_test,
+    sign_flip_test,
+)
+from models.training.study.task import BEST_FUSED, NO_LABEL, Fold, Task
+from models.training.study.training import accuracy
+from models.training.study.variants import compare_variants
+
+Figures = dict[str, Any]
+
+
+def run(study: Study, *, variants: bool = True) -> Figures:
+    """Train what is missing and return every figure of the task.
+
+    `variants`: MSAF's settings one by one too, on validation people.
+    """
+    cells = {row.key: list(study.cells(row)) for row in study.wanted}
+    figures = collect(study, cells)
+    if variants and len(study.wanted) > 1:
+        figures["variants"] = compare_variants(study)
+    return figures
+
+
+def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
+    """Figures of a task whose cells are all there."""
+    task = study.task
+    fold = task.folds[0]
+    sample = task.inputs(fold, fold.train).clean(fold.test[:1])
+    rows = {row.key: _row(study, row, cells[row.key], sample) for row in study.wanted}
+    return {
+        "title": task.title if len(rows) > 1 else task.title_alone,
+        "protocol": task.protocol,
+        "extractor": task.extractor,
+        "classes": list(task.classes),
+        "unit": task.unit,
+        "units": len(_tested_units(task)),
+        "seeds": task.settings.seeds,
+        "folds": len(task.folds),
+        "device": str(study.context.device),
+        "notes": list(task.notes),
+        "rows": rows,
+        "paired": _paired(task, cells),
+        "targets": _targets(task, rows),
+    }
+
+
+def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) -> Figures:
+    task = study.task
+    scores = _scores(task, cells)
+    matrix = np.zeros((len(task.classes), len(task.classes)), np.int64)
+    for fold, cell in zip(task.folds, cells, strict=True):
+        labels = task.labels[fold.test].numpy()
+        matrix += confusion_matrix(cell.logits, labels, len(task.classes))
+    recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
+    cost = measure(
+        study.network(row, row.choices[cells[0].choice]),
+        [sample[index] for index in row.modalities],
+        task.steps(task.folds[0].test[:1]),
+        study.context.device,
+    )
+    return {
+        "title": row.title,
+        "pretrained": row.pretrained,
+        "modalities": [task.modalities[index] for index in row.modalities],
+        "accuracy": float(scores.mean()),
+        "deviation": float(scores.std(ddof=1)),
+        "scores": scores.tolist(),  # (folds, seeds)
+        "balanced_accuracy": float(recall.mean()),
+        "recall": dict(zip(task.classes, recall.tolist(), strict=True)),
+        "confusion": matrix.tolist(),
+        "by_sex": _by_sex(task, cells),
+        "parameters": cost.parameters,
+        "flops": cost.flops,
+        "milliseconds": cost.milliseconds,
+        "chosen": [cell.choice for cell in cells],
+        "epochs": [cell.epochs for cell in cells],
+        "validation": [list(cell.validation) for cell in cells],
+        "training_seconds": sum(cell.seconds for cell in cells),
+    }
+
+
+def _scores(task: Task, cells: Sequence[Cell]) -> NDArray[np.float64]:
+    """Accuracy of every network, (folds, seeds)."""
+    return np.array(
+        [
+            [accuracy(logits, task.labels[fold.test].numpy()) for logits in cell.logits]
+            for fold, cell in zip(task.folds, cells, strict=True)
+        ]
+    )
+
+
+def _by_sex(task: Task, cells: Sequence[Cell]) -> dict[str, float] | None:
+    if task.female is None:
+        return None
+    right, female = _right(task, cells)[0], task.female[_tested(task.folds)]
+    return {"female": float(right[female].mean()), "male": float(right[~female].mean())}
+
+
+def _right(task: Task, cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """How often each answer was right over seeds, and the labels; all test rows together."""
+    labels = task.labels[_tested(task.folds)].numpy()
+    right = np.concatenate(
+        [
+            (cell.logits.argmax(axis=-1) == task.labels[fold.test].numpy()).mean(axis=0)
+            for fold, cell in zip(task.folds, cells, strict=True)
+        ]
+    )
+    return right, labels
+
+
+def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
+    """MSAF against every other fusion, with the same pre-training."""
+    tested = _tested(task.folds)
+    share = float(np.mean([len(fold.test) / len(fold.train) for fold in task.folds]))
+    pairs = []
+    for start in ("scratch", "pretrained"):
+        if f"msaf-{start}" not in cells:
+            continue
+        ours = cells[f"msaf-{start}"]
+        for kind in FUSIONS:
+            if kind == "msaf":
+                continue
+            theirs = cells[f"{kind}-{start}"]
+            per_unit = [
+                accuracy_per_unit(*_right(task, each), task.units[tested])
+                for each in (ours, theirs)
+            ]
+            differences = _scores(task, ours) - _scores(task, theirs)
+            pairs.append(
+                {
+                    "against": kind,
+                    "pretrained": start == "pretrained",
+                    "difference": float(differences.mean()),
+                    "sign_flip_p": sign_flip_test(per_unit[0] - per_unit[1]),
+                    "resampled_p": corrected_resampled_test(differences, share),
+                }
+            )
+    return pairs
+
+
+def _targets(task: Task, rows: dict[str, Figures]) -> list[Figures]:
+    """What was to reach: of fused rows the one that validation people prefer, and of MSAF's."""
+    fused = [key for key, row in rows.items() if len(row["modalities"]) > 1]
+    reached = []
+    for name, aim in task.targets.items():
+        if name == BEST_FUSED:
+            groups = [fused, [key for key in fused if key.startswith("msaf-")]]
+            keys = [max(group, key=lambda key: _validated(rows[key])) for group in groups if group]
+        else:
+            keys = [] if fused else [name]  # a branch alone is judged in the table of its own
+        for key in dict.fromkeys(keys):
+            value = rows[key]["accuracy"]
+            reached.append({"row": key, "accuracy": value, "aim": aim, "reached": value >= aim})
+    return reached
+
+
+def _validated(row: Figures) -> float:
+    """Mean over folds of the chosen setting's validation accuracy."""
+    return float(np.mean([max(each) for each in row["validation"]]))
+
+
+def _tested(folds: Sequence[Fold]) -> NDArray[np.int64]:
+    return np.concatenate([fold.test for fold in folds])
+
+
+def _tested_units(task: Task) -> set[int]:
+    rows = _tested(task.folds)
+    known = (task.labels[rows] != NO_LABEL).reshape(len(rows), -1).any(dim=1).numpy()
+    return set(task.units[rows][known].tolist())

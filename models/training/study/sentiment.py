@@ -1,0 +1,193 @@
+"""CMU-MOSI: is an utterance positive or negative? A sample is a video, its utterances in order.
+
+The published text and video features were made by networks that had learned from the labels of the
+training videos: cross-validated over training videos, logistic regression is right in 98 % and 92 %
+of the utterances, on test videos in 76 % and 53 %. Whoever trains on them as they are learns to
+believe the words alone, and validation people, who are training people too, agree. So training
+people's features get noise of `NOISE` standard deviations, drawn anew in training and once and for
+all for validation: enough that one utterance tells about as much as it does of strangers, and that
+context and the other modalities are worth listening to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.training.data import require
+from models.training.study.networks import Branch
+from models.training.study.task import (
+    BEST_FUSED,
+    NO_LABEL,
+    Fold,
+    Inputs,
+    Rows,
+    Settings,
+    Task,
+    VectorInputs,
+    people_split,
+    torch_rows,
+)
+
+MODALITIES = ("text", "audio", "video")
+INNER_SPLITS = 2
+NOISE = {"text": 10.0, "audio": 0.0, "video": 20.0}
+"""Set by the published baselines (text 0.757, video near chance), before any video was scored."""
+
+
+def sentiment(data_root: Path) -> Task:
+    """Text, voice and face of each utterance, 62 videos to train on, 31 to test.
+
+    Raises
+    ------
+    DataError
+        `mosi_utterances.npz` is not there.
+    """
+    with np.load(require(data_root / "mosi_utterances.npz")) as archive:
+        data = {name: archive[name] for name in archive.files}
+    parts = [name.rsplit("_", 1) for name in data["utterance_id"].tolist()]
+    video_of = np.array([video for video, _ in parts])
+    position = np.array([int(index) for _, index in parts])
+    videos = np.unique(video_of)
+    order = [np.flatnonzero(video_of == video) for video in videos]
+    order = [rows[np.argsort(position[rows])] for rows in order]
+    longest = max(len(rows) for rows in order)
+    labels = np.full((len(videos), longest), NO_LABEL)
+    views = {
+        name: np.zeros((len(videos), longest, data[name].shape[1]), np.float32)
+        for name in MODALITIES
+    }
+    for index, rows in enumerate(order):
+        labels[index, : len(rows)] = data["label"][rows]
+        for name in MODALITIES:
+            views[name][index, : len(rows)] = np.nan_to_num(data[name][rows])
+    test = np.array([data["split"][rows[0]] == 1 for rows in order])
+    steps = torch.from_numpy(labels != NO_LABEL)
+    tensors = [torch_rows(views[name]) for name in MODALITIES]
+
+    def inputs(_fold: Fold, rows: Rows) -> Inputs:
+        scaled = VectorInputs.scaled(tensors, rows, steps)
+        return NoisyInputs(scaled, set(train_rows.tolist()))
+
+    train_rows = np.flatnonzero(~test)
+    shuffled = np.random.default_rng(0).permutation(train_rows)
+    units = np.arange(len(videos))
+    return Task(
+        name="sentiment",
+        title="Sentiment: text + voice + face, CMU-MOSI",
+        protocol="official split, 62 videos to train on, 31 to test; binary; the utterances of a "
+        f"video in sequence; choices by {INNER_SPLITS}-fold cross-validation over training videos",
+        classes=("negative", "positive"),
+        branches={
+            name: _Builder(views[name].shape[-1], width)
+            for name, width in zip(MODALITIES, (64, 32, 32), strict=True)
+        },
+        labels=torch.from_numpy(labels),
+        names=tuple(videos.tolist()),
+        units=units,
+        unit="video",
+        folds=(
+            Fold(
+                "official",
+                train_rows,
+                np.flatnonzero(test),
+                tuple(
+                    people_split(units, train_rows, part.tolist())
+                    for part in np.array_split(shuffled, INNER_SPLITS)
+                ),
+            ),
+        ),
+        inputs=inputs,
+        settings=Settings(
+            epochs=20,
+            batch_size=10,
+            learning_rate=3e-3,
+            weight_decay=0.05,
+            seeds=3,
+            evaluate_every=2,
+        ),
+        targets={BEST_FUSED: 0.805},
+        extractor="the utterance features as published (a text CNN, openSMILE, a 3D CNN)",
+    )
+
+
+class NoisyInputs:
+    """Adds the noise to people whose labels their features have seen; shrinks all alike."""
+
+    def __init__(self, inputs: VectorInputs, seen: set[int]) -> None:
+        self._inputs = inputs
+        self._seen = torch.tensor([row in seen for row in range(inputs.views[0].shape[1])])
+        rng = np.random.default_rng(0)
+        self._fixed = self._noised(np.arange(len(self._seen)), rng)
+
+    def clean(self, rows: Rows) -> list[Tensor]:
+        return [values[rows] for values in self._fixed]
+
+    def augmented(self, rows: Rows, rng: np.random.Generator) -> list[Tensor]:
+        return self._noised(rows, rng)
+
+    def _noised(self, rows: Rows, rng: np.random.Generator) -> list[Tensor]:
+        noised = []
+        for name, values in zip(MODALITIES, self._inputs.clean(rows), strict=True):
+            noise = torch.from_numpy(rng.standard_normal(values.shape, np.float32))
+            level = NOISE[name] * self._seen[rows].float()[:, None, None]
+            noised.append((values + level * noise) / (1.0 + NOISE[name] ** 2) ** 0.5)
+        return noised
+
+
+class _Builder:
+    """Makes branches of one size; pickles, unlike a closure."""
+
+    def __init__(self, features: int, width: int) -> None:
+        self.features, self.width = features, width
+
+    def __call__(self) -> Branch:
+        return Branch(
+            [_Utterance(self.features, self.width), _Context(self.width)],
+            [self.width, self.width],
+            classes=2,
+            dropout=0.5,
+        )
+
+
+class _Utterance(nn.Module):
+    """Each utterance by itself, (B, T, F) → (B, T, C)."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(0.3), nn.Linear(features, width), nn.ReLU(), nn.Dropout(0.3)
+        )
+
+    def forward(self, x: Tensor, _steps: Tensor) -> Tensor:
+        return self.layers(x)  # type: ignore[no-any-return]
+
+
+class _Context(nn.Module):
+    """What was said before and after, (B, T, C) → (B, T, C).
+
+    Each utterance looks at all of its video: self-attention with one learned falling-off per head
+    in the distance between utterances, since neighbours are of one opinion more often.
+    """
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.read = nn.Linear(width, 3 * width)
+        self.write = nn.Linear(width, width)
+        self.fall = nn.Parameter(torch.linspace(-3.0, 0.0, heads))  # log per utterance
+
+    def forward(self, x: Tensor, steps: Tensor) -> Tensor:
+        parts = self.read(self.norm(x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, T, C / heads)
+        place = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
+        distance = (place[:, None] - place[None, :]).abs()
+        bias = -self.fall.exp()[:, None, None] * distance  # (heads, T, T)
+        bias = bias.masked_fill(~steps[:, None, None, :], -torch.inf)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return x + self.write(seen.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]

@@ -1,0 +1,65 @@
+"""Where MSAF could stand better: its settings one by one, on validation people alone.
+
+Nothing here reaches a row of the table; it tells why those rows come out as they do. Each variant
+is one network per inner split with pre-trained branches, kept in the work folder when finished.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+import numpy as np
+
+from models.training.study.networks import Fusion
+from models.training.study.protocol import Choice, Study
+
+_PAPER: Final = Fusion(kind="msaf")
+_STEADY: Final = Fusion(kind="msaf", lowest_attention=0.5, block_dropout=0.1, identity_start=True)
+
+VARIANTS: Final[dict[str, Fusion]] = {
+    "averaging, for comparison": Fusion(),
+    "MSAF as in the paper: L 0, p 0.2, 4 blocks in the narrowest": _PAPER,
+    "… 2 wide blocks": replace(_PAPER, blocks=2),
+    "… 8 narrow blocks": replace(_PAPER, blocks=8),
+    "… lowest attention L 0.5": replace(_PAPER, lowest_attention=0.5),
+    "… no block dropout": replace(_PAPER, block_dropout=0.0),
+    "… beginning as the identity": replace(_PAPER, identity_start=True),
+    "… behind the first stage only": replace(_PAPER, places="first"),
+    "… behind the last stage only": replace(_PAPER, places="last"),
+    "MSAF beginning as the identity: L 0.5, p 0.1": _STEADY,
+    "… without block dropout": replace(_STEADY, block_dropout=0.0),
+    "… behind the last stage only, without block dropout": replace(
+        _STEADY, block_dropout=0.0, places="last"
+    ),
+}
+
+
+def compare_variants(study: Study) -> dict[str, dict[str, float]]:
+    """Validation accuracy of every variant: mean over folds, and the mean of the best epochs."""
+    row = next(row for row in study.rows if row.key == "msaf-pretrained")
+    directory = study.context.stage_dir(f"{study.task.name}/variants")
+    settings = asdict(study.task.settings)
+    every: dict[str, list[tuple[int, float]]] = {name: [] for name in VARIANTS}
+    for fold in study.task.folds:  # outside: what a fold reads is prepared once
+        for index, (name, fusion) in enumerate(VARIANTS.items()):
+            path = directory / f"{fold.name}-{index}.json"
+            made_with: dict[str, Any] = {"fusion": asdict(fusion), "settings": settings}
+            if path.is_file():
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                if kept["made_with"] == made_with:
+                    every[name].append((kept["epoch"], kept["accuracy"]))
+                    continue
+            choice = Choice(fusion=fusion)
+            epoch, accuracy = study.validate(replace(row, choices=(choice,)), fold, choice)
+            every[name].append((epoch, accuracy))
+            kept = {"made_with": made_with, "epoch": epoch, "accuracy": accuracy}
+            path.write_text(json.dumps(kept), encoding="utf-8")
+    return {
+        name: {
+            "accuracy": float(np.mean([accuracy for _, accuracy in best])),
+            "epoch": float(np.mean([epoch for epoch, _ in best])),
+        }
+        for name, best in every.items()
+    }

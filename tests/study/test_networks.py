@@ -1,0 +1,84 @@
+"""The networks that are compared: shapes, equal branches, where MSAF starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.training.study.action import CLASSES, FRAMES, depth_branch, skeleton_branch
+from models.training.study.emotion import face_branch, mfcc_branch, statistics_branch
+from models.training.study.networks import FUSIONS, Branch, FusedNetwork, Fusion
+
+
+def branch(width: int = 8, classes: int = 3) -> Branch:
+    return Branch(
+        [nn.Linear(5, width), nn.Linear(width, 2 * width)], [width, 2 * width], classes=classes
+    )
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+@pytest.mark.parametrize("places", ["all", "first", "last"])
+def test_every_fusion_trains_every_branch(kind: str, places: str) -> None:
+    torch.manual_seed(0)
+    network = FusedNetwork([branch(), branch(16)], Fusion(kind=kind, places=places), 3)
+    inputs = [torch.randn(4, 5, requires_grad=True) for _ in range(2)]
+    logits = network(inputs)
+    assert logits.shape == (4, 3)
+    logits.square().sum().backward()
+    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in inputs)
+
+
+def test_msaf_that_starts_as_the_identity_equals_averaging() -> None:
+    branches = [branch(), branch(16)]
+    averaged = FusedNetwork(branches, Fusion(), 3).eval()
+    for lowest in (0.0, 0.5):
+        fusion = Fusion(kind="msaf", lowest_attention=lowest, identity_start=True)
+        fused = FusedNetwork(branches, fusion, 3).eval()
+        inputs = [torch.randn(4, 5), torch.randn(4, 5)]
+        torch.testing.assert_close(fused(inputs), averaged(inputs))
+        as_in_the_paper = FusedNetwork(branches, replace(fusion, identity_start=False), 3).eval()
+        assert not torch.allclose(as_in_the_paper(inputs), averaged(inputs), atol=1e-3)
+
+
+def test_steps_that_do_not_exist_change_nothing() -> None:
+    class Step(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(5, 8)
+
+        def forward(self, x: Tensor, steps: Tensor) -> Tensor:
+            assert steps.shape == x.shape[:2]
+            return self.linear(x)  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    branches = [Branch([Step()], [8], classes=2) for _ in range(2)]
+    network = FusedNetwork(branches, Fusion(kind="msaf", block_dropout=0.0), 2).train()
+    steps = torch.tensor([[True, True, True], [True, False, False]])
+    inputs = [torch.randn(2, 3, 5) for _ in range(2)]
+    first = network(inputs, steps)[steps]
+    other = [each.masked_fill(~steps[..., None], 1e3) for each in inputs]
+    torch.testing.assert_close(network(other, steps)[steps], first)
+
+
+def test_branches_have_their_sizes() -> None:
+    mfcc = mfcc_branch()
+    assert sum(each.numel() for each in mfcc.parameters()) == 34_024
+    network = FusedNetwork([mfcc, face_branch()], Fusion(kind="msaf"), 8).eval()
+    assert network([torch.randn(2, 13, 212), torch.randn(2, 35)]).shape == (2, 8)
+    network = FusedNetwork([statistics_branch(), face_branch()], Fusion(kind="mmtm"), 8).eval()
+    assert network([torch.randn(2, 3072), torch.randn(2, 35)]).shape == (2, 8)
+    network = FusedNetwork([skeleton_branch(), depth_branch()], Fusion(kind="msaf"), 27).eval()
+    inputs = [torch.randn(2, FRAMES, 21, 3), torch.randn(2, 8, 32, 32)]
+    assert network(inputs).shape == (2, len(CLASSES))
+
+
+def test_says_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match="'sum'"):
+        Fusion(kind="sum")
+    with pytest.raises(ValueError, match="places"):
+        Fusion(places="none")
+    with pytest.raises(ValueError, match="same number of stages"):
+        FusedNetwork([branch(), Branch([nn.Linear(5, 4)], [4], classes=3)], Fusion(), 3)

@@ -1,0 +1,273 @@
+"""The comparison from end to end on invented data: nested, resumable, paired, written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import main
+from models.training.loop import RunContext
+from models.training.study import report, results, training
+from models.training.study.action import CLASSES as ACTIONS
+from models.training.study.action import action, normalised
+from models.training.study.emotion import emotion
+from models.training.study.networks import Branch, Fusion
+from models.training.study.protocol import Study, rows_of
+from models.training.study.ravdess import ACTOR_FOLDS, read_clips
+from models.training.study.sentiment import sentiment
+from models.training.study.task import BEST_FUSED, Fold, Rows, Settings, Task, VectorInputs
+
+soundfile = pytest.importorskip("soundfile")
+
+FAST = Settings(epochs=2, batch_size=8, learning_rate=1e-2, mixup=0.4, seeds=2)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> RunContext:
+    return RunContext(data_root=tmp_path, work_dir=tmp_path / "work", device=torch.device("cpu"))
+
+
+@pytest.fixture
+def task() -> Task:
+    """Three people, of whom each is tested once; two modalities that both tell the class."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 36)
+    people = np.arange(36) % 3
+    values = [
+        torch.from_numpy((labels[:, None] + rng.normal(0, 0.5, (36, width))).astype(np.float32))
+        for width in (6, 4)
+    ]
+    folds = []
+    for person in range(3):
+        train = np.flatnonzero(people != person)
+        inside = people[train] == (person + 1) % 3
+        folds.append(
+            Fold(
+                str(person),
+                train,
+                np.flatnonzero(people == person),
+                ((train[~inside], train[inside]),),
+            )
+        )
+    return Task(
+        name="invented",
+        title="Invented",
+        protocol="three people",
+        classes=("no", "yes"),
+        branches={"wide": _builder(6), "narrow": _builder(4)},
+        labels=torch.from_numpy(labels),
+        names=tuple(str(index) for index in range(36)),
+        units=people,
+        unit="person",
+        folds=tuple(folds),
+        inputs=lambda _fold, rows: VectorInputs.scaled([each[None] for each in values], rows),
+        settings=FAST,
+        female=people == 1,
+        targets={BEST_FUSED: 0.5},
+    )
+
+
+def _builder(features: int) -> Callable[[], Branch]:
+    def build() -> Branch:
+        stages = [
+            torch.nn.Sequential(torch.nn.Linear(features, 8), torch.nn.ReLU()),
+            torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU()),
+        ]
+        return Branch(stages, [8, 8], classes=2)
+
+    return build
+
+
+def test_everything_is_measured_and_written(
+    task: Task, context: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.training.study.variants.VARIANTS", {"one": Fusion(kind="msaf")})
+    figures = results.run(Study(task, context))
+    assert 0.0 <= figures["variants"]["one"]["accuracy"] <= 1.0
+    assert list(figures["rows"]) == [row.key for row in rows_of(task)]
+    for row in figures["rows"].values():
+        assert np.shape(row["scores"]) == (3, 2)
+        assert row["accuracy"] == pytest.approx(np.mean(row["scores"]))
+        assert np.sum(row["confusion"]) == 36 * 2
+        assert row["parameters"] > 0
+        assert row["flops"] > 0
+        assert set(row["by_sex"]) == {"female", "male"}
+    assert len(figures["paired"]) == 6
+    assert all(0.0 < pair["sign_flip_p"] <= 1.0 for pair in figures["paired"])
+    assert figures["targets"][0]["aim"] == 0.5
+    page = tmp_path / "results.md"
+    report.write({"invented": figures}, page)
+    text = page.read_text()
+    for word in ("MMTM", "p (sign flip)", "Per class", "By sex", "wide alone", "Settings"):
+        assert word in text
+    assert report.read(page) == json.loads(json.dumps({"invented": figures}))
+
+
+def test_killed_and_called_again_it_goes_on(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+    original = training.train
+
+    def counted(*args: object, **options: object) -> training.Trained:
+        nonlocal calls
+        calls += 1
+        if calls == 8:
+            raise KeyboardInterrupt
+        return original(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("models.training.study.protocol.train", counted)
+    with pytest.raises(KeyboardInterrupt):
+        results.run(Study(task, context), variants=False)
+    broken_off = calls
+    first = results.run(Study(task, context), variants=False)
+    done = calls
+    whole = 2 * 3 * (2 + 2) + 8 * 3 * (2 + 2)  # rows x folds x (settings + seeds)
+    assert done - broken_off == whole - 4  # one cell was finished before
+    again = results.run(Study(task, context), variants=False)
+    assert calls == done
+    for key, row in first["rows"].items():
+        assert row["scores"] == again["rows"][key]["scores"]
+    changed = replace(task, settings=replace(task.settings, epochs=1))
+    results.run(Study(changed, context, alone=True))
+    assert calls == done + 3 * (2 + 2)  # other settings, computed anew
+
+
+def test_test_people_have_no_part_in_anything(task: Task, context: RunContext) -> None:
+    """Other labels of the test people change no choice and no answer."""
+    fold = task.folds[0]
+    labels = task.labels.clone()
+    labels[fold.test] = 1 - labels[fold.test]
+    row = rows_of(task)[-1]
+    other = RunContext(
+        data_root=context.data_root, work_dir=context.work_dir / "other", device=context.device
+    )
+    first = Study(task, context).cell(row, fold)
+    second = Study(replace(task, labels=labels), other).cell(row, fold)
+    assert first.validation == second.validation
+    np.testing.assert_array_equal(first.logits, second.logits)
+
+
+def test_scalers_see_training_people_alone() -> None:
+    values = torch.tensor([[0.0], [2.0], [100.0]])
+    inputs = VectorInputs.scaled([values[None]], np.array([0, 1]))
+    clean = inputs.clean(np.arange(3))[0].flatten()
+    torch.testing.assert_close(clean, torch.tensor([-0.7071, 0.7071, 5.0]), atol=1e-3, rtol=0)
+
+
+def test_sentiment_in_its_layout(context: RunContext) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"v{video}_{index}" for video in range(9) for index in (10, 2, 1)]
+    count = len(names)
+    np.savez(
+        context.data_root / "mosi_utterances.npz",
+        utterance_id=np.array(names),
+        split=np.repeat([0, 0, 0, 0, 0, 0, 1, 1, 1], 3).astype(np.uint8),
+        label=(np.arange(count) % 2).astype(np.uint8),
+        text=rng.normal(size=(count, 100)).astype(np.float32),
+        audio=rng.normal(size=(count, 73)).astype(np.float32),
+        video=rng.normal(size=(count, 100)).astype(np.float32),
+    )
+    task = sentiment(context.data_root)
+    fold = task.folds[0]
+    assert (len(fold.train), len(fold.test), len(fold.inner)) == (6, 3, 2)
+    assert task.labels[0].tolist() == [0, 1, 0]  # in the order they were said: 1, 2, 10
+    inputs = task.inputs(fold, fold.train)
+    same = [inputs.clean(fold.train)[0] for _ in range(2)]
+    assert torch.equal(*same)  # validation's noise is the same every time
+    fresh = [inputs.augmented(fold.train, np.random.default_rng(seed))[0] for seed in range(2)]
+    assert not torch.equal(*fresh)
+    _run_one_row(replace(task, settings=replace(FAST, mixup=0.0)), context)
+
+
+def test_action_in_its_layout(context: RunContext) -> None:
+    rng = np.random.default_rng(0)
+    _invent_actions(context.data_root, rng)
+    task = action(context.data_root)
+    fold = task.folds[0]
+    assert not set(fold.inner[0][1]) & set(fold.test)
+    _run_one_row(replace(task, settings=replace(FAST, half=True)), context)
+
+
+def test_a_skeleton_is_the_same_wherever_the_person_stands() -> None:
+    rng = np.random.default_rng(0)
+    joints = rng.normal(size=(50, 20, 3)).astype(np.float32)
+    turn = np.array([[0.6, 0, -0.8], [0, 1, 0], [0.8, 0, 0.6]], np.float32)
+    moved = (1.3 * joints) @ turn + np.array([1.0, 2.0, 3.0], np.float32)
+    np.testing.assert_allclose(normalised(moved), normalised(joints), atol=1e-4)
+
+
+def test_ravdess_folds_are_the_published_ones(data_root: Path) -> None:
+    clips = read_clips(data_root)
+    assert len(clips.names) == 1439
+    assert sorted(actor for fold in ACTOR_FOLDS for actor in fold) == list(range(1, 25))
+    for fold in clips.folds:
+        tested = set(clips.actors[fold.test])
+        for rows in (fold.train, *fold.inner[0]):
+            assert not tested & set(clips.actors[rows])
+        assert not set(clips.actors[fold.inner[0][0]]) & set(clips.actors[fold.inner[0][1]])
+
+
+def test_mfcc_and_action_units_of_real_clips(data_root: Path, context: RunContext) -> None:
+    """Two actors' clips through the whole of it, one fold of one row."""
+    (context.data_root / "ravdess_speech").mkdir()
+    for path in sorted((data_root / "ravdess_speech").glob("03-01-*-01-01-0[1-6].flac")):
+        (context.data_root / "ravdess_speech" / path.name).symlink_to(path)
+    (context.data_root / "ravdess_action_units.csv").symlink_to(
+        data_root / "ravdess_action_units.csv"
+    )
+    task = emotion(context, "mfcc")
+    assert task.inputs(task.folds[0], task.folds[0].train).clean(np.array([0]))[0].shape == (
+        1,
+        212,
+        13,
+    )
+    full = task.folds[0]
+    assert isinstance(full.train, np.ndarray)
+    fold = Fold("few", full.train, full.test, ((full.train[::2], full.train[1::2]),))
+    _run_one_row(replace(task, settings=FAST, folds=(fold,)), context)
+
+
+def test_the_command_says_what_it_does_not_know(tmp_path: Path) -> None:
+    runner = CliRunner()
+    wrong = runner.invoke(main.app, ["evaluate", "fusion", "--task", "dance"])
+    assert wrong.exit_code == 2
+    assert "sentiment" in wrong.output
+    missing = runner.invoke(
+        main.app,
+        [
+            *("evaluate", "fusion", "--task", "sentiment", "--data-root", str(tmp_path)),
+            *("--work-dir", str(tmp_path / "work"), "--out", str(tmp_path / "r.md")),
+        ],
+    )
+    assert missing.exit_code == 6
+
+
+def _run_one_row(task: Task, context: RunContext) -> None:
+    """MSAF with pre-trained branches, and with that the branches alone."""
+    cell = Study(task, context).cell(rows_of(task)[-1], task.folds[0])
+    rows: Rows = task.folds[0].test
+    assert cell.logits.shape[:2] == (task.settings.seeds, len(rows))
+    assert np.isfinite(cell.logits).all()
+
+
+def _invent_actions(root: Path, rng: np.random.Generator) -> None:
+    subjects = np.repeat([1, 2, 3, 4], len(ACTIONS))
+    frames = rng.integers(20, 30, len(subjects))
+    np.savez(
+        root / "utd_mhad.npz",
+        names=np.array([f"clip{index}" for index in range(len(subjects))]),
+        action=np.tile(np.arange(1, 28), 4).astype(np.int16),
+        subject=subjects.astype(np.int16),
+        trial=np.ones(len(subjects), np.int16),
+        skeleton=rng.normal(size=(frames.sum(), 20, 3)).astype(np.float16),
+        skeleton_frames=frames.astype(np.int16),
+        depth=rng.integers(0, 255, (len(subjects), 32, 64, 64)).astype(np.uint8),
+    )
