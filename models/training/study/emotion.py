@@ -1,4 +1,9 @@
-"""RAVDESS: the emotion in a voice, and in a voice with the face's action units."""
+"""RAVDESS: the emotion in a voice, and in a voice with the face's action units.
+
+Widths, dropout and budget of the branches were set by a few trials on the validation people of
+folds 1 to 3, who are test people of other folds, before any of these networks was scored on test
+people. Logistic regression on the same features had been, as a first look at the data.
+"""
 
 from __future__ import annotations
 
