@@ -63,8 +63,17 @@ _CODES: Final = {
 }
 
 
+_TRAINING_PACKAGES: Final = ("h5py", "scipy", "soundfile", "soxr")
+"""What the extra `train` of pyproject.toml brings; the live program runs without."""
+
+
 def explain(error: BaseException) -> tuple[ExitCode, str]:
     """Exit code and one sentence for `error`; UNEXPECTED when it is not of a known kind."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _TRAINING_PACKAGES:
+        return ExitCode.NO_TRAINING_DATA, (
+            f"training and evaluation need the package {error.name}, which is not installed: "
+            "pip install -e .[train]"
+        )
     for kind in type(error).__mro__:
         code = _CODES.get(f"{kind.__module__}.{kind.__qualname__}")
         if code is not None:

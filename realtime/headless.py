@@ -87,12 +87,13 @@ def live_predictions(
             elapsed = 0.0 if running_since is None else time_now - running_since
             sources = (snapshot.health.camera, snapshot.health.microphone)
             heard = heard or any(each.state is SourceState.RUNNING for each in sources)
-            if not heard and elapsed > DEVICE_PATIENCE_SECONDS:
+            over = seconds is not None and elapsed >= seconds
+            if not heard and (over or elapsed > DEVICE_PATIENCE_SECONDS):
                 raise NoDeviceError(_why_nothing_comes(sources))
             for prediction in session.history(seen):
                 seen = prediction.window_index
                 yield prediction
-            if snapshot.state is SessionState.ENDED or (seconds is not None and elapsed >= seconds):
+            if snapshot.state is SessionState.ENDED or over:
                 return
             sleep(POLL_SECONDS)
     finally:

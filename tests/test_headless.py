@@ -68,7 +68,8 @@ def test_what_the_session_failed_of_is_passed_on() -> None:
     assert session.stopped == 2
 
 
-def test_sources_that_never_deliver_are_no_device() -> None:
+@pytest.mark.parametrize("seconds", [None, 3.0])
+def test_sources_that_never_deliver_are_no_device(seconds: float | None) -> None:
     time = ManualTime()
     session = FakeLiveSession(
         now=time,
@@ -79,7 +80,7 @@ def test_sources_that_never_deliver_are_no_device() -> None:
         },
     )
     with pytest.raises(NoDeviceError, match="7: not there"):
-        for _ in headless.live_predictions(session, now=time, sleep=time.advance):
+        for _ in headless.live_predictions(session, seconds, now=time, sleep=time.advance):
             pass
 
 
