@@ -52,30 +52,36 @@ def require(path: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FerPlus:
-    """One split of FER+, faces whose majority vote is one of the eight emotions."""
+    """Faces of one split of FER+ that are called one of the eight emotions more than anything else."""
 
     images: NDArray[np.uint8]  # (n, 48, 48) grey
     votes: NDArray[np.float32]  # (n, 8) rows sum to 1
-    labels: NDArray[np.int64]  # (n,) majority vote
+    labels: NDArray[np.int64]  # (n,) the emotion with the most votes
+    agreed: NDArray[np.bool_]  # (n,) whether that is the majority, as the FER+ paper scores it
 
 
 def load_ferplus(data_root: Path, split: str) -> FerPlus:
     """Read one split ("train", "validation", "test") of `ferplus.npz`.
 
-    The majority is taken over all ten vote columns; images that most annotators called unknown or
-    not a face are left out, as in the FER+ paper's majority mode.
+    The most voted is taken over all ten vote columns; images that most annotators called unknown
+    or not a face are left out. `agreed` is the majority mode of Barsoum et al. (2016), in which
+    their validation and test images are always scored: votes that one annotator alone gave are
+    dropped, and of those left more than half go to one emotion.
     """
     with np.load(require(data_root / "ferplus.npz")) as archive:
         wanted = archive["split"] == ("train", "validation", "test").index(split)
         images = archive["images"][wanted]
         votes = archive["votes"][wanted].astype(np.float32)
-    majority = votes.argmax(axis=1)
-    kept = (majority < len(FERPLUS_EMOTIONS)) & (votes.sum(axis=1) > 0)
+    labels = votes.argmax(axis=1)
+    shared = np.where(votes > 1, votes, 0)
+    agreed = shared.max(axis=1) > shared.sum(axis=1) / 2
+    kept = (labels < len(FERPLUS_EMOTIONS)) & (votes.sum(axis=1) > 0)
     eight = votes[kept, : len(FERPLUS_EMOTIONS)]
     return FerPlus(
         images=images[kept],
         votes=eight / eight.sum(axis=1, keepdims=True),
-        labels=majority[kept].astype(np.int64),
+        labels=labels[kept].astype(np.int64),
+        agreed=agreed[kept],
     )
 
 
