@@ -52,7 +52,7 @@ def require(path: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FerPlus:
-    """Faces of one split of FER+ that are called one of the eight emotions more than anything else."""
+    """Faces of one split of FER+ whose most voted is one of the eight emotions."""
 
     images: NDArray[np.uint8]  # (n, 48, 48) grey
     votes: NDArray[np.float32]  # (n, 8) rows sum to 1

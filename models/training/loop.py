@@ -12,6 +12,7 @@ import copy
 import ctypes
 import json
 import logging
+import math
 import random
 import sys
 import time
@@ -103,6 +104,19 @@ def save_atomically(value: Any, path: Path) -> None:
     partial = path.with_suffix(path.suffix + ".partial")
     torch.save(value, partial)
     partial.replace(path)
+
+
+def cosine_schedule(
+    optimizer: torch.optim.Optimizer, warm_up: int, total: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """A linear rise of `warm_up` steps, then half a cosine down to nothing at step `total`."""
+
+    def factor(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
 def fit(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ from models.training.augment_audio import (
 from models.training.data import TRAIN_ACTORS, VALIDATION_ACTORS, VoiceClip, load_ravdess
 from models.training.loop import (
     RunContext,
+    cosine_schedule,
     fit,
     half_precision,
     progress_bar,
@@ -94,11 +95,8 @@ class VoiceEvaluation:
     actors: NDArray[np.int64]  # (n,)
 
     @classmethod
-    def load(
-        cls, data_root: Path, actors: tuple[int, ...], window_seconds: float = 3.0
-    ) -> VoiceEvaluation:
-        """Read the clips of `actors`; DataError when the data is not there."""
-        clips = list(load_ravdess(data_root, actors))
+    def of(cls, clips: Sequence[VoiceClip], window_seconds: float = 3.0) -> VoiceEvaluation:
+        """Cut the windows out of `clips`."""
         count = round(window_seconds * SAMPLE_RATE)
         windows = np.stack([centred_window(clip.samples, count) for clip in clips])
         return cls(
@@ -122,7 +120,9 @@ class VoiceTask:
         """What the voice branch of the live network learns; DataError without the data."""
         return cls(
             clips=list(load_ravdess(data_root, TRAIN_ACTORS)),
-            validation=VoiceEvaluation.load(data_root, VALIDATION_ACTORS, config.window_seconds),
+            validation=VoiceEvaluation.of(
+                list(load_ravdess(data_root, VALIDATION_ACTORS)), config.window_seconds
+            ),
             labels=EMOTIONS,
             stage="voice",
         )
@@ -243,7 +243,7 @@ def _train_frozen(
         context=context,
         model=model,
         optimizer=optimizer,
-        scheduler=_schedule(optimizer, steps, steps * config.frozen_epochs),
+        scheduler=cosine_schedule(optimizer, steps, steps * config.frozen_epochs),
         epochs=config.frozen_epochs,
         batches=batches,
         loss=loss,
@@ -277,7 +277,9 @@ def _train_tuned(
         context=context,
         model=model,
         optimizer=optimizer,
-        scheduler=_schedule(optimizer, round(config.warm_up_epochs * steps), steps * config.epochs),
+        scheduler=cosine_schedule(
+            optimizer, round(config.warm_up_epochs * steps), steps * config.epochs
+        ),
         epochs=config.epochs,
         batches=lambda epoch: _Epoch(task, config, (context.seed, epoch)),
         loss=loss,
@@ -424,16 +426,3 @@ def _class_weights(task: VoiceTask) -> Tensor:
     """(classes,) inverse frequency, 1 on average over the clips."""
     counts = np.bincount([clip.label for clip in task.clips], minlength=len(task.labels))
     return torch.from_numpy(len(task.clips) / (len(counts) * np.maximum(counts, 1))).float()
-
-
-def _schedule(
-    optimizer: torch.optim.Optimizer, warm_up: int, total: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """A linear rise, then half a cosine down to nothing."""
-
-    def factor(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -51,8 +51,8 @@ _EXTRACTORS: Final = {
     "mfcc": "MFCC",
     "whisper": "Whisper tiny.en's encoder as it comes (8.2 M parameters), mean and deviation of "
     "each layer over the speech",
-    "tuned": "Whisper tiny.en's encoder, its upper two layers fine-tuned on the fold's training "
-    "actors but those who validate; mean and deviation of each layer over the speech",
+    "tuned": "Whisper tiny.en's encoder, fine-tuned on the fold's training actors but those who "
+    "validate (8.2 M parameters); mean and deviation of each layer over the speech",
 }
 
 
@@ -147,10 +147,7 @@ def _voice(
         statistics = whisper_statistics(context)
         return (lambda _fold: statistics), statistics_branch
     if voice == "tuned":
-        frozen = whisper_statistics(context)
-        return (
-            lambda fold: tuned_statistics(context, clips, fold, statistics_branch(), frozen)
-        ), statistics_branch
+        return (lambda fold: tuned_statistics(context, clips, fold)), statistics_branch
     raise ValueError(f"voice must be one of {', '.join(VOICES)}, not {voice!r}")
 
 
