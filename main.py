@@ -729,6 +729,14 @@ def evaluate_fusion(
             "fine-tuned.",
         ),
     ] = "all",
+    person_clips: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Voice and emotion: take each person's mean over so many clips of theirs, without "
+            "labels, off their features. 0 is the published protocol, which knows nobody.",
+        ),
+    ] = 0,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Networks per cell.", show_default="as published here")
     ] = None,
@@ -758,6 +766,7 @@ def evaluate_fusion(
         TASKS if task == "all" else (task,),
         context,
         voices=VOICES if voice == "all" else (voice,),
+        person_clips=person_clips,
         seeds=seeds,
     )
     figures = report.read(out)

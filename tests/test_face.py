@@ -20,7 +20,7 @@ from models.config import FaceTrunkConfig
 from models.face import BLOCKS, FaceClassifier, FaceTrunk
 from models.labels import FERPLUS_EMOTIONS
 from models.training.augment_images import FaceAugmentation
-from models.training.data import FerPlus
+from models.training.data import FerPlus, load_ferplus
 from models.training.face import (
     FaceStageConfig,
     _Batches,
@@ -334,7 +334,12 @@ def drawn(rare_power: float, tmp_path: Path) -> NDArray[np.int64]:
     labels = np.repeat([0, 5], [90, 10])
     votes = np.zeros((100, 8), np.float32)
     votes[:, 0] = np.arange(100)  # not votes, but numbers that name the pictures
-    data = FerPlus(images=np.zeros((100, 48, 48), np.uint8), votes=votes, labels=labels)
+    data = FerPlus(
+        images=np.zeros((100, 48, 48), np.uint8),
+        votes=votes,
+        labels=labels,
+        agreed=np.ones(100, dtype=bool),
+    )
     context = RunContext(data_root=tmp_path, work_dir=tmp_path, device=CPU)
     epoch = _Batches(data, FaceStageConfig(rare_power=rare_power), context).epoch(0)
     batches = [batch[:, 0] for _, batch in epoch]
@@ -363,12 +368,41 @@ class _Scripted(FaceClassifier):
 
 
 def test_scores_are_plain_and_balanced_over_the_classes_present() -> None:
-    images = np.broadcast_to(np.arange(4, dtype=np.uint8)[:, None, None], (4, 48, 48))
-    labels = np.array([0, 0, 0, 5])
-    data = FerPlus(images=images.copy(), votes=np.eye(8, dtype=np.float32)[labels], labels=labels)
-    scores = face_scores(_Scripted([0, 0, 0, 0]), data, CPU)
-    assert scores == {"accuracy": 0.75, "balanced_accuracy": 0.5}
-    assert face_scores(_Scripted([0, 0, 0, 5]), data, CPU)["balanced_accuracy"] == 1.0
+    images = np.broadcast_to(np.arange(5, dtype=np.uint8)[:, None, None], (5, 48, 48))
+    labels = np.array([0, 0, 0, 5, 3])
+    data = FerPlus(
+        images=images.copy(),
+        votes=np.eye(8, dtype=np.float32)[labels],
+        labels=labels,
+        agreed=np.array([True, True, True, True, False]),
+    )
+    scores = face_scores(_Scripted([0, 0, 0, 0, 0]), data, CPU)
+    assert scores == {"accuracy": 0.75, "balanced_accuracy": 0.5, "accuracy_most_voted": 0.6}
+    assert face_scores(_Scripted([0, 0, 0, 5, 0]), data, CPU)["balanced_accuracy"] == 1.0
+
+
+def test_a_majority_is_counted_as_in_the_ferplus_paper(tmp_path: Path) -> None:
+    """Single votes are dropped, then more than half must agree; most called unknown: left out."""
+    votes = np.array(
+        [
+            [5, 4, 0, 0, 0, 0, 0, 0, 1, 0],  # 5 of 9
+            [5, 5, 0, 0, 0, 0, 0, 0, 0, 0],  # a tie
+            [5, 1, 1, 1, 1, 1, 0, 0, 0, 0],  # five single votes are none
+            [4, 3, 3, 0, 0, 0, 0, 0, 0, 0],
+            [4, 0, 0, 0, 0, 0, 0, 0, 6, 0],
+        ],
+        np.uint8,
+    )
+    images = np.zeros((5, 48, 48), np.uint8)
+    np.savez(tmp_path / "ferplus.npz", images=images, votes=votes, split=np.zeros(5, np.uint8))
+    data = load_ferplus(tmp_path, "train")
+    assert data.labels.tolist() == [0, 0, 0, 0]
+    assert data.agreed.tolist() == [True, False, True, False]
+
+
+def test_how_many_faces_of_ferplus_are_scored(data_root: Path) -> None:
+    assert load_ferplus(data_root, "validation").agreed.sum() == 3191
+    assert load_ferplus(data_root, "test").agreed.sum() == 3137
 
 
 def test_probabilities_sum_to_one_across_batches() -> None:

@@ -19,11 +19,10 @@ from rich.table import Table
 from models.checkpoint import read_checkpoint
 from models.config import CONDITIONS
 from models.face import FaceClassifier
-from models.labels import FERPLUS_EMOTIONS
 from models.live import FusionHead, LiveNet
 from models.training.calibration import BINS, calibration_error_floor, expected_calibration_error
 from models.training.data import load_ferplus
-from models.training.face import face_probabilities
+from models.training.face import face_scores
 from models.training.fusion import (
     Answers,
     FaceFeatures,
@@ -111,23 +110,16 @@ def score(answer: Answers, temperature: float) -> dict[str, Any]:
 
 
 def score_ferplus(context: RunContext, network: LiveNet) -> dict[str, Any]:
-    """FER+ test, eight classes by majority vote, by the head the trunk was first trained with."""
+    """FER+ test, eight classes, by the head the trunk was first trained with."""
     data = load_ferplus(context.data_root, "test")
     classifier = FaceClassifier(network.config.face)
     classifier.trunk.load_state_dict(network.trunk.state_dict())
     classifier.head.load_state_dict(network.ferplus_head.state_dict())
-    probabilities = face_probabilities(classifier.to(context.device), data.images, context.device)
-    right = probabilities.argmax(axis=1) == data.labels
-    recall = {
-        name: float(right[data.labels == index].mean())
-        for index, name in enumerate(FERPLUS_EMOTIONS)
-        if (data.labels == index).any()
-    }
+    scores = face_scores(classifier.to(context.device), data, context.device)
     return {
-        "samples": len(right),
-        "accuracy": float(right.mean()),
-        "balanced_accuracy": float(np.mean(list(recall.values()))),
-        "recall": recall,
+        **scores,
+        "samples": int(data.agreed.sum()),
+        "samples_most_voted": len(data.labels),
     }
 
 
@@ -174,7 +166,7 @@ def targets(results: Results) -> list[dict[str, Any]]:
     validation, test = results["conditions"]["validation"], results["conditions"]["test"]
     worst = max(figures["calibration_error"] for figures in validation.values())
     rows = [
-        ("FER+ test, accuracy over 8 classes", results["ferplus_test"]["accuracy"], ">=", 0.85),
+        ("FER+ test, 8 classes by majority vote", results["ferplus_test"]["accuracy"], ">=", 0.85),
         ("voice only, test actors, balanced", test["voice only"]["balanced_accuracy"], ">=", 0.78),
         ("calibration error, validation, worst condition", worst, "<=", 0.05),
         ("weights, MB", results["weights"]["bytes"] / 1e6, "<=", 40.0),

@@ -14,15 +14,16 @@ from typer.testing import CliRunner
 
 import main
 from models.training.loop import RunContext
-from models.training.study import report, results, training
+from models.training.study import report, results, training, tuning
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
-from models.training.study.emotion import emotion
+from models.training.study.emotion import emotion, less_the_person
 from models.training.study.networks import Branch, Fusion
 from models.training.study.protocol import Study, rows_of
 from models.training.study.ravdess import ACTOR_FOLDS, read_clips
 from models.training.study.sentiment import sentiment
 from models.training.study.task import BEST_FUSED, Fold, Rows, Settings, Task, VectorInputs
+from models.training.voice import VoiceStageConfig
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -233,6 +234,51 @@ def test_mfcc_and_action_units_of_real_clips(data_root: Path, context: RunContex
     assert isinstance(full.train, np.ndarray)
     fold = Fold("few", full.train, full.test, ((full.train[::2], full.train[1::2]),))
     _run_one_row(replace(task, settings=FAST, folds=(fold,)), context)
+
+
+def test_a_person_who_is_known_is_taken_off_whatever_is_told_of_them() -> None:
+    actors = np.repeat([3, 8], 6)
+    signal = torch.tensor([-1.0, 1.0]).repeat(6)
+    views = (signal + torch.from_numpy(actors) * 10.0)[None, :, None]
+    every = less_the_person(views, actors, 6)
+    torch.testing.assert_close(every[0, :, 0], signal)
+    two = less_the_person(views, actors, 2)
+    assert {round(float(value), 3) for value in two[0, :, 0].abs()} <= {0.0, 1.0, 2.0}
+    torch.testing.assert_close(views[0, :6, 0], signal[:6] + 30.0)  # the caller's stay as they are
+
+
+def test_an_encoder_is_tuned_on_a_folds_people_and_reads_whole_clips(
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From clips in RAVDESS's layout to statistics, with a small encoder of random weights."""
+    folder = context.data_root / "ravdess_speech"
+    folder.mkdir()
+    time = np.arange(64000) / 16000  # 4 s: longer than the 3 s that the encoder is tuned on
+    for actor in (2, 3, 10):
+        for emotion_code in (1, 3, 5):
+            tone = 0.3 * np.sin(2 * np.pi * (100 * emotion_code + actor) * time)
+            name = f"03-01-{emotion_code:02d}-01-01-01-{actor:02d}.flac"
+            soundfile.write(folder / name, tone, 16000)
+    monkeypatch.setattr(
+        tuning,
+        "CONFIG",
+        VoiceStageConfig(
+            initial="random", frozen_variants=1, frozen_epochs=1, epochs=1, batch_size=4
+        ),
+    )
+    monkeypatch.setattr(tuning, "start_from_whisper", lambda _encoder, _cache_dir: None)
+    clips = read_clips(context.data_root)
+    fold = clips.folds[0]
+    learned = tuning.fold_task(context, clips, fold)
+    assert {clip.actor for clip in learned.clips} == {10}
+    assert set(learned.validation.actors) == {3}
+    assert sorted(clip.label for clip in learned.clips) == [0, 2, 4]
+
+    statistics = tuning.tuned_statistics(context, clips, fold)
+    assert statistics.shape == (tuning.VIEWS, 9, 3072)
+    assert statistics.isfinite().all()
+    monkeypatch.setattr(tuning, "train_voice", None)
+    assert torch.equal(tuning.tuned_statistics(context, clips, fold), statistics)  # kept
 
 
 def test_the_command_says_what_it_does_not_know(tmp_path: Path) -> None:
