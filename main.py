@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from realtime.messages import Prediction
     from realtime.replay import ReplaySession
 
+    PaperParts = tuple[Task, RunContext, Protocol]
+
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parent
@@ -603,52 +605,48 @@ def train_live(
     typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
 
 
-def train_paper(
-    ctx: typer.Context,
-    root: Root,
-    protocol: ProtocolOption = "honest",
-    work_dir: PaperWorkDir = None,
-    config: PaperSettings = None,
-    fold: Folds = None,
-    split: Split = None,
-    seed: Seed = None,
-    workers: Workers = None,
-    device: DeviceOption = Device.AUTO,
-    verbose: Verbose = 0,
-) -> None:
-    """Prepare and train; killed or stopped, the same command goes on."""
+def _train_paper(parts: PaperParts, folds: list[int]) -> None:
     from models.training.distributed import is_first
     from models.training.paper.run import train_task
 
-    with _paper_task(ctx, root, protocol, work_dir, config, split, seed, workers, device) as parts:
-        for path in train_task(*parts, fold or ()):
-            if is_first():
-                typer.echo(f"written: {path}")
+    for path in train_task(*parts, folds):
+        if is_first():
+            typer.echo(f"written: {path}")
 
 
-def evaluate_paper(
-    ctx: typer.Context,
-    root: Root,
-    protocol: ProtocolOption = "honest",
-    work_dir: PaperWorkDir = None,
-    config: PaperSettings = None,
-    fold: Folds = None,
-    split: Split = None,
-    seed: Seed = None,
-    workers: Workers = None,
-    device: DeviceOption = Device.AUTO,
-    verbose: Verbose = 0,
-) -> None:
-    """Score what was trained on its test people, print the figures, keep them as results.json."""
+def _evaluate_paper(parts: PaperParts, folds: list[int]) -> None:
     from rich.console import Console
 
     from models.training.distributed import is_first
     from models.training.paper.report import report
     from models.training.paper.run import evaluate_task
 
-    with _paper_task(ctx, root, protocol, work_dir, config, split, seed, workers, device) as parts:
-        if is_first():
-            report(evaluate_task(*parts, fold or ()), Console())
+    if is_first():
+        report(evaluate_task(*parts, folds), Console())
+
+
+def _paper_command(work: Callable[[PaperParts, list[int]], None]) -> Callable[..., None]:
+    """A command for each of the paper's tasks, all with the same options."""
+
+    def command(
+        ctx: typer.Context,
+        root: Root,
+        protocol: ProtocolOption = "honest",
+        work_dir: PaperWorkDir = None,
+        config: PaperSettings = None,
+        fold: Folds = None,
+        split: Split = None,
+        seed: Seed = None,
+        workers: Workers = None,
+        device: DeviceOption = Device.AUTO,
+        verbose: Verbose = 0,
+    ) -> None:
+        with _paper_task(
+            ctx, root, protocol, work_dir, config, split, seed, workers, device
+        ) as parts:
+            work(parts, fold or [])
+
+    return command
 
 
 for _name, _what in (
@@ -656,8 +654,14 @@ for _name, _what in (
     ("mosei", "CMU-MOSEI: sentiment from FACET, COVAREP and BERT, in the official folds"),
     ("ntu", "NTU RGB+D: action from colour video and skeletons, in an official split"),
 ):
-    train_app.command(_name, help=f"The paper's network for {_what}.")(train_paper)
-    evaluate_app.command(_name, help=f"The paper's network for {_what}.")(evaluate_paper)
+    train_app.command(
+        _name,
+        help=f"Train the paper's network for {_what}; killed or stopped, the same command goes on.",
+    )(_paper_command(_train_paper))
+    evaluate_app.command(
+        _name,
+        help=f"Score the paper's network for {_what}, on test people; keeps results.json.",
+    )(_paper_command(_evaluate_paper))
 
 
 @contextmanager
@@ -671,7 +675,7 @@ def _paper_task(
     seed: int | None,
     workers: int | None,
     device: Device,
-) -> Iterator[tuple[Task, RunContext, Protocol]]:
+) -> Iterator[PaperParts]:
     """The task that the command is named after, its data prepared, on this process's device."""
     from dataclasses import replace
 

@@ -10,9 +10,9 @@ import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from realtime.closing import Closing
 from realtime.messages import Prediction
 
 _DIGITS = 6
@@ -64,7 +64,7 @@ def _row_of(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-class PredictionWriter:
+class PredictionWriter(Closing):
     """Writes predictions to a .csv or .jsonl file, each one whole and at once.
 
     What was written stays readable however the program ends. Raises ValueError for another ending
@@ -101,17 +101,6 @@ class PredictionWriter:
     def close(self) -> None:
         """Close the file; harmless when closed."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> int:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.closing import Closing
 from realtime.features import align_face
 from realtime.messages import Box, FaceObservation, FloatArray, Sighting, VideoPacket
 from realtime.rings import FrameRing, SightingRing
@@ -44,7 +44,7 @@ class FaceDetector(Protocol):
         ...
 
 
-class MediapipeDetector:
+class MediapipeDetector(Closing):
     """mediapipe's short-range face detector (BlazeFace), for faces within about two metres."""
 
     # The detector looks at 128 x 128 pixels itself; a smaller picture only spares it the way there.
@@ -78,17 +78,6 @@ class MediapipeDetector:
     def close(self) -> None:
         """Free the network."""
         self._network.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _overlap(a: FloatArray, b: FloatArray) -> float:

@@ -10,7 +10,7 @@ from typing import Protocol, Self, TypeVar
 
 from realtime.messages import AudioPacket, VideoPacket
 
-Packet = TypeVar("Packet", VideoPacket, AudioPacket, covariant=True)
+Packet = TypeVar("Packet", bound=VideoPacket | AudioPacket, covariant=True)
 
 
 class SourceError(RuntimeError):
@@ -52,11 +52,14 @@ class Source(Protocol[Packet]):
         """Let go of the device; harmless when not open."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        self.open()
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()

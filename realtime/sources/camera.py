@@ -11,8 +11,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from realtime import devices
 from realtime.clock import Clock
 from realtime.messages import VideoPacket
-from realtime.sources.base import NoDeviceError, SourceError
+from realtime.sources.base import NoDeviceError, Source, SourceError
 
 OPEN_TIMEOUT_SECONDS: Final = 4.0  # of an address
 READ_TIMEOUT_SECONDS: Final = 2.0
@@ -29,7 +28,7 @@ _SCHEMES: Final = frozenset({"http", "https", "rtsp", "rtsps"})
 _LIST: Final = "`python main.py devices` lists the cameras"
 
 
-class CameraSource:
+class CameraSource(Source[VideoPacket]):
     """Pictures of the camera called `selector`: a number, or an address (http, https, rtsp).
 
     A local camera is asked for `size` (width, height) and `frame_rate`, and gives what it can. Half
@@ -99,18 +98,6 @@ class CameraSource:
         capture, self._capture = self._capture, None
         if capture is not None:
             capture.release()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open_local(self, index: int) -> Any:
         node = Path(f"/dev/video{index}")

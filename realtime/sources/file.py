@@ -14,8 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, Self, cast
+from typing import Any, Final, Literal, cast
 
 import av
 import numpy as np
@@ -25,6 +24,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from realtime.closing import Closing
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
 from realtime.sources.base import UnreadableFileError
 
@@ -212,7 +212,7 @@ class _Track:
         return time
 
 
-class Recording:
+class Recording(Closing):
     """A video or sound file, read once from beginning to end.
 
     Iterating gives every VideoPacket and AudioPacket in time order: pictures upright, sound in its
@@ -326,17 +326,6 @@ class Recording:
             track.close()
         self._tracks = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     # -- reading --------------------------------------------------------------------------------
 
     def _pictures(self) -> Iterator[VideoPacket]:
@@ -430,7 +419,7 @@ class Recording:
         return _scan_duration(self._path) if length is None else length
 
 
-class FramePlayer:
+class FramePlayer(Closing):
     """Pictures of a recording by their time: cheap when time runs forward, exact after a leap.
 
     Raises UnreadableFileError as `Recording` does, and when there are no pictures.
@@ -475,17 +464,6 @@ class FramePlayer:
     def close(self) -> None:
         """Let go of the file."""
         self._track.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _take(self) -> None:
         self._current, self._packet = next(self._track.frames, None), None

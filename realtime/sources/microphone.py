@@ -15,15 +15,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 
 from realtime.clock import Clock
 from realtime.devices import PORTAUDIO, MicrophoneInfo, microphones
 from realtime.messages import AudioPacket, FloatArray
-from realtime.sources.base import NoDeviceError, SourceError
+from realtime.sources.base import NoDeviceError, Source, SourceError
 
 BLOCK_SECONDS: Final = 0.01
 # Three blocks of driver buffer: with less, a moment without the interpreter's lock loses sound;
@@ -91,7 +90,7 @@ class _Block:
     samples: FloatArray
 
 
-class MicrophoneSource:
+class MicrophoneSource(Source[AudioPacket]):
     """Sound of the microphone called `selector`: "default", its number, its name or a part of it.
 
     Sound comes at the device's own rate, mono or stereo, in packets of 10 ms.
@@ -158,18 +157,6 @@ class MicrophoneSource:
         stream, self._stream = self._stream, None
         if stream is not None:
             PORTAUDIO.close(stream)
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _opened_stream(self, sounddevice: Any, info: MicrophoneInfo) -> Any:
         """A running stream; some drivers take only the device's own number of channels."""

@@ -9,15 +9,14 @@ a gap in the numbers, and sound with an overflow.
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime.clock import Clock
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
-from realtime.sources.base import SourceError
+from realtime.sources.base import Packet, Source, SourceError
 
 Image = NDArray[np.uint8]
 
@@ -25,7 +24,7 @@ _SWAY_SECONDS: Final = (5.0, 3.0)  # periods of the pasted picture's movement, a
 _BACKLOG_SECONDS: Final = 1.0  # of sound kept for a slow reader
 
 
-class _Paced:
+class _Paced(Source[Packet]):
     """What both have in common: packets that fall due one period after another."""
 
     def __init__(self, clock: Clock, period_seconds: float) -> None:
@@ -41,18 +40,6 @@ class _Paced:
     def close(self) -> None:
         """See Source.close."""
         self._origin = None
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _wait(self, due_periods: int, timeout_seconds: float) -> int | None:
         """Whole periods since opening once there are `due_periods`, None if not in time."""
@@ -70,7 +57,7 @@ class _Paced:
         return self._origin + periods * self._period
 
 
-class SyntheticCamera(_Paced):
+class SyntheticCamera(_Paced[VideoPacket]):
     """A background that glides by; `image`, such as a face, is pasted in and sways about.
 
     `size` is (width, height); `image` (height, width, 3) RGB, shrunk if need be to leave it room to
@@ -132,7 +119,7 @@ class SyntheticCamera(_Paced):
         return np.ascontiguousarray(image[rows[:, None], columns])
 
 
-class SyntheticMicrophone(_Paced):
+class SyntheticMicrophone(_Paced[AudioPacket]):
     """Says vowels for ever, or plays `samples` (n,) or (n, channels) at `sample_rate` in a loop."""
 
     name = "synthetic microphone"

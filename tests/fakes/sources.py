@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Generic, Self, TypeVar
 
 import numpy as np
 
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
-from realtime.sources.base import EndOfSource, SourceError
-
-Packet = TypeVar("Packet", bound=VideoPacket | AudioPacket)
+from realtime.sources.base import EndOfSource, Packet, Source, SourceError
 
 
 class ManualClock:
@@ -30,7 +26,7 @@ class ManualClock:
         self._now += seconds
 
 
-class ListSource(Generic[Packet]):
+class ListSource(Source[Packet]):
     """Gives the packets of a list, then ends; every `open` begins at the first."""
 
     name = "list"
@@ -59,18 +55,6 @@ class ListSource(Generic[Packet]):
     def close(self) -> None:
         """See Source.close."""
         self.is_open = False
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class FailingSource(ListSource[Packet]):
