@@ -42,7 +42,7 @@ from models.training.loop import (
     seed_everything,
 )
 from models.training.whisper import start_from_whisper
-from models.voice import VoiceClassifier
+from models.voice import VoiceClassifier, VoiceEncoder
 
 WEIGHTS: Final = "voice.safetensors"
 """The trained classifier inside the stage's folder."""
@@ -259,7 +259,7 @@ def _train_tuned(
     """Train everything, the layers near the sound more slowly."""
     for parameter in model.parameters():
         parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(_parameter_groups(model, config), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameter_groups(model, config), weight_decay=0.0)
     steps = math.ceil(len(task.clips) / config.batch_size)
     class_weights = _class_weights(task).to(context.device)
 
@@ -402,8 +402,9 @@ def _in_whisper(name: str) -> bool:
     return name.startswith(("encoder.conv", "encoder.positions", "encoder.layers."))
 
 
-def _parameter_groups(model: VoiceClassifier, config: VoiceStageConfig) -> list[dict[str, object]]:
-    """Learning rate by depth; weight decay on matrices only."""
+def parameter_groups(model: nn.Module, config: VoiceStageConfig) -> list[dict[str, object]]:
+    """Learning rate by depth of `model.encoder`'s layers; weight decay on matrices only."""
+    assert isinstance(model.encoder, VoiceEncoder)
     layers = model.encoder.config.layers
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():

@@ -183,7 +183,10 @@ def _voice(
         statistics = whisper_statistics(context)
         return (lambda _fold: statistics), statistics_branch
     if voice == "tuned":
-        return (lambda fold: tuned_statistics(context, clips, fold)), statistics_branch
+        frozen = whisper_statistics(context)
+        return (
+            lambda fold: tuned_statistics(context, clips, fold, statistics_branch(), frozen)
+        ), statistics_branch
     raise ValueError(f"voice must be one of {', '.join(VOICES)}, not {voice!r}")
 
 

@@ -39,8 +39,9 @@ ACTOR_FOLDS: Final = (
 """Luna-Jiménez et al. (2021)."""
 
 VIEWS: Final = 6  # of each clip: as it is, and five times through another microphone and room
+HOP: Final = 320  # samples of one encoder frame, 20 ms
 MAX_FRAMES: Final = 250  # encoder frames, 5 s: no clip's speech is longer
-_VIEW: Final = AudioAugmentation(
+VIEW: Final = AudioAugmentation(
     speed=1.0,
     speed_range=(0.88, 1.14),
     reverberation=0.2,
@@ -130,7 +131,7 @@ def views(data_root: Path, count: int = VIEWS) -> list[list[Samples]]:
     """The clips as they are, then as other microphones in other rooms might have heard them."""
     clean, rng = speech(data_root), np.random.default_rng(0)
     return [clean] + [
-        [augment_audio(samples, rng, config=_VIEW) for samples in clean] for _ in range(count - 1)
+        [augment_audio(samples, rng, config=VIEW) for samples in clean] for _ in range(count - 1)
     ]
 
 
@@ -149,6 +150,14 @@ def whisper_statistics(context: RunContext) -> Tensor:
     return torch.from_numpy(_kept(context, "whisper", compute))
 
 
+def statistics(encoder: VoiceEncoder, mel: Tensor) -> Tensor:
+    """Log-mel (B, 80, N) → mean and deviation over time of each layer, (B, layers · 2 · width)."""
+    states = encoder.hidden_states(mel)
+    normed = [norm(x.float()) for norm, x in zip(encoder.norms, states, strict=True)]
+    stacked = torch.stack(normed, dim=1)  # (B, layers, T, W)
+    return torch.cat([stacked.mean(dim=2), stacked.std(dim=2)], dim=2).flatten(1)
+
+
 def encode(
     encoder: VoiceEncoder, spoken: list[Samples], context: RunContext
 ) -> NDArray[np.float32]:
@@ -161,13 +170,9 @@ def encode(
     ):
         bar = progress.add_task("voice: layers of the encoder", total=len(spoken), note="")
         for samples in spoken:
-            count = min(len(samples) // 320 * 320, 320 * MAX_FRAMES)
+            count = min(len(samples) // HOP * HOP, HOP * MAX_FRAMES)
             mel = torch.from_numpy(log_mel(samples[:count]))[None].to(context.device)
-            states = encoder.hidden_states(mel)
-            normed = [norm(x.float()) for norm, x in zip(encoder.norms, states, strict=True)]
-            stacked = torch.stack(normed, dim=1)  # (1, layers, T, W)
-            statistics = torch.cat([stacked.mean(dim=2), stacked.std(dim=2)], dim=2)
-            rows.append(statistics.flatten().cpu().numpy())
+            rows.append(statistics(encoder, mel)[0].cpu().numpy())
             progress.update(bar, advance=1)
     return np.stack(rows)
 
