@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -57,12 +57,14 @@ _EPSILON: Final = 1e-6
 class TuningConfig:
     """How one fold's encoder is trained; rates and their decay are those of the voice stage."""
 
-    voice: VoiceStageConfig = VoiceStageConfig(
-        frozen_epochs=40,
-        frozen_learning_rate=4e-3,
-        epochs=5,
-        encoder_learning_rate=5e-5,
-        head_learning_rate=2e-4,
+    voice: VoiceStageConfig = field(
+        default_factory=lambda: VoiceStageConfig(
+            frozen_epochs=40,
+            frozen_learning_rate=4e-3,
+            epochs=5,
+            encoder_learning_rate=5e-5,
+            head_learning_rate=2e-4,
+        )
     )
     frozen_batch_size: int = 128
     mixup: float = 0.4  # parameter of the beta distribution
