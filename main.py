@@ -765,6 +765,11 @@ def evaluate_fusion(
             raise typer.BadParameter(
                 f"must be one of {', '.join(known)} or all, not {value!r}", param_hint=option
             )
+    if person_clips and task not in ("voice", "emotion"):
+        raise typer.BadParameter(
+            f"people are known in voice and emotion alone, not in {task}",
+            param_hint="--person-clips",
+        )
     context = _training_context(data_root, work_dir, device)
     wanted = studies(
         TASKS if task == "all" else (task,),

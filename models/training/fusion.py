@@ -73,7 +73,7 @@ class FaceFeatures(NamedTuple):
 
     maps: Tensor  # (n, Q, C, 1, 1) float16
     votes: Tensor  # (n, K) rows sum to 1
-    labels: Tensor  # (n,) majority
+    labels: Tensor  # (n,) the most voted
 
 
 class VoiceFeatures(NamedTuple):

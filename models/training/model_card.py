@@ -24,7 +24,8 @@ surprised) from a face, a voice, or both. It reads what a face and a voice show,
 feels. This page is written by `models/training/model_card.py` from what
 `python main.py evaluate live` measured.
 
-- File: `models/weights/{file}`, {megabytes:.1f} MB, SHA-256 `{sha256}`
+- File: `models/weights/{file}`, {megabytes:.1f} MB, SHA-256 of its content, as the
+  program checks it: `{sha256}`
 - Parameters: {parameters}
 - Terms: {terms}. See `models/weights/LICENSE`.
 
@@ -55,8 +56,9 @@ the class that is found.
 Face branch on the FER+ test split, eight classes by majority vote ({ferplus_samples} images):
 accuracy **{ferplus_accuracy}**, balanced {ferplus_balanced} (VGG13 in the FER+ paper: 84.99 %).
 Scored as in that paper: votes that one annotator alone gave are dropped, and images on which no
-emotion has more than half of the others are left out. With those in, by the most voted emotion
-({ferplus_samples_most_voted} images): {ferplus_most_voted}.
+emotion has more than half of the votes that remain are left out. With those in, by the most voted
+emotion ({ferplus_samples_most_voted} images): {ferplus_most_voted}. The tables of seven classes go
+by the most voted too.
 
 {test_table}
 
@@ -186,7 +188,7 @@ def _dropout(figures: Mapping[str, Mapping[str, float]] | None) -> str:
             f"{people} pairs",
             _percent(of["with"]),
             _percent(of["without"]),
-            f"{of['cost_points']:+.1f} points",
+            f"{round(of['cost_points'], 1) + 0.0:+.1f} points",
         )
         for people, of in figures.items()
     ]

@@ -5,6 +5,7 @@ Thread: a source is opened, read and closed by one thread, its capture thread.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -33,14 +34,17 @@ class Source(Protocol[Packet]):
     """Packets in time order, one at a time."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """What people call it: a device's or file's name."""
         ...
 
+    @abstractmethod
     def open(self) -> None:
         """Take hold of the device; raises SourceError, and then holds nothing."""
         ...
 
+    @abstractmethod
     def read(self, timeout_seconds: float) -> Packet | None:
         """Next packet, or None if none came in time.
 
@@ -48,6 +52,7 @@ class Source(Protocol[Packet]):
         """
         ...
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of the device; harmless when not open."""
         ...

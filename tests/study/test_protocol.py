@@ -268,7 +268,9 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
     )
     tuner = tuning.Tuner(context, clips, fold, statistics_branch(), frozen, config)
     tuned = tuner.run()
-    kept = torch.load(context.work_dir / "tuned/1/tuned/state.pt", weights_only=True)
+    kept = torch.load(
+        context.work_dir / tuning.stage(config, fold) / "tuned/state.pt", weights_only=True
+    )
     assert kept["epoch"] == 1
     assert 0.0 <= kept["best"]["accuracy"] <= 1.0
     values = encode(tuned.encoder, speech(context.data_root), context)
@@ -283,6 +285,10 @@ def test_the_command_says_what_it_does_not_know(tmp_path: Path) -> None:
     wrong = runner.invoke(main.app, ["evaluate", "fusion", "--task", "dance"])
     assert wrong.exit_code == 2
     assert "sentiment" in wrong.output
+    known = runner.invoke(
+        main.app, ["evaluate", "fusion", "--task", "action", "--person-clips", "4"]
+    )
+    assert known.exit_code == 2
     missing = runner.invoke(
         main.app,
         [

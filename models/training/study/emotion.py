@@ -51,8 +51,8 @@ _PROTOCOL: Final = (
 )
 _PERSON_NOTE: Final = (
     "not the published protocol, and not to be compared with figures under it: from each person's "
-    "features, test people's too, the mean over some of their clips is taken, chosen at random and "
-    "used without labels; those clips are scored as well"
+    "features, test people's too, their mean over some of their clips is taken off (with 60: over "
+    "all), chosen at random and used without labels; those clips are scored as well"
 )
 _EXTRACTORS: Final = {
     "mfcc": "MFCC",
@@ -100,9 +100,9 @@ def emotion(context: RunContext, voice: str, person_clips: int = 0) -> Task:
 def less_the_person(views: Tensor, actors: NDArray[np.int64], count: int) -> Tensor:
     """Features (V, n, ...) less each person's mean over `count` of their clips, drawn at random.
 
-    No label has a part in it, but of the clips there are as many of one emotion as of another, as
-    hardly ever outside a laboratory. Speaker normalisation: Busso et al., "Iterative feature
-    normalization scheme for automatic emotion detection from speech", 2013.
+    No label has a part in it, but of all the clips there are about as many of one emotion as of
+    another, as hardly ever outside a laboratory. Speaker normalisation: Busso et al. 2013,
+    "Iterative feature normalization scheme for automatic emotion detection from speech".
     """
     rng = np.random.default_rng(0)
     result = views.float().clone()

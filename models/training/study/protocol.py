@@ -264,7 +264,11 @@ class Study:
     def _fingerprint(self, row: Row) -> str:
         """Changes with whatever a row's figures depend on and settings name."""
         rows = [row, *(self.rows[index] for index in row.modalities if row.pretrained)]
-        values: Sequence[Any] = [asdict(self.task.settings), *(asdict(each) for each in rows)]
+        values: Sequence[Any] = [
+            self.task.extractor,
+            asdict(self.task.settings),
+            *(asdict(each) for each in rows),
+        ]
         layout = [str(builder()) for builder in self.task.branches.values()]
         return hashlib.sha256(json.dumps([values, layout]).encode()).hexdigest()
 

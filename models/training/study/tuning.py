@@ -10,6 +10,7 @@ statistics as of the frozen encoder. Thread: the study's; any device. Shapes: B 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ _EPSILON: Final = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningConfig:
-    """How one fold's encoder is trained; rates and their decay are those of the voice stage."""
+    """How one fold's encoder is trained; what is not named here is as in the voice stage."""
 
     voice: VoiceStageConfig = field(
         default_factory=lambda: VoiceStageConfig(
@@ -98,13 +99,19 @@ def tuned_statistics(
 
     `frozen` are those of the encoder as it comes; `branch` is trained with it and thrown away.
     """
-    path = context.stage_dir(f"tuned/{fold.name}") / "statistics.pt"
+    config = TuningConfig()
+    path = context.stage_dir(stage(config, fold)) / "statistics.pt"
     if not path.is_file():
-        encoder = Tuner(context, clips, fold, branch, frozen, TuningConfig()).run().encoder
+        encoder = Tuner(context, clips, fold, branch, frozen, config).run().encoder
         every = [encode(encoder, view, context) for view in views(context.data_root, VIEWS)]
         save_atomically(torch.from_numpy(np.stack(every)), path)
     kept: Tensor = torch.load(path, weights_only=True)
     return kept
+
+
+def stage(config: TuningConfig, fold: Fold) -> str:
+    """Folder of a fold's encoder, another one for other settings."""
+    return f"tuned-{hashlib.sha256(repr(config).encode()).hexdigest()[:8]}/{fold.name}"
 
 
 class Tuner:
@@ -120,7 +127,7 @@ class Tuner:
         config: TuningConfig,
     ) -> None:
         self._context, self._config = context, config
-        self._stage = f"tuned/{fold.name}"
+        self._stage = stage(config, fold)
         self._rows, self._validation = fold.inner[0]
         self._frozen = frozen
         self._speech = speech(context.data_root)
@@ -207,10 +214,10 @@ class Tuner:
             first = rng.integers(len(samples) - count + 1)
             parts.append((samples[first : first + count], int(row)))
         parts.sort(key=lambda part: len(part[0]))
-        size = self._config.voice.batch_size
-        groups = [parts[start : start + size] for start in range(0, len(parts), size)]
-        for index in rng.permutation(len(groups)):
-            group = groups[index]
+        count = math.ceil(len(parts) / self._config.voice.batch_size)
+        groups = np.array_split(np.arange(len(parts)), count)
+        for index in rng.permutation(count):
+            group = [parts[place] for place in groups[index]]
             length = min(len(group[0][0]) // HOP * HOP, HOP * MAX_FRAMES)
             mels = log_mel(np.stack([samples[:length] for samples, _ in group]))
             yield torch.from_numpy(mels), np.array([row for _, row in group])
