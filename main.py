@@ -271,7 +271,10 @@ def live(
         from realtime.sources.base import NoDeviceError
 
         if chosen or headless:
-            raise NoDeviceError("there is neither a camera nor a microphone to listen to")
+            raise NoDeviceError(
+                "there is neither a camera nor a microphone: plug one in, name an IP camera with "
+                "--camera URL, or replay a recording (`replay FILE`)"
+            )
         typer.echo("No camera and no microphone here: showing the demo recording.", err=True)
         replay(DEMO, device=device, weights=weights)
         return

@@ -6,9 +6,9 @@ Thread: a source is opened, read and closed by one thread, its capture thread.
 from __future__ import annotations
 
 from abc import abstractmethod
-from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
+from realtime.closing import Closing
 from realtime.messages import AudioPacket, VideoPacket
 
 Packet = TypeVar("Packet", bound=VideoPacket | AudioPacket, covariant=True)
@@ -30,19 +30,17 @@ class EndOfSource(Exception):  # noqa: N818 (not an error: a file has come to it
     """The source has nothing more to give."""
 
 
-class Source(Protocol[Packet]):
+class Source(Closing, Generic[Packet]):
     """Packets in time order, one at a time."""
 
     @property
     @abstractmethod
     def name(self) -> str:
         """What people call it: a device's or file's name."""
-        ...
 
     @abstractmethod
     def open(self) -> None:
         """Take hold of the device; raises SourceError, and then holds nothing."""
-        ...
 
     @abstractmethod
     def read(self, timeout_seconds: float) -> Packet | None:
@@ -50,21 +48,11 @@ class Source(Protocol[Packet]):
 
         Raises EndOfSource at the end of a file, SourceError when the device is gone.
         """
-        ...
 
     @abstractmethod
     def close(self) -> None:
         """Let go of the device; harmless when not open."""
-        ...
 
     def __enter__(self) -> Self:
         self.open()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_parts_of_a_video_are_put_together_in_order(tmp_path: Path) -> None:
     first = np.array([[1.0], [2.0]]), np.array([[0.0, 1.0], [1.0, 2.0]])
     later = np.array([[4.0], [3.0]]), np.array([[3.0, 4.0], [2.0, 3.0]])
     path = write_csd(tmp_path / "a.csd", {"v[1]": later, "v[0]": first, "w": first})
-    with ComputationalSequence(path, 1) as sequence:
+    with closing(ComputationalSequence(path, 1)) as sequence:
         assert sequence.videos == {"v", "w"}
         features, intervals = sequence.read("v")
     assert features[:, 0].tolist() == [1, 2, 3, 4]
@@ -70,12 +71,15 @@ def test_what_is_no_computational_sequence(tmp_path: Path) -> None:
     spans = np.array([[0.0, 1.0]])
     path = write_csd(tmp_path / "c.csd", {"v": (np.zeros((1, 34)), spans)})
     with (
-        ComputationalSequence(path, 35) as sequence,
+        closing(ComputationalSequence(path, 35)) as sequence,
         pytest.raises(DataError, match=r"video v has features \(1, 34\) .* expected \(n, 35\)"),
     ):
         sequence.read("v")
     path = write_csd(tmp_path / "d.csd", {"v": (np.zeros((2, 35)), spans)})
-    with ComputationalSequence(path, 35) as sequence, pytest.raises(DataError, match="video v"):
+    with (
+        closing(ComputationalSequence(path, 35)) as sequence,
+        pytest.raises(DataError, match="video v"),
+    ):
         sequence.read("v")
 
 
@@ -120,7 +124,7 @@ def test_utterances_are_aligned_to_their_words(made: tuple[Path, Path, list[str]
     assert arrays["ends"].tolist() == [5, 11]  # the pause in the first is no word
     assert arrays["face"].shape == (11, 35)
     assert arrays["words"].shape == (11, 768)
-    with ComputationalSequence(root / "visual" / "CMU_MOSEI_VisualFacet42.csd") as face:
+    with closing(ComputationalSequence(root / "visual" / "CMU_MOSEI_VisualFacet42.csd")) as face:
         features, intervals = face.read(video)
     begin, end = 0.5 + 5 / 12, 0.5 + 10 / 12  # the second word
     inside = (np.minimum(intervals[:, 1], end) - np.maximum(intervals[:, 0], begin)) > 1e-5
@@ -161,7 +165,7 @@ def test_what_an_utterance_lacks_is_known(tmp_path: Path) -> None:
     root = mosei(tmp_path, COUNTS)
     video = fold_videos("train", 1)[0]
     path = root / "visual" / "CMU_MOSEI_VisualFacet42.csd"
-    with ComputationalSequence(path) as face:
+    with closing(ComputationalSequence(path)) as face:
         content = {each: face.read(each) for each in face.videos}
     features, intervals = content[video]
     early = intervals[:, 1] <= 3.0  # nothing is seen of the second utterance
@@ -194,7 +198,7 @@ def test_files_that_are_missing_or_wrong(tmp_path: Path) -> None:
 def test_sentiment_out_of_range(tmp_path: Path) -> None:
     root = mosei(tmp_path, COUNTS)
     path = root / "labels" / "CMU_MOSEI_Labels.csd"
-    with ComputationalSequence(path) as labels:
+    with closing(ComputationalSequence(path)) as labels:
         content = {each: labels.read(each) for each in labels.videos}
     next(iter(content.values())).features[0, 0] = 7
     write_csd(path, content)

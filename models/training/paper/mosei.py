@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,7 +89,7 @@ def prepare_mosei(
     with ExitStack() as files:
 
         def take(names: Sequence[str], width: int | None) -> ComputationalSequence:
-            return files.enter_context(ComputationalSequence(_find(root, names), width))
+            return files.enter_context(closing(ComputationalSequence(_find(root, names), width)))
 
         labels = take(_LABELS, None)
         face, voice = take(_FACE, WIDTHS[0]), take(_VOICE, WIDTHS[1])
