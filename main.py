@@ -169,6 +169,13 @@ Verbose = Annotated[
 Headless = Annotated[
     bool, typer.Option("--headless", help="No window: one JSON object per answer on stdout.")
 ]
+Adapt = Annotated[
+    bool,
+    typer.Option(
+        help="Learn what is a voice's own while it is heard, and take that off; "
+        "else each window is judged by itself."
+    ),
+]
 DeviceOption = Annotated[
     Device, typer.Option(help="Where the network runs; auto takes a GPU if there is one.")
 ]
@@ -258,6 +265,7 @@ def live(
         float | None,
         typer.Option(min=0.1, help="End after so many seconds of answers.", show_default=False),
     ] = None,
+    adapt: Adapt = True,
     device: DeviceOption = Device.AUTO,
     weights: Weights = None,
     verbose: Verbose = 0,
@@ -276,9 +284,9 @@ def live(
                 "--camera URL, or replay a recording (`replay FILE`)"
             )
         typer.echo("No camera and no microphone here: showing the demo recording.", err=True)
-        replay(DEMO, device=device, weights=weights)
+        replay(DEMO, adapt=adapt, device=device, weights=weights)
         return
-    sessions = _Sessions(weights, device)
+    sessions = _Sessions(weights, device, adapt=adapt)
     session = sessions.live(camera, microphone)
     if not headless and has_screen():
         sessions.show(session, seconds)
@@ -309,6 +317,7 @@ def replay(
             show_default=False,
         ),
     ] = None,
+    adapt: Adapt = True,
     device: DeviceOption = Device.AUTO,
     weights: Weights = None,
     verbose: Verbose = 0,
@@ -328,7 +337,7 @@ def replay(
     from realtime.replay import FASTEST, analyse
     from realtime.sources.file import Recording
 
-    sessions = _Sessions(weights, device)
+    sessions = _Sessions(weights, device, adapt=adapt)
     if window:
         session = sessions.replay(file)
         session.set_speed(factor or FASTEST)
@@ -336,7 +345,7 @@ def replay(
         return
     with _output(), Recording(file) as recording:
         engine = sessions.engine(lambda _fraction, _text: None)
-        with closing(analyse(recording, engine)) as predictions:
+        with closing(analyse(recording, engine, config=sessions.config)) as predictions:
             _report(
                 predictions if factor is None else paced(predictions, factor),
                 headless=headless,
@@ -379,10 +388,12 @@ def _list_devices() -> tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]:
 class _Sessions:
     """Makes sessions, also those that the person asks the window for."""
 
-    def __init__(self, weights: Path | None, device: Device) -> None:
+    def __init__(self, weights: Path | None, device: Device, *, adapt: bool = True) -> None:
         from models.checkpoint import default_weights
+        from realtime.config import SessionConfig
 
         self.weights = weights or default_weights()
+        self.config = SessionConfig(adapt=adapt)
         self._device = device
 
     def engine(self, progress: Progress) -> Engine:
@@ -395,13 +406,13 @@ class _Sessions:
         """A session on these devices, not yet started."""
         from realtime.live import LiveSession
 
-        return LiveSession(self.engine, camera=camera, microphone=microphone)
+        return LiveSession(self.engine, camera=camera, microphone=microphone, config=self.config)
 
     def replay(self, path: Path) -> ReplaySession:
         """A session on a recording, not yet started."""
         from realtime.replay import ReplaySession
 
-        return ReplaySession(path, self.engine)
+        return ReplaySession(path, self.engine, config=self.config)
 
     def show(self, session: LiveSession | ReplaySession, seconds: float | None = None) -> None:
         """Run the window until it is closed, or for so many seconds."""
@@ -582,7 +593,7 @@ def train_live(
     stage: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="face|voice|fusion",
+            metavar="face|voice|fusion|final",
             help="Only this stage; may be given more than once.",
             show_default="all",
         ),

@@ -159,7 +159,7 @@ def _build_live(config: LiveNetConfig) -> LiveNet:
 
 
 LIVE: Final = Format(
-    name="msaf-live-1",
+    name="msaf-live-2",
     config=LiveNetConfig,
     build=_build_live,
     source="They come with the project (models/weights/live.safetensors), or are made by "

@@ -84,13 +84,23 @@ class LiveNetConfig(PlainConfig):
     hop_seconds: float = 0.1
     face_rate: float = 10.0  # face maps per second
     sample_rate: int = 16000
+    speaker_prior_windows: float = 5.0  # of speech, before a voice's own is half believed
+    speaker_memory_windows: float = 40.0  # and after which what was heard counts 1/e
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
             raise ValueError(f"labels must name two classes or more, not {self.labels}")
         if len(self.temperatures) != len(CONDITIONS) or min(self.temperatures) <= 0.0:
             raise ValueError(f"temperatures must be three positive numbers: {self.temperatures}")
-        for name in ("hidden", "window_seconds", "hop_seconds", "face_rate", "sample_rate"):
+        for name in (
+            "hidden",
+            "window_seconds",
+            "hop_seconds",
+            "face_rate",
+            "sample_rate",
+            "speaker_prior_windows",
+            "speaker_memory_windows",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)!r}")
 

@@ -6,7 +6,7 @@ cache is found without loading torch. Thread: any. Inputs and outputs of the gra
     trunk    crops (n, 1, 48, 48)                          → maps (n, C, S, S)
     encoder  mel (B, 80, n)                                → frames (B, C, n / 2)
     head     maps (B, C, T, S, S), frames (B, C, U),
-             present (B, 2) bool                           → the fields of models.live.FusionOutput
+             present (B, 2) bool, speaker (B, C)           → the fields of models.live.FusionOutput
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Counts changes of the graphs' inputs and outputs, so that old caches are not taken for new."""
 
 
@@ -127,12 +127,14 @@ def _export_part(network: LiveNet, name: str, path: Path) -> None:
             "maps": torch.randn(2, config.face.channels, 7, cells, cells),
             "frames": torch.randn(2, config.voice.channels, 60),
             "present": torch.ones(2, 2, dtype=torch.bool),
+            "speaker": torch.randn(2, config.voice.channels),
         }
         outputs = FusionOutput._fields
         free = {
             "maps": {0: "batch", 2: "images"},
             "frames": {0: "batch", 2: "steps"},
             "present": {0: "batch"},
+            "speaker": {0: "batch"},
         }
     with _quiet(), torch.inference_mode():
         # The tracing exporter: the newer one writes GRU layers with linear_before_reset = 0,

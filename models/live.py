@@ -45,12 +45,15 @@ class FusionOutput(NamedTuple):
     face_moments: Tensor  # (B, T) weight of each map, sums to 1
     voice_moments: Tensor  # (B, U) weight of each voice frame, sums to 1
     face_activation: Tensor  # (B, K, T, S, S) class activation of the fused maps, as logits
+    voice_residual: Tensor  # (B, C) the frames' mean, as voice_moments weigh them, less what it is
+    # on average where the answer is this one: the speaker's own (models/speaker.py)
 
 
 class FusionHead(nn.Module):
     """Everything behind the two branches' features."""
 
     temperatures: Tensor
+    voice_means: Tensor  # (K, C) of each class, what the voice's frames are on average
 
     def __init__(self, config: LiveNetConfig) -> None:
         super().__init__()
@@ -78,8 +81,11 @@ class FusionHead(nn.Module):
         self.voice_head = nn.Linear(width, classes)
         self.activation = nn.Conv3d(face, classes, kernel_size=1)
         self.register_buffer("temperatures", torch.tensor(config.temperatures), persistent=False)
+        self.register_buffer("voice_means", torch.zeros(classes, voice))
 
-    def forward(self, maps: Tensor, frames: Tensor, present: Tensor) -> FusionOutput:
+    def forward(
+        self, maps: Tensor, frames: Tensor, present: Tensor, speaker: Tensor | None = None
+    ) -> FusionOutput:
         """Fuse one window per sample.
 
         Parameters
@@ -91,12 +97,17 @@ class FusionHead(nn.Module):
         present
             (B, 2) bool: face, voice. Of an absent modality only the shape of its tensor matters;
             one step is enough.
+        speaker
+            (B, C) what is known of the speaker's own, taken off every frame of the voice.
 
         Raises
         ------
         ValueError
             Shapes do not fit, or a sample has neither modality.
         """
+        heard = frames
+        if speaker is not None:
+            frames = frames - speaker[:, :, None]
         (maps, frames), attention_maps = self.map_fusion([maps, frames], present)
         activation = self.activation(maps)
 
@@ -111,8 +122,11 @@ class FusionHead(nn.Module):
         temperature = self.temperatures[condition]  # (B, 1)
         face_logits = torch.where(has_face, self.face_head(face), 0.0) / temperature
         voice_logits = torch.where(has_voice, self.voice_head(voice), 0.0) / temperature
+        logits = face_logits + voice_logits
+        usual = logits.softmax(dim=1) @ self.voice_means  # (B, C)
+        residual = (heard * voice_moments[:, None]).sum(dim=2) - usual
         return FusionOutput(
-            logits=face_logits + voice_logits,
+            logits=logits,
             face_logits=face_logits,
             voice_logits=voice_logits,
             attention_maps=attention_maps[:, 0],
@@ -120,6 +134,7 @@ class FusionHead(nn.Module):
             face_moments=torch.where(has_face, face_moments, 0.0),
             voice_moments=torch.where(has_voice, voice_moments, 0.0),
             face_activation=torch.where(has_face[..., None, None, None], activation, 0.0),
+            voice_residual=torch.where(has_voice, residual, 0.0),
         )
 
 

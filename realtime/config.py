@@ -47,11 +47,13 @@ class PresenceConfig:
     speech_age_seconds: float = 1.5  # the newest of it no older than this
     clipped: float = 0.02  # share of speech samples at full scale above which they are distorted
     stall_seconds: float = 0.5  # a live source silent for this long no longer holds windows up
+    new_person_seconds: float = 10.0  # a face that comes after so long without one is a stranger's
 
     def __post_init__(self) -> None:
         _check(self, "face_frames", 1, 1000)
         for name in ("face_age_seconds", "speech_seconds", "speech_age_seconds", "stall_seconds"):
             _check(self, name, 0.0, 60.0)
+        _check(self, "new_person_seconds", 0.0, 3600.0)
         _check(self, "dark", 0.0, 1.0)
         _check(self, "clipped", 0.0, 1.0)
 
@@ -92,6 +94,7 @@ class SessionConfig:
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
     history_seconds: float = 60.0  # of predictions kept for the timeline, live
+    adapt: bool = True  # take what is the speaker's own off the voice (models/speaker.py)
 
     def __post_init__(self) -> None:
         _check(self, "history_seconds", 1.0, 3600.0)

@@ -8,7 +8,7 @@ fastest (docs/adr/0002); `main.py bench` prints both.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,6 +36,7 @@ class Fusion:
     attention_sequences: FloatArray  # (n_channel_blocks, block_channels) on the sequences
     voice_moments: FloatArray  # (n_voice_frames,) sums to 1
     face_activation: FloatArray  # (n_classes, height, width) of the newest map, before scaling
+    voice_residual: FloatArray  # (channels,) what the speaker's voice has of its own; 0 when absent
 
 
 class Engine(Protocol):
@@ -59,7 +60,12 @@ class Engine(Protocol):
         """Log-mel (80, n) → encoded frames (channels, n / 2)."""
         ...
 
-    def fuse(self, maps: FloatArray | None, frames: FloatArray | None) -> Fusion:
+    def fuse(
+        self,
+        maps: FloatArray | None,
+        frames: FloatArray | None,
+        speaker: FloatArray | None = None,
+    ) -> Fusion:
         """Both branches → the answer.
 
         Parameters
@@ -68,6 +74,8 @@ class Engine(Protocol):
             (channels, n_maps, height, width), oldest first; None when there is no face.
         frames
             (channels, n_frames); None when there is no voice.
+        speaker
+            (channels,) what is known of the speaker's own; None is nothing.
 
         Raises ValueError when both are None.
         """
@@ -115,9 +123,12 @@ def _warm_up(engine: Engine) -> None:
     engine.fuse(None, frames)
 
 
-def _placeholders(
-    config: LiveNetConfig, maps: FloatArray | None, frames: FloatArray | None
-) -> tuple[FloatArray, FloatArray, np.ndarray[Any, np.dtype[np.bool_]]]:
+def _head_inputs(
+    config: LiveNetConfig,
+    maps: FloatArray | None,
+    frames: FloatArray | None,
+    speaker: FloatArray | None,
+) -> dict[str, np.ndarray[Any, Any]]:
     """Inputs of the fusion head with a batch axis; an absent modality is a masked placeholder."""
     if maps is None and frames is None:
         raise ValueError("neither face nor voice is present: there is nothing to fuse")
@@ -127,7 +138,28 @@ def _placeholders(
         maps = np.zeros((config.face.channels, 1, size, size), np.float32)
     if frames is None:
         frames = np.zeros((config.voice.channels, 1), np.float32)
-    return maps[None], frames[None], present
+    if speaker is None:
+        speaker = np.zeros(config.voice.channels, np.float32)
+    return {
+        "maps": maps[None],
+        "frames": frames[None],
+        "present": present,
+        "speaker": speaker[None],
+    }
+
+
+def _fusion(out: Mapping[str, FloatArray]) -> Fusion:
+    """What the head says about one window."""
+    return Fusion(
+        logits=out["logits"][0],
+        face_logits=out["face_logits"][0],
+        voice_logits=out["voice_logits"][0],
+        attention_maps=out["attention_maps"][0],
+        attention_sequences=out["attention_sequences"][0],
+        voice_moments=out["voice_moments"][0],
+        face_activation=out["face_activation"][0][:, -1],
+        voice_residual=out["voice_residual"][0],
+    )
 
 
 class OnnxEngine:
@@ -177,20 +209,15 @@ class OnnxEngine:
         result: FloatArray = self._encoder.run(None, {"mel": mel[None]})[0][0]
         return result
 
-    def fuse(self, maps: FloatArray | None, frames: FloatArray | None) -> Fusion:
+    def fuse(
+        self,
+        maps: FloatArray | None,
+        frames: FloatArray | None,
+        speaker: FloatArray | None = None,
+    ) -> Fusion:
         """See Engine.fuse."""
-        maps, frames, present = _placeholders(self._config, maps, frames)
-        values = self._head.run(None, {"maps": maps, "frames": frames, "present": present})
-        out = dict(zip(self._outputs, values, strict=True))
-        return Fusion(
-            logits=out["logits"][0],
-            face_logits=out["face_logits"][0],
-            voice_logits=out["voice_logits"][0],
-            attention_maps=out["attention_maps"][0],
-            attention_sequences=out["attention_sequences"][0],
-            voice_moments=out["voice_moments"][0],
-            face_activation=out["face_activation"][0][:, -1],
-        )
+        values = self._head.run(None, _head_inputs(self._config, maps, frames, speaker))
+        return _fusion(dict(zip(self._outputs, values, strict=True)))
 
 
 class TorchEngine:
@@ -259,16 +286,12 @@ class TorchEngine:
         result: FloatArray = self._run(self._network.encoder, mel[None])[0]
         return result
 
-    def fuse(self, maps: FloatArray | None, frames: FloatArray | None) -> Fusion:
+    def fuse(
+        self,
+        maps: FloatArray | None,
+        frames: FloatArray | None,
+        speaker: FloatArray | None = None,
+    ) -> Fusion:
         """See Engine.fuse."""
-        maps, frames, present = _placeholders(self._network.config, maps, frames)
-        out = self._run(self._network.head, maps, frames, present)
-        return Fusion(
-            logits=out["logits"][0],
-            face_logits=out["face_logits"][0],
-            voice_logits=out["voice_logits"][0],
-            attention_maps=out["attention_maps"][0],
-            attention_sequences=out["attention_sequences"][0],
-            voice_moments=out["voice_moments"][0],
-            face_activation=out["face_activation"][0][:, -1],
-        )
+        inputs = _head_inputs(self._network.config, maps, frames, speaker)
+        return _fusion(self._run(self._network.head, *inputs.values()))

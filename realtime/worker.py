@@ -1,9 +1,9 @@
 """The worker: faces and sound in, one answer per window out.
 
 Thread: whoever calls `step` (live: the inference thread; replay: the analysis), always the same.
-It owns the engine, the speech detector, the smoother and the window cursor; the rings take their
-own locks. Packet time alone decides what a window holds. The clock, which only a
-live worker has, tells when a source has stalled and how late an answer is.
+It owns the engine, the speech detector, what is known of the speaker, the smoother and the window
+cursor; the rings take their own locks. Packet time alone decides what a window holds. The clock,
+which only a live worker has, tells when a source has stalled and how late an answer is.
 
 Work done once is kept: each slot's face goes through the trunk once, each 32 ms of sound through
 the speech detector once.
@@ -21,6 +21,7 @@ import numpy as np
 from models.attention import modality_share
 from models.config import MODALITIES
 from models.mel import SlidingLogMel
+from models.speaker import SpeakerOffset
 from realtime.clock import Clock
 from realtime.config import SessionConfig
 from realtime.engine import Engine, Fusion
@@ -100,6 +101,12 @@ class InferenceWorker:
         self._smoother = Smoother(config.smoothing)
         self._log_mel = SlidingLogMel(round(config.windows.hop_seconds * samples.sample_rate))
         self._labels = engine.config.labels
+        self._speaker = SpeakerOffset(
+            engine.config.voice.channels,
+            prior_windows=engine.config.speaker_prior_windows,
+            memory_windows=engine.config.speaker_memory_windows,
+        )
+        self._face_seen: float | None = None  # end of the last window that showed a face
         self._sightings_seen = 0
         self._picture_time: float | None = None
         self._picture_start: float | None = None
@@ -134,12 +141,13 @@ class InferenceWorker:
         """Start over with another camera."""
         self._slots.clear()
         self._sightings.clear()
-        self._picture_time = self._picture_start = None
+        self._picture_time = self._picture_start = self._face_seen = None
 
     def forget_sound(self) -> None:
         """Start over with another microphone."""
         self._activity.reset()
         self._samples.clear()
+        self._speaker.forget()
         self._sound_heard = None
 
     # -- windows --------------------------------------------------------------------------------
@@ -264,11 +272,17 @@ class InferenceWorker:
         """Last part of a step: fuse, smooth, tell. Windows must come in order."""
         started = time.perf_counter()
         maps = due.maps
+        self._notice_strangers(due)
         if maps is None and frames is None:
             self._smoother.reset()
             fusion = smoothed = None
         else:
-            fusion = self._engine.fuse(maps, frames)
+            fusion = self._engine.fuse(maps, frames, self._speaker.value)
+            if frames is not None and self._config.adapt:
+                windows = self._config.windows  # each overlaps the one before by all but a hop
+                self._speaker.hear(
+                    fusion.voice_residual, windows.hop_seconds / windows.window_seconds
+                )
             probabilities = _softmax(fusion.logits)
             smoothed = self._smoother.update(due.end, probabilities)
         label = smoothed.label if smoothed is not None else None
@@ -301,10 +315,20 @@ class InferenceWorker:
             frames_used=tuple(face.sequence for face in due.faces) if maps is not None else (),
             inference_seconds=due.seconds + time.perf_counter() - started,
             latency_seconds=None,
+            speaker_seconds=self._speaker.windows * self._config.windows.window_seconds,
         )
         if self._clock is None:
             return prediction
         return replace(prediction, latency_seconds=self._clock.now() - due.newest)
+
+    def _notice_strangers(self, due: DueWindow) -> None:
+        """Forget the voice when a face comes after a long time without one."""
+        if due.maps is None:
+            return
+        gone = self._config.presence.new_person_seconds
+        if self._face_seen is not None and due.end - self._face_seen > gone:
+            self._speaker.forget()
+        self._face_seen = due.end
 
     def _face_of(self, index: int, flow: Status) -> tuple[Status, list[_Slot]]:
         """Status of the face and the slots of the window that show it, oldest first."""

@@ -62,12 +62,11 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> list[LiveSession]:
     """Live sessions on generated input; those that were made."""
     made: list[LiveSession] = []
 
-    def make(engine: Any, *, camera: str | None, microphone: str | None) -> LiveSession:
+    def make(engine: Any, **chosen: Any) -> LiveSession:
         made.append(
             LiveSession(
                 engine,
-                camera=camera,
-                microphone=microphone,
+                **chosen,
                 camera_factory=lambda _, clock: SyntheticCamera(clock, size=(320, 240)),
                 microphone_factory=lambda _, clock: SyntheticMicrophone(clock),
             )

@@ -42,8 +42,19 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def answers(engine: Engine) -> list[FloatArray]:
     maps = np.stack([engine.face_map(CROP), engine.face_map(CROP.T.copy())], axis=1)
     frames = engine.voice_frames(MEL)
-    fusions = [engine.fuse(maps, frames), engine.fuse(maps, None), engine.fuse(None, frames)]
-    fields = ("logits", "attention_maps", "attention_sequences", "face_activation")
+    fusions = [
+        engine.fuse(maps, frames),
+        engine.fuse(maps, None),
+        engine.fuse(None, frames),
+        engine.fuse(maps, frames, frames.mean(axis=1)),
+    ]
+    fields = (
+        "logits",
+        "attention_maps",
+        "attention_sequences",
+        "face_activation",
+        "voice_residual",
+    )
     return [getattr(fusion, name) for fusion in fusions for name in fields]
 
 

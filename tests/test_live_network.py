@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import subprocess
@@ -56,6 +57,7 @@ def test_shapes_of_the_whole(network: LiveNet) -> None:
         "face_moments": (3, 4),
         "voice_moments": (3, 51),
         "face_activation": (3, 7, 4, CELLS, CELLS),
+        "voice_residual": (3, 20),
     }
     torch.testing.assert_close(output.logits, output.face_logits + output.voice_logits)
     torch.testing.assert_close(output.face_moments.sum(dim=1), torch.tensor([1.0, 1.0, 0.0]))
@@ -63,6 +65,25 @@ def test_shapes_of_the_whole(network: LiveNet) -> None:
     assert output.face_logits[2].abs().sum() == 0
     assert output.voice_logits[1].abs().sum() == 0
     assert output.face_activation[2].abs().sum() == 0
+    assert output.voice_residual[1].abs().sum() == 0
+
+
+@torch.inference_mode()
+def test_what_is_the_speakers_own_is_taken_off_every_frame(network: LiveNet) -> None:
+    network = copy.deepcopy(network)
+    network.head.voice_means.normal_()
+    present = torch.tensor([BOTH, FACE, VOICE])
+    maps, frames = features(3, 5, 9)
+    speaker = torch.randn(3, 20)
+    expected = network.head(maps, frames, present)
+    output = network.head(maps, frames + speaker[:, :, None], present, speaker)
+    torch.testing.assert_close(output.logits, expected.logits)
+    # The residual is of what was heard, so that it goes on telling the whole difference.
+    own = speaker * present[:, 1:]
+    torch.testing.assert_close(output.voice_residual, expected.voice_residual + own)
+    usual = expected.logits.softmax(dim=1) @ network.head.voice_means
+    mean = (frames * expected.voice_moments[:, None]).sum(dim=2)
+    torch.testing.assert_close(expected.voice_residual, (mean - usual) * present[:, 1:])
 
 
 @settings(max_examples=20, deadline=None)
@@ -146,8 +167,14 @@ def test_graphs_give_the_same_answers(network: LiveNet, tmp_path: Path) -> None:
             maps, voice = features(2, images, frames)
             (maps if present == VOICE else voice if present == FACE else maps[:0])[:] = math.nan
             mask = torch.tensor([present] * 2)
-            outputs = run(graphs.head, maps=maps, frames=voice, present=mask)
-            for output, expected in zip(outputs, network.head(maps, voice, mask), strict=True):
+            inputs = {
+                "maps": maps,
+                "frames": voice,
+                "present": mask,
+                "speaker": torch.randn(2, 20),
+            }
+            expectation = network.head(*inputs.values())
+            for output, expected in zip(run(graphs.head, **inputs), expectation, strict=True):
                 np.testing.assert_allclose(output, expected, atol=1e-5)
 
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from models.checkpoint import load_checkpoint, read_checkpoint
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
+from models.live import FusionHead, FusionOutput
 from models.training import fusion
 from models.training.calibration import (
     calibration_error_floor,
@@ -147,7 +148,7 @@ class Killed(BaseException):
 def test_killed_and_resumed_is_the_same_as_uninterrupted(
     data_root: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for stage in ("face", "voice"):
+    for stage in ("face", "voice", "voice-final"):
         shutil.copytree(trained / stage, tmp_path / stage)
     context = context_of(data_root, tmp_path)
     original = TrainingPairs.__iter__
@@ -161,11 +162,12 @@ def test_killed_and_resumed_is_the_same_as_uninterrupted(
             yield batch
 
     monkeypatch.setattr(TrainingPairs, "__iter__", dies_in_the_second_epoch)
+    stages = ("fusion", "final")
     with pytest.raises(Killed):
-        train_live(context, TINY, ("fusion",), weights=tmp_path / "live.safetensors")
+        train_live(context, TINY, stages, weights=tmp_path / "live.safetensors")
     assert not (tmp_path / "live.safetensors").exists()
     monkeypatch.setattr(TrainingPairs, "__iter__", original)
-    train_live(context, TINY, ("fusion",), weights=tmp_path / "live.safetensors")
+    train_live(context, TINY, stages, weights=tmp_path / "live.safetensors")
     torch.testing.assert_close(
         weights_of(tmp_path / "live.safetensors"),
         weights_of(trained / "live.safetensors"),
@@ -184,6 +186,26 @@ def test_other_settings_are_not_resumed_but_begun_again(
     assert len((work / "fusion" / "log.jsonl").read_text().splitlines()) == 1
 
 
+def test_the_shipped_network_learns_from_the_validation_actors_too(
+    data_root: Path, trained: Path
+) -> None:
+    chosen, shipped = (
+        read_checkpoint(trained / name) for name in ("selection.safetensors", "live.safetensors")
+    )
+    assert "actors 02, 03, 05" in chosen.origin["data"]
+    assert ", 08," not in chosen.origin["data"]
+    assert ", 08," in shipped.origin["data"]
+    assert "01" not in shipped.origin["data"].split("actors")[1]
+    assert shipped.config.temperatures == chosen.config.temperatures
+    # Nobody is left to choose by, so the last epoch is kept, in the way that was better before.
+    state = torch.load(trained / "fusion-final" / "state.pt", weights_only=True)
+    assert state["best"]["epoch"] == TINY.fusion.epochs
+    assert set(state["best"]) == {"epoch", "loss"}
+    assert not (trained / "voice-final" / "frozen" / "validation.pt").exists()
+    for checkpoint in (chosen, shipped):
+        assert weights_of(checkpoint.path)["head.voice_means"].abs().sum() > 0
+
+
 def test_a_stage_needs_the_one_before(data_root: Path, trained: Path, tmp_path: Path) -> None:
     context = context_of(data_root, tmp_path)
     with pytest.raises(StageError, match="the stage face has not been trained yet"):
@@ -191,7 +213,13 @@ def test_a_stage_needs_the_one_before(data_root: Path, trained: Path, tmp_path: 
     shutil.copytree(trained / "face", tmp_path / "face")
     with pytest.raises(StageError, match="the stage voice has not been trained yet"):
         train_live(context, TINY, ("fusion",))
-    with pytest.raises(RecipeError, match="no stage fushion; there are face, voice, fusion"):
+    shutil.copytree(trained / "voice", tmp_path / "voice")
+    with pytest.raises(StageError, match="the stage final has not been trained yet"):
+        train_live(context, TINY, ("fusion",))
+    shutil.copytree(trained / "voice-final", tmp_path / "voice-final")
+    with pytest.raises(StageError, match="the stage final has not been trained yet"):
+        train_live(context, TINY, ("fusion",))
+    with pytest.raises(RecipeError, match="no stage fushion; there are face, voice, fusion, f"):
         train_live(context, TINY, ("fushion",))
 
 
@@ -212,7 +240,11 @@ def test_evaluation_and_model_card(
     assert set(results["conditions"]["test"]) == {"both", "face only", "voice only"}
     assert results["conditions"]["test"]["voice only"]["samples"] == 48
     assert set(results["by_sex"]["both"]) == {"female", "male"}
-    cost = results["modality_dropout"]["test"]
+    for people in ("test", "validation"):
+        heard = results["sessions"][people]["voice only"]
+        assert set(heard) == {"adapted", "not adapted"}
+        assert 0.0 <= heard["adapted"]["balanced_accuracy"] <= 1.0
+    cost = results["modality_dropout"]
     assert cost["cost_points"] == pytest.approx(100 * (cost["without"] - cost["with"]))
     card = model_card(results)
     assert results["weights"]["sha256"] in card
@@ -227,6 +259,7 @@ def test_evaluation_without_the_work_folder(data_root: Path, trained: Path, tmp_
         context_of(data_root, tmp_path / "new"), trained / "live.safetensors", TINY
     )
     assert results["modality_dropout"] is None
+    assert set(results["conditions"]) == {"test"}
     assert (tmp_path / "new" / "results.json").is_file()
 
 
@@ -304,6 +337,55 @@ def test_evaluation_takes_everybody_once_in_a_fixed_order() -> None:
         assert all((batch.present == torch.tensor(mask)).all() for batch in batches)
         labels = voices.labels if condition == "voice only" else faces.labels
         assert torch.equal(torch.cat([batch.labels for batch in batches]), labels)
+
+
+class Leaning(nn.Module):
+    """Says the class of a voice by its first channels, which a speaker may have shifted."""
+
+    def forward(
+        self,
+        maps: torch.Tensor,
+        frames: torch.Tensor,
+        present: torch.Tensor,
+        speaker: torch.Tensor,
+    ) -> FusionOutput:
+        heard = frames.mean(dim=2)
+        logits = 8.0 * (heard - speaker)[:, :7]
+        usual = nn.functional.pad(logits.softmax(dim=1), (0, 9))
+        nothing = torch.zeros(len(frames))
+        rest = dict.fromkeys(FusionOutput._fields, nothing)
+        return FusionOutput(**rest | {"logits": logits, "voice_residual": heard - usual})
+
+
+def test_in_a_session_a_voice_becomes_known() -> None:
+    faces, _ = invented()
+    labels = torch.arange(7).repeat(6)
+    own = torch.zeros(2, 16)
+    own[0, 0], own[1, 3] = 0.9, 0.8  # one speaker sounds neutral by nature, one angry
+    actors = torch.arange(2).repeat_interleave(21)
+    frames = nn.functional.one_hot(labels, 16).float() + own[actors]
+    voices = VoiceFeatures(
+        frames[:, :, None].repeat_interleave(3, dim=0).half(),
+        labels.repeat_interleave(3),
+        actors.repeat_interleave(3),
+    )
+    network = TINY.network
+    adapted, plain = (
+        fusion.session_answers(
+            Leaning(), faces, voices, "voice only", network, torch.device("cpu"), adapt=adapt
+        )
+        for adapt in (True, False)
+    )
+    assert adapted.logits.shape == (21, 16, 3, 7)  # clips, sessions, windows, classes
+    assert (adapted.logits[0] == plain.logits[0]).all()  # nothing is known of a first clip
+    assert plain.after().balanced_accuracy == pytest.approx(
+        plain.after(10).balanced_accuracy, abs=0.1
+    )
+    margins = [np.sort(each.after(10).logits, axis=1) for each in (adapted, plain)]
+    surer, before = ((each[:, -1] - each[:, -2]).mean() for each in margins)
+    assert surer > before + 1.0
+    men, women = (adapted.after(odd=odd) for odd in (True, False))
+    assert len(men.labels) == len(women.labels) == 21 * 8 * 3
 
 
 def test_a_face_sequence_moves_and_may_begin_neutral() -> None:
@@ -425,7 +507,5 @@ def test_a_good_recipe_is_read(tmp_path: Path) -> None:
 
 
 def test_a_stage_is_taken_as_it_stands(data_root: Path, trained: Path) -> None:
-    from models.live import FusionHead
-
     head = take_stage(context_of(data_root, trained), "fusion", FusionHead(TINY.network))
     assert not head.training

@@ -271,6 +271,46 @@ def test_another_camera_starts_over() -> None:
     assert all(not report.present for each in again for report in each.modalities)
 
 
+def test_a_voice_becomes_known_while_it_speaks() -> None:
+    bench = Bench()
+    bench.engine.residual = np.full(16, 0.5, np.float32)
+    known = [each.speaker_seconds for each in bench.run(0, 6)]
+    assert known == sorted(known)
+    assert known[-1] == pytest.approx(5.0, abs=1.1)  # of the six seconds, speech and overlap
+    # Half of what is heard is the speaker's own: taken off, less of it is anger.
+    louder, plain = bench.predictions[-1].logits, Bench().run(0, 6)[-1].logits
+    assert louder is not None
+    assert plain is not None
+    assert louder[3] < plain[3]
+
+
+def test_without_adaptation_each_window_is_judged_by_itself() -> None:
+    bench, plain = Bench(config=SessionConfig(adapt=False)), Bench()
+    bench.engine.residual = np.full(16, 0.5, np.float32)
+    for ours, theirs in zip(bench.run(0, 6), plain.run(0, 6), strict=True):
+        assert ours.confidence == theirs.confidence
+        assert ours.speaker_seconds == 0.0
+
+
+def test_a_face_after_a_long_time_without_one_is_somebody_elses() -> None:
+    bench = Bench(config=SessionConfig(presence=PresenceConfig(new_person_seconds=3.0)))
+    bench.run(0, 4)
+    away = bench.run(4, 5.5, brightness=0)
+    assert away[-1].speaker_seconds > 2.0
+    again = bench.run(5.5, 8)  # back after less than that: the same person
+    assert again[-1].speaker_seconds > away[-1].speaker_seconds
+    gone = bench.run(8, 14, brightness=0)
+    assert gone[-1].speaker_seconds > again[-1].speaker_seconds  # a voice without a face, known on
+    assert bench.run(14, 15.5)[-1].speaker_seconds < 1.6
+
+
+def test_another_microphone_is_another_voice() -> None:
+    bench = Bench(live=True)
+    bench.run(0, 4)
+    bench.worker.forget_sound()
+    assert bench.run(4, 4.3)[-1].speaker_seconds == 0.0
+
+
 def test_windows_of_another_length_hold_as_many_maps() -> None:
     config = SessionConfig(windows=WindowConfig(window_seconds=2.0))
     newest = Bench(config=config).run(0, 4)[-1]

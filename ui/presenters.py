@@ -195,6 +195,12 @@ def _share(report: ModalityReport) -> Share:
     )
 
 
+def voice_known(prediction: Prediction | None) -> str:
+    """From how much speech the voice is known, "" from less than a second of it."""
+    seconds = 0.0 if prediction is None else prediction.speaker_seconds
+    return f"voice known from {seconds:.0f} s of speech" if seconds >= 1.0 else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AttentionPanel:
     """One depth of MSAF as a picture: rows are channel blocks, columns channels."""

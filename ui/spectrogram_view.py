@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import QWidget
 from realtime.messages import Prediction, Status
 from ui import palette
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
-from ui.presenters import STATUS_WORDS, moments_curve
+from ui.presenters import STATUS_WORDS, moments_curve, voice_known
 from ui.theme import CAPTION, Theme
 
 LEVELS: Final = (-1.0, 1.4)  # of Whisper's normalised log-mel: room noise … loud speech
@@ -32,10 +32,11 @@ class SpectrogramView(Panel):
         super().__init__("Sound", theme, parent)
         self.setToolTip(
             "The sound of the window as the network hears it (log-mel, 0 to 8 kHz).\n"
-            "The amber curve shows the moments that it leaned on."
+            "The amber curve shows the moments that it leaned on.\n"
+            "What is this voice's own, not the emotion's, is learned while it speaks and taken off."
         )
         self._window_seconds = window_seconds
-        self._hint = self._absent_text = ""
+        self._hint = self._absent_text = self._known = ""
         self._has_sound = False
         self._has_curve = False
         self._plot: QWidget = pg.GraphicsView(self, useOpenGL=False, background=palette.SURFACE)
@@ -70,7 +71,8 @@ class SpectrogramView(Panel):
                 self._curve.setData(times, moments_curve(moments) * _BANDS * 0.9)
         self._hint = "" if prediction is None else self._status_hint(prediction)
         self._absent_text = "" if prediction is None else "no sound"
-        self.describe(self._hint or "Sound of the window")
+        self._known = voice_known(prediction)
+        self.describe("; ".join(filter(None, (self._hint or "Sound of the window", self._known))))
         self.update()
 
     @staticmethod
@@ -101,6 +103,7 @@ class SpectrogramView(Panel):
             write(painter, plot, self._absent_text, font, palette.TEXT_FAINT, CENTRE)
         foot = QRectF(area.left(), plot.bottom() + px(2), area.width(), px(_FOOT))
         write(painter, foot, f"−{self._window_seconds:.0f} s", font, palette.TEXT_FAINT, LEFT)
+        write(painter, foot, self._known, font, palette.TEXT_FAINT, CENTRE)
         write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)
         title = self.title_area()
         if self._has_curve:

@@ -23,6 +23,9 @@ TRAIN_ACTORS: Final = tuple(
     actor for actor in range(1, 25) if actor not in (*TEST_ACTORS, *VALIDATION_ACTORS)
 )
 
+FINAL_ACTORS: Final = tuple(sorted((*TRAIN_ACTORS, *VALIDATION_ACTORS)))
+"""Whom the shipped network hears once validation people have chosen all there is to choose."""
+
 RAVDESS_TO_EMOTION: Final = (0, 0, 1, 2, 3, 4, 5, 6)
 """RAVDESS emotion code minus one → index into EMOTIONS (neutral and calm together)."""
 

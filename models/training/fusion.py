@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -26,9 +27,11 @@ from models.config import CONDITIONS, LiveNetConfig
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.mel import log_mel
+from models.speaker import SpeakerOffset
 from models.training.augment_audio import centred_window
 from models.training.augment_images import FaceAugmentation
 from models.training.data import (
+    FINAL_ACTORS,
     TEST_ACTORS,
     TRAIN_ACTORS,
     VALIDATION_ACTORS,
@@ -39,6 +42,20 @@ from models.training.loop import RunContext, fit, progress_bar, save_atomically
 from models.training.voice import VoiceStageConfig, augmented_mels
 
 FloatArray = NDArray[np.float32]
+
+ACTORS: Final = {
+    "train": TRAIN_ACTORS,
+    "validation": VALIDATION_ACTORS,
+    "final": FINAL_ACTORS,
+    "test": TEST_ACTORS,
+}
+"""Whose clips are in which set."""
+
+CLIP_WINDOWS: Final = 3
+"""Of each clip that is scored."""
+
+ORDERS: Final = 8
+"""In which the clips of an actor are heard in a session."""
 
 EVALUATION_AUGMENTATION: Final = FaceAugmentation(strength=0.3)
 """Faces of validation and test move and change a little, as anybody's do."""
@@ -161,19 +178,20 @@ def training_voices(
     encoder: nn.Module,
     config: FusionStageConfig,
     augmentation: VoiceStageConfig,
+    people: str = "train",
 ) -> list[VoiceFeatures]:
-    """Augmented windows of every training clip, one set per length in `voice_seconds`; cached.
+    """Augmented windows of every clip of `people`, one set per length in `voice_seconds`; cached.
 
     The speech lies anywhere in a window and may be partly cut off, as a sliding window does.
     """
 
     def make() -> tuple[Tensor, ...]:
         rng = np.random.default_rng(context.seed)
-        clips = list(load_ravdess(context.data_root, TRAIN_ACTORS))
+        clips = list(load_ravdess(context.data_root, ACTORS[people]))
         sets = []
         with progress_bar() as progress:
             total = len(clips) * len(config.voice_seconds)
-            bar = progress.add_task("voice windows, train", total=total, note="")
+            bar = progress.add_task(f"voice windows, {people}", total=total, note="")
             for seconds in config.voice_seconds:
                 frames = []
                 for start in range(0, len(clips), 16):
@@ -185,19 +203,20 @@ def training_voices(
         labels = torch.tensor([clip.label for clip in clips])
         return labels, torch.tensor([clip.actor for clip in clips]), *sets
 
-    key = (TRAIN_ACTORS, config.voice_seconds, augmentation.augmentation)
-    labels, actors, *sets = _cached(context, "voice-train", encoder, key, make)
+    key = (ACTORS[people], config.voice_seconds, augmentation.augmentation)
+    labels, actors, *sets = _cached(context, f"voice-{people}", encoder, key, make)
     return [VoiceFeatures(frames, labels, actors) for frames in sets]
 
 
 def evaluation_voices(
-    context: RunContext, encoder: nn.Module, network: LiveNetConfig, split: str
+    context: RunContext, encoder: nn.Module, network: LiveNetConfig, people: str
 ) -> VoiceFeatures:
-    """Three clean windows of each clip of "validation" or "test" actors; cached.
+    """Three clean windows of each clip of `people` (a key of ACTORS); cached.
 
-    As a sliding window comes by: the speech in the middle, and half a second to either side.
+    As a sliding window comes by: the speech in the middle, and half a second to either side. The
+    windows of a clip follow each other.
     """
-    actors = {"validation": VALIDATION_ACTORS, "test": TEST_ACTORS}[split]
+    actors = ACTORS[people]
     count = round(network.window_seconds * network.sample_rate)
     shift = network.sample_rate // 2
 
@@ -210,11 +229,12 @@ def evaluation_voices(
             frames.append(_features(encoder, torch.from_numpy(log_mel(windows)), context.device))
         return VoiceFeatures(
             torch.cat(frames),
-            torch.tensor([clip.label for clip in clips]).repeat_interleave(3),
-            torch.tensor([clip.actor for clip in clips]).repeat_interleave(3),
+            torch.tensor([clip.label for clip in clips]).repeat_interleave(CLIP_WINDOWS),
+            torch.tensor([clip.actor for clip in clips]).repeat_interleave(CLIP_WINDOWS),
         )
 
-    return VoiceFeatures(*_cached(context, f"voice-{split}", encoder, (actors, count, shift), make))
+    key = (actors, count, shift)
+    return VoiceFeatures(*_cached(context, f"clean-voice-{people}", encoder, key, make))
 
 
 def evaluation_features(
@@ -456,6 +476,22 @@ class Answers(NamedTuple):
         return float(np.mean(list(self.recall.values())))
 
 
+class SessionAnswers(NamedTuple):
+    """What the head said to clips that it heard one after the other, several sessions at a time."""
+
+    logits: FloatArray  # (clips of a session, sessions, windows of a clip, K)
+    labels: NDArray[np.int64]  # (clips of a session, sessions)
+    actors: NDArray[np.int64]  # (clips of a session, sessions)
+
+    def after(self, clips: int = 0, *, odd: bool | None = None) -> Answers:
+        """All windows from clip number `clips` on, of men only (`odd`) or women only."""
+        kept = self.labels[clips:] >= 0
+        if odd is not None:
+            kept = (self.actors[clips:] % 2 == 1) == odd
+        logits, labels = self.logits[clips:][kept], self.labels[clips:][kept]
+        return Answers(logits.reshape(-1, logits.shape[-1]), np.repeat(labels, logits.shape[1]))
+
+
 @torch.inference_mode()
 def answers(
     head: nn.Module,
@@ -475,6 +511,83 @@ def answers(
             labels.append(batch.labels)
         said[condition] = Answers(torch.cat(logits).numpy(), torch.cat(labels).numpy())
     return said
+
+
+@torch.inference_mode()
+def learn_voice_means(
+    context: RunContext, network: LiveNet, config: FusionStageConfig, people: str
+) -> None:
+    """Tell the head what the voice of each class is on average, over clean windows of `people`."""
+    voices = evaluation_voices(context, network.encoder, network.config, people)
+    head = network.head.to(context.device).eval()
+    head.voice_means.zero_()  # so that the residual is the whole mean
+    means = []
+    for part in torch.split(voices.frames, 64):
+        maps = torch.zeros(len(part), network.config.face.channels, 1, 1, 1)
+        present = torch.tensor([[False, True]]).expand(len(part), 2)
+        inputs = (each.to(context.device) for each in (maps, part.float(), present))
+        means.append(head(*inputs).voice_residual.cpu())
+    every = torch.cat(means)
+    for index in range(len(EMOTIONS)):
+        if (of := voices.labels == index).any():
+            head.voice_means[index] = every[of].mean(dim=0)
+
+
+@torch.inference_mode()
+def session_answers(
+    head: nn.Module,
+    faces: FaceFeatures,
+    voices: VoiceFeatures,
+    condition: str,
+    network: LiveNetConfig,
+    device: torch.device,
+    *,
+    adapt: bool = True,
+    neutral_first: bool = False,
+) -> SessionAnswers:
+    """What `head` says when it hears the clips of each actor in one session.
+
+    As in live use: each clip is judged with what the clips before it told of the voice
+    (models/speaker.py). Several sessions per actor, in random orders; with `neutral_first` a voice
+    becomes known by its neutral clips alone. Under the condition "both" each window gets a face of
+    its class.
+    """
+    rng = np.random.default_rng(0)
+    clip_actors = voices.actors[::CLIP_WINDOWS].numpy()
+    sessions = [
+        rng.permutation(np.flatnonzero(clip_actors == actor))
+        for _ in range(ORDERS)
+        for actor in np.unique(clip_actors)
+    ]
+    if neutral_first:
+        emotional = voices.labels[::CLIP_WINDOWS].numpy() != EMOTIONS.index("neutral")
+        sessions = [each[np.argsort(emotional[each], kind="stable")] for each in sessions]
+    length = min(len(session) for session in sessions)
+    clips = np.stack([session[:length] for session in sessions], axis=1)  # (length, sessions)
+    speaker = SpeakerOffset(
+        (len(sessions), network.voice.channels),
+        prior_windows=network.speaker_prior_windows,
+        memory_windows=network.speaker_memory_windows,
+    )
+    pools = [np.flatnonzero(faces.labels.numpy() == index) for index in range(len(EMOTIONS))]
+    grid = np.linspace(0.0, 1.0, network.max_maps, dtype=np.float32)
+    windows, logits = np.arange(CLIP_WINDOWS), []
+    for step in clips:
+        voice = (CLIP_WINDOWS * step[:, None] + windows).ravel()
+        face = np.array([rng.choice(pools[label]) for label in voices.labels[voice].tolist()])
+        present = np.tile([condition == "both", True], (len(voice), 1))
+        batch = make_batch(faces, voices, face, voice, present, np.tile(grid, (len(voice), 1)))
+        offset = torch.from_numpy(speaker.value).repeat_interleave(CLIP_WINDOWS, dim=0)
+        inputs = (each.to(device) for each in (batch.maps, batch.frames, batch.present, offset))
+        said = head(*inputs)
+        if adapt:
+            residual = said.voice_residual.float().cpu().numpy()
+            speaker.hear(residual.reshape(len(step), CLIP_WINDOWS, -1).mean(axis=1))
+        logits.append(said.logits.float().cpu().numpy().reshape(len(step), CLIP_WINDOWS, -1))
+    rows = CLIP_WINDOWS * torch.from_numpy(clips)
+    return SessionAnswers(
+        np.stack(logits), voices.labels[rows].numpy(), voices.actors[rows].numpy()
+    )
 
 
 def fusion_loss(head: nn.Module, batch: PairBatch, auxiliary: float) -> Tensor:
@@ -506,14 +619,15 @@ def train_fusion(
     head: FusionHead,
     network: LiveNetConfig,
     training: tuple[FaceFeatures, Sequence[VoiceFeatures]],
-    validation: tuple[FaceFeatures, VoiceFeatures],
+    validation: tuple[FaceFeatures, VoiceFeatures] | None,
     *,
     name: str = "fusion",
 ) -> dict[str, float]:
     """Train `head` in place; resumable. Returns the figures of the chosen epoch.
 
-    The epoch is chosen by the mean of the three conditions' balanced accuracy on validation people.
-    A run that began from other branches or settings is not resumed but begun again.
+    The epoch is chosen by the mean of the three conditions' balanced accuracy on validation people;
+    without them, when all has been chosen, it is the last. A run that began from other branches or
+    settings is not resumed but begun again.
     """
     start = _digest(head, (config, network, context.seed))
     record = context.stage_dir(name) / "start.txt"
@@ -535,8 +649,8 @@ def train_fusion(
         optimizer, max_lr=rates, total_steps=steps, pct_start=0.15
     )
 
-    def validate(model: nn.Module) -> dict[str, float]:
-        said = answers(model, *validation, network, context.device)
+    def validate(model: nn.Module, people: tuple[FaceFeatures, VoiceFeatures]) -> dict[str, float]:
+        said = answers(model, *people, network, context.device)
         figures = {condition: said[condition].balanced_accuracy for condition in CONDITIONS}
         return figures | {"mean": float(np.mean(list(figures.values())))}
 
@@ -555,7 +669,7 @@ def train_fusion(
             *training, config, network, seed=context.seed * 1000 + epoch
         ),
         loss=loss,
-        validate=validate,
+        validate=partial(validate, people=validation) if validation else None,
         score="mean",
         ema_decay=0.98,
     )

@@ -129,13 +129,13 @@ def fit(
     epochs: int,
     batches: Callable[[int], Iterable[Any]],
     loss: Callable[[nn.Module, Any], Tensor],
-    validate: Callable[[nn.Module], dict[str, float]],
-    score: str,
+    validate: Callable[[nn.Module], dict[str, float]] | None,
+    score: str = "",
     ema_decay: float = 0.999,
     clip_norm: float = 1.0,
     autocast: bool = False,
 ) -> dict[str, float]:
-    """Train `model` and leave it with its best weights.
+    """Train `model` and leave it with its best weights, without validation with its last.
 
     With several processes (models/training/distributed.py) each hands in its part of every batch;
     the first one alone validates and writes.
@@ -148,6 +148,7 @@ def fit(
         (network in training mode, batch) → scalar to minimise.
     validate
         Network in evaluation mode (the exponential moving average) → figures, among them `score`.
+        None where nobody is left to choose an epoch by: then all are trained.
     score
         Name of the figure that chooses the epoch; higher is better.
     scheduler
@@ -207,9 +208,9 @@ def fit(
                 continue
             averaged.eval()
             with torch.inference_mode():
-                figures = validate(averaged.module)
+                figures = validate(averaged.module) if validate else {}
             figures |= {"epoch": epoch + 1, "loss": running}
-            if not best or figures[score] > best[score]:
+            if validate is None or not best or figures[score] > best[score]:
                 best = figures
                 best_weights = copy.deepcopy(averaged.module.state_dict())
             save_atomically(

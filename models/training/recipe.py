@@ -1,5 +1,9 @@
 """How the shipped weights are made: face, voice, fusion, calibration, one after the other.
 
+All choices are made on validation people, by a network that never heard them. Then voice and fusion
+are trained once more, in just that way, from the validation actors' clips as well (stage `final`):
+that is what ships, since every further voice counts where there are two dozen.
+
 Every stage resumes where it was killed and passes at once when it is done. Thread: the trainer's.
 """
 
@@ -24,7 +28,7 @@ from models.face import FaceClassifier
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.training.calibration import expected_calibration_error, fit_temperature
-from models.training.data import TRAIN_ACTORS
+from models.training.data import FINAL_ACTORS, TRAIN_ACTORS
 from models.training.face import FaceStageConfig, train_face
 from models.training.fusion import (
     FaceFeatures,
@@ -33,29 +37,41 @@ from models.training.fusion import (
     answers,
     evaluation_features,
     face_features,
+    learn_voice_means,
     train_fusion,
     training_voices,
 )
 from models.training.loop import RunContext, console, seed_everything
-from models.training.voice import WEIGHTS, VoiceStageConfig, load_voice, train_voice
+from models.training.voice import FINAL_STAGE as VOICE_FINAL_STAGE
+from models.training.voice import STAGE as VOICE_STAGE
+from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
 from models.voice import VoiceClassifier
 
-STAGES: Final = ("face", "voice", "fusion")
-"""In this order; calibration takes seconds and always follows."""
+STAGES: Final = ("face", "voice", "fusion", "final")
+"""In this order; calibration takes seconds and always follows fusion."""
 
-ORIGIN: Final = {
-    "data": "FER+ (FER2013 images, Barsoum et al. 2016 labels), training split; "
-    "RAVDESS speech audio (Livingstone and Russo 2018), actors "
-    + ", ".join(f"{actor:02d}" for actor in TRAIN_ACTORS),
-    "starting points": "HSE-FaceRes, a MobileNet trained on VGGFace2 (Savchenko, Apache-2.0); "
-    "OpenAI Whisper tiny.en encoder (MIT)",
-    "terms": "CC BY-NC-SA 4.0, non-commercial: RAVDESS is CC BY-NC-SA 4.0, FER2013 is for research",
-}
+SELECTION: Final = "selection.safetensors"
+"""In the work folder: the network that validation people chose, before the stage `final`."""
+
+FINAL_FUSION: Final = "fusion-final"
 
 WITHOUT_DROPOUT: Final = "fusion-without-modality-dropout"
 """Stage of the same head trained on complete pairs only, to know what modality dropout costs."""
 
 NOT_TRAINED: Final = "the stage {0} has not been trained yet: run `train live --stage {0}` first"
+
+
+def origin(actors: Sequence[int]) -> dict[str, str]:
+    """What a file of weights says of its data, starting points and terms."""
+    return {
+        "data": "FER+ (FER2013 images, Barsoum et al. 2016 labels), training split; "
+        "RAVDESS speech audio (Livingstone and Russo 2018), actors "
+        + ", ".join(f"{actor:02d}" for actor in actors),
+        "starting points": "HSE-FaceRes, a MobileNet trained on VGGFace2 (Savchenko, Apache-2.0); "
+        "OpenAI Whisper tiny.en encoder (MIT)",
+        "terms": "CC BY-NC-SA 4.0, non-commercial: RAVDESS is CC BY-NC-SA 4.0, FER2013 is for "
+        "research",
+    }
 
 
 class RecipeError(ValueError):
@@ -177,43 +193,83 @@ def train_live(
     if "voice" in stages:
         train_voice(context, recipe.network.voice, recipe.voice)
     face = take_stage(context, "face", FaceClassifier(recipe.network.face))
-    if not (context.work_dir / "voice" / WEIGHTS).is_file():
-        raise StageError(NOT_TRAINED.format("voice"))
-    voice = load_voice(context, recipe.network.voice).cpu()
+    voice = take_voice(context, recipe, "voice", VOICE_STAGE)
+    network = _branches_joined(context, recipe, face, voice)
+    validation = evaluation_features(context, network, recipe.fusion, "validation")
+    if "fusion" in stages:
+        training = _fusion_training(context, recipe, network, "train")
+        for name, settings in (
+            (WITHOUT_DROPOUT, replace(recipe.fusion, face_only=0.0, voice_only=0.0)),
+            ("fusion", recipe.fusion),
+        ):
+            head = _new_head(recipe, face, voice)
+            train_fusion(context, settings, head, recipe.network, training, validation, name=name)
+    take_stage(context, "fusion", network.head)
+    learn_voice_means(context, network, recipe.fusion, "train")
+    chosen = calibrated(network, validation, context.device)
+    save_checkpoint(context.work_dir / SELECTION, chosen, origin(TRAIN_ACTORS))
 
+    if "final" in stages:
+        train_voice(context, recipe.network.voice, recipe.voice, VoiceTask.final(context))
+    voice = take_voice(context, recipe, "final", VOICE_FINAL_STAGE)
+    network = _branches_joined(context, recipe, face, voice)
+    if "final" in stages:
+        training = _fusion_training(context, recipe, network, "final")
+        head = _new_head(recipe, face, voice)
+        train_fusion(
+            context, recipe.fusion, head, recipe.network, training, None, name=FINAL_FUSION
+        )
+    take_stage(context, FINAL_FUSION, network.head, stage="final")
+    learn_voice_means(context, network, recipe.fusion, "final")
+    final = with_temperatures(network, chosen.config.temperatures)
+    return save_checkpoint(weights or default_weights(), final, origin(FINAL_ACTORS))
+
+
+def take_voice(context: RunContext, recipe: LiveRecipe, name: str, stage: str) -> VoiceClassifier:
+    """The voice network that the stage called `name` trained in the folder `stage`."""
+    if not (context.work_dir / stage / WEIGHTS).is_file():
+        raise StageError(NOT_TRAINED.format(name))
+    return load_voice(context, recipe.network.voice, stage).cpu()
+
+
+def _branches_joined(
+    context: RunContext, recipe: LiveRecipe, face: FaceClassifier, voice: VoiceClassifier
+) -> LiveNet:
+    """The live network with finished branches and a new head."""
     network = LiveNet(recipe.network).to(context.device)
     network.trunk.load_state_dict(face.trunk.state_dict())
     network.encoder.load_state_dict(voice.encoder.state_dict())
     network.ferplus_head.load_state_dict(face.head.state_dict())
     round_as_stored(network)  # so that the head learns on just the features that it will get
-    validation = evaluation_features(context, network, recipe.fusion, "validation")
-    if "fusion" in stages:
-        training = (
-            face_features(context, network.trunk, "train", recipe.fusion, recipe.face.augmentation),
-            training_voices(context, network.encoder, recipe.fusion, recipe.voice),
-        )
-        for name, settings in (
-            (WITHOUT_DROPOUT, replace(recipe.fusion, face_only=0.0, voice_only=0.0)),
-            ("fusion", recipe.fusion),
-        ):
-            seed_everything(recipe.seed)
-            head = FusionHead(recipe.network)
-            start_from_branches(head, face, voice, recipe.network)
-            train_fusion(context, settings, head, recipe.network, training, validation, name=name)
-    take_stage(context, "fusion", network.head)
-    return save_checkpoint(
-        weights or default_weights(), calibrated(network, validation, context.device), ORIGIN
+    return network
+
+
+def _fusion_training(
+    context: RunContext, recipe: LiveRecipe, network: LiveNet, people: str
+) -> tuple[FaceFeatures, list[VoiceFeatures]]:
+    return (
+        face_features(context, network.trunk, "train", recipe.fusion, recipe.face.augmentation),
+        training_voices(context, network.encoder, recipe.fusion, recipe.voice, people),
     )
+
+
+def _new_head(recipe: LiveRecipe, face: FaceClassifier, voice: VoiceClassifier) -> FusionHead:
+    seed_everything(recipe.seed)
+    head = FusionHead(recipe.network)
+    start_from_branches(head, face, voice, recipe.network)
+    return head
 
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def take_stage(context: RunContext, name: str, network: Network) -> Network:
-    """Load the best weights that a stage has reached so far into `network`."""
+def take_stage(
+    context: RunContext, name: str, network: Network, *, stage: str | None = None
+) -> Network:
+    """Load the best weights reached so far in the folder `name`, of `stage`, into `network`."""
     path = context.work_dir / name / "state.pt"
     if not path.is_file():
-        raise StageError(NOT_TRAINED.format(name))
+        raise StageError(NOT_TRAINED.format(stage or name))
     state = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(state["best_weights"])
     return network.eval()
@@ -247,10 +303,8 @@ def calibrated(
     network: LiveNet, validation: tuple[FaceFeatures, VoiceFeatures], device: torch.device
 ) -> LiveNet:
     """The same network with the temperatures that validation people ask for."""
-    config = replace(network.config, temperatures=(1.0, 1.0, 1.0))
-    plain = LiveNet(config)
-    plain.load_state_dict(network.state_dict())
-    said = answers(plain.head.to(device), *validation, config, device)
+    plain = with_temperatures(network, (1.0, 1.0, 1.0))
+    said = answers(plain.head.to(device), *validation, plain.config, device)
     temperatures = [fit_temperature(*said[condition]) for condition in CONDITIONS]
     for condition, temperature in zip(CONDITIONS, temperatures, strict=True):
         logits, labels = said[condition]
@@ -260,6 +314,11 @@ def calibrated(
             f"{expected_calibration_error(logits / temperature, labels):.1%}"
         )
     both, face, voice = temperatures
-    result = LiveNet(replace(config, temperatures=(both, face, voice)))
+    return with_temperatures(network, (both, face, voice))
+
+
+def with_temperatures(network: LiveNet, temperatures: tuple[float, float, float]) -> LiveNet:
+    """The same network with other temperatures."""
+    result = LiveNet(replace(network.config, temperatures=temperatures))
     result.load_state_dict(network.state_dict())
     return result.eval()

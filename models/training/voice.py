@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,13 @@ from models.training.augment_audio import (
     centred_window,
     random_window,
 )
-from models.training.data import TRAIN_ACTORS, VALIDATION_ACTORS, VoiceClip, load_ravdess
+from models.training.data import (
+    FINAL_ACTORS,
+    TRAIN_ACTORS,
+    VALIDATION_ACTORS,
+    VoiceClip,
+    load_ravdess,
+)
 from models.training.loop import (
     RunContext,
     cosine_schedule,
@@ -46,6 +52,11 @@ from models.voice import VoiceClassifier, VoiceEncoder
 
 WEIGHTS: Final = "voice.safetensors"
 """The trained classifier inside the stage's folder."""
+
+STAGE: Final = "voice"
+FINAL_STAGE: Final = "voice-final"
+WAYS: Final = ("frozen", "tuned")
+"""How the encoder is treated; each way begins from the one before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +122,10 @@ class VoiceTask:
     """Whom a voice network learns from, who chooses its epoch, and what the classes are."""
 
     clips: list[VoiceClip]
-    validation: VoiceEvaluation
+    validation: VoiceEvaluation | None  # None: everything has been chosen before
     labels: tuple[str, ...]
     stage: str  # folder of the states and results inside the work folder
+    ways: tuple[str, ...] = WAYS  # the last one is kept, with validation the better one
 
     @classmethod
     def live(cls, data_root: Path, config: VoiceStageConfig) -> VoiceTask:
@@ -124,7 +136,20 @@ class VoiceTask:
                 list(load_ravdess(data_root, VALIDATION_ACTORS)), config.window_seconds
             ),
             labels=EMOTIONS,
-            stage="voice",
+            stage=STAGE,
+        )
+
+    @classmethod
+    def final(cls, context: RunContext) -> VoiceTask:
+        """The same from validation actors too, in the way that did better on them before."""
+        directory = context.stage_dir(STAGE)
+        better = _better({way: json.loads((directory / f"{way}.json").read_text()) for way in WAYS})
+        return cls(
+            clips=list(load_ravdess(context.data_root, FINAL_ACTORS)),
+            validation=None,
+            labels=EMOTIONS,
+            stage=FINAL_STAGE,
+            ways=WAYS[: WAYS.index(better) + 1],
         )
 
 
@@ -150,20 +175,27 @@ def train_voice(
 
     figures: dict[str, dict[str, float]] = {}
     weights: dict[str, dict[str, Tensor]] = {}
-    for way, train in (("frozen", _train_frozen), ("tuned", _train_tuned)):
+    for way in task.ways:
+        train = {"frozen": _train_frozen, "tuned": _train_tuned}[way]
         figures[way] = train(context, model, task, config)
         weights[way] = {name: value.clone() for name, value in model.state_dict().items()}
         (directory / f"{way}.json").write_text(json.dumps(figures[way], indent=2) + "\n")
-    better = max(figures, key=lambda way: figures[way]["balanced_accuracy"])
+    better = task.ways[-1] if task.validation is None else _better(figures)
     model.load_state_dict(weights[better])
     save_file(weights[better], directory / WEIGHTS)
     return model.eval(), figures[better]
 
 
-def load_voice(context: RunContext, encoder: VoiceEncoderConfig | None = None) -> VoiceClassifier:
+def _better(figures: dict[str, dict[str, float]]) -> str:
+    return max(figures, key=lambda way: figures[way]["balanced_accuracy"])
+
+
+def load_voice(
+    context: RunContext, encoder: VoiceEncoderConfig | None = None, stage: str = STAGE
+) -> VoiceClassifier:
     """Classifier that :func:`train_voice` left behind, in evaluation mode."""
     model = VoiceClassifier(encoder)
-    model.load_state_dict(load_file(context.stage_dir("voice") / WEIGHTS))
+    model.load_state_dict(load_file(context.stage_dir(stage) / WEIGHTS))
     return model.to(context.device).eval()
 
 
@@ -205,6 +237,7 @@ def _train_frozen(
     context: RunContext, model: VoiceClassifier, task: VoiceTask, config: VoiceStageConfig
 ) -> dict[str, float]:
     """Train mix, projection and classifier on layer outputs that are computed once."""
+    people = task.validation
     head = [value for name, value in model.named_parameters() if not _in_whisper(name)]
     states = _FrozenStates(context, model, task, config)
     steps = math.ceil(len(task.clips) * config.frozen_variants / (2 * config.batch_size))
@@ -231,12 +264,12 @@ def _train_frozen(
             label_smoothing=config.label_smoothing,
         )
 
-    def validate(network: nn.Module) -> dict[str, float]:
+    def validate(network: nn.Module, labels: NDArray[np.int64]) -> dict[str, float]:
         assert isinstance(network, VoiceClassifier)
         parts = [
             logits(network, part).softmax(1).cpu() for part in torch.split(states.validation, 32)
         ]
-        return _scores(torch.cat(parts).numpy(), task.validation.labels, task.labels)
+        return _scores(torch.cat(parts).numpy(), labels, task.labels)
 
     return fit(
         name=f"{task.stage}/frozen",
@@ -247,7 +280,7 @@ def _train_frozen(
         epochs=config.frozen_epochs,
         batches=batches,
         loss=loss,
-        validate=validate,
+        validate=partial(validate, labels=people.labels) if people else None,
         score="balanced_accuracy",
         ema_decay=0.98,
     )
@@ -257,6 +290,7 @@ def _train_tuned(
     context: RunContext, model: VoiceClassifier, task: VoiceTask, config: VoiceStageConfig
 ) -> dict[str, float]:
     """Train everything, the layers near the sound more slowly."""
+    people = task.validation
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(parameter_groups(model, config), weight_decay=0.0)
@@ -283,9 +317,9 @@ def _train_tuned(
         epochs=config.epochs,
         batches=lambda epoch: _Epoch(task, config, (context.seed, epoch)),
         loss=loss,
-        validate=lambda network: voice_scores(
-            network, task.validation, context.device, task.labels
-        ),
+        validate=partial(voice_scores, data=people, device=context.device, names=task.labels)
+        if people
+        else None,
         score="balanced_accuracy",
         ema_decay=0.99,
         autocast=True,
@@ -364,7 +398,9 @@ class _FrozenStates:
     @cached_property
     def validation(self) -> Tensor:
         """(n, layers, T, W)."""
-        return self._cached("validation", lambda: torch.split(self._task.validation.mels, 16))
+        people = self._task.validation
+        assert people is not None
+        return self._cached("validation", lambda: torch.split(people.mels, 16))
 
     def _train_mels(self) -> Iterator[Tensor]:
         config, rng = self._config, np.random.default_rng(self._context.seed)

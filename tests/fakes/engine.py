@@ -20,6 +20,7 @@ class ArithmeticEngine:
         self.trunk_runs = 0
         self.encoder_runs = 0
         self.fusions = 0
+        self.residual: FloatArray = np.zeros(16, np.float32)
 
     def face_map(self, crop: FloatArray) -> FloatArray:
         self.trunk_runs += 1
@@ -30,7 +31,12 @@ class ArithmeticEngine:
         self.encoder_runs += 1
         return np.full((16, mel.shape[1] // 2), mel.max(), np.float32)
 
-    def fuse(self, maps: FloatArray | None, frames: FloatArray | None) -> Fusion:
+    def fuse(
+        self,
+        maps: FloatArray | None,
+        frames: FloatArray | None,
+        speaker: FloatArray | None = None,
+    ) -> Fusion:
         if maps is None and frames is None:
             raise ValueError("nothing to fuse")
         self.fusions += 1
@@ -39,7 +45,7 @@ class ArithmeticEngine:
         if maps is not None:
             face[1] = 6 * maps.mean()
         if frames is not None:
-            voice[3] = 4 * frames.mean()
+            voice[3] = 4 * (frames if speaker is None else frames - speaker[:, None]).mean()
         size = self.config.face.map_size
         shares = np.array([maps is not None, frames is not None], np.float32)
         lowest = self.config.lowest_attention
@@ -58,4 +64,5 @@ class ArithmeticEngine:
             attention_sequences=weights(self.config.sequence_block_counts),
             voice_moments=np.full(moments, 1 / moments, np.float32),
             face_activation=np.ones((count, size, size), np.float32),
+            voice_residual=np.zeros(16, np.float32) if frames is None else self.residual,
         )

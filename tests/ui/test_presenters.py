@@ -181,6 +181,13 @@ def test_what_failed_is_neither_waited_for_nor_analysed() -> None:
     assert presenters.answer(None, failed=True).headline == "No answer"
 
 
+def test_how_well_the_voice_is_known() -> None:
+    prediction = make_prediction(10)
+    assert presenters.voice_known(None) == presenters.voice_known(prediction) == ""
+    known = replace(prediction, speaker_seconds=23.6)
+    assert presenters.voice_known(known) == "voice known from 24 s of speech"
+
+
 def test_levels_carry_a_true_minus_sign() -> None:
     assert presenters.decibels(-31.6) == "\u221232 dB"
     assert presenters.decibels(-120.0) == "\u221299 dB"
