@@ -747,19 +747,15 @@ def evaluate_fusion(
             "fine-tuned.",
         ),
     ] = "all",
-    person_clips: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Voice and emotion: take each person's mean over so many clips of theirs, without "
-            "labels, off their features. 0 is the published protocol, which knows nobody.",
-        ),
-    ] = 0,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Networks per cell.", show_default="as published here")
     ] = None,
     variants: Annotated[
-        bool, typer.Option(help="Try MSAF's settings one by one too, on validation people.")
+        bool,
+        typer.Option(
+            help="Try MSAF's settings one by one too, on validation people; else those that the "
+            "page has are kept."
+        ),
     ] = True,
     out: Annotated[
         Path, typer.Option(help="The page; a JSON file of the same name comes beside it.")
@@ -779,22 +775,16 @@ def evaluate_fusion(
             raise typer.BadParameter(
                 f"must be one of {', '.join(known)} or all, not {value!r}", param_hint=option
             )
-    if person_clips and task not in ("voice", "emotion"):
-        raise typer.BadParameter(
-            f"people are known in voice and emotion alone, not in {task}",
-            param_hint="--person-clips",
-        )
     context = _training_context(data_root, work_dir, device)
     wanted = studies(
         TASKS if task == "all" else (task,),
         context,
         voices=VOICES if voice == "all" else (voice,),
-        person_clips=person_clips,
         seeds=seeds,
     )
     figures = report.read(out)
     for key, study in wanted:
-        figures[key] = results.run(study, variants=variants)
+        figures[key] = results.run(study, variants=variants, before=figures.get(key))
         report.write(figures, out)
         typer.echo(f"{figures[key]['title']}\n{report.table(figures[key])}")
     typer.echo(f"written: {out}")

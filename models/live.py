@@ -45,8 +45,8 @@ class FusionOutput(NamedTuple):
     face_moments: Tensor  # (B, T) weight of each map, sums to 1
     voice_moments: Tensor  # (B, U) weight of each voice frame, sums to 1
     face_activation: Tensor  # (B, K, T, S, S) class activation of the fused maps, as logits
-    voice_residual: Tensor  # (B, C) the frames' mean, as voice_moments weigh them, less what it is
-    # on average where the answer is this one: the speaker's own (models/speaker.py)
+    voice_residual: Tensor  # (B, C) the frames' mean, as voice_moments weigh them, less that of the
+    # classes as probable as the answer makes each: the speaker's own (models/speaker.py)
 
 
 class FusionHead(nn.Module):

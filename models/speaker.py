@@ -1,8 +1,8 @@
 """What one speaker's voice has of its own, learned while it speaks and without labels.
 
 A voice that is bright or hoarse by nature looks like an emotion to a network that never heard it.
-Each window tells how its frames differ, on average over the moments that the network leaned on,
-from what an answer like the one just given usually sounds like (`FusionOutput.voice_residual`).
+Each window tells how its frames, on average over the moments that the network leaned on, differ
+from the mean of the classes, as probable as the answer makes each (`FusionOutput.voice_residual`).
 What is left over when the emotion is accounted for is the speaker's; its mean over many windows is
 taken off the frames of the next. Speaker normalisation in feature space, with the answer's
 probabilities in the place of the neutral speech that Busso et al. (2013, "Iterative feature

@@ -79,14 +79,14 @@ class LiveSession:
         camera_factory: CameraFactory = open_camera,
         microphone_factory: MicrophoneFactory = open_microphone,
     ) -> None:
-        self._config = config or SessionConfig()
+        self.config = config or SessionConfig()
         self._clock = clock or MonotonicClock()
         self._engine_factory = engine_factory
         self._detector_factory = detector_factory
         self._camera_factory = camera_factory
         self._microphone_factory = microphone_factory
         self._camera, self._microphone = camera, microphone
-        windows = self._config.windows
+        windows = self.config.windows
         self._frames = FrameRing()
         self._sightings = SightingRing()
         self._samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
@@ -103,7 +103,7 @@ class LiveSession:
         self._progress: float | None = 0.0
         self._engine_name = ""
         self._history: deque[Prediction] = deque(
-            maxlen=round(self._config.history_seconds / windows.hop_seconds)
+            maxlen=round(self.config.history_seconds / windows.hop_seconds)
         )
         self._captures: dict[str, CaptureThread[VideoPacket] | CaptureThread[AudioPacket]] = {}
         self._commands: deque[Callable[[InferenceWorker], None]] = deque()
@@ -209,6 +209,7 @@ class LiveSession:
                 worker.has_pictures = selector is not None
             else:
                 worker.forget_sound()
+                worker.forget_voice()
                 worker.has_sound = selector is not None
 
         if is_camera:
@@ -226,7 +227,7 @@ class LiveSession:
             capture = CaptureThread(camera, self._push_frame, clock, name="camera")
         else:
             self._sound_delay.clear()
-            self._resampler = SpeechResampler(self._config.windows.sample_rate)
+            self._resampler = SpeechResampler(self.config.windows.sample_rate)
             microphone = self._microphone_factory(selector, clock)
             capture = CaptureThread(microphone, self._push_sound, clock, name="microphone")
         with self._lock:
@@ -281,11 +282,11 @@ class LiveSession:
         """Load, then step until stopped. Thread: inference."""
         engine = self._engine_factory(self._loading)
         worker = InferenceWorker(
-            config=self._config,
+            config=self.config,
             sightings=self._sightings,
             samples=self._samples,
             engine=engine,
-            activity=VoiceActivity(self._config.windows.window_seconds),
+            activity=VoiceActivity(self.config.windows.window_seconds),
             clock=self._clock,
         )
         worker.has_pictures = self._camera is not None

@@ -150,7 +150,7 @@ class Prediction:
     frames_used: tuple[int, ...]  # sequence numbers of the images whose maps were used
     inference_seconds: float  # time the worker spent on this window
     latency_seconds: float | None  # newest sample → published; None where time is the recording's
-    speaker_seconds: float = 0.0  # of speech that what is known of this voice rests on
+    speaker_seconds: float = 0.0  # that what is known of this voice rests on, at most two minutes
 
     def compact(self) -> Prediction:
         """A copy for histories, without what takes space: the spectrogram and the face crop."""

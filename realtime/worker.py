@@ -32,6 +32,7 @@ from realtime.messages import (
     ModalityReport,
     Prediction,
     Reason,
+    Sighting,
     Status,
 )
 from realtime.rings import SampleRing, SightingRing
@@ -71,6 +72,7 @@ class DueWindow:
     voice_status: Status
     mel: FloatArray | None  # (80, n); there with any sound, speech or not
     speech: bool
+    stranger: bool  # since the window before, a face came that may be another person's
     sound_level: float | None  # dBFS
     seconds: float  # spent on the window so far
 
@@ -106,7 +108,10 @@ class InferenceWorker:
             prior_windows=engine.config.speaker_prior_windows,
             memory_windows=engine.config.speaker_memory_windows,
         )
-        self._face_seen: float | None = None  # end of the last window that showed a face
+        self._followed: FaceObservation | None = None  # the newest sight of a face
+        self._absent_seconds = 0.0  # of pictures without one since then
+        self._stranger = False  # a face came that may be another person's
+        self._answered = 0  # index of the last window that was answered
         self._sightings_seen = 0
         self._picture_time: float | None = None
         self._picture_start: float | None = None
@@ -121,6 +126,7 @@ class InferenceWorker:
         """Take in the faces and listen to the sound that came since the last call."""
         sightings, self._sightings_seen, _ = self._sightings.read(self._sightings_seen)
         for sighting in sightings:
+            self._notice_strangers(sighting)
             self._picture_time = sighting.timestamp
             if self._picture_start is None:
                 self._picture_start = sighting.timestamp
@@ -141,14 +147,18 @@ class InferenceWorker:
         """Start over with another camera."""
         self._slots.clear()
         self._sightings.clear()
-        self._picture_time = self._picture_start = self._face_seen = None
+        self._picture_time = self._picture_start = self._followed = None
+        self._absent_seconds = 0.0
 
     def forget_sound(self) -> None:
-        """Start over with another microphone."""
+        """Start over with other sound; what is known of the voice stays."""
         self._activity.reset()
         self._samples.clear()
-        self._speaker.forget()
         self._sound_heard = None
+
+    def forget_voice(self) -> None:
+        """Start over with another microphone: somebody else may speak into it."""
+        self._speaker.forget()
 
     # -- windows --------------------------------------------------------------------------------
 
@@ -261,9 +271,11 @@ class InferenceWorker:
             voice_status=voice_status,
             mel=mel,
             speech=speech,
+            stranger=self._stranger,
             sound_level=self._level(end) if has_sound else None,
             seconds=0.0,
         )
+        self._stranger = False
         self._drop_old_slots(index)
         due.seconds = time.perf_counter() - started
         return due
@@ -272,17 +284,17 @@ class InferenceWorker:
         """Last part of a step: fuse, smooth, tell. Windows must come in order."""
         started = time.perf_counter()
         maps = due.maps
-        self._notice_strangers(due)
+        if due.stranger:
+            self._speaker.forget()
+        hops, self._answered = due.index - self._answered, due.index
         if maps is None and frames is None:
             self._smoother.reset()
             fusion = smoothed = None
         else:
             fusion = self._engine.fuse(maps, frames, self._speaker.value)
             if frames is not None and self._config.adapt:
-                windows = self._config.windows  # each overlaps the one before by all but a hop
-                self._speaker.hear(
-                    fusion.voice_residual, windows.hop_seconds / windows.window_seconds
-                )
+                whole = self._config.windows.window_hops  # only what is new in a window counts
+                self._speaker.hear(fusion.voice_residual, min(hops, whole) / whole)
             probabilities = _softmax(fusion.logits)
             smoothed = self._smoother.update(due.end, probabilities)
         label = smoothed.label if smoothed is not None else None
@@ -321,14 +333,24 @@ class InferenceWorker:
             return prediction
         return replace(prediction, latency_seconds=self._clock.now() - due.newest)
 
-    def _notice_strangers(self, due: DueWindow) -> None:
-        """Forget the voice when a face comes after a long time without one."""
-        if due.maps is None:
+    def _notice_strangers(self, sighting: Sighting) -> None:
+        """Tell when a face takes over from another, or comes after a long time without one.
+
+        One that comes back after a short loss, as a new face to the tracker, is taken for the same.
+        """
+        presence, face, before = self._config.presence, sighting.face, self._followed
+        since = 0.0 if self._picture_time is None else sighting.timestamp - self._picture_time
+        self._absent_seconds += min(since, presence.stall_seconds)  # no pictures are no absence
+        if face is None:
             return
-        gone = self._config.presence.new_person_seconds
-        if self._face_seen is not None and due.end - self._face_seen > gone:
-            self._speaker.forget()
-        self._face_seen = due.end
+        took_over = (
+            before is not None
+            and before.identity != face.identity
+            and face.timestamp - before.timestamp < presence.face_age_seconds
+        )
+        if took_over or self._absent_seconds > presence.new_person_seconds:
+            self._stranger = True
+        self._followed, self._absent_seconds = face, 0.0
 
     def _face_of(self, index: int, flow: Status) -> tuple[Status, list[_Slot]]:
         """Status of the face and the slots of the window that show it, oldest first."""

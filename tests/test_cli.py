@@ -221,6 +221,15 @@ def test_headless_live_writes_answers_for_so_long(
     assert "Summary" in result.stderr
 
 
+@pytest.mark.parametrize("adapt", [True, False])
+def test_adaptation_is_a_choice(
+    run: Run, quick: None, synthetic: list[LiveSession], adapt: bool
+) -> None:
+    options = [] if adapt else ["--no-adapt"]
+    run("live", "--headless", "--camera", "0", "--microphone", "none", "--seconds", "1", *options)
+    assert synthetic[0].config.adapt is adapt
+
+
 def test_no_command_is_live(
     run: Run, quick: None, no_screen: None, synthetic: list[LiveSession]
 ) -> None:

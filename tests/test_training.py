@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.checkpoint import load_checkpoint, read_checkpoint
+from models.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.live import FusionHead, FusionOutput
 from models.training import fusion
@@ -47,8 +47,9 @@ from models.training.recipe import (
     start_from_branches,
     take_stage,
     train_live,
+    with_temperatures,
 )
-from models.training.voice import VoiceStageConfig
+from models.training.voice import VoiceStageConfig, VoiceTask, train_voice
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -250,8 +251,6 @@ def test_evaluation_and_model_card(
     assert results["weights"]["sha256"] in card
     assert f"{100 * results['ferplus_test']['accuracy']:.1f} %" in card
     assert "{" not in card
-    unmeasured = model_card({**results, "modality_dropout": None})
-    assert "was not measured" in unmeasured
 
 
 def test_evaluation_without_the_work_folder(data_root: Path, trained: Path, tmp_path: Path) -> None:
@@ -260,7 +259,31 @@ def test_evaluation_without_the_work_folder(data_root: Path, trained: Path, tmp_
     )
     assert results["modality_dropout"] is None
     assert set(results["conditions"]) == {"test"}
+    assert "Nothing was measured on validation people" in model_card(results)
     assert (tmp_path / "new" / "results.json").is_file()
+
+
+def test_a_selection_of_other_weights_is_not_taken_for_theirs(
+    data_root: Path, trained: Path, tmp_path: Path
+) -> None:
+    chosen = read_checkpoint(trained / "selection.safetensors")
+    other = with_temperatures(chosen.network(), (1.0, 2.0, 3.0))
+    save_checkpoint(tmp_path / "selection.safetensors", other, {})
+    with pytest.raises(StageError, match="their settings differ"):
+        evaluate_live(context_of(data_root, tmp_path), trained / "live.safetensors", TINY)
+
+
+def test_the_way_that_was_better_is_gone_again(data_root: Path, tmp_path: Path) -> None:
+    context = context_of(data_root, tmp_path)
+    for way, figure in (("frozen", 0.6), ("tuned", 0.5)):
+        path = context.stage_dir("voice") / f"{way}.json"
+        path.write_text(json.dumps({"balanced_accuracy": figure}))
+    task = VoiceTask.final(context)
+    assert task.ways == ("frozen",)
+    assert {clip.actor for clip in task.clips} == {2, 3, 8, 17}
+    train_voice(context, TINY.network.voice, TINY.voice, task)
+    assert (tmp_path / "voice-final" / "voice.safetensors").is_file()
+    assert not (tmp_path / "voice-final" / "tuned").exists()
 
 
 def test_features_of_other_weights_are_made_anew(data_root: Path, trained: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -304,11 +306,59 @@ def test_a_face_after_a_long_time_without_one_is_somebody_elses() -> None:
     assert bench.run(14, 15.5)[-1].speaker_seconds < 1.6
 
 
-def test_another_microphone_is_another_voice() -> None:
+def test_whoever_spoke_long_before_the_first_face_is_somebody_else() -> None:
+    bench = Bench(config=SessionConfig(presence=PresenceConfig(new_person_seconds=3.0)))
+    assert bench.run(0, 6, brightness=0)[-1].speaker_seconds > 4.0
+    assert bench.run(6, 7)[-1].speaker_seconds < 1.1
+
+
+def test_the_dark_and_a_stalled_camera_make_nobody_a_stranger() -> None:
+    config = SessionConfig(presence=PresenceConfig(new_person_seconds=2.0, dark=0.9))
+    dark = Bench(config=config)  # this face is seen, but counts for nothing
+    assert not dark.run(0, 4)[-1].modality("face").present
+    assert dark.predictions[-1].speaker_seconds > 2.0
+    bench = Bench(live=True, config=SessionConfig(presence=config.presence))
+    bench.run(0, 3)
+    stalled = bench.run(3, 8, brightness=None)
+    assert bench.run(8, 9)[-1].speaker_seconds > stalled[-1].speaker_seconds
+
+
+def test_a_face_that_takes_over_is_somebody_elses() -> None:
+    bench = Bench()
+    known = bench.run(0, 4)[-1].speaker_seconds
+    for sequence, time in enumerate((4.0, 4.1), start=200):
+        image = np.full((90, 160, 3), 160, np.uint8)
+        seen = bench.tracker.look(VideoPacket(timestamp=time, sequence=sequence, image=image))
+        assert seen.face is not None
+        other = replace(seen.face, identity=seen.face.identity + 1)
+        bench.sightings.push(replace(seen, face=other))
+        bench.sound(time, 0.1)
+        bench.drain()
+    assert known > 3.0
+    assert bench.predictions[-1].speaker_seconds < 0.3
+
+
+def test_skipped_windows_do_not_slow_the_learning() -> None:
     bench = Bench(live=True)
-    bench.run(0, 4)
+    bench.run(0, 3)
+    known = bench.predictions[-1].speaker_seconds
+    for k in range(90, 120):  # a second arrives while the worker is busy
+        bench.clock.time = k / FPS + 0.001
+        bench.picture(k / FPS)
+        bench.sound(k / FPS, 1 / FPS)
+    bench.drain()
+    assert bench.worker.windows_skipped > 5
+    assert bench.predictions[-1].speaker_seconds == pytest.approx(known + 1.0, abs=0.15)
+
+
+def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> None:
+    bench = Bench(live=True)
+    known = bench.run(0, 4)[-1].speaker_seconds
+    bench.worker.forget_pictures()
     bench.worker.forget_sound()
-    assert bench.run(4, 4.3)[-1].speaker_seconds == 0.0
+    assert bench.run(4, 4.3)[-1].speaker_seconds == known > 3.0
+    bench.worker.forget_voice()
+    assert bench.run(4.3, 4.4)[-1].speaker_seconds == 0.0
 
 
 def test_windows_of_another_length_hold_as_many_maps() -> None:

@@ -485,7 +485,7 @@ class SessionAnswers(NamedTuple):
 
     def after(self, clips: int = 0, *, odd: bool | None = None) -> Answers:
         """All windows from clip number `clips` on, of men only (`odd`) or women only."""
-        kept = self.labels[clips:] >= 0
+        kept = np.ones_like(self.labels[clips:], dtype=np.bool_)
         if odd is not None:
             kept = (self.actors[clips:] % 2 == 1) == odd
         logits, labels = self.logits[clips:][kept], self.labels[clips:][kept]
@@ -514,9 +514,7 @@ def answers(
 
 
 @torch.inference_mode()
-def learn_voice_means(
-    context: RunContext, network: LiveNet, config: FusionStageConfig, people: str
-) -> None:
+def learn_voice_means(context: RunContext, network: LiveNet, people: str) -> None:
     """Tell the head what the voice of each class is on average, over clean windows of `people`."""
     voices = evaluation_voices(context, network.encoder, network.config, people)
     head = network.head.to(context.device).eval()
@@ -547,10 +545,10 @@ def session_answers(
 ) -> SessionAnswers:
     """What `head` says when it hears the clips of each actor in one session.
 
-    As in live use: each clip is judged with what the clips before it told of the voice
-    (models/speaker.py). Several sessions per actor, in random orders; with `neutral_first` a voice
-    becomes known by its neutral clips alone. Under the condition "both" each window gets a face of
-    its class.
+    Clip by clip: each is judged with what the clips before it told of the voice
+    (models/speaker.py; live, that goes on every 100 ms). Several sessions per actor, in random
+    orders; with `neutral_first` a voice becomes known by its neutral clips alone. Under the
+    condition "both" each window gets a face of its class.
     """
     rng = np.random.default_rng(0)
     clip_actors = voices.actors[::CLIP_WINDOWS].numpy()

@@ -66,16 +66,17 @@ by the most voted too.
 
 The program goes on learning what is a voice's own, without labels, while it is heard
 (models/speaker.py), and takes that off. So each actor's 60 clips were also heard in one session, in
-{orders} random orders, and in orders that begin with the neutral clips; whoever is heard for the
-first time gets the answers of the table above (`--no-adapt` gives them to everybody). With both, a
-face of its class was drawn for each window. Acted clips hold one emotion as often as another; how
-well a voice becomes known in ordinary talk was not measured:
+{orders} random orders, and in orders that begin with the neutral clips, clip by clip; a voice heard
+for the first time is judged as in the table above (`--no-adapt` does so with everybody). With both,
+a face of its class was drawn for each window, other pairs than above. Acted clips hold one emotion
+as often as another; how well a voice becomes known in ordinary talk was not measured:
 
 {session_table}
 
-Epochs, settings and temperatures were chosen on validation people, by a network that never heard
-them: the two tables below are that network's. The one that ships was then trained in just the same
-way from the four validation actors' clips as well, since every further voice counts.
+Settings, schedule and temperatures were chosen on validation people, by a network that never heard
+them: the two tables below are that network's. The one that ships was then trained with the same
+settings, to the end of the schedule, from the four validation actors' clips as well, since every
+further voice counts.
 
 {calibration_table}
 
@@ -112,10 +113,16 @@ its pictures, so nothing can be said by sex, age or skin for the face.
 """
 
 
+NOT_MEASURED: Final = (
+    "Nothing was measured on validation people in this run: the network that was chosen by them is "
+    "not at hand."
+)
+
+
 def model_card(results: Mapping[str, Any]) -> str:
     """The card as Markdown, from the content of `results.json`."""
     weights, conditions = results["weights"], results["conditions"]
-    test, validation = conditions["test"], conditions["validation"]
+    test, validation = conditions["test"], conditions.get("validation")
     ferplus, counts = results["ferplus_test"], weights["parameters"]
     header = ("samples", "accuracy", "balanced accuracy", f"calibration error ({BINS} bins)")
     return TEMPLATE.format(
@@ -177,7 +184,9 @@ def model_card(results: Mapping[str, Any]) -> str:
                 for name, of in results["sessions"]["test"].items()
             ],
         ),
-        calibration_table=_table(
+        calibration_table=NOT_MEASURED
+        if validation is None
+        else _table(
             (
                 "validation people",
                 "calibration error",
@@ -217,7 +226,7 @@ def model_card(results: Mapping[str, Any]) -> str:
 
 def _dropout(figures: Mapping[str, float] | None) -> str:
     if figures is None:
-        return "What modality dropout costs was not measured in this run."
+        return ""
     row = (
         "validation pairs",
         _percent(figures["with"]),

@@ -1,8 +1,9 @@
 """How the shipped weights are made: face, voice, fusion, calibration, one after the other.
 
 All choices are made on validation people, by a network that never heard them. Then voice and fusion
-are trained once more, in just that way, from the validation actors' clips as well (stage `final`):
-that is what ships, since every further voice counts where there are two dozen.
+are trained once more with the same settings, from the validation actors' clips as well and to the
+end of the schedule (stage `final`): that is what ships, since every further voice counts where
+there are two dozen.
 
 Every stage resumes where it was killed and passes at once when it is done. Thread: the trainer's.
 """
@@ -205,7 +206,7 @@ def train_live(
             head = _new_head(recipe, face, voice)
             train_fusion(context, settings, head, recipe.network, training, validation, name=name)
     take_stage(context, "fusion", network.head)
-    learn_voice_means(context, network, recipe.fusion, "train")
+    learn_voice_means(context, network, "train")
     chosen = calibrated(network, validation, context.device)
     save_checkpoint(context.work_dir / SELECTION, chosen, origin(TRAIN_ACTORS))
 
@@ -220,7 +221,7 @@ def train_live(
             context, recipe.fusion, head, recipe.network, training, None, name=FINAL_FUSION
         )
     take_stage(context, FINAL_FUSION, network.head, stage="final")
-    learn_voice_means(context, network, recipe.fusion, "final")
+    learn_voice_means(context, network, "final")
     final = with_temperatures(network, chosen.config.temperatures)
     return save_checkpoint(weights or default_weights(), final, origin(FINAL_ACTORS))
 

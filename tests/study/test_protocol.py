@@ -17,11 +17,12 @@ from models.training.loop import RunContext
 from models.training.study import report, results, training, tuning
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
-from models.training.study.emotion import emotion, less_the_person, statistics_branch
+from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, Fusion
 from models.training.study.protocol import Study, rows_of
 from models.training.study.ravdess import ACTOR_FOLDS, CLASSES, encode, read_clips, speech
 from models.training.study.sentiment import sentiment
+from models.training.study.sessions import ORDERS
 from models.training.study.task import BEST_FUSED, Fold, Rows, Settings, Task, VectorInputs
 from models.training.voice import VoiceStageConfig
 
@@ -236,15 +237,49 @@ def test_mfcc_and_action_units_of_real_clips(data_root: Path, context: RunContex
     _run_one_row(replace(task, settings=FAST, folds=(fold,)), context)
 
 
-def test_a_person_who_is_known_is_taken_off_whatever_is_told_of_them() -> None:
-    actors = np.repeat([3, 8], 6)
-    signal = torch.tensor([-1.0, 1.0]).repeat(6)
-    views = (signal + torch.from_numpy(actors) * 10.0)[None, :, None]
-    every = less_the_person(views, actors, 6)
-    torch.testing.assert_close(every[0, :, 0], signal)
-    two = less_the_person(views, actors, 2)
-    assert {round(float(value), 3) for value in two[0, :, 0].abs()} <= {0.0, 1.0, 2.0}
-    torch.testing.assert_close(views[0, :6, 0], signal[:6] + 30.0)  # the caller's stay as they are
+def test_in_sessions_people_become_known(task: Task, context: RunContext) -> None:
+    """Each of two test people has an offset; what it hides comes out as they become known."""
+    rng = np.random.default_rng(1)
+    labels, people = np.tile([0, 1], 60), np.repeat(np.arange(4), 30)
+    own = np.array([0.0, 0.0, 1.5, -1.5])[people]
+    values = torch.from_numpy(
+        (labels + own + rng.normal(0, 0.2, 120))[:, None].astype(np.float32).repeat(6, axis=1)
+    )
+    fold = Fold("one", np.arange(60), np.arange(60, 120), ((np.arange(30), np.arange(30, 60)),))
+    task = replace(
+        task,
+        branches={"wide": _builder(6)},
+        labels=torch.from_numpy(labels),
+        units=people,
+        folds=(fold,),
+        female=people == 2,
+        inputs=lambda _fold, rows: VectorInputs.scaled([values[None]], rows),
+        sessions=True,
+        settings=replace(FAST, epochs=20),
+    )
+    study = Study(task, context, alone=True)
+    cell = study.cell(study.rows[0], fold)
+    assert cell.session_logits is not None
+    assert cell.session_logits.shape == (2, ORDERS, 60, 2)
+    figures = results.run(study)["rows"]["wide-alone"]
+    assert figures["accuracy"] < 0.7
+    assert figures["sessions"]["accuracy"] > figures["accuracy"] + 0.1
+    assert set(figures["sessions"]) == {
+        *("accuracy", "deviation", "balanced_accuracy", "female", "male")
+    }
+    again = Study(task, context, alone=True).cell(study.rows[0], fold)  # from its file
+    assert again.session_logits is not None
+    assert (again.session_logits == cell.session_logits).all()
+
+
+def test_variants_of_an_earlier_run_are_kept(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.training.study.variants.VARIANTS", {"one": Fusion(kind="msaf")})
+    study = Study(task, context)
+    first = results.run(study)
+    assert results.run(study, variants=False, before=first)["variants"] == first["variants"]
+    assert "variants" not in results.run(study, variants=False)
 
 
 def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
@@ -285,10 +320,6 @@ def test_the_command_says_what_it_does_not_know(tmp_path: Path) -> None:
     wrong = runner.invoke(main.app, ["evaluate", "fusion", "--task", "dance"])
     assert wrong.exit_code == 2
     assert "sentiment" in wrong.output
-    known = runner.invoke(
-        main.app, ["evaluate", "fusion", "--task", "action", "--person-clips", "4"]
-    )
-    assert known.exit_code == 2
     missing = runner.invoke(
         main.app,
         [

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +25,7 @@ from models.training.study.ravdess import (
     read_clips,
     whisper_statistics,
 )
+from models.training.study.sessions import NOTE
 from models.training.study.task import (
     BEST_FUSED,
     Fold,
@@ -49,11 +48,6 @@ _PROTOCOL: Final = (
     "5 published actor folds (Luna-Jiménez et al. 2021), 8 classes, 1439 clips; choices on the "
     "actors of the fold behind the test fold, then training on all actors but the test fold's"
 )
-_PERSON_NOTE: Final = (
-    "not the published protocol, and not to be compared with figures under it: from each person's "
-    "features, test people's too, their mean over some of their clips is taken off (with 60: over "
-    "all), chosen at random and used without labels; those clips are scored as well"
-)
 _EXTRACTORS: Final = {
     "mfcc": "MFCC",
     "whisper": "Whisper tiny.en's encoder as it comes (8.2 M parameters), mean and deviation of "
@@ -63,54 +57,29 @@ _EXTRACTORS: Final = {
 }
 
 
-def emotion(context: RunContext, voice: str, person_clips: int = 0) -> Task:
-    """A voice branch and the face's action units.
-
-    With `person_clips` each person is known a little, see :func:`less_the_person`: another question
-    than the published protocol's, with a table of its own and no aims.
-    """
+def emotion(context: RunContext, voice: str) -> Task:
+    """A voice branch and the face's action units."""
     clips = read_clips(context.data_root)
     units = torch_rows(action_units(context.data_root, clips))
     voices, build = _voice(context, voice, clips)
-    named, known = "", ""
-    if person_clips:
-        named, known = f"-person{person_clips}", f", {person_clips} clips of each person known"
 
     def inputs(fold: Fold, rows: Rows) -> Inputs:
-        features = [voices(fold), units]
-        if person_clips:
-            features = [less_the_person(each, clips.actors, person_clips) for each in features]
-        return VectorInputs.scaled(features, rows)
+        return VectorInputs.scaled([voices(fold), units], rows)
 
+    # The paper's network reads a sequence: one offset per moment would mean nothing.
+    sessions = voice != "mfcc"
     return _task(
         clips,
-        name=f"emotion-{voice}{named}",
-        title=f"Emotion: voice ({voice}) + face action units, RAVDESS{known}",
+        name=f"emotion-{voice}",
+        title=f"Emotion: voice ({voice}) + face action units, RAVDESS",
         branches={f"voice ({voice})": build, "face": face_branch},
         inputs=inputs,
-        title_alone=f"Emotion: voice alone ({voice}), RAVDESS{known}",
-        targets={}
-        if voice == "mfcc" or person_clips
-        else {BEST_FUSED: 0.87, f"voice ({voice})-alone": 0.80},
-        notes=(_PERSON_NOTE,) if person_clips else (),
+        title_alone=f"Emotion: voice alone ({voice}), RAVDESS",
+        targets={} if voice == "mfcc" else {BEST_FUSED: 0.87, f"voice ({voice})-alone": 0.80},
+        notes=(NOTE,) if sessions else (),
+        sessions=sessions,
         extractor=f"{_EXTRACTORS[voice]}; OpenFace's action units",
     )
-
-
-def less_the_person(views: Tensor, actors: NDArray[np.int64], count: int) -> Tensor:
-    """Features (V, n, ...) less each person's mean over `count` of their clips, drawn at random.
-
-    No label has a part in it, but of all the clips there are about as many of one emotion as of
-    another, as hardly ever outside a laboratory. Speaker normalisation: Busso et al. 2013,
-    "Iterative feature normalization scheme for automatic emotion detection from speech".
-    """
-    rng = np.random.default_rng(0)
-    result = views.float().clone()
-    for actor in np.unique(actors):
-        rows = np.flatnonzero(actors == actor)
-        chosen = rng.permutation(rows)[:count]
-        result[:, rows] -= result[:, chosen].mean(dim=1, keepdim=True)
-    return result
 
 
 def statistics_branch() -> Branch:
@@ -211,6 +180,7 @@ def _task(
     inputs: Callable[[Fold, Rows], Inputs],
     targets: dict[str, float],
     notes: tuple[str, ...],
+    sessions: bool,
     extractor: str,
 ) -> Task:
     return Task(
@@ -239,5 +209,6 @@ def _task(
         female=clips.female,
         targets=targets,
         notes=notes,
+        sessions=sessions,
         extractor=extractor,
     )

@@ -25,6 +25,8 @@ from torch import Tensor
 
 from models.training.loop import RunContext, console, save_atomically
 from models.training.study.networks import FusedNetwork, Fusion
+from models.training.study.sessions import SETTINGS as SESSION_SETTINGS
+from models.training.study.sessions import predict_in_sessions
 from models.training.study.task import Fold, Inputs, Rows, Settings, Task
 from models.training.study.training import predict, train
 
@@ -62,6 +64,7 @@ class Cell:
     epochs: int
     validation: tuple[float, ...]  # best accuracy of each choice
     logits: NDArray[np.float32]  # (seeds, test rows, ..., K)
+    session_logits: NDArray[np.float32] | None  # (seeds, orders, test rows, K) if asked for
     seconds: float
 
 
@@ -132,13 +135,11 @@ class Study:
         if path.is_file():
             kept = torch.load(path, weights_only=True)
             if kept.pop("fingerprint") == fingerprint:
-                kept["logits"] = kept["logits"].numpy()
-                return Cell(**kept)
+                return Cell(**{name: _as_array(value) for name, value in kept.items()})
             logger.info("%s: settings have changed, computed anew", path)
         cell = self._compute(row, fold)
-        values = {name: getattr(cell, name) for name in Cell.__slots__}
-        values |= {"logits": torch.from_numpy(cell.logits), "fingerprint": fingerprint}
-        save_atomically(values, path)
+        values = {name: _as_tensor(getattr(cell, name)) for name in Cell.__slots__}
+        save_atomically(values | {"fingerprint": fingerprint}, path)
         console.print(
             f"{self.task.name}: {row.key}, fold {fold.name}: setting {cell.choice + 1}, "
             f"{cell.epochs} epochs, validation {max(cell.validation):.1%} ({cell.seconds:.0f} s)"
@@ -184,7 +185,7 @@ class Study:
         found = [self.validate(row, fold, choice) for choice in row.choices]
         best = max(range(len(found)), key=lambda index: found[index][1])
         inputs = self._scaled(fold, fold.train, -1)
-        logits = []
+        logits, in_sessions = [], []
         for seed in range(self.task.settings.seeds):
             trained = train(
                 self.task,
@@ -210,12 +211,24 @@ class Study:
                     self.context.device,
                 )
             )
+            if self.task.sessions:
+                in_sessions.append(
+                    predict_in_sessions(
+                        self.task,
+                        trained.network,
+                        inputs,
+                        fold,
+                        row.modalities,
+                        self.context.device,
+                    )
+                )
         return Cell(
             fold=fold.name,
             choice=best,
             epochs=found[best][0],
             validation=tuple(value for _, value in found),
             logits=np.stack(logits),
+            session_logits=np.stack(in_sessions) if in_sessions else None,
             seconds=time.monotonic() - started,
         )
 
@@ -268,9 +281,18 @@ class Study:
             self.task.extractor,
             asdict(self.task.settings),
             *(asdict(each) for each in rows),
+            *([SESSION_SETTINGS] if self.task.sessions else []),
         ]
         layout = [str(builder()) for builder in self.task.branches.values()]
         return hashlib.sha256(json.dumps([values, layout]).encode()).hexdigest()
+
+
+def _as_tensor(value: Any) -> Any:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def _as_array(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Tensor) else value
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,15 +25,18 @@ from models.training.study.variants import compare_variants
 Figures = dict[str, Any]
 
 
-def run(study: Study, *, variants: bool = True) -> Figures:
+def run(study: Study, *, variants: bool = True, before: Figures | None = None) -> Figures:
     """Train what is missing and return every figure of the task.
 
-    `variants`: MSAF's settings one by one too, on validation people.
+    `variants`: MSAF's settings one by one too, on validation people; else those of `before`, the
+    figures of an earlier run, are kept.
     """
     cells = {row.key: list(study.cells(row)) for row in study.wanted}
     figures = collect(study, cells)
     if variants and len(study.wanted) > 1:
         figures["variants"] = compare_variants(study)
+    elif before and "variants" in before:
+        figures["variants"] = before["variants"]
     return figures
 
 
@@ -85,6 +88,7 @@ def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) ->
         "recall": dict(zip(task.classes, recall.tolist(), strict=True)),
         "confusion": matrix.tolist(),
         "by_sex": _by_sex(task, cells),
+        "sessions": _in_sessions(task, cells),
         "parameters": cost.parameters,
         "flops": cost.flops,
         "milliseconds": cost.milliseconds,
@@ -110,6 +114,30 @@ def _by_sex(task: Task, cells: Sequence[Cell]) -> dict[str, float] | None:
         return None
     right, female = _right(task, cells)[0], task.female[_tested(task.folds)]
     return {"female": float(right[female].mean()), "male": float(right[~female].mean())}
+
+
+def _in_sessions(task: Task, cells: Sequence[Cell]) -> Figures | None:
+    """Accuracy over all orders of each network, and by sex; None where nobody asked."""
+    scores, right = [], []
+    for fold, cell in zip(task.folds, cells, strict=True):
+        if cell.session_logits is None:
+            return None
+        hits = cell.session_logits.argmax(axis=-1) == task.labels[fold.test].numpy()
+        scores.append(hits.mean(axis=(1, 2)))  # (seeds,)
+        right.append(hits.mean(axis=(0, 1)))  # (test rows,)
+    every = np.concatenate(right)
+    labels = task.labels[_tested(task.folds)].numpy()
+    figures = {
+        "accuracy": float(np.mean(scores)),
+        "deviation": float(np.std(scores, ddof=1)),
+        "balanced_accuracy": float(
+            np.mean([every[labels == index].mean() for index in np.unique(labels)])
+        ),
+    }
+    if task.female is not None:
+        female = task.female[_tested(task.folds)]
+        figures |= {"female": float(every[female].mean()), "male": float(every[~female].mean())}
+    return figures
 
 
 def _right(task: Task, cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -84,6 +84,7 @@ class Task:
     )  # key of a row, or BEST_FUSED → accuracy
     title_alone: str = ""  # of the table that holds but the first branch
     notes: tuple[str, ...] = ()
+    sessions: bool = False  # score test people's clips one after the other too
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
 
     @property

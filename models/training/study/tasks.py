@@ -21,12 +21,9 @@ def studies(
     context: RunContext,
     *,
     voices: tuple[str, ...] = VOICES,
-    person_clips: int = 0,
     seeds: int | None = None,
 ) -> Iterator[tuple[str, Study]]:
     """Studies of these tasks, each read when its turn comes; (key in the results, study).
-
-    `person_clips` is how many clips of each person are known, of voice and emotion.
 
     Raises
     ------
@@ -37,16 +34,14 @@ def studies(
         if unknown := set(given) - set(known):
             raise ValueError(f"{', '.join(sorted(unknown))}: choose from {', '.join(known)}")
     for name in names:
-        for task, alone in _tasks(name, context, voices, person_clips):
+        for task, alone in _tasks(name, context, voices):
             if seeds is not None:
                 task = replace(task, settings=replace(task.settings, seeds=seeds))
             study = Study(task, context, alone=alone)
             yield task.name.replace("emotion", "voice") if alone else task.name, study
 
 
-def _tasks(
-    name: str, context: RunContext, voices: tuple[str, ...], person_clips: int
-) -> Iterator[tuple[Task, bool]]:
+def _tasks(name: str, context: RunContext, voices: tuple[str, ...]) -> Iterator[tuple[Task, bool]]:
     """Tasks, and whether only their first branch alone is wanted."""
     if name == "sentiment":
         yield sentiment(context.data_root), False
@@ -54,4 +49,4 @@ def _tasks(
         yield action(context.data_root), False
     else:
         for voice in voices:
-            yield emotion(context, voice, person_clips), name == "voice"
+            yield emotion(context, voice), name == "voice"
