@@ -8,7 +8,7 @@ fastest (docs/adr/0002); `main.py bench` prints both.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +20,8 @@ from realtime.messages import FloatArray
 
 if TYPE_CHECKING:
     from models.config import LiveNetConfig
+
+Arrays = dict[str, np.ndarray[Any, Any]]
 
 Progress = Callable[[float, str], None]
 """Told how far loading is, 0..1, and what it is doing."""
@@ -123,46 +125,54 @@ def _warm_up(engine: Engine) -> None:
     engine.fuse(None, frames)
 
 
-def _head_inputs(
-    config: LiveNetConfig,
-    maps: FloatArray | None,
-    frames: FloatArray | None,
-    speaker: FloatArray | None,
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Inputs of the fusion head with a batch axis; an absent modality is a masked placeholder."""
-    if maps is None and frames is None:
-        raise ValueError("neither face nor voice is present: there is nothing to fuse")
-    present = np.array([[maps is not None, frames is not None]])
-    if maps is None:
-        size = config.face.map_size
-        maps = np.zeros((config.face.channels, 1, size, size), np.float32)
-    if frames is None:
-        frames = np.zeros((config.voice.channels, 1), np.float32)
-    if speaker is None:
-        speaker = np.zeros(config.voice.channels, np.float32)
-    return {
-        "maps": maps[None],
-        "frames": frames[None],
-        "present": present,
-        "speaker": speaker[None],
-    }
+class _Fusing:
+    """The last part of every engine: one window as a batch of one, in and out."""
+
+    config: LiveNetConfig
+
+    def fuse(
+        self,
+        maps: FloatArray | None,
+        frames: FloatArray | None,
+        speaker: FloatArray | None = None,
+    ) -> Fusion:
+        """See Engine.fuse."""
+        config = self.config
+        if maps is None and frames is None:
+            raise ValueError("neither face nor voice is present: there is nothing to fuse")
+        present = np.array([[maps is not None, frames is not None]])
+        if maps is None:  # an absent modality is a masked placeholder
+            size = config.face.map_size
+            maps = np.zeros((config.face.channels, 1, size, size), np.float32)
+        if frames is None:
+            frames = np.zeros((config.voice.channels, 1), np.float32)
+        if speaker is None:
+            speaker = np.zeros(config.voice.channels, np.float32)
+        out = self._answer(
+            {
+                "maps": maps[None],
+                "frames": frames[None],
+                "present": present,
+                "speaker": speaker[None],
+            }
+        )
+        return Fusion(
+            logits=out["logits"][0],
+            face_logits=out["face_logits"][0],
+            voice_logits=out["voice_logits"][0],
+            attention_maps=out["attention_maps"][0],
+            attention_sequences=out["attention_sequences"][0],
+            voice_moments=out["voice_moments"][0],
+            face_activation=out["face_activation"][0][:, -1],
+            voice_residual=out["voice_residual"][0],
+        )
+
+    def _answer(self, inputs: Arrays) -> Arrays:
+        """Run the fusion head; the fields of models.live.FusionOutput by name."""
+        raise NotImplementedError
 
 
-def _fusion(out: Mapping[str, FloatArray]) -> Fusion:
-    """What the head says about one window."""
-    return Fusion(
-        logits=out["logits"][0],
-        face_logits=out["face_logits"][0],
-        voice_logits=out["voice_logits"][0],
-        attention_maps=out["attention_maps"][0],
-        attention_sequences=out["attention_sequences"][0],
-        voice_moments=out["voice_moments"][0],
-        face_activation=out["face_activation"][0][:, -1],
-        voice_residual=out["voice_residual"][0],
-    )
-
-
-class OnnxEngine:
+class OnnxEngine(_Fusing):
     """The network in onnxruntime on the CPU, exported once from the weights into a cache."""
 
     def __init__(self, weights: Path, *, progress: Progress | None = None) -> None:
@@ -181,7 +191,7 @@ class OnnxEngine:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-        self._config = graphs.config
+        self.config = graphs.config
         self._trunk = session(graphs.trunk)
         # Nearly all of a hop's work, and the only part large enough for two threads to pay.
         self._encoder = session(graphs.encoder, threads=min(2, os.cpu_count() or 1))
@@ -194,11 +204,6 @@ class OnnxEngine:
         """Engine and device."""
         return self._name
 
-    @property
-    def config(self) -> LiveNetConfig:
-        """The network's configuration."""
-        return self._config
-
     def face_map(self, crop: FloatArray) -> FloatArray:
         """See Engine.face_map."""
         result: FloatArray = self._trunk.run(None, {"crops": crop[None, None]})[0][0]
@@ -209,18 +214,11 @@ class OnnxEngine:
         result: FloatArray = self._encoder.run(None, {"mel": mel[None]})[0][0]
         return result
 
-    def fuse(
-        self,
-        maps: FloatArray | None,
-        frames: FloatArray | None,
-        speaker: FloatArray | None = None,
-    ) -> Fusion:
-        """See Engine.fuse."""
-        values = self._head.run(None, _head_inputs(self._config, maps, frames, speaker))
-        return _fusion(dict(zip(self._outputs, values, strict=True)))
+    def _answer(self, inputs: Arrays) -> Arrays:
+        return dict(zip(self._outputs, self._head.run(None, inputs), strict=True))
 
 
-class TorchEngine:
+class TorchEngine(_Fusing):
     """The network in torch: on a GPU in half precision, on its own stream, from pinned memory."""
 
     def __init__(self, weights: Path, *, device: str = "cuda") -> None:
@@ -238,6 +236,7 @@ class TorchEngine:
         self._cuda = self._device.type == "cuda"
         torch.set_num_threads(1)  # CPU: these networks are small, and slower with two
         self._network = load_checkpoint(weights).eval().to(self._device)
+        self.config = self._network.config
         if self._cuda:
             self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
             self._name = f"torch {torch.__version__}, {torch.cuda.get_device_name(self._device)}"
@@ -248,11 +247,6 @@ class TorchEngine:
     def name(self) -> str:
         """Engine and device."""
         return self._name
-
-    @property
-    def config(self) -> LiveNetConfig:
-        """The network's configuration."""
-        return self._network.config
 
     def _run(self, part: Callable[..., Any], *inputs: np.ndarray[Any, Any]) -> Any:
         """Call `part` on `inputs` and bring what it returns back as numpy, nested as it was."""
@@ -286,12 +280,6 @@ class TorchEngine:
         result: FloatArray = self._run(self._network.encoder, mel[None])[0]
         return result
 
-    def fuse(
-        self,
-        maps: FloatArray | None,
-        frames: FloatArray | None,
-        speaker: FloatArray | None = None,
-    ) -> Fusion:
-        """See Engine.fuse."""
-        inputs = _head_inputs(self._network.config, maps, frames, speaker)
-        return _fusion(self._run(self._network.head, *inputs.values()))
+    def _answer(self, inputs: Arrays) -> Arrays:
+        out: Arrays = self._run(self._network.head, *inputs.values())
+        return out
