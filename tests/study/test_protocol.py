@@ -21,9 +21,17 @@ from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, Fusion
 from models.training.study.protocol import Study, rows_of
 from models.training.study.ravdess import ACTOR_FOLDS, CLASSES, encode, read_clips, speech
-from models.training.study.sentiment import sentiment
+from models.training.study.sentiment import MODALITIES, sentiment
 from models.training.study.sessions import ORDERS
-from models.training.study.task import BEST_FUSED, Fold, Rows, Settings, Task, VectorInputs
+from models.training.study.task import (
+    BEST_FUSED,
+    NO_LABEL,
+    Fold,
+    Rows,
+    Settings,
+    Task,
+    VectorInputs,
+)
 from models.training.voice import VoiceStageConfig
 
 soundfile = pytest.importorskip("soundfile")
@@ -186,7 +194,30 @@ def test_sentiment_in_its_layout(context: RunContext) -> None:
     assert torch.equal(*same)  # validation's noise is the same every time
     fresh = [inputs.augmented(fold.train, np.random.default_rng(seed))[0] for seed in range(2)]
     assert not torch.equal(*fresh)
+    strangers = [inputs.augmented(fold.test, np.random.default_rng(seed))[0] for seed in range(2)]
+    assert torch.equal(*strangers)  # their features have not seen their labels
     _run_one_row(replace(task, settings=replace(FAST, mixup=0.0)), context)
+
+
+@pytest.mark.parametrize(("modality", "published"), [("text", 0.76), ("video", 0.53)])
+def test_noise_makes_strangers_of_training_people(
+    data_root: Path, modality: str, published: float
+) -> None:
+    task = sentiment(data_root)
+    fold = task.folds[0]
+    place, rng = MODALITIES.index(modality), np.random.default_rng(0)
+    right = []
+    for train, validation in fold.inner:
+        inputs = task.inputs(fold, fold.train)
+        known, asked = task.labels[train] != NO_LABEL, task.labels[validation] != NO_LABEL
+        drawn = [inputs.augmented(train, rng)[place][known] for _ in range(8)]
+        x = torch.cat(drawn).double()
+        y = task.labels[train][known].repeat(len(drawn)).double() - 0.5
+        ridge = x.T @ x / len(x) + 0.1 * torch.eye(x.shape[1], dtype=torch.float64)
+        direction = torch.linalg.solve(ridge, x.T @ y / len(x))
+        said = inputs.clean(validation)[place][asked].double() @ direction > 0.0
+        right.append(float((said == task.labels[validation][asked].bool()).double().mean()))
+    assert np.mean(right) == pytest.approx(published, abs=0.03)  # without noise 0.98 and 0.92
 
 
 def test_action_in_its_layout(context: RunContext) -> None:

@@ -1,12 +1,13 @@
 """CMU-MOSI: is an utterance positive or negative? A sample is a video, its utterances in order.
 
 The published text and video features were made by networks that had learned from the labels of the
-training videos: cross-validated over training videos, logistic regression is right in 98 % and 92 %
+training videos: cross-validated over training videos, a linear classifier is right in 98 % and 92 %
 of the utterances, on test videos in 76 % and 53 %. Whoever trains on them as they are learns to
 believe the words alone, and validation people, who are training people too, agree. So training
-people's features get noise of `NOISE` standard deviations, drawn anew in training and once and for
-all for validation: enough that one utterance tells about as much as it does of strangers, and that
-context and the other modalities are worth listening to.
+people's features get noise, drawn anew in training and once and for all for validation: as much as
+makes one utterance tell of them what it tells of strangers, so that context and the other
+modalities are worth listening to. The noise varies as the features do. White noise would have to be
+so strong that strangers, who get none, look like nothing that the network has met.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ from models.training.study.task import (
 
 MODALITIES = ("text", "audio", "video")
 INNER_SPLITS = 2
-NOISE = {"text": 10.0, "audio": 0.0, "video": 20.0}
-"""Set by the published baselines (text 0.757, video near chance), before any video was scored."""
+NOISE = {"text": 1.3, "audio": 0.0, "video": 6.0}
+"""Times the features' own deviation. Set by training videos alone, before any network was scored
+with it: cross-validated there, a linear classifier is right as often as published on strangers."""
 
 
 def sentiment(data_root: Path) -> Task:
@@ -71,7 +73,7 @@ def sentiment(data_root: Path) -> Task:
 
     def inputs(_fold: Fold, rows: Rows) -> Inputs:
         scaled = VectorInputs.scaled(tensors, rows, steps)
-        return NoisyInputs(scaled, set(train_rows.tolist()))
+        return NoisyInputs(scaled, rows, train_rows, steps)
 
     train_rows = np.flatnonzero(~test)
     shuffled = np.random.default_rng(0).permutation(train_rows)
@@ -84,7 +86,7 @@ def sentiment(data_root: Path) -> Task:
         classes=("negative", "positive"),
         branches={
             name: _Builder(views[name].shape[-1], width)
-            for name, width in zip(MODALITIES, (64, 32, 32), strict=True)
+            for name, width in zip(MODALITIES, (32, 16, 16), strict=True)
         },
         labels=torch.from_numpy(labels),
         names=tuple(videos.tolist()),
@@ -107,7 +109,7 @@ def sentiment(data_root: Path) -> Task:
             batch_size=10,
             learning_rate=3e-3,
             weight_decay=0.05,
-            seeds=3,
+            seeds=10,
             evaluate_every=2,
         ),
         targets={BEST_FUSED: 0.805},
@@ -116,13 +118,19 @@ def sentiment(data_root: Path) -> Task:
 
 
 class NoisyInputs:
-    """Adds the noise to people whose labels their features have seen; shrinks all alike."""
+    """Adds noise to people whose labels their features have seen, none to strangers.
 
-    def __init__(self, inputs: VectorInputs, seen: set[int]) -> None:
+    The noise of a modality has the covariance of its features times `NOISE` squared: a direction
+    that tells much of people who were learned from is blurred as much as it varies.
+    """
+
+    def __init__(self, inputs: VectorInputs, rows: Rows, seen: Rows, steps: Tensor) -> None:
+        """The covariance is that of `rows`; `seen` are the people to blur, `steps` (n, T)."""
         self._inputs = inputs
-        self._seen = torch.tensor([row in seen for row in range(inputs.views[0].shape[1])])
-        rng = np.random.default_rng(0)
-        self._fixed = self._noised(np.arange(len(self._seen)), rng)
+        self._seen = torch.zeros(len(steps), dtype=torch.bool)
+        self._seen[seen] = True
+        self._roots = [_root(values[0, rows][steps[rows]]) for values in inputs.views]
+        self._fixed = self._noised(np.arange(len(steps)), np.random.default_rng(0))
 
     def clean(self, rows: Rows) -> list[Tensor]:
         return [values[rows] for values in self._fixed]
@@ -131,12 +139,22 @@ class NoisyInputs:
         return self._noised(rows, rng)
 
     def _noised(self, rows: Rows, rng: np.random.Generator) -> list[Tensor]:
-        noised = []
-        for name, values in zip(MODALITIES, self._inputs.clean(rows), strict=True):
-            noise = torch.from_numpy(rng.standard_normal(values.shape, np.float32))
-            level = NOISE[name] * self._seen[rows].float()[:, None, None]
-            noised.append((values + level * noise) / (1.0 + NOISE[name] ** 2) ** 0.5)
+        noised, seen = [], self._seen[rows][:, None, None]
+        for name, values, root in zip(
+            MODALITIES, self._inputs.clean(rows), self._roots, strict=True
+        ):
+            noise = torch.from_numpy(rng.standard_normal(values.shape, np.float32)) @ root
+            level = NOISE[name]
+            changed = (values + level * noise) / (1.0 + level**2) ** 0.5
+            noised.append(torch.where(seen, changed, values))
         return noised
+
+
+def _root(values: Tensor) -> Tensor:
+    """(n, F) → (F, F), which gives white noise the covariance of the values."""
+    variances, directions = torch.linalg.eigh(torch.cov(values.double().T))
+    root: Tensor = variances.clamp(min=0.0).sqrt()[:, None] * directions.T
+    return root.float()
 
 
 class _Builder:
