@@ -75,9 +75,9 @@ class LiveNetConfig(PlainConfig):
     voice: VoiceEncoderConfig = VoiceEncoderConfig()
     labels: tuple[str, ...] = EMOTIONS
     hidden: int = 64  # of the recurrent layers, per direction
-    block_channels: int = 16  # c of both MSAF
-    reduction: int = 4  # r
-    lowest_attention: float = 0.5  # L; branches come pretrained, as in the paper's NTU network
+    block_channels: int = 32  # c of both MSAF
+    reduction: int = 2  # r
+    lowest_attention: float = 0.2  # L; above zero since the branches come pretrained
     block_dropout: float = 0.2  # p
     temperatures: tuple[float, float, float] = (1.0, 1.0, 1.0)  # per condition, logits / T
     window_seconds: float = 3.0

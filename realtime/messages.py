@@ -105,7 +105,7 @@ class ModalityReport:
 
     name: str  # "face" or "voice"
     status: Status
-    share: float | None  # of MSAF's attention over both depths, 0..1; None when absent
+    share: float | None  # of MSAF's attention on the sequences, 0..1; None when absent
     chance_share: float | None  # what its number of channel blocks alone would give
     label: str | None  # what this modality's own head says; None when absent
 

@@ -316,7 +316,7 @@ class InferenceWorker:
             logits=None if fusion is None else fusion.logits,
             probabilities=None if fusion is None else probabilities,
             smoothed=None if smoothed is None else smoothed.probabilities,
-            modalities=self._reports(due.face_status, due.voice_status, attention, fusion),
+            modalities=self._reports(due.face_status, due.voice_status, fusion),
             attention=attention,
             face=due.faces[-1] if due.faces else None,
             face_activation=activation,
@@ -451,26 +451,27 @@ class InferenceWorker:
         )
 
     def _reports(
-        self,
-        face: Status,
-        voice: Status,
-        attention: tuple[Attention, ...],
-        fusion: Fusion | None,
+        self, face: Status, voice: Status, fusion: Fusion | None
     ) -> tuple[ModalityReport, ...]:
+        """What each modality was, said and counted.
+
+        It counted by what MSAF gave it where the two sequences meet. Where maps meet frames a layer
+        norm follows in each branch, so that only the relations between a modality's own blocks get
+        past it.
+        """
         config = self._engine.config
-        counts = (config.map_block_counts, config.sequence_block_counts)
-        shares = [
-            modality_share(each.weights, each_counts)
-            for each, each_counts in zip(attention, counts, strict=False)
-        ]
         reports = []
         for index, (name, status) in enumerate(zip(MODALITIES, (face, voice), strict=True)):
             if status is not Status.PRESENT or fusion is None:
                 share = chance = label = None
             else:
+                counted = modality_share(
+                    fusion.attention_sequences,
+                    config.sequence_block_counts,
+                    lowest_attention=config.lowest_attention,
+                )
                 own = fusion.face_logits if name == FACE else fusion.voice_logits
-                share = float(np.mean([each.share[index] for each in shares]))
-                chance = float(np.mean([each.chance[index] for each in shares]))
+                share, chance = float(counted.share[index]), float(counted.chance[index])
                 label = self._labels[int(own.argmax())]
             reports.append(
                 ModalityReport(

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from models.attention import modality_share
 from models.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
-from models.live import FusionHead, FusionOutput
+from models.live import FusionHead, FusionOutput, LiveNet
 from models.training import fusion
 from models.training.calibration import (
     calibration_error_floor,
@@ -245,6 +246,8 @@ def test_evaluation_and_model_card(
         heard = results["sessions"][people]["voice only"]
         assert set(heard) == {"adapted", "not adapted"}
         assert 0.0 <= heard["adapted"]["balanced_accuracy"] <= 1.0
+        poor = results["qualities"][people]["both poor"]
+        assert 0.0 < poor["the face counts"] < 1.0
     cost = results["modality_dropout"]
     assert cost["cost_points"] == pytest.approx(100 * (cost["without"] - cost["with"]))
     card = model_card(results)
@@ -332,6 +335,65 @@ def test_pairs_are_of_one_class_and_miss_what_they_should() -> None:
         batches, TrainingPairs(faces, [voices, shorter], config, TINY.network, 1), strict=True
     ):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_shares_are_held_near_chance() -> None:
+    faces, voices = invented()
+    config = FusionStageConfig(batch_size=50, pairs_per_epoch=50, face_only=0.2, voice_only=0.2)
+    (batch,) = TrainingPairs(faces, [voices], config, TINY.network, seed=1)
+    head = FusionHead(TINY.network).eval()
+    face_blocks, _ = TINY.network.sequence_block_counts
+    with torch.no_grad():
+        bias = dict(head.named_parameters())["sequence_fusion.segments.0.excite.bias"]
+        bias.view(2 * face_blocks, -1)[:face_blocks] += 3.0  # all for the face
+        with_, without = (
+            fusion.fusion_loss(head, batch, replace(config, balance=balance), TINY.network)
+            for balance in (2.0, 0.0)
+        )
+        output = head(*batch[:3])
+    excess = 0.0
+    for attention, counts in (
+        (output.attention_maps, TINY.network.map_block_counts),
+        (output.attention_sequences, TINY.network.sequence_block_counts),
+    ):
+        told = modality_share(
+            attention[batch.present.all(dim=1)].numpy(),
+            counts,
+            lowest_attention=TINY.network.lowest_attention,
+        )
+        excess += (told.share[:, 0].mean() - 0.5) ** 2
+    assert excess > 0.05
+    assert float(with_ - without) == pytest.approx(2.0 * excess, rel=1e-3)
+
+
+def test_msaf_learns_fast_and_what_was_trained_before_slowly() -> None:
+    head, config = FusionHead(TINY.network), FusionStageConfig()
+    rate = {
+        id(value): group["lr"]
+        for group in fusion.parameter_groups(head, config)
+        for value in group["params"]
+    }
+    named = dict(head.named_parameters())
+    assert len(rate) == len(named)
+    for name, value in named.items():
+        factor = {"map": 10.0, "sequence": 10.0, "voice": 0.1}.get(name.split("_")[0], 1.0)
+        assert rate[id(value)] == pytest.approx(factor * config.learning_rate), name
+
+
+def test_poor_senses_and_good_ones(data_root: Path, tmp_path: Path) -> None:
+    context = context_of(data_root, tmp_path)
+    bare = LiveNet(TINY.network)
+    bare.trunk, bare.encoder = nn.AvgPool2d(8), nn.Identity()  # type: ignore[assignment]
+    good, poor_face, poor_voice, both = (
+        fusion.evaluation_features(context, bare, TINY.fusion, "test", quality)
+        for quality in fusion.QUALITIES
+    )
+    assert torch.equal(good[0].maps, poor_voice[0].maps)
+    assert torch.equal(good[1].frames, poor_face[1].frames)
+    assert torch.equal(both[0].maps, poor_face[0].maps)
+    assert torch.equal(both[1].frames, poor_voice[1].frames)
+    assert not torch.equal(good[0].maps, poor_face[0].maps)
+    assert good[1].frames.std() > poor_voice[1].frames.std()  # noise fills the silence
 
 
 def test_maps_between_key_images_are_interpolated() -> None:
@@ -494,7 +556,7 @@ def test_calibration_error_by_hand() -> None:
 def test_the_shipped_recipe_is_read() -> None:
     recipe = load_recipe()
     assert recipe.face.initial == "faceres"
-    assert recipe.network.lowest_attention == 0.5
+    assert recipe.network.lowest_attention == 0.2
     assert isinstance(recipe.fusion.voice_seconds, tuple)
 
 

@@ -28,7 +28,8 @@ class ShareView(Panel):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("What counted", theme, parent)
         self.setToolTip(
-            "Share of MSAF's attention that went to each modality, over both depths.\n"
+            "Share of MSAF's attention that went to each modality where the answer is put\n"
+            "together. Above the tick it counted more than usual.\n"
             "The tick marks what its number of channel blocks alone would give it."
         )
         self._shares: tuple[Share, ...] = shares(None)

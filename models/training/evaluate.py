@@ -26,11 +26,15 @@ from models.training.calibration import BINS, calibration_error_floor, expected_
 from models.training.data import load_ferplus
 from models.training.face import face_scores
 from models.training.fusion import (
+    POOR_SNR,
+    QUALITIES,
     Answers,
     FaceFeatures,
+    FusionStageConfig,
     VoiceFeatures,
     answers,
     evaluation_features,
+    face_shares,
     paired_voices,
     session_answers,
 )
@@ -83,6 +87,7 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
         "conditions": {"test": score_conditions(said, network)},
         "by_sex": score_by_sex(said, test),
         "sessions": {"test": score_sessions(network, test, context)},
+        "qualities": {"test": score_qualities(context, network, recipe.fusion, "test")},
         "modality_dropout": None,
     }
     selection = context.work_dir / SELECTION
@@ -97,6 +102,9 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
         said = answers(chosen.head, *people, chosen.config, context.device)
         results["conditions"]["validation"] = score_conditions(said, chosen)
         results["sessions"]["validation"] = score_sessions(chosen, people, context)
+        results["qualities"]["validation"] = score_qualities(
+            context, chosen, recipe.fusion, "validation"
+        )
         results["modality_dropout"] = score_dropout(context, chosen, said, people)
     results["targets"] = targets(results)
     path = context.work_dir / "results.json"
@@ -153,6 +161,22 @@ def score_sessions(
         }
         for title, condition, neutral_first in sessions
     }
+
+
+def score_qualities(
+    context: RunContext, network: LiveNet, config: FusionStageConfig, split: str
+) -> dict[str, dict[str, float]]:
+    """Balanced accuracy where a sense is given poorly, and how much the face then counts."""
+    figures = {}
+    for quality in QUALITIES:
+        people = evaluation_features(context, network, config, split, quality)
+        said = answers(network.head, *people, network.config, context.device)
+        shares = face_shares(network.head, *people, network.config, context.device)
+        figures[quality] = {
+            **{condition: answer.balanced_accuracy for condition, answer in said.items()},
+            "the face counts": float(shares.mean()),
+        }
+    return figures
 
 
 def score(answer: Answers, temperature: float) -> dict[str, Any]:
@@ -300,6 +324,15 @@ def report(results: Results, console: Console) -> None:
                 values = (f"{value:.1%}" for value in figures.values())
                 sessions.add_row(split, condition, name, *values)
     console.print(sessions)
+
+    qualities = Table(
+        *("people", "what is given", *CONDITIONS, "the face counts"),
+        title=f"Balanced accuracy where a sense is poor (voice: {POOR_SNR:.0f} dB SNR)",
+    )
+    for split, rows in results["qualities"].items():
+        for quality, figures in rows.items():
+            qualities.add_row(split, quality, *(f"{value:.1%}" for value in figures.values()))
+    console.print(qualities)
 
     if dropout := results["modality_dropout"]:
         console.print(

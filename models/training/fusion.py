@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -28,7 +28,7 @@ from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.mel import log_mel
 from models.speaker import SpeakerOffset
-from models.training.augment_audio import centred_window
+from models.training.augment_audio import add_noise, centred_window, random_noise
 from models.training.augment_images import FaceAugmentation
 from models.training.data import (
     FINAL_ACTORS,
@@ -60,25 +60,39 @@ ORDERS: Final = 8
 EVALUATION_AUGMENTATION: Final = FaceAugmentation(strength=0.3)
 """Faces of validation and test move and change a little, as anybody's do."""
 
+POOR_FACE: Final = 2.0
+"""Strength of the changes to a face that is hard to see, by light, distance and blur."""
+
+POOR_SNR: Final = 0.0
+"""Signal-to-noise ratio of a voice that is hard to hear, for scoring, dB."""
+
+QUALITIES: Final = ("good", "poor face", "poor voice", "both poor")
+"""What the senses are given where it is scored how the fusion copes with a poor one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusionStageConfig:
     """Settings of the stage; `[fusion]` in the recipe file."""
 
-    epochs: int = 4
+    epochs: int = 8
     batch_size: int = 128
     learning_rate: float = 2e-3
     warm_rate: float = 0.1  # of the learning rate, for the layers that begin from the voice branch
+    attention_rate: float = 10.0  # times the learning rate, for MSAF; see `parameter_groups`
     weight_decay: float = 0.02
     pairs_per_epoch: int = 4480
-    faces_per_class: int = 400  # sequences made from training stills
+    faces_per_class: int = 800  # sequences made from training stills
+    poor_faces: float = 0.5  # part of them that are hard to see (POOR_FACE)
     evaluation_faces_per_class: int = 300  # at most, for validation and test
     onset: float = 0.3  # part of the sequences that begin with a neutral face
     key_images: int = 6  # of a sequence, through the trunk; the maps between are interpolated
     voice_seconds: tuple[float, ...] = (3.0, 3.0, 2.0)  # augmented windows of each clip
+    poor_voice_seconds: tuple[float, ...] = (3.0,)  # and those that are hard to hear
+    poor_snr_decibels: tuple[float, float] = (-5.0, 10.0)  # of these
     face_only: float = 0.15  # part of the training pairs that lack the voice
     voice_only: float = 0.15  # and that lack the face
     auxiliary: float = 0.3  # weight of the losses on each modality's own head
+    balance: float = 1.0  # weight of the loss that keeps modality shares near chance on average
 
 
 class FaceFeatures(NamedTuple):
@@ -121,15 +135,19 @@ def face_features(
     split: str,
     config: FusionStageConfig,
     augmentation: FaceAugmentation | None = None,
+    *,
+    poor: bool = False,
 ) -> FaceFeatures:
     """Make sequences from the stills of a FER+ split and put them through `trunk`; cached.
 
     Training stills are drawn equally often per class; of validation and test stills each is used
-    at most once, moves less and is not degraded.
+    at most once, moves less and is not degraded, unless all are to be `poor`.
     """
     training = split == "train"
     limit = config.faces_per_class if training else config.evaluation_faces_per_class
     changes = (training and augmentation) or EVALUATION_AUGMENTATION
+    hard = replace(changes, strength=POOR_FACE)
+    part_poor = config.poor_faces if training else float(poor)
 
     def make() -> FaceFeatures:
         data = load_ferplus(context.data_root, split)
@@ -153,8 +171,9 @@ def face_features(
                 for pick in part:
                     onset = training and rng.random() < config.onset
                     neutral = stills[rng.choice(neutrals)] if onset else None
+                    seen = hard if rng.random() < part_poor else changes
                     sequences.append(
-                        face_sequence(stills[pick], neutral, config.key_images, changes, generator)
+                        face_sequence(stills[pick], neutral, config.key_images, seen, generator)
                     )
                 whole = _features(trunk, torch.cat(sequences)[:, None], context.device)
                 maps.append(whole.mean(dim=(2, 3), keepdim=True))
@@ -169,8 +188,9 @@ def face_features(
             labels=torch.from_numpy(labels[picks]),
         )
 
-    key = (split, limit, config.key_images, config.onset, changes)
-    return FaceFeatures(*_cached(context, f"face-{split}", trunk, key, make))
+    key = (split, limit, config.key_images, config.onset, changes, part_poor, POOR_FACE)
+    name = f"poor-face-{split}" if poor else f"face-{split}"
+    return FaceFeatures(*_cached(context, name, trunk, key, make))
 
 
 def training_voices(
@@ -180,41 +200,55 @@ def training_voices(
     augmentation: VoiceStageConfig,
     people: str = "train",
 ) -> list[VoiceFeatures]:
-    """Augmented windows of every clip of `people`, one set per length in `voice_seconds`; cached.
+    """Augmented windows of every clip of `people`; cached.
 
-    The speech lies anywhere in a window and may be partly cut off, as a sliding window does.
+    One set per length in `voice_seconds` and `poor_voice_seconds`. The speech lies anywhere in a
+    window and may be partly cut off, as a sliding window does.
     """
+    noisy = replace(
+        augmentation,
+        augmentation=replace(
+            augmentation.augmentation, noise=1.0, snr_decibels=config.poor_snr_decibels
+        ),
+    )
+    wanted = [(seconds, augmentation) for seconds in config.voice_seconds]
+    wanted += [(seconds, noisy) for seconds in config.poor_voice_seconds]
 
     def make() -> tuple[Tensor, ...]:
         rng = np.random.default_rng(context.seed)
         clips = list(load_ravdess(context.data_root, ACTORS[people]))
         sets = []
         with progress_bar() as progress:
-            total = len(clips) * len(config.voice_seconds)
+            total = len(clips) * len(wanted)
             bar = progress.add_task(f"voice windows, {people}", total=total, note="")
-            for seconds in config.voice_seconds:
+            for seconds, changes in wanted:
                 frames = []
                 for start in range(0, len(clips), 16):
                     part = clips[start : start + 16]
-                    mels = torch.from_numpy(augmented_mels(part, seconds, augmentation, rng))
+                    mels = torch.from_numpy(augmented_mels(part, seconds, changes, rng))
                     frames.append(_features(encoder, mels, context.device))
                     progress.advance(bar, len(part))
                 sets.append(torch.cat(frames))
         labels = torch.tensor([clip.label for clip in clips])
         return labels, torch.tensor([clip.actor for clip in clips]), *sets
 
-    key = (ACTORS[people], config.voice_seconds, augmentation.augmentation)
+    key = (ACTORS[people], [(seconds, changes.augmentation) for seconds, changes in wanted])
     labels, actors, *sets = _cached(context, f"voice-{people}", encoder, key, make)
     return [VoiceFeatures(frames, labels, actors) for frames in sets]
 
 
 def evaluation_voices(
-    context: RunContext, encoder: nn.Module, network: LiveNetConfig, people: str
+    context: RunContext,
+    encoder: nn.Module,
+    network: LiveNetConfig,
+    people: str,
+    *,
+    poor: bool = False,
 ) -> VoiceFeatures:
     """Three clean windows of each clip of `people` (a key of ACTORS); cached.
 
     As a sliding window comes by: the speech in the middle, and half a second to either side. The
-    windows of a clip follow each other.
+    windows of a clip follow each other. `poor` ones are hard to hear (POOR_SNR).
     """
     actors = ACTORS[people]
     count = round(network.window_seconds * network.sample_rate)
@@ -222,9 +256,12 @@ def evaluation_voices(
 
     def make() -> VoiceFeatures:
         clips = list(load_ravdess(context.data_root, actors))
-        frames = []
+        frames, rng = [], np.random.default_rng(context.seed)
         for clip in clips:
             long = centred_window(clip.samples, count + 2 * shift)
+            if poor:
+                noisy = add_noise(long, random_noise(len(long), rng), POOR_SNR)
+                long = np.clip(noisy, -1.0, 1.0).astype(np.float32, copy=False)
             windows = np.stack([long[start : start + count] for start in (0, shift, 2 * shift)])
             frames.append(_features(encoder, torch.from_numpy(log_mel(windows)), context.device))
         return VoiceFeatures(
@@ -233,17 +270,23 @@ def evaluation_voices(
             torch.tensor([clip.actor for clip in clips]).repeat_interleave(CLIP_WINDOWS),
         )
 
-    key = (actors, count, shift)
-    return VoiceFeatures(*_cached(context, f"clean-voice-{people}", encoder, key, make))
+    key = (actors, count, shift, POOR_SNR if poor else None)
+    name = f"poor-voice-{people}" if poor else f"clean-voice-{people}"
+    return VoiceFeatures(*_cached(context, name, encoder, key, make))
 
 
 def evaluation_features(
-    context: RunContext, network: LiveNet, config: FusionStageConfig, split: str
+    context: RunContext,
+    network: LiveNet,
+    config: FusionStageConfig,
+    split: str,
+    quality: str = "good",
 ) -> tuple[FaceFeatures, VoiceFeatures]:
-    """Features of "validation" or "test" people."""
+    """Features of "validation" or "test" people, of one of QUALITIES."""
+    poor_face, poor_voice = (quality in (poor, "both poor") for poor in QUALITIES[1:3])
     return (
-        face_features(context, network.trunk, split, config),
-        evaluation_voices(context, network.encoder, network.config, split),
+        face_features(context, network.trunk, split, config, poor=poor_face),
+        evaluation_voices(context, network.encoder, network.config, split, poor=poor_voice),
     )
 
 
@@ -514,6 +557,29 @@ def answers(
 
 
 @torch.inference_mode()
+def face_shares(
+    head: nn.Module,
+    faces: FaceFeatures,
+    voices: VoiceFeatures,
+    network: LiveNetConfig,
+    device: torch.device,
+) -> FloatArray:
+    """(n,) the face's share of MSAF's attention where the sequences meet, with both present."""
+    head.eval()
+    shares = []
+    for batch in evaluation_batches(faces, voices, CONDITIONS[0], network):
+        attention = head(*(part.to(device) for part in batch[:3])).attention_sequences
+        shares.append(_face_share(attention, network.sequence_block_counts, network).cpu())
+    return torch.cat(shares).numpy()
+
+
+def _face_share(attention: Tensor, counts: tuple[int, int], network: LiveNetConfig) -> Tensor:
+    """(B, N, c) → (B,), as `models.attention.modality_share` says it, for a gradient."""
+    above = (attention - network.lowest_attention).mean(dim=2)
+    return above[:, : counts[0]].sum(dim=1) / above.sum(dim=1)
+
+
+@torch.inference_mode()
 def learn_voice_means(context: RunContext, network: LiveNet, people: str) -> None:
     """Tell the head what the voice of each class is on average, over clean windows of `people`."""
     voices = evaluation_voices(context, network.encoder, network.config, people)
@@ -588,11 +654,15 @@ def session_answers(
     )
 
 
-def fusion_loss(head: nn.Module, batch: PairBatch, auxiliary: float) -> Tensor:
-    """Cross-entropy of the answer, and of each head that has something to go on.
+def fusion_loss(
+    head: nn.Module, batch: PairBatch, config: FusionStageConfig, network: LiveNetConfig
+) -> Tensor:
+    """Cross-entropy of the answer, and of each head that has something to go on; and balance.
 
     The target is the mean of the targets of what is present: the votes of ten people for the
-    face, the acted class for the voice.
+    face, the acted class for the voice. Twice the attention and half the weights behind it are the
+    same network, so that a modality's share alone says nothing: the batch's mean share is held
+    near chance, and what is left tells how much a sample leans on one sense.
     """
     output = head(batch.maps, batch.frames, batch.present)
     has = batch.present.float()
@@ -608,7 +678,33 @@ def fusion_loss(head: nn.Module, batch: PairBatch, auxiliary: float) -> Tensor:
         + among_present(output.voice_logits, 1)
         + among_present(output.face_activation.mean(dim=(2, 3, 4)), 0)
     )
-    return functional.cross_entropy(output.logits, target) + auxiliary * own
+    loss = functional.cross_entropy(output.logits, target) + config.auxiliary * own
+    if (both := batch.present.all(dim=1)).any():
+        for attention, counts in (
+            (output.attention_maps, network.map_block_counts),
+            (output.attention_sequences, network.sequence_block_counts),
+        ):
+            share = _face_share(attention[both], counts, network).mean()
+            loss = loss + config.balance * (share - counts[0] / sum(counts)) ** 2
+    return loss
+
+
+def parameter_groups(head: nn.Module, config: FusionStageConfig) -> list[dict[str, Any]]:
+    """What begins from the voice branch learns slowly, and MSAF fast.
+
+    A modality's attention rises only when that of all its channels does, each of which moves the
+    answer but little: at the rate of the other layers it stays where it began.
+    """
+    groups: dict[str, list[nn.Parameter]] = {"voice": [], "fusion": [], "other": []}
+    for name, value in head.named_parameters():
+        part = next((key for key in ("fusion", "voice") if key in name.split(".")[0]), "other")
+        groups[part].append(value)
+    rate = config.learning_rate
+    return [
+        {"params": groups["other"], "lr": rate},
+        {"params": groups["voice"], "lr": rate * config.warm_rate},
+        {"params": groups["fusion"], "lr": rate * config.attention_rate, "weight_decay": 0.0},
+    ]
 
 
 def train_fusion(
@@ -634,14 +730,8 @@ def train_fusion(
             (record.parent / stale).unlink(missing_ok=True)
         record.write_text(start)
     head.to(context.device)
-    warm = [value for name, value in head.named_parameters() if name.startswith("voice_")]
-    fresh = [value for name, value in head.named_parameters() if not name.startswith("voice_")]
-    optimizer = torch.optim.AdamW(
-        [{"params": fresh}, {"params": warm}],
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-    )
-    rates = [config.learning_rate, config.learning_rate * config.warm_rate]
+    optimizer = torch.optim.AdamW(parameter_groups(head, config), weight_decay=config.weight_decay)
+    rates = [group["lr"] for group in optimizer.param_groups]
     steps = config.epochs * max(1, config.pairs_per_epoch // config.batch_size)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=rates, total_steps=steps, pct_start=0.15
@@ -654,7 +744,7 @@ def train_fusion(
 
     def loss(model: nn.Module, batch: PairBatch) -> Tensor:
         moved = PairBatch(*(part.to(context.device) for part in batch))
-        return fusion_loss(model, moved, config.auxiliary)
+        return fusion_loss(model, moved, config, network)
 
     return fit(
         name=name,
