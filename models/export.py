@@ -11,6 +11,7 @@ cache is found without loading torch. Thread: any. Inputs and outputs of the gra
 
 from __future__ import annotations
 
+import atexit
 import logging
 import shutil
 import tempfile
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 REVISION: Final = 2
 """Counts changes of the graphs' inputs and outputs, so that old caches are not taken for new."""
+
+PARTS: Final = ("trunk", "encoder", "head")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def exported_graphs(
     CheckpointError
         The weights are missing or damaged.
     OSError
-        The cache cannot be written.
+        There is no folder to write to, neither the cache nor one for temporary files.
     """
     report = progress or (lambda done, text: None)
     report(0.0, "checking the weights")
@@ -74,16 +77,36 @@ def exported_graphs(
 
         cache_dir = user_cache_path("msaf-live") / "graphs"
     folder = cache_dir / f"{checkpoint.sha256[:16]}-{REVISION}"
-    if not folder.is_dir():
-        _export(checkpoint, folder, report)
+    if not _complete(folder):
+        try:
+            _export(checkpoint, folder, report)
+        except OSError as error:
+            logger.warning(
+                "the prepared network cannot be kept, so that every start takes some seconds "
+                "longer: %s",
+                error,
+            )
+            folder = Path(tempfile.mkdtemp(prefix="msaf-live-")) / folder.name
+            atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
+            _export(checkpoint, folder, report)
     report(1.0, "graphs are ready")
+    trunk, encoder, head = (_graph(folder, part) for part in PARTS)
     return ExportedGraphs(
         config=checkpoint.config,
         sha256=checkpoint.sha256,
-        trunk=folder / "trunk.onnx",
-        encoder=folder / "encoder.onnx",
-        head=folder / "head.onnx",
+        trunk=trunk,
+        encoder=encoder,
+        head=head,
     )
+
+
+def _graph(folder: Path, part: str) -> Path:
+    return folder / f"{part}.onnx"
+
+
+def _complete(folder: Path) -> bool:
+    """Whether all graphs are there; what tidies up a cache may have taken some."""
+    return all(_graph(folder, part).is_file() for part in PARTS)
 
 
 def _export(checkpoint: Checkpoint, folder: Path, report: Callable[[float, str], None]) -> None:
@@ -93,13 +116,15 @@ def _export(checkpoint: Checkpoint, folder: Path, report: Callable[[float, str],
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
-        for index, name in enumerate(("trunk", "encoder", "head")):
-            report(0.3 + 0.2 * index, f"preparing the network: {name}")
-            _export_part(network, name, partial / f"{name}.onnx")
+        for index, part in enumerate(PARTS):
+            report(0.3 + 0.2 * index, f"preparing the network: {part}")
+            _export_part(network, part, _graph(partial, part))
+        if not _complete(folder):
+            shutil.rmtree(folder, ignore_errors=True)
         try:
             partial.rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process was quicker
+            if not _complete(folder):  # else another process was quicker
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

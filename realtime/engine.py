@@ -176,28 +176,17 @@ class OnnxEngine(_Fusing):
     """The network in onnxruntime on the CPU, exported once from the weights into a cache."""
 
     def __init__(self, weights: Path, *, progress: Progress | None = None) -> None:
-        import onnxruntime as ort
-
         from models.export import exported_graphs
+        from realtime.onnx import ENGINE, inference_session
 
         graphs = exported_graphs(weights, progress=progress)
-
-        def session(path: Path, threads: int = 1) -> Any:
-            options = ort.SessionOptions()
-            options.intra_op_num_threads = threads
-            options.inter_op_num_threads = 1
-            options.log_severity_level = 3
-            # Idle threads must sleep: the camera, the window and others need the cores too.
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
         self.config = graphs.config
-        self._trunk = session(graphs.trunk)
+        self._trunk = inference_session(graphs.trunk)
         # Nearly all of a hop's work, and the only part large enough for two threads to pay.
-        self._encoder = session(graphs.encoder, threads=min(2, os.cpu_count() or 1))
-        self._head = session(graphs.head)
+        self._encoder = inference_session(graphs.encoder, threads=min(2, os.cpu_count() or 1))
+        self._head = inference_session(graphs.head)
         self._outputs = [output.name for output in self._head.get_outputs()]
-        self._name = f"onnxruntime {ort.__version__}, CPU"
+        self._name = ENGINE
 
     @property
     def name(self) -> str:

@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from realtime.messages import FloatArray
+from realtime.onnx import inference_session
 
 CHUNK_SAMPLES = 512  # 32 ms at 16 kHz, the only size silero-vad 6 takes
 CONTEXT_SAMPLES = 64  # samples of the chunk before, which the network wants in front
@@ -34,12 +34,7 @@ class VoiceActivity:
     """Speech seconds and clipping over the last seconds of a stream of sound."""
 
     def __init__(self, history_seconds: float = 3.0) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._network = ort.InferenceSession(
-            _network_path().read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        self._network = inference_session(_network_path())
         self._rate = np.array(SAMPLE_RATE, np.int64)
         chunks = int(history_seconds * SAMPLE_RATE / CHUNK_SAMPLES) + 1
         # (end in seconds, speaks, share of samples at full scale) of each chunk

@@ -194,6 +194,24 @@ def test_graphs_are_made_once(network: LiveNet, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.head.parent.name]
 
 
+def test_graphs_that_were_tidied_away_are_made_again(network: LiveNet, tmp_path: Path) -> None:
+    weights = tmp_path / "live.safetensors"
+    save_checkpoint(weights, network, {})
+    graphs = exported_graphs(weights, cache_dir=tmp_path / "cache")
+    graphs.encoder.unlink()
+    assert exported_graphs(weights, cache_dir=tmp_path / "cache").encoder.is_file()
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    network: LiveNet, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = tmp_path / "live.safetensors"
+    save_checkpoint(weights, network, {})
+    graphs = exported_graphs(weights, cache_dir=weights / "cache")  # below a file
+    assert all(path.is_file() for path in (graphs.trunk, graphs.encoder, graphs.head))
+    assert "cannot be kept" in caplog.text
+
+
 def test_warm_start_needs_no_torch(network: LiveNet, tmp_path: Path) -> None:
     weights = tmp_path / "live.safetensors"
     save_checkpoint(weights, network, {})
