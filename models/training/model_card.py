@@ -104,14 +104,14 @@ its pictures, so nothing can be said by sex, age or skin for the face.
 - In the tables above: {weakest}.
 - On the three RAVDESS videos of actor 01 (not part of any training) the answer was neutral for the
   neutral one, neutral and then surprised for the surprised one, and, wrongly and with confidence
-  (1.00), neutral for the sad one: its face and its voice were each taken for neutral, and two
+  (0.99), neutral for the sad one: its face and its voice were each taken for neutral, and two
   signs that agree make an answer surer than it should be. Weak, acted sadness is easily missed.
 - RAVDESS is acted, in North American English, two sentences by 24 actors. Spontaneous speech, other
   languages, children and old people were never heard.
 - FER+ has few disgusted and fearful faces (191 and 655 of 28,558 training pictures).
 - Faces in profile, strong side light, hands or masks over the mouth and very small faces are rare
   in the training data: expect errors.
-- Six earlier checkpoints of this project were scored on the same test people. Every epoch, setting
+- Seven earlier checkpoints of this project were scored on the same test people. Every epoch, setting
   and temperature was chosen on validation people.
 - One person at a time. Where two people speak, the voice may be somebody else's.
 - Probabilities were calibrated on validation people of the same data sets; on other cameras, rooms
