@@ -112,6 +112,15 @@ def _task(task: Figures) -> str:
     )
     parts.append(table(task))
     parts += [f"{_sentence(note)}\n" for note in task["notes"]]
+    if task.get("together"):
+        told = ", ".join(
+            f"{' and '.join(pair['branches'])} {pair['correlation']:.2f}"
+            for pair in task["together"]
+        )
+        parts.append(
+            "How far two branches alone are right in the same samples of a class, as a correlation "
+            f"(0: as in pairs made by class, 1: always together): {told}.\n"
+        )
     if task["paired"]:
         parts += ["### MSAF against the others\n", _against(task), _verdict(task), _tried(task)]
     if "variants" in task:

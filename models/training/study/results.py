@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
         "notes": list(task.notes),
         "rows": rows,
         "paired": _paired(task, cells),
+        "together": _together(task, cells),
         "targets": _targets(task, rows),
     }
 
@@ -180,6 +182,27 @@ def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
                 }
             )
     return pairs
+
+
+def _together(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
+    """How far two branches alone are right in the same samples of a class: mean correlation.
+
+    0 is as if one knew nothing of the other but the class, as in pairs that are made by class.
+    """
+    found = []
+    for one, other in combinations(task.modalities, 2):
+        if not {f"{one}-alone", f"{other}-alone"} <= set(cells):
+            continue
+        (first, labels), (second, _) = (_right(task, cells[f"{m}-alone"]) for m in (one, other))
+        groups = [labels == index for index in range(len(task.classes))]
+        correlations = [
+            np.corrcoef(first[group], second[group])[0, 1]
+            for group in groups
+            if first[group].std() > 0.0 and second[group].std() > 0.0
+        ]
+        if correlations:
+            found.append({"branches": [one, other], "correlation": float(np.mean(correlations))})
+    return found
 
 
 def _targets(task: Task, rows: dict[str, Figures]) -> list[Figures]:
