@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import main
@@ -19,7 +20,7 @@ from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, Fusion
-from models.training.study.protocol import Study, rows_of
+from models.training.study.protocol import Cell, Study, rows_of
 from models.training.study.ravdess import ACTOR_FOLDS, CLASSES, encode, read_clips, speech
 from models.training.study.sentiment import MODALITIES, sentiment
 from models.training.study.sessions import ORDERS
@@ -148,6 +149,27 @@ def test_killed_and_called_again_it_goes_on(
     changed = replace(task, settings=replace(task.settings, epochs=1))
     results.run(Study(changed, context, alone=True))
     assert calls == done + 3 * (2 + 2)  # other settings, computed anew
+
+
+@pytest.mark.parametrize(("alike", "expected"), [(True, 1.0), (False, -1.0)])
+def test_whether_branches_are_right_together(task: Task, alike: bool, expected: float) -> None:
+    def cells(hits: Callable[[Rows], NDArray[np.bool_]]) -> list[Cell]:
+        made = []
+        for fold in task.folds:
+            truth = task.labels[fold.test].numpy()
+            said = np.where(hits(fold.test), truth, 1 - truth)
+            logits = np.eye(len(task.classes), dtype=np.float32)[said][None]
+            made.append(Cell(fold.name, 0, 1, (0.5,), logits, None, 0.0))
+        return made
+
+    one, other = task.modalities
+    given = {
+        f"{one}-alone": cells(lambda rows: rows % 3 == 0),
+        f"{other}-alone": cells(lambda rows: (rows % 3 == 0) == alike),
+    }
+    (pair,) = results.right_together(task, given)
+    assert pair["branches"] == [one, other]
+    assert pair["correlation"] == pytest.approx(expected)
 
 
 def test_test_people_have_no_part_in_anything(task: Task, context: RunContext) -> None:

@@ -60,7 +60,7 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
         "notes": list(task.notes),
         "rows": rows,
         "paired": _paired(task, cells),
-        "together": _together(task, cells),
+        "together": right_together(task, cells),
         "targets": _targets(task, rows),
     }
 
@@ -184,7 +184,7 @@ def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
     return pairs
 
 
-def _together(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
+def right_together(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
     """How far two branches alone are right in the same samples of a class: mean correlation.
 
     0 is as if one knew nothing of the other but the class, as in pairs that are made by class.
