@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 from models.checkpoint import CheckpointError
@@ -266,17 +267,18 @@ class LiveSession:
 
     def _look(self) -> None:
         """Search pictures for the face until stopped. Thread: faces."""
-        looker = FaceLooker(self._frames, self._sightings, FaceTracker(self._detector_factory()))
-        while not self._stopping.is_set():
-            self._picture_came.clear()
-            if self._forget_faces.is_set():
-                self._forget_faces.clear()
-                looker.forget()
-            if looker.step():
-                self._frames_skipped = looker.skipped
-                self._wake.set()
-            else:
-                self._picture_came.wait(IDLE_SECONDS)
+        with closing(self._detector_factory()) as detector:
+            looker = FaceLooker(self._frames, self._sightings, FaceTracker(detector))
+            while not self._stopping.is_set():
+                self._picture_came.clear()
+                if self._forget_faces.is_set():
+                    self._forget_faces.clear()
+                    looker.forget()
+                if looker.step():
+                    self._frames_skipped = looker.skipped
+                    self._wake.set()
+                else:
+                    self._picture_came.wait(IDLE_SECONDS)
 
     def _infer(self) -> None:
         """Load, then step until stopped. Thread: inference."""

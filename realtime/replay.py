@@ -103,7 +103,7 @@ def analyse(
             samples.push(packet.timestamp, packet.samples[:, 0])
 
     def looked_at() -> Iterator[Sighting | AudioPacket]:
-        tracker = FaceTracker(detector_factory())
+        tracker = FaceTracker(detector)
         for packet in recording:
             yield tracker.look(packet) if isinstance(packet, VideoPacket) else packet
 
@@ -116,6 +116,7 @@ def analyse(
 
     with (
         ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
+        closing(detector_factory()) as detector,
         closing(ahead(looked_at(), READ_AHEAD)) as packets,
     ):
         for packet in packets:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from realtime.config import SessionConfig
@@ -83,6 +84,15 @@ def test_an_abandoned_analysis_leaves_no_thread(demo: Path) -> None:
         predictions = analyse(recording, ArithmeticEngine())
         next(predictions)
         predictions.close()
+
+
+def test_analyses_leave_nothing_running(demo: Path) -> None:
+    process = psutil.Process()
+    answers(demo)  # what is started once and for all
+    before = process.num_threads()
+    for _ in range(2):
+        answers(demo)
+    wait_for(lambda: process.num_threads() <= before, "the end of all threads, mediapipe's too")
 
 
 def test_reading_ahead_keeps_order_and_hands_failures_on() -> None:

@@ -36,6 +36,9 @@ class BrightFaces:
     def detect(self, image: np.ndarray) -> list:  # type: ignore[type-arg]
         return [face(0.5)] if image[0, 0, 0] > 0 else []
 
+    def close(self) -> None:
+        pass
+
 
 class LoudIsSpeech(VoiceActivity):
     """Speech wherever the sound is louder than a threshold; all else as it is."""
