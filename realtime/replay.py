@@ -47,7 +47,7 @@ from realtime.session import Deadline
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
-from realtime.worker import LEAST_SOUND_SECONDS, DueWindow, InferenceWorker
+from realtime.worker import DueWindow, InferenceWorker
 
 logger = logging.getLogger(__name__)
 
@@ -70,22 +70,21 @@ def analyse(
     *,
     config: SessionConfig | None = None,
     detector_factory: Callable[[], FaceDetector] = MediapipeDetector,
-    samples: SampleRing | None = None,
     on_sighting: Callable[[Sighting], None] | None = None,
+    on_sound: Callable[[AudioPacket], None] | None = None,
 ) -> Generator[Prediction, None, None]:
     """Predictions for every window of `recording`, in order.
 
     The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
-    `samples` is a ring that the caller wants to read the sound from as well; `on_sighting` is told
-    of every picture. Decoding and the search for the face run ahead on a thread of their own, and
-    the voice encoder works on a few windows at a time, which changes when things happen but neither
-    their order nor what comes of them.
+    `on_sighting` is told of every picture, `on_sound` of all sound, mono at the windows' rate.
+    Decoding and the search for the face run ahead on a thread of their own, and the voice encoder
+    works on a few windows at a time, which changes when things happen but neither their order nor
+    what comes of them.
     """
     config = config or SessionConfig()
     windows = config.windows
     sightings: SightingRing = SightingRing(READ_AHEAD)
-    if samples is None:
-        samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
+    samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
     resampler = SpeechResampler(windows.sample_rate)
     worker = InferenceWorker(
         config=config,
@@ -101,6 +100,8 @@ def analyse(
     def hear(packet: AudioPacket | None) -> None:
         if packet is not None and len(packet.samples):
             samples.push(packet.timestamp, packet.samples[:, 0])
+            if on_sound is not None:
+                on_sound(packet)
 
     def looked_at() -> Iterator[Sighting | AudioPacket]:
         tracker = FaceTracker(detector)
@@ -213,7 +214,7 @@ class ReplaySession:
         self._anchor_time = time.perf_counter()  # … at this instant
         self._preview: VideoPacket | None = None
         self._has_video = self._has_audio = False
-        self._sound: SampleRing | None = None  # all of the recording's sound, for the spectrogram
+        self._sound: list[AudioPacket] = []  # all that was heard, for the spectrogram
         self._shown: Prediction | None = None  # what the last snapshot showed, with spectrogram
         self.failure: Exception | None = None  # why the state is FAILED
 
@@ -248,18 +249,12 @@ class ReplaySession:
                     self._analysis_started = time.perf_counter()
                     self._engine_name = engine.name
                 self._wake.set()
-                sound = SampleRing(
-                    self._config.windows.sample_rate,
-                    max(recording.duration_seconds, self._config.windows.window_seconds) + 5.0,
-                )
-                with self._lock:
-                    self._sound = sound
                 predictions = analyse(
                     recording,
                     engine,
                     config=self._config,
-                    samples=sound,
                     on_sighting=self._remember,
+                    on_sound=self._remember_sound,
                 )
                 with closing(predictions):
                     for prediction in predictions:
@@ -301,6 +296,10 @@ class ReplaySession:
         with self._lock:
             self._face_times.append(sighting.timestamp)
             self._faces.append(face)
+
+    def _remember_sound(self, packet: AudioPacket) -> None:
+        with self._lock:
+            self._sound.append(packet)
 
     def _play(self) -> None:
         """Decode the picture of the playback position, whenever that moves."""
@@ -441,11 +440,15 @@ class ReplaySession:
         if self._shown is not None and self._shown.window_index == prediction.window_index:
             return self._shown
         mel = None
-        if self._sound is not None:
-            start = prediction.window_end - self._config.windows.window_seconds
-            _, samples = self._sound.read(start, prediction.window_end)
-            if len(samples) >= LEAST_SOUND_SECONDS * self._sound.sample_rate:
-                mel = log_mel(samples)
+        if (end := prediction.spectrogram_end) is not None:
+            windows = self._config.windows
+            start = prediction.window_end - windows.window_seconds
+            first = bisect.bisect_right(self._sound, start, key=lambda packet: packet.end)
+            last = bisect.bisect_left(self._sound, end, key=lambda packet: packet.timestamp)
+            heard = SampleRing(windows.sample_rate, windows.window_seconds + 1.0)  # cut at gaps
+            for packet in self._sound[first:last]:
+                heard.push(packet.timestamp, packet.samples[:, 0])
+            mel = log_mel(heard.read(start, end)[1])
         self._shown = replace(prediction, spectrogram=mel)
         return self._shown
 

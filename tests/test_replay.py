@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -22,6 +23,7 @@ from realtime.sources.file import Recording
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine
+from tests.recordings import movie, sound_file
 
 PATIENCE_SECONDS = 60.0
 
@@ -171,6 +173,40 @@ def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> No
     session.resume()  # from the beginning again
     assert session.position_seconds < 2
     assert session.playing
+
+
+def sound_with_a_gap(path: Path) -> Path:
+    samples = np.random.default_rng(0).normal(0, 0.1, 6 * 16000).astype(np.float32)
+    return sound_file(path, samples, 16000, missing=(3.0, 3.5))
+
+
+def sound_that_ends_early(path: Path) -> Path:
+    return movie(path, seconds=5.0, sound_seconds=2.5)
+
+
+@pytest.mark.parametrize("make", [sound_with_a_gap, sound_that_ends_early])
+def test_the_spectrogram_is_that_of_the_answer(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = make(tmp_path / "recording.mkv")
+    expected = answers(path)
+    session = ReplaySession(path, lambda _progress: ArithmeticEngine(), play=False)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+        for answer in expected:
+            session.seek(answer.window_end)
+            shown = session.snapshot().prediction
+            assert shown is not None
+            assert shown.spectrogram_end == answer.spectrogram_end
+            if answer.spectrogram is None:
+                assert shown.spectrogram is None
+            else:  # but for a sample, since times lean
+                assert shown.spectrogram == pytest.approx(answer.spectrogram, abs=0.1)
+    finally:
+        session.stop()
+    assert expected[24].spectrogram is not None
+    assert expected[-1].spectrogram is not None
 
 
 def _preview_time(session: ReplaySession) -> float:
