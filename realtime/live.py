@@ -36,7 +36,7 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing, SightingRing
-from realtime.session import Deadline
+from realtime.session import Deadline, face_on
 from realtime.sources.base import Source
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
@@ -48,7 +48,6 @@ MicrophoneFactory = Callable[[str, Clock], Source[AudioPacket]]
 
 IDLE_SECONDS = 0.01  # longest the inference thread sleeps when nothing wakes it
 DEVICE_PATIENCE_SECONDS = 1.0  # for a device's driver to let go
-FACE_SHOWN_SECONDS = 0.4  # a box older than this is no longer drawn
 
 
 def open_camera(selector: str, clock: Clock) -> Source[VideoPacket]:
@@ -341,16 +340,12 @@ class LiveSession:
         preview = frozen or self._frames.latest()
         sighting = self._sightings.latest()
         face = None if sighting is None else sighting.face
-        if face is not None and (
-            preview is None or abs(preview.timestamp - face.timestamp) > FACE_SHOWN_SECONDS
-        ):
-            face = None
         return Snapshot(
             state=state,
             message=message,
             progress=progress,
             preview=preview,
-            face=face,
+            face=face_on(preview, face),
             prediction=self.predictions.latest(),
             health=self.health(),
         )

@@ -43,10 +43,11 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.session import Deadline
+from realtime.session import Deadline, face_on
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
+from realtime.windowing import WindowGrid
 from realtime.worker import DueWindow, InferenceWorker
 
 logger = logging.getLogger(__name__)
@@ -188,10 +189,13 @@ class ReplaySession:
         *,
         config: SessionConfig | None = None,
         play: bool = True,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = path
         self._engine_factory = engine_factory
         self._config = config or SessionConfig()
+        self._grid = WindowGrid(self._config.windows)
+        self._now = now
         self._lock = threading.Lock()
         self._wake = threading.Event()  # the player has something to do
         self._stopping = threading.Event()
@@ -200,8 +204,7 @@ class ReplaySession:
         self._message = "Opening the recording"
         self._progress: float | None = 0.0
         self._notes: tuple[str, ...] = ()
-        self._predictions: list[Prediction] = []
-        self._ends: list[float] = []
+        self._predictions: list[Prediction] = []  # window k is the k-th
         self._faces: list[FaceObservation | None] = []
         self._face_times: list[float] = []
         self._duration = 0.0
@@ -211,7 +214,7 @@ class ReplaySession:
         self._playing = play
         self._speed = 1.0
         self._anchor_position = 0.0  # playback position …
-        self._anchor_time = time.perf_counter()  # … at this instant
+        self._anchor_time = self._now()  # … at this instant
         self._preview: VideoPacket | None = None
         self._has_video = self._has_audio = False
         self._sound: list[AudioPacket] = []  # all that was heard, for the spectrogram
@@ -245,8 +248,8 @@ class ReplaySession:
                 engine = self._engine_factory(self._loading)
                 with self._lock:
                     self._state, self._message, self._progress = SessionState.RUNNING, "", None
-                    self._anchor_time = time.perf_counter()
-                    self._analysis_started = time.perf_counter()
+                    self._anchor_time = self._now()
+                    self._analysis_started = self._now()
                     self._engine_name = engine.name
                 self._wake.set()
                 predictions = analyse(
@@ -262,7 +265,6 @@ class ReplaySession:
                             return
                         with self._lock:
                             self._predictions.append(prediction.compact())
-                            self._ends.append(prediction.window_end)
                             self._analysed = prediction.window_end
                             self._duration = max(self._duration, prediction.window_end)
                             self._notes = tuple(recording.notes)
@@ -283,6 +285,7 @@ class ReplaySession:
 
     def _fail(self, error: Exception, message: str) -> None:
         with self._lock:
+            self._anchor_position = self._position()
             self.failure = error
             self._state, self._message, self._progress = SessionState.FAILED, message, None
             self._playing = False
@@ -358,10 +361,12 @@ class ReplaySession:
     def _position(self) -> float:
         position = self._anchor_position
         if self._playing and self._state in (SessionState.RUNNING, SessionState.ENDED):
-            position += (time.perf_counter() - self._anchor_time) * self._speed
-        if self._state is SessionState.RUNNING:
-            # Playback waits for the answers rather than running ahead of them.
-            position = min(position, max(self._analysed, self._anchor_position))
+            position += (self._now() - self._anchor_time) * self._speed
+        reached = max(self._analysed, self._anchor_position)
+        if self._state is SessionState.RUNNING and position > reached:
+            # Playback waits for the answers, and does not make up for it afterwards.
+            position = self._anchor_position = reached
+            self._anchor_time = self._now()
         return min(max(position, 0.0), self._duration)
 
     @property
@@ -405,7 +410,7 @@ class ReplaySession:
         with self._lock:
             now = self._position() if position is None else position
             self._anchor_position = min(max(now, 0.0), self._duration)
-            self._anchor_time = time.perf_counter()
+            self._anchor_time = self._now()
             if playing is not None:
                 self._playing = playing
             if speed is not None:
@@ -418,7 +423,9 @@ class ReplaySession:
         """See Session.snapshot."""
         with self._lock:
             position = self._position()
-            at = bisect.bisect_right(self._ends, position + 1e-6) - 1
+            window = self._grid.newest_ended(position)
+            answered = 1 <= window <= len(self._predictions)
+            prediction = self._predictions[window - 1] if answered else None
             preview = self._preview
             face = None
             if preview is not None:
@@ -429,8 +436,8 @@ class ReplaySession:
                 message=self._message,
                 progress=self._progress,
                 preview=preview,
-                face=face,
-                prediction=self._with_spectrogram(self._predictions[at]) if at >= 0 else None,
+                face=face_on(preview, face),
+                prediction=None if prediction is None else self._with_spectrogram(prediction),
                 health=self._health(),
                 notes=self._notes,
             )
@@ -453,7 +460,7 @@ class ReplaySession:
         return self._shown
 
     def _health(self) -> Health:
-        seconds = time.perf_counter() - self._analysis_started
+        seconds = self._now() - self._analysis_started
         running = self._state is SessionState.RUNNING and seconds > 0.2
         state = {
             SessionState.LOADING: SourceState.OPENING,
@@ -476,7 +483,6 @@ class ReplaySession:
     def history(self, after_index: int = -1) -> Sequence[Prediction]:
         """See Session.history."""
         with self._lock:
-            # Window k is the k-th prediction of a recording, so its place is known.
             return self._predictions[max(after_index, 0) :]
 
     def export(self, path: Path) -> int:

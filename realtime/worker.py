@@ -239,7 +239,7 @@ class InferenceWorker:
 
     def finish(self, end: float) -> Iterator[DueWindow]:
         """Replay: all windows that end by `end`, now that nothing more will come."""
-        last = math.floor(end / self._config.windows.hop_seconds + 1e-6)
+        last = self._grid.newest_ended(end)
         self.ingest()
         statuses = self._flow_status()
         for index in range(self._next or 1, last + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ import psutil
 import pytest
 
 from realtime.config import SessionConfig
+from realtime.engine import Fusion
 from realtime.export import record_of
 from realtime.faces import FaceTracker, MediapipeDetector
-from realtime.messages import Prediction, SessionState, SourceState, VideoPacket
+from realtime.messages import FloatArray, Prediction, SessionState, SourceState, VideoPacket
 from realtime.replay import ReplaySession, ahead, analyse
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
@@ -23,6 +25,7 @@ from realtime.sources.file import Recording
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.session import ManualTime
 from tests.recordings import movie, sound_file
 
 PATIENCE_SECONDS = 60.0
@@ -173,6 +176,99 @@ def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> No
     session.resume()  # from the beginning again
     assert session.position_seconds < 2
     assert session.playing
+
+
+class GatedEngine(ArithmeticEngine):
+    """Fuses ten windows, and the others when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting, self.gate = threading.Event(), threading.Event()
+
+    def fuse(
+        self,
+        maps: FloatArray | None,
+        frames: FloatArray | None,
+        speaker: FloatArray | None = None,
+    ) -> Fusion:
+        if self.fusions >= 10:
+            self.waiting.set()
+            assert self.gate.wait(PATIENCE_SECONDS)
+        return super().fuse(maps, frames, speaker)
+
+
+@pytest.fixture
+def now() -> ManualTime:
+    return ManualTime()
+
+
+@pytest.fixture
+def slow_engine() -> GatedEngine:
+    return GatedEngine()
+
+
+@pytest.fixture
+def slow_session(demo: Path, slow_engine: GatedEngine, now: ManualTime) -> Iterator[ReplaySession]:
+    """A session whose analysis has come as far as its engine goes for now."""
+    session = ReplaySession(demo, lambda _progress: slow_engine, now=now)
+    session.start()
+    try:
+        assert slow_engine.waiting.wait(PATIENCE_SECONDS)
+        yield session
+    finally:
+        slow_engine.gate.set()
+        session.stop()
+
+
+def test_ahead_of_the_analysis_no_other_instant_is_shown(slow_session: ReplaySession) -> None:
+    session = slow_session
+    session.pause()
+    analysed = session.analysed_seconds
+    session.seek(analysed + 0.05)
+    prediction = session.snapshot().prediction
+    assert prediction is not None
+    assert prediction.window_end == analysed
+    session.seek(5.0)
+    wait_for(lambda: _preview_time(session) > 4.9, "the picture at 5 s")
+    snapshot = session.snapshot()
+    assert snapshot.prediction is None
+    assert snapshot.face is None
+
+
+@pytest.mark.parametrize("sought", [None, 5.0])
+def test_playback_waits_for_the_analysis_and_does_not_rush_afterwards(
+    slow_session: ReplaySession,
+    slow_engine: GatedEngine,
+    now: ManualTime,
+    sought: float | None,
+) -> None:
+    session = slow_session
+    if sought is not None:
+        session.seek(sought)
+    now.advance(30)
+    waiting = session.position_seconds
+    assert waiting == (sought or session.analysed_seconds)
+    slow_engine.gate.set()
+    wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+    assert session.position_seconds == waiting
+    now.advance(1)
+    assert session.position_seconds == pytest.approx(waiting + 1)
+    prediction = session.snapshot().prediction
+    assert prediction is not None
+    assert prediction.window_end == pytest.approx(waiting + 1)
+
+
+@pytest.mark.logs_warnings
+def test_playback_stays_where_the_analysis_fails(
+    slow_session: ReplaySession, slow_engine: GatedEngine, now: ManualTime
+) -> None:
+    session = slow_session
+    now.advance(0.5)
+    assert session.position_seconds == 0.5
+    slow_engine.residual = np.zeros(3, np.float32)  # of the wrong size
+    slow_engine.gate.set()
+    wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+    assert session.position_seconds == 0.5
 
 
 def sound_with_a_gap(path: Path) -> Path:
