@@ -477,10 +477,11 @@ class MainWindow(QMainWindow):
         if (replay := self.replay) is not None:
             replay.set_speed(speed)
 
-    def _change_speed(self, steps: int) -> None:
+    def _change_speed(self, direction: int) -> None:
         if (replay := self.replay) is not None:
-            nearest = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - replay.speed))
-            replay.set_speed(SPEEDS[min(max(nearest + steps, 0), len(SPEEDS) - 1)])
+            beyond = [each for each in SPEEDS if (each - replay.speed) * direction > 0]
+            if beyond:
+                replay.set_speed(min(beyond, key=lambda each: abs(each - replay.speed)))
 
     def _ask_recording(self) -> None:
         dialog = QFileDialog(self, "Open recording", "", f"{_RECORDINGS};;All files (*)")
