@@ -58,6 +58,7 @@ EngineFactory = Callable[[Progress], Engine]
 """Loads the network; called on the thread that will use it."""
 
 SLOWEST, FASTEST = 0.25, 4.0
+END_SECONDS = 0.05  # what is left of a recording that has as good as come to its end
 
 
 ENCODERS = min(4, os.cpu_count() or 1)  # windows whose voice is encoded at the same time …
@@ -387,9 +388,9 @@ class ReplaySession:
         self._reanchor(playing=False)
 
     def resume(self) -> None:
-        """Go on playing; at the end of the recording, from its beginning."""
+        """See Session.resume."""
         with self._lock:
-            at_end = self._duration > 0 and self._position() >= self._duration
+            at_end = self._duration > 0 and self._position() > self._duration - END_SECONDS
         self._reanchor(playing=True, position=0.0 if at_end else None)
 
     def seek(self, seconds: float) -> None:

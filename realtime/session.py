@@ -64,7 +64,7 @@ class Session(Protocol):
         ...
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Go on after `pause`; a recording that has come to its end begins again."""
         ...
 
     def snapshot(self) -> Snapshot:

@@ -176,6 +176,9 @@ def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> No
     session.resume()  # from the beginning again
     assert session.position_seconds < 2
     assert session.playing
+    session.seek(session.duration_seconds - 0.01)  # as near as a slider comes
+    session.resume()
+    assert session.position_seconds < 2
 
 
 class GatedEngine(ArithmeticEngine):

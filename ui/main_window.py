@@ -446,15 +446,12 @@ class MainWindow(QMainWindow):
     # -- commands ------------------------------------------------------------------------------
 
     def toggle_pause(self) -> None:
-        """Pause or go on; a recording that has come to its end begins again."""
+        """Pause or go on."""
         if (replay := self.replay) is not None:
-            if replay.playing:
-                replay.pause()
-                return
-            if replay.position_seconds >= replay.duration_seconds - 0.05:
-                replay.seek(0.0)
-            replay.resume()
-        elif self._session.snapshot().state is SessionState.PAUSED:
+            paused = not replay.playing
+        else:
+            paused = self._session.snapshot().state is SessionState.PAUSED
+        if paused:
             self._session.resume()
         else:
             self._session.pause()

@@ -444,6 +444,8 @@ class FakeReplaySession(_FakeSession):
 
     def resume(self) -> None:
         self._rebase()
+        if self._base >= self.duration_seconds:
+            self._base = 0.0
         self.playing = True
 
     def seek(self, seconds: float) -> None:
