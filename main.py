@@ -305,7 +305,7 @@ def replay(
         str | None,
         typer.Option(
             metavar="X|max",
-            help="1 is real time, max as fast as it goes.",
+            help="1 is real time, max as fast as it goes; 0.25 to 4 in the window.",
             show_default="1; max with --headless",
         ),
     ] = None,
@@ -334,13 +334,20 @@ def replay(
             else f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}",
             param_hint="--out",
         )
-    from realtime.replay import FASTEST, analyse
+    from realtime.replay import FASTEST, SLOWEST, analyse
     from realtime.sources.file import Recording
 
     sessions = _Sessions(weights, device, adapt=adapt)
     if window:
+        factor = factor or FASTEST
+        if not SLOWEST <= factor <= FASTEST:
+            raise typer.BadParameter(
+                f"the window plays at {SLOWEST:g} to {FASTEST:g}, not {factor:g} (with --headless "
+                "any speed will do)",
+                param_hint="--speed",
+            )
         session = sessions.replay(file)
-        session.set_speed(factor or FASTEST)
+        session.set_speed(factor)
         sessions.show(session)
         return
     with _output(), Recording(file) as recording:
@@ -375,7 +382,9 @@ def _speed(text: str) -> float | None:
     except ValueError:
         factor = 0.0
     if not 0.0 < factor < float("inf"):
-        raise typer.BadParameter(f"must be a positive number or max, not {text!r}")
+        raise typer.BadParameter(
+            f"must be a positive number or max, not {text!r}", param_hint="--speed"
+        )
     return factor
 
 

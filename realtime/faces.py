@@ -43,6 +43,10 @@ class FaceDetector(Protocol):
         """Faces in an RGB image (height, width, 3), in any order."""
         ...
 
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
 
 class MediapipeDetector(Closing):
     """mediapipe's short-range face detector (BlazeFace), for faces within about two metres."""

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 from models.checkpoint import CheckpointError
@@ -35,7 +36,7 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing, SightingRing
-from realtime.session import Deadline
+from realtime.session import Deadline, face_on
 from realtime.sources.base import Source
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
@@ -47,7 +48,6 @@ MicrophoneFactory = Callable[[str, Clock], Source[AudioPacket]]
 
 IDLE_SECONDS = 0.01  # longest the inference thread sleeps when nothing wakes it
 DEVICE_PATIENCE_SECONDS = 1.0  # for a device's driver to let go
-FACE_SHOWN_SECONDS = 0.4  # a box older than this is no longer drawn
 
 
 def open_camera(selector: str, clock: Clock) -> Source[VideoPacket]:
@@ -266,17 +266,18 @@ class LiveSession:
 
     def _look(self) -> None:
         """Search pictures for the face until stopped. Thread: faces."""
-        looker = FaceLooker(self._frames, self._sightings, FaceTracker(self._detector_factory()))
-        while not self._stopping.is_set():
-            self._picture_came.clear()
-            if self._forget_faces.is_set():
-                self._forget_faces.clear()
-                looker.forget()
-            if looker.step():
-                self._frames_skipped = looker.skipped
-                self._wake.set()
-            else:
-                self._picture_came.wait(IDLE_SECONDS)
+        with closing(self._detector_factory()) as detector:
+            looker = FaceLooker(self._frames, self._sightings, FaceTracker(detector))
+            while not self._stopping.is_set():
+                self._picture_came.clear()
+                if self._forget_faces.is_set():
+                    self._forget_faces.clear()
+                    looker.forget()
+                if looker.step():
+                    self._frames_skipped = looker.skipped
+                    self._wake.set()
+                else:
+                    self._picture_came.wait(IDLE_SECONDS)
 
     def _infer(self) -> None:
         """Load, then step until stopped. Thread: inference."""
@@ -339,16 +340,12 @@ class LiveSession:
         preview = frozen or self._frames.latest()
         sighting = self._sightings.latest()
         face = None if sighting is None else sighting.face
-        if face is not None and (
-            preview is None or abs(preview.timestamp - face.timestamp) > FACE_SHOWN_SECONDS
-        ):
-            face = None
         return Snapshot(
             state=state,
             message=message,
             progress=progress,
             preview=preview,
-            face=face,
+            face=face_on(preview, face),
             prediction=self.predictions.latest(),
             health=self.health(),
         )

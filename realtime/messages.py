@@ -144,6 +144,7 @@ class Prediction:
     face: FaceObservation | None  # newest face of the window
     face_activation: FloatArray | None  # (6, 6) class activation map over face.crop, 0..1
     spectrogram: FloatArray | None  # (80, n) log-mel of the window's sound, whether speech or not
+    spectrogram_end: float | None  # s, before window_end where sound is late; kept in histories
     voice_moments: FloatArray | None  # (n / 2,) weight of each 20 ms of the sound, sums to 1
     sound_level: float | None  # dBFS, RMS of the last hop
     speech: bool  # somebody speaks in the last hop

@@ -43,11 +43,12 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.session import Deadline
+from realtime.session import Deadline, face_on
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
-from realtime.worker import LEAST_SOUND_SECONDS, DueWindow, InferenceWorker
+from realtime.windowing import WindowGrid
+from realtime.worker import DueWindow, InferenceWorker
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ EngineFactory = Callable[[Progress], Engine]
 """Loads the network; called on the thread that will use it."""
 
 SLOWEST, FASTEST = 0.25, 4.0
+END_SECONDS = 0.05  # what is left of a recording that has as good as come to its end
 
 
 ENCODERS = min(4, os.cpu_count() or 1)  # windows whose voice is encoded at the same time …
@@ -70,22 +72,21 @@ def analyse(
     *,
     config: SessionConfig | None = None,
     detector_factory: Callable[[], FaceDetector] = MediapipeDetector,
-    samples: SampleRing | None = None,
     on_sighting: Callable[[Sighting], None] | None = None,
+    on_sound: Callable[[AudioPacket], None] | None = None,
 ) -> Generator[Prediction, None, None]:
     """Predictions for every window of `recording`, in order.
 
     The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
-    `samples` is a ring that the caller wants to read the sound from as well; `on_sighting` is told
-    of every picture. Decoding and the search for the face run ahead on a thread of their own, and
-    the voice encoder works on a few windows at a time, which changes when things happen but neither
-    their order nor what comes of them.
+    `on_sighting` is told of every picture, `on_sound` of all sound, mono at the windows' rate.
+    Decoding and the search for the face run ahead on a thread of their own, and the voice encoder
+    works on a few windows at a time, which changes when things happen but neither their order nor
+    what comes of them.
     """
     config = config or SessionConfig()
     windows = config.windows
     sightings: SightingRing = SightingRing(READ_AHEAD)
-    if samples is None:
-        samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
+    samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
     resampler = SpeechResampler(windows.sample_rate)
     worker = InferenceWorker(
         config=config,
@@ -101,9 +102,11 @@ def analyse(
     def hear(packet: AudioPacket | None) -> None:
         if packet is not None and len(packet.samples):
             samples.push(packet.timestamp, packet.samples[:, 0])
+            if on_sound is not None:
+                on_sound(packet)
 
     def looked_at() -> Iterator[Sighting | AudioPacket]:
-        tracker = FaceTracker(detector_factory())
+        tracker = FaceTracker(detector)
         for packet in recording:
             yield tracker.look(packet) if isinstance(packet, VideoPacket) else packet
 
@@ -116,6 +119,7 @@ def analyse(
 
     with (
         ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
+        closing(detector_factory()) as detector,
         closing(ahead(looked_at(), READ_AHEAD)) as packets,
     ):
         for packet in packets:
@@ -186,10 +190,13 @@ class ReplaySession:
         *,
         config: SessionConfig | None = None,
         play: bool = True,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = path
         self._engine_factory = engine_factory
         self._config = config or SessionConfig()
+        self._grid = WindowGrid(self._config.windows)
+        self._now = now
         self._lock = threading.Lock()
         self._wake = threading.Event()  # the player has something to do
         self._stopping = threading.Event()
@@ -198,8 +205,7 @@ class ReplaySession:
         self._message = "Opening the recording"
         self._progress: float | None = 0.0
         self._notes: tuple[str, ...] = ()
-        self._predictions: list[Prediction] = []
-        self._ends: list[float] = []
+        self._predictions: list[Prediction] = []  # window k is the k-th
         self._faces: list[FaceObservation | None] = []
         self._face_times: list[float] = []
         self._duration = 0.0
@@ -209,10 +215,10 @@ class ReplaySession:
         self._playing = play
         self._speed = 1.0
         self._anchor_position = 0.0  # playback position …
-        self._anchor_time = time.perf_counter()  # … at this instant
+        self._anchor_time = self._now()  # … at this instant
         self._preview: VideoPacket | None = None
         self._has_video = self._has_audio = False
-        self._sound: SampleRing | None = None  # all of the recording's sound, for the spectrogram
+        self._sound: list[AudioPacket] = []  # all that was heard, for the spectrogram
         self._shown: Prediction | None = None  # what the last snapshot showed, with spectrogram
         self.failure: Exception | None = None  # why the state is FAILED
 
@@ -243,22 +249,16 @@ class ReplaySession:
                 engine = self._engine_factory(self._loading)
                 with self._lock:
                     self._state, self._message, self._progress = SessionState.RUNNING, "", None
-                    self._anchor_time = time.perf_counter()
-                    self._analysis_started = time.perf_counter()
+                    self._anchor_time = self._now()
+                    self._analysis_started = self._now()
                     self._engine_name = engine.name
                 self._wake.set()
-                sound = SampleRing(
-                    self._config.windows.sample_rate,
-                    max(recording.duration_seconds, self._config.windows.window_seconds) + 5.0,
-                )
-                with self._lock:
-                    self._sound = sound
                 predictions = analyse(
                     recording,
                     engine,
                     config=self._config,
-                    samples=sound,
                     on_sighting=self._remember,
+                    on_sound=self._remember_sound,
                 )
                 with closing(predictions):
                     for prediction in predictions:
@@ -266,7 +266,6 @@ class ReplaySession:
                             return
                         with self._lock:
                             self._predictions.append(prediction.compact())
-                            self._ends.append(prediction.window_end)
                             self._analysed = prediction.window_end
                             self._duration = max(self._duration, prediction.window_end)
                             self._notes = tuple(recording.notes)
@@ -287,6 +286,7 @@ class ReplaySession:
 
     def _fail(self, error: Exception, message: str) -> None:
         with self._lock:
+            self._anchor_position = self._position()
             self.failure = error
             self._state, self._message, self._progress = SessionState.FAILED, message, None
             self._playing = False
@@ -300,6 +300,10 @@ class ReplaySession:
         with self._lock:
             self._face_times.append(sighting.timestamp)
             self._faces.append(face)
+
+    def _remember_sound(self, packet: AudioPacket) -> None:
+        with self._lock:
+            self._sound.append(packet)
 
     def _play(self) -> None:
         """Decode the picture of the playback position, whenever that moves."""
@@ -358,10 +362,12 @@ class ReplaySession:
     def _position(self) -> float:
         position = self._anchor_position
         if self._playing and self._state in (SessionState.RUNNING, SessionState.ENDED):
-            position += (time.perf_counter() - self._anchor_time) * self._speed
-        if self._state is SessionState.RUNNING:
-            # Playback waits for the answers rather than running ahead of them.
-            position = min(position, max(self._analysed, self._anchor_position))
+            position += (self._now() - self._anchor_time) * self._speed
+        reached = max(self._analysed, self._anchor_position)
+        if self._state is SessionState.RUNNING and position > reached:
+            # Playback waits for the answers, and does not make up for it afterwards.
+            position = self._anchor_position = reached
+            self._anchor_time = self._now()
         return min(max(position, 0.0), self._duration)
 
     @property
@@ -382,9 +388,9 @@ class ReplaySession:
         self._reanchor(playing=False)
 
     def resume(self) -> None:
-        """Go on playing; at the end of the recording, from its beginning."""
+        """See Session.resume."""
         with self._lock:
-            at_end = self._duration > 0 and self._position() >= self._duration
+            at_end = self._duration > 0 and self._position() > self._duration - END_SECONDS
         self._reanchor(playing=True, position=0.0 if at_end else None)
 
     def seek(self, seconds: float) -> None:
@@ -405,7 +411,7 @@ class ReplaySession:
         with self._lock:
             now = self._position() if position is None else position
             self._anchor_position = min(max(now, 0.0), self._duration)
-            self._anchor_time = time.perf_counter()
+            self._anchor_time = self._now()
             if playing is not None:
                 self._playing = playing
             if speed is not None:
@@ -418,7 +424,9 @@ class ReplaySession:
         """See Session.snapshot."""
         with self._lock:
             position = self._position()
-            at = bisect.bisect_right(self._ends, position + 1e-6) - 1
+            window = self._grid.newest_ended(position)
+            answered = 1 <= window <= len(self._predictions)
+            prediction = self._predictions[window - 1] if answered else None
             preview = self._preview
             face = None
             if preview is not None:
@@ -429,8 +437,8 @@ class ReplaySession:
                 message=self._message,
                 progress=self._progress,
                 preview=preview,
-                face=face,
-                prediction=self._with_spectrogram(self._predictions[at]) if at >= 0 else None,
+                face=face_on(preview, face),
+                prediction=None if prediction is None else self._with_spectrogram(prediction),
                 health=self._health(),
                 notes=self._notes,
             )
@@ -440,16 +448,20 @@ class ReplaySession:
         if self._shown is not None and self._shown.window_index == prediction.window_index:
             return self._shown
         mel = None
-        if self._sound is not None:
-            start = prediction.window_end - self._config.windows.window_seconds
-            _, samples = self._sound.read(start, prediction.window_end)
-            if len(samples) >= LEAST_SOUND_SECONDS * self._sound.sample_rate:
-                mel = log_mel(samples)
+        if (end := prediction.spectrogram_end) is not None:
+            windows = self._config.windows
+            start = prediction.window_end - windows.window_seconds
+            first = bisect.bisect_right(self._sound, start, key=lambda packet: packet.end)
+            last = bisect.bisect_left(self._sound, end, key=lambda packet: packet.timestamp)
+            heard = SampleRing(windows.sample_rate, windows.window_seconds + 1.0)  # cut at gaps
+            for packet in self._sound[first:last]:
+                heard.push(packet.timestamp, packet.samples[:, 0])
+            mel = log_mel(heard.read(start, end)[1])
         self._shown = replace(prediction, spectrogram=mel)
         return self._shown
 
     def _health(self) -> Health:
-        seconds = time.perf_counter() - self._analysis_started
+        seconds = self._now() - self._analysis_started
         running = self._state is SessionState.RUNNING and seconds > 0.2
         state = {
             SessionState.LOADING: SourceState.OPENING,
@@ -472,7 +484,6 @@ class ReplaySession:
     def history(self, after_index: int = -1) -> Sequence[Prediction]:
         """See Session.history."""
         with self._lock:
-            # Window k is the k-th prediction of a recording, so its place is known.
             return self._predictions[max(after_index, 0) :]
 
     def export(self, path: Path) -> int:

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
-from realtime.messages import Prediction, Snapshot
+from realtime.messages import FaceObservation, Prediction, Snapshot, VideoPacket
 
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 2.0  # for all threads of a session together
 _LEAST_PATIENCE_SECONDS: Final = 0.1  # for each, however late it is
+FACE_SHOWN_SECONDS: Final = 0.4  # a box older than this is no longer drawn
 
 
 class Deadline:
@@ -40,6 +41,13 @@ class Deadline:
                 logger.warning("the %s thread did not end in time and was left", thread.name)
 
 
+def face_on(preview: VideoPacket | None, face: FaceObservation | None) -> FaceObservation | None:
+    """The face to draw on a picture: `face`, unless it was seen at quite another time."""
+    if preview is None or face is None:
+        return None
+    return face if abs(preview.timestamp - face.timestamp) <= FACE_SHOWN_SECONDS else None
+
+
 class Session(Protocol):
     """What every session offers."""
 
@@ -56,7 +64,7 @@ class Session(Protocol):
         ...
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Go on after `pause`; a recording that has come to its end begins again."""
         ...
 
     def snapshot(self) -> Snapshot:

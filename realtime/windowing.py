@@ -39,6 +39,10 @@ class WindowGrid:
         end = self.end(index)
         return Span(end - self._config.window_seconds, end)
 
+    def newest_ended(self, time: float) -> int:
+        """Newest window that ends by `time`."""
+        return math.floor(time / self._config.hop_seconds + _EPSILON)
+
     def slot_of(self, picture_time: float) -> int:
         """Slot that a picture taken at `picture_time` belongs to."""
         late = picture_time + self._config.picture_lag_seconds
@@ -62,11 +66,10 @@ class WindowGrid:
         -------
         The index, or None when neither is to be waited for.
         """
-        hop = self._config.hop_seconds
         due: list[int] = []
         if picture_time is not None:
             # A picture at or after the end proves that all before it have come.
             due.append(self.slot_of(picture_time) - 1)
         if sound_end is not None:
-            due.append(math.floor(sound_end / hop + _EPSILON))
+            due.append(self.newest_ended(sound_end))
         return min(due, default=None)

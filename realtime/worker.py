@@ -71,6 +71,7 @@ class DueWindow:
     maps: FloatArray | None  # (channels, n, height, width); None when the face does not count
     voice_status: Status
     mel: FloatArray | None  # (80, n); there with any sound, speech or not
+    mel_end: float | None  # s, time just after it
     speech: bool
     stranger: bool  # since the window before, a face came that may be another person's
     sound_level: float | None  # dBFS
@@ -238,7 +239,7 @@ class InferenceWorker:
 
     def finish(self, end: float) -> Iterator[DueWindow]:
         """Replay: all windows that end by `end`, now that nothing more will come."""
-        last = math.floor(end / self._config.windows.hop_seconds + 1e-6)
+        last = self._grid.newest_ended(end)
         self.ingest()
         statuses = self._flow_status()
         for index in range(self._next or 1, last + 1):
@@ -256,7 +257,8 @@ class InferenceWorker:
         started = time.perf_counter()
         end = self._grid.end(index)
         face_status, slots = self._face_of(index, picture_status)
-        voice_status, mel, speech = self._voice_of(index, sound_status)
+        mel, mel_end = self._sound_of(index)
+        voice_status, speech = self._voice_of(index, sound_status, heard=mel is not None)
         maps = self._maps(slots) if face_status is Status.PRESENT else None
         has_sound = sound_status is Status.PRESENT
         due = DueWindow(
@@ -270,6 +272,7 @@ class InferenceWorker:
             maps=maps,
             voice_status=voice_status,
             mel=mel,
+            mel_end=mel_end,
             speech=speech,
             stranger=self._stranger,
             sound_level=self._level(end) if has_sound else None,
@@ -321,6 +324,7 @@ class InferenceWorker:
             face=due.faces[-1] if due.faces else None,
             face_activation=activation,
             spectrogram=due.mel,
+            spectrogram_end=due.mel_end,
             voice_moments=fusion.voice_moments if fusion and frames is not None else None,
             sound_level=due.sound_level,
             speech=due.speech,
@@ -380,27 +384,33 @@ class InferenceWorker:
             maps.append(slot.feature_map)
         return np.stack(maps, axis=1)
 
-    def _voice_of(self, index: int, flow: Status) -> tuple[Status, FloatArray | None, bool]:
-        """Status of the voice, the window's log-mel (80, n) if there is sound, speech right now."""
+    def _sound_of(self, index: int) -> tuple[FloatArray | None, float | None]:
+        """Log-mel (80, n) of the window's sound and the time just after it, if there is enough."""
+        span, rate = self._grid.sound(index), self._samples.sample_rate
+        start, samples = self._samples.read(span.start, span.end)
+        if len(samples) < LEAST_SOUND_SECONDS * rate:
+            return None, None
+        return self._log_mel(samples), start + len(samples) / rate
+
+    def _voice_of(self, index: int, flow: Status, *, heard: bool) -> tuple[Status, bool]:
+        """Status of the voice, and whether somebody speaks right now."""
         presence, span = self._config.presence, self._grid.sound(index)
         missing = Status.SILENCE if flow is Status.PRESENT else flow
-        _, samples = self._samples.read(span.start, span.end)
-        if len(samples) < LEAST_SOUND_SECONDS * self._samples.sample_rate:
-            return missing, None, False
-        mel = self._log_mel(samples)
+        if not heard:
+            return missing, False
         hop = self._config.windows.hop_seconds
         speech = self._activity.speech_seconds(span.end - 2 * hop, span.end) > 0
         last = self._activity.last_speech(span.end)
-        heard = self._activity.speech_seconds(span.start, span.end)
+        spoken = self._activity.speech_seconds(span.start, span.end)
         if (
             last is None
             or span.end - last > presence.speech_age_seconds
-            or heard < presence.speech_seconds
+            or spoken < presence.speech_seconds
         ):
-            return missing, mel, speech
+            return missing, speech
         if self._activity.clipped_share(span.start, span.end) > presence.clipped:
-            return Status.CLIPPED, mel, speech
-        return Status.PRESENT, mel, speech
+            return Status.CLIPPED, speech
+        return Status.PRESENT, speech
 
     def _level(self, end: float) -> float | None:
         """RMS of the last hop in dBFS."""

@@ -99,12 +99,21 @@ def movie(
     return path
 
 
-def sound_file(path: Path, samples: NDArray[np.float32], sample_rate: int) -> Path:
-    """Write mono `samples` (n_samples,) as they are, in floating point."""
+def sound_file(
+    path: Path,
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    *,
+    missing: tuple[float, float] = (0.0, 0.0),
+) -> Path:
+    """Write mono `samples` (n_samples,) as they are, in floating point.
+
+    What lies between the two times of `missing` is left out, as far as the container can tell.
+    """
     with av.open(str(path), "w") as container:
         track: Any = container.add_stream("pcm_f32le", rate=sample_rate)
         track.layout, track.format = "mono", "flt"
-        _write_sound(container, track, samples[:, None], 0.0)
+        _write_sound(container, track, samples[:, None], 0.0, missing)
     return path
 
 
@@ -160,10 +169,18 @@ def _write_pictures(
     container.mux(stream.encode(None))
 
 
-def _write_sound(container: Any, track: Any, samples: NDArray[np.float32], start: float) -> None:
+def _write_sound(
+    container: Any,
+    track: Any,
+    samples: NDArray[np.float32],
+    start: float,
+    missing: tuple[float, float] = (0.0, 0.0),
+) -> None:
     rate, layout = track.rate, track.layout.name
     resampler = av.AudioResampler(format=track.format.name, layout=layout, rate=rate)
     for first in range(0, len(samples), 1024):
+        if missing[0] <= first / rate < missing[1]:
+            continue
         block = samples[first : first + 1024].reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
         frame.sample_rate, frame.pts = rate, first + round(start * rate)

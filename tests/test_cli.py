@@ -303,6 +303,18 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]
     return shown
 
 
+@pytest.mark.parametrize("speed", ["0.1", "8"])
+def test_the_window_plays_at_no_speed_that_it_cannot(
+    run: Run, windows: list[tuple[Any, dict[str, Any]]], demo: Path, speed: str
+) -> None:
+    result = run("replay", demo, "--speed", speed)
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert f"0.25 to 4, not {speed}" in result.stderr
+    assert not windows
+    assert run("replay", demo, "--speed", "max").exit_code == 0
+    assert windows[0][0].speed == 4.0
+
+
 def test_a_screen_gets_a_window(
     run: Run, windows: list[tuple[Any, dict[str, Any]]], no_devices: None, demo: Path
 ) -> None:

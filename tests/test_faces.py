@@ -37,6 +37,9 @@ class ScriptedDetector:
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         return next(self._script)
 
+    def close(self) -> None:
+        pass
+
 
 def follow(script: list[list[Detection]]) -> list[FaceObservation | None]:
     tracker = FaceTracker(ScriptedDetector(script))
@@ -141,6 +144,9 @@ class CountingDetector:
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         self.shown.append(int(image[0, 0, 0]))
         return [face(0.5)]
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize(("rate", "every"), [(120, 3), (60, 2), (50, 2), (30, 1), (25, 1), (10, 1)])

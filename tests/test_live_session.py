@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from models.checkpoint import CheckpointError
@@ -191,6 +192,20 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(dem
         assert session.failure is None
     finally:
         session.stop()
+
+
+def test_a_stopped_session_leaves_nothing_running(session: LiveSession) -> None:
+    process = psutil.Process()
+
+    def run_once() -> int:
+        session.start()
+        wait_for(lambda: session.snapshot().face is not None, "a face")
+        session.stop()
+        return process.num_threads()
+
+    before = run_once()  # with what is started once and for all
+    run_once()
+    wait_for(lambda: process.num_threads() <= before, "the end of all threads, mediapipe's too")
 
 
 @pytest.mark.logs_warnings

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
 from realtime.config import SessionConfig
+from realtime.engine import Fusion
 from realtime.export import record_of
 from realtime.faces import FaceTracker, MediapipeDetector
-from realtime.messages import Prediction, SessionState, SourceState, VideoPacket
+from realtime.messages import FloatArray, Prediction, SessionState, SourceState, VideoPacket
 from realtime.replay import ReplaySession, ahead, analyse
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
@@ -21,6 +25,8 @@ from realtime.sources.file import Recording
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.session import ManualTime
+from tests.recordings import movie, sound_file
 
 PATIENCE_SECONDS = 60.0
 
@@ -83,6 +89,15 @@ def test_an_abandoned_analysis_leaves_no_thread(demo: Path) -> None:
         predictions = analyse(recording, ArithmeticEngine())
         next(predictions)
         predictions.close()
+
+
+def test_analyses_leave_nothing_running(demo: Path) -> None:
+    process = psutil.Process()
+    answers(demo)  # what is started once and for all
+    before = process.num_threads()
+    for _ in range(2):
+        answers(demo)
+    wait_for(lambda: process.num_threads() <= before, "the end of all threads, mediapipe's too")
 
 
 def test_reading_ahead_keeps_order_and_hands_failures_on() -> None:
@@ -161,6 +176,136 @@ def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> No
     session.resume()  # from the beginning again
     assert session.position_seconds < 2
     assert session.playing
+    session.seek(session.duration_seconds - 0.01)  # as near as a slider comes
+    session.resume()
+    assert session.position_seconds < 2
+
+
+class GatedEngine(ArithmeticEngine):
+    """Fuses ten windows, and the others when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting, self.gate = threading.Event(), threading.Event()
+
+    def fuse(
+        self,
+        maps: FloatArray | None,
+        frames: FloatArray | None,
+        speaker: FloatArray | None = None,
+    ) -> Fusion:
+        if self.fusions >= 10:
+            self.waiting.set()
+            assert self.gate.wait(PATIENCE_SECONDS)
+        return super().fuse(maps, frames, speaker)
+
+
+@pytest.fixture
+def now() -> ManualTime:
+    return ManualTime()
+
+
+@pytest.fixture
+def slow_engine() -> GatedEngine:
+    return GatedEngine()
+
+
+@pytest.fixture
+def slow_session(demo: Path, slow_engine: GatedEngine, now: ManualTime) -> Iterator[ReplaySession]:
+    """A session whose analysis has come as far as its engine goes for now."""
+    session = ReplaySession(demo, lambda _progress: slow_engine, now=now)
+    session.start()
+    try:
+        assert slow_engine.waiting.wait(PATIENCE_SECONDS)
+        yield session
+    finally:
+        slow_engine.gate.set()
+        session.stop()
+
+
+def test_ahead_of_the_analysis_no_other_instant_is_shown(slow_session: ReplaySession) -> None:
+    session = slow_session
+    session.pause()
+    analysed = session.analysed_seconds
+    session.seek(analysed + 0.05)
+    prediction = session.snapshot().prediction
+    assert prediction is not None
+    assert prediction.window_end == analysed
+    session.seek(5.0)
+    wait_for(lambda: _preview_time(session) > 4.9, "the picture at 5 s")
+    snapshot = session.snapshot()
+    assert snapshot.prediction is None
+    assert snapshot.face is None
+
+
+@pytest.mark.parametrize("sought", [None, 5.0])
+def test_playback_waits_for_the_analysis_and_does_not_rush_afterwards(
+    slow_session: ReplaySession,
+    slow_engine: GatedEngine,
+    now: ManualTime,
+    sought: float | None,
+) -> None:
+    session = slow_session
+    if sought is not None:
+        session.seek(sought)
+    now.advance(30)
+    waiting = session.position_seconds
+    assert waiting == (sought or session.analysed_seconds)
+    slow_engine.gate.set()
+    wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+    assert session.position_seconds == waiting
+    now.advance(1)
+    assert session.position_seconds == pytest.approx(waiting + 1)
+    prediction = session.snapshot().prediction
+    assert prediction is not None
+    assert prediction.window_end == pytest.approx(waiting + 1)
+
+
+@pytest.mark.logs_warnings
+def test_playback_stays_where_the_analysis_fails(
+    slow_session: ReplaySession, slow_engine: GatedEngine, now: ManualTime
+) -> None:
+    session = slow_session
+    now.advance(0.5)
+    assert session.position_seconds == 0.5
+    slow_engine.residual = np.zeros(3, np.float32)  # of the wrong size
+    slow_engine.gate.set()
+    wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+    assert session.position_seconds == 0.5
+
+
+def sound_with_a_gap(path: Path) -> Path:
+    samples = np.random.default_rng(0).normal(0, 0.1, 6 * 16000).astype(np.float32)
+    return sound_file(path, samples, 16000, missing=(3.0, 3.5))
+
+
+def sound_that_ends_early(path: Path) -> Path:
+    return movie(path, seconds=5.0, sound_seconds=2.5)
+
+
+@pytest.mark.parametrize("make", [sound_with_a_gap, sound_that_ends_early])
+def test_the_spectrogram_is_that_of_the_answer(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = make(tmp_path / "recording.mkv")
+    expected = answers(path)
+    session = ReplaySession(path, lambda _progress: ArithmeticEngine(), play=False)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+        for answer in expected:
+            session.seek(answer.window_end)
+            shown = session.snapshot().prediction
+            assert shown is not None
+            assert shown.spectrogram_end == answer.spectrogram_end
+            if answer.spectrogram is None:
+                assert shown.spectrogram is None
+            else:  # but for a sample, since times lean
+                assert shown.spectrogram == pytest.approx(answer.spectrogram, abs=0.1)
+    finally:
+        session.stop()
+    assert expected[24].spectrogram is not None
+    assert expected[-1].spectrogram is not None
 
 
 def _preview_time(session: ReplaySession) -> float:

@@ -36,6 +36,9 @@ class BrightFaces:
     def detect(self, image: np.ndarray) -> list:  # type: ignore[type-arg]
         return [face(0.5)] if image[0, 0, 0] > 0 else []
 
+    def close(self) -> None:
+        pass
+
 
 class LoudIsSpeech(VoiceActivity):
     """Speech wherever the sound is louder than a threshold; all else as it is."""
@@ -213,6 +216,10 @@ def test_sound_that_ends_before_the_picture_holds_nothing_up() -> None:
     later = bench.run(3, 7, loudness=None)
     assert later[-1].window_end > 6.5
     assert later[-1].modality("voice").status is Status.NO_SOURCE
+    at_four = next(each for each in later if each.window_index == 40)
+    assert at_four.spectrogram is not None
+    assert at_four.spectrogram.shape == (80, 200)
+    assert at_four.spectrogram_end == pytest.approx(3.0, abs=0.01)
     rest = [due.index for due in bench.worker.finish(7.0)]
     assert [*(each.window_index for each in later), *rest][-1] == 70
 

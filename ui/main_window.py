@@ -446,15 +446,12 @@ class MainWindow(QMainWindow):
     # -- commands ------------------------------------------------------------------------------
 
     def toggle_pause(self) -> None:
-        """Pause or go on; a recording that has come to its end begins again."""
+        """Pause or go on."""
         if (replay := self.replay) is not None:
-            if replay.playing:
-                replay.pause()
-                return
-            if replay.position_seconds >= replay.duration_seconds - 0.05:
-                replay.seek(0.0)
-            replay.resume()
-        elif self._session.snapshot().state is SessionState.PAUSED:
+            paused = not replay.playing
+        else:
+            paused = self._session.snapshot().state is SessionState.PAUSED
+        if paused:
             self._session.resume()
         else:
             self._session.pause()
@@ -477,10 +474,11 @@ class MainWindow(QMainWindow):
         if (replay := self.replay) is not None:
             replay.set_speed(speed)
 
-    def _change_speed(self, steps: int) -> None:
+    def _change_speed(self, direction: int) -> None:
         if (replay := self.replay) is not None:
-            nearest = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - replay.speed))
-            replay.set_speed(SPEEDS[min(max(nearest + steps, 0), len(SPEEDS) - 1)])
+            beyond = [each for each in SPEEDS if (each - replay.speed) * direction > 0]
+            if beyond:
+                replay.set_speed(min(beyond, key=lambda each: abs(each - replay.speed)))
 
     def _ask_recording(self) -> None:
         dialog = QFileDialog(self, "Open recording", "", f"{_RECORDINGS};;All files (*)")

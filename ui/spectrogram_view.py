@@ -61,19 +61,26 @@ class SpectrogramView(Panel):
         self._has_sound = spectrogram is not None
         self._has_curve = spectrogram is not None and moments is not None
         self._plot.setVisible(self._has_sound)
-        if spectrogram is not None:
-            length = spectrogram.shape[1] * MEL_SECONDS
-            self._image.setImage(np.ascontiguousarray(spectrogram), autoLevels=False, levels=LEVELS)
-            self._image.setRect(QRectF(-length, 0, length, _BANDS))
-            self._curve.setVisible(moments is not None)
-            if moments is not None:
-                times = (np.arange(len(moments)) + 0.5) * length / len(moments) - length
-                self._curve.setData(times, moments_curve(moments) * _BANDS * 0.9)
+        if prediction is not None:
+            self._show_sound(prediction)
         self._hint = "" if prediction is None else self._status_hint(prediction)
         self._absent_text = "" if prediction is None else "no sound"
         self._known = voice_known(prediction)
         self.describe("; ".join(filter(None, (self._hint or "Sound of the window", self._known))))
         self.update()
+
+    def _show_sound(self, prediction: Prediction) -> None:
+        spectrogram, moments = prediction.spectrogram, prediction.voice_moments
+        if spectrogram is None or prediction.spectrogram_end is None:
+            return
+        length = spectrogram.shape[1] * MEL_SECONDS
+        start = prediction.spectrogram_end - prediction.window_end - length
+        self._image.setImage(np.ascontiguousarray(spectrogram), autoLevels=False, levels=LEVELS)
+        self._image.setRect(QRectF(start, 0, length, _BANDS))
+        self._curve.setVisible(moments is not None)
+        if moments is not None:
+            times = start + (np.arange(len(moments)) + 0.5) * length / len(moments)
+            self._curve.setData(times, moments_curve(moments) * _BANDS * 0.9)
 
     @staticmethod
     def _status_hint(prediction: Prediction) -> str:

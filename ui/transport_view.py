@@ -38,7 +38,7 @@ class TransportView(QWidget):
         self.slider.setToolTip("Position in the recording (← and →)")
         self.slider.valueChanged.connect(self._seek)
         self.speed_choice = Choice("Speed ([ and ])")
-        self.speed_choice.fill([(f"{speed:g}×", speed) for speed in SPEEDS], 1.0)
+        self.show_speed(1.0)
         self.speed_choice.activated.connect(
             lambda index: self.speed_chosen.emit(self.speed_choice.itemData(index))
         )
@@ -65,10 +65,10 @@ class TransportView(QWidget):
         self.slider.blockSignals(blocked)
 
     def show_speed(self, speed: float) -> None:
-        """Show the playback speed."""
-        index = self.speed_choice.findData(speed)
-        if index >= 0 and index != self.speed_choice.currentIndex():
-            self.speed_choice.setCurrentIndex(index)
+        """Show the playback speed, which need not be one of those offered."""
+        if speed != self.speed_choice.currentData():
+            speeds = sorted({*SPEEDS, speed})
+            self.speed_choice.fill([(f"{each:g}×", each) for each in speeds], speed)
 
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""

@@ -203,6 +203,7 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
         face=face,
         face_activation=_activation(seconds),
         spectrogram=_spectrogram(index),
+        spectrogram_end=seconds,
         voice_moments=_moments(seconds) if speaking else None,
         sound_level=-24.0 + 9.0 * math.sin(3.1 * seconds) if speaking else -52.0,
         speech=speaking,
@@ -230,6 +231,7 @@ def absent_prediction(index: int = 50) -> Prediction:
         attention=(),
         face_activation=None,
         spectrogram=None,
+        spectrogram_end=None,
         voice_moments=None,
         sound_level=None,
         speech=False,
@@ -442,6 +444,8 @@ class FakeReplaySession(_FakeSession):
 
     def resume(self) -> None:
         self._rebase()
+        if self._base >= self.duration_seconds:
+            self._base = 0.0
         self.playing = True
 
     def seek(self, seconds: float) -> None:

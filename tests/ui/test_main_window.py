@@ -231,6 +231,21 @@ def test_speed_by_keys_and_by_choice(
     assert replay.speed == 1.5
 
 
+def test_a_speed_that_is_not_offered_is_shown(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.speed = 3.0  # as the command line can ask for
+    window = open_window(replay)
+    choice = window.transport.speed_choice
+    run(window, now, 0.1)
+    assert choice.currentText() == "3×"
+    press(window, Qt.Key.Key_BracketLeft)
+    assert replay.speed == 2.0
+    run(window, now, 0.1)
+    assert choice.currentText() == "2×"
+    assert choice.findText("3×") == -1
+
+
 def test_slider_and_timeline_seek(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:

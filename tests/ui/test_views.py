@@ -189,6 +189,26 @@ def test_without_a_picture_it_says_why(video: VideoView) -> None:
     assert video.face_area() is None
 
 
+# -- sound -------------------------------------------------------------------------------------
+
+
+def test_sound_lies_where_it_was_heard(qtbot: QtBot) -> None:
+    view = SpectrogramView(3.0, Theme())
+    qtbot.addWidget(view)
+    view.resize(390, 220)
+    heard = np.full((80, 100), 1.4, np.float32)  # a loud second, which ended a second ago
+    moments = np.full(50, 1 / 50, np.float32)
+    view.show_prediction(
+        make_prediction(50, spectrogram=heard, spectrogram_end=4.0, voice_moments=moments)
+    )
+    plot = view.plot_area()
+    image = painted(view).copy(plot)
+    thirds = [round((k + 0.5) * plot.width() / 3) for k in range(3)]
+    before, during, after = (image.pixelColor(x, plot.height() // 2).name() for x in thirds)
+    assert before == after == palette.SURFACE
+    assert during != palette.SURFACE
+
+
 # -- timeline ----------------------------------------------------------------------------------
 
 
