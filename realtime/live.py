@@ -18,7 +18,7 @@ from functools import partial
 from models.checkpoint import CheckpointError
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
-from realtime.config import SessionConfig
+from realtime.config import ConfigError, SessionConfig
 from realtime.engine import Engine, Progress
 from realtime.faces import FaceDetector, FaceLooker, FaceTracker, MediapipeDetector
 from realtime.health import Rolling
@@ -258,7 +258,7 @@ class LiveSession:
         """Run a thread's body; what it fails of becomes the session's failure."""
         try:
             run()
-        except CheckpointError as error:
+        except (CheckpointError, ConfigError) as error:
             self._fail(error, str(error))
         except Exception as error:
             logger.exception("the %s thread failed", threading.current_thread().name)

@@ -23,7 +23,7 @@ from models.config import MODALITIES
 from models.mel import SlidingLogMel
 from models.speaker import SpeakerOffset
 from realtime.clock import Clock
-from realtime.config import SessionConfig
+from realtime.config import ConfigError, SessionConfig
 from realtime.engine import Engine, Fusion
 from realtime.messages import (
     Attention,
@@ -78,7 +78,10 @@ class DueWindow:
 
 
 class InferenceWorker:
-    """One window per step."""
+    """One window per step.
+
+    Raises ConfigError for windows that the engine's network was not trained on.
+    """
 
     def __init__(
         self,
@@ -90,6 +93,12 @@ class InferenceWorker:
         activity: VoiceActivity,
         clock: Clock | None = None,
     ) -> None:
+        for name in ("window_seconds", "hop_seconds", "sample_rate"):
+            trained, value = getattr(engine.config, name), getattr(config.windows, name)
+            if value != trained:
+                raise ConfigError(
+                    f"{name} must be {trained:g}, as the network was trained, not {value!r}"
+                )
         self.has_pictures = False  # set by the session: there is such a source to wait for
         self.has_sound = False
         self.windows_skipped = 0

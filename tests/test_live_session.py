@@ -13,6 +13,7 @@ import pytest
 
 from models.checkpoint import CheckpointError
 from realtime.clock import Clock
+from realtime.config import SessionConfig, WindowConfig
 from realtime.engine import Progress
 from realtime.faces import FaceDetector
 from realtime.live import LiveSession
@@ -160,6 +161,17 @@ def test_damaged_weights_fail_the_session_in_one_sentence() -> None:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
         assert session.snapshot().message == "live.safetensors is damaged"
         assert isinstance(session.failure, CheckpointError)
+    finally:
+        session.stop()
+
+
+def test_windows_that_do_not_fit_the_network_fail_the_session_in_one_sentence() -> None:
+    config = SessionConfig(windows=WindowConfig(window_seconds=2.0))
+    session = LiveSession(arithmetic, camera=None, microphone=None, config=config)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        assert session.snapshot().message.startswith("window_seconds must be 3")
     finally:
         session.stop()
 

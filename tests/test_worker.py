@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtime.config import PresenceConfig, SessionConfig, WindowConfig
+from realtime.config import ConfigError, PresenceConfig, SessionConfig, WindowConfig
 from realtime.faces import FaceTracker
 from realtime.messages import FloatArray, Prediction, Reason, Status, VideoPacket
 from realtime.rings import SampleRing, SightingRing
@@ -57,8 +57,11 @@ class LoudIsSpeech(VoiceActivity):
 class Bench:
     """A worker with everything around it, fed by hand in time order."""
 
-    def __init__(self, *, live: bool = False, config: SessionConfig | None = None) -> None:
+    def __init__(
+        self, *, live: bool = False, config: SessionConfig | None = None, **trained: float
+    ) -> None:
         self.engine = ArithmeticEngine()
+        self.engine.config = replace(self.engine.config, **trained)  # type: ignore[arg-type]
         self.clock = ManualClock()
         self.tracker = FaceTracker(BrightFaces())
         self.sightings = SightingRing(8)
@@ -363,7 +366,18 @@ def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> Non
 
 def test_windows_of_another_length_hold_as_many_maps() -> None:
     config = SessionConfig(windows=WindowConfig(window_seconds=2.0))
-    newest = Bench(config=config).run(0, 4)[-1]
+    newest = Bench(config=config, window_seconds=2.0).run(0, 4)[-1]
     assert len(newest.frames_used) == 20
     assert newest.spectrogram is not None
     assert newest.spectrogram.shape == (80, 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "trained", "value"),
+    [("window_seconds", 2.0, 3.0), ("hop_seconds", 0.2, 0.1), ("sample_rate", 8000, 16000)],
+)
+def test_windows_that_the_network_was_not_trained_on_are_refused(
+    name: str, trained: float, value: float
+) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be {trained:g}.*not {value}"):
+        Bench(**{name: trained})  # type: ignore[arg-type]
