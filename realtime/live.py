@@ -165,8 +165,7 @@ class LiveSession:
                 return
             self._state = SessionState.RUNNING
             self._forget_faces.set()
-            self._commands.append(InferenceWorker.forget_pictures)
-            self._commands.append(InferenceWorker.forget_sound)
+            self._commands.append(InferenceWorker.start_over)
         self._wake.set()
 
     # -- devices --------------------------------------------------------------------------------

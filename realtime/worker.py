@@ -46,7 +46,7 @@ FACE, _ = MODALITIES
 LEAST_SOUND_SECONDS = 0.5
 # Before this much input "not sure" is not the person's doing.
 STARTING_SECONDS = 1.0
-# Cameras take a while to open; "no input" before that would only alarm.
+# Cameras take a while to open.
 OPENING_SECONDS = 4.0
 
 
@@ -127,6 +127,7 @@ class InferenceWorker:
         self._sound_heard: float | None = None  # end of what the speech detector has been given
         self._slots: dict[int, _Slot] = {}
         self._next: int | None = None
+        self._awaited = OPENING_SECONDS  # s, when input is due; "no input" before would only alarm
         self._last_dark = False
 
     # -- taking input in ------------------------------------------------------------------------
@@ -165,6 +166,14 @@ class InferenceWorker:
         self._samples.clear()
         self._sound_heard = None
 
+    def start_over(self) -> None:
+        """Live: go on after a pause, as if what came meanwhile had never been."""
+        assert self._clock is not None
+        self.forget_pictures()
+        self.forget_sound()
+        self._next = None
+        self._awaited = max(self._awaited, self._clock.now())
+
     def forget_voice(self) -> None:
         """Start over with another microphone: somebody else may speak into it."""
         self._speaker.forget()
@@ -192,7 +201,7 @@ class InferenceWorker:
         if due is None:
             return None
         if self._next is None:
-            self._next = max(1, due) if self._clock is not None else 1
+            self._next = max(self._answered + 1, due) if self._clock is not None else 1
         if due < self._next:
             return None
         if self._clock is not None:
@@ -241,7 +250,7 @@ class InferenceWorker:
         if self._clock is None:
             return None
         late = self._clock.now() - self._config.presence.stall_seconds
-        if self._next is None and late < OPENING_SECONDS:
+        if self._next is None and late < self._awaited:
             return None
         return math.floor(late / self._config.windows.hop_seconds)
 

@@ -266,6 +266,33 @@ def test_when_nothing_flows_the_answer_says_so() -> None:
     assert silent[-1].label is None
 
 
+def test_a_pause_is_neither_a_load_nor_a_loss_of_input() -> None:
+    bench = Bench(live=True)
+    last = bench.run(0, 5)[-1].window_index
+    bench.clock.time = 8.0
+    bench.worker.start_over()
+    assert bench.worker.step() is None
+    bench.clock.time = 8.4  # a camera and a microphone may take that long
+    assert bench.worker.step() is None
+    again = bench.run(8.4, 9)
+    assert bench.worker.windows_skipped == 0
+    assert all(each.reason is not Reason.NO_INPUT for each in again)
+    assert again[0].window_index > last + 30
+    bench.worker.start_over()
+    bench.clock.time = 10.0
+    silent = bench.worker.step()
+    assert silent is not None
+    assert silent.reason is Reason.NO_INPUT
+
+
+def test_a_pause_of_a_moment_answers_no_window_twice() -> None:
+    bench = Bench(live=True)
+    before = bench.run(0, 5)
+    bench.worker.start_over()
+    indices = [each.window_index for each in [*before, *bench.run(5, 5.5)]]
+    assert indices == list(range(indices[0], indices[0] + len(indices)))
+
+
 def test_another_camera_starts_over() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
@@ -357,8 +384,7 @@ def test_skipped_windows_do_not_slow_the_learning() -> None:
 def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> None:
     bench = Bench(live=True)
     known = bench.run(0, 4)[-1].speaker_seconds
-    bench.worker.forget_pictures()
-    bench.worker.forget_sound()
+    bench.worker.start_over()
     assert bench.run(4, 4.3)[-1].speaker_seconds == known > 3.0
     bench.worker.forget_voice()
     assert bench.run(4.3, 4.4)[-1].speaker_seconds == 0.0
