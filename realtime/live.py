@@ -213,6 +213,9 @@ class LiveSession:
 
         if is_camera:
             self._forget_faces.set()
+            self._picture_delay.clear()
+        else:
+            self._sound_delay.clear()
         with self._lock:
             self._commands.append(prepare)
         self._wake.set()
@@ -221,11 +224,9 @@ class LiveSession:
         clock = self._clock
         capture: CaptureThread[VideoPacket] | CaptureThread[AudioPacket]
         if is_camera:
-            self._picture_delay.clear()
             camera = self._camera_factory(selector, clock)
             capture = CaptureThread(camera, self._push_frame, clock, name="camera")
         else:
-            self._sound_delay.clear()
             self._resampler = SpeechResampler(self.config.windows.sample_rate)
             microphone = self._microphone_factory(selector, clock)
             capture = CaptureThread(microphone, self._push_sound, clock, name="microphone")
@@ -358,9 +359,9 @@ class LiveSession:
         with self._lock:
             captures = dict(self._captures)
             engine = self._engine_name
-        p50, p95 = self._latency.quantiles(0.5, 0.95)
-        (picture,) = self._picture_delay.quantiles(0.5)
-        (sound,) = self._sound_delay.quantiles(0.5)
+        p50, p95 = self._latency.quantiles(now, 0.5, 0.95)
+        (picture,) = self._picture_delay.quantiles(now, 0.5)
+        (sound,) = self._sound_delay.quantiles(now, 0.5)
         offset = None if picture is None or sound is None else sound - picture
 
         def source(kind: str) -> SourceHealth:

@@ -17,7 +17,7 @@ from realtime.config import SessionConfig, WindowConfig
 from realtime.engine import Progress
 from realtime.faces import FaceDetector
 from realtime.live import LiveSession
-from realtime.messages import SessionState, SourceState
+from realtime.messages import Reason, SessionState, SourceState
 from realtime.session import Deadline
 from realtime.sources.base import NoDeviceError
 from realtime.sources.file import FramePlayer
@@ -117,6 +117,25 @@ def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: Shift
     before = session.predictions.poll()[1]
     wait_for(lambda: session.predictions.poll()[1] > before + 5, "answers after the pause")
     assert session.health().windows_skipped < skipped + 300  # a slow machine may skip some
+
+
+def test_figures_go_with_what_they_measure(session: LiveSession, clock: ShiftedClock) -> None:
+    session.start()
+    wait_for(lambda: newest_is_fused(session), "a fused answer")
+    assert session.health().sound_offset is not None
+    session.set_microphone(None)
+    wait_for(lambda: session.health().microphone.state is SourceState.OFF, "the microphone to go")
+    wait_for(lambda: session.health().sound_offset is None, "its delay to go")
+    session.set_camera(None)
+
+    def rests_on_nothing() -> bool:
+        newest = session.predictions.latest()
+        return newest is not None and newest.reason is Reason.NO_INPUT
+
+    wait_for(rests_on_nothing, "an answer without input")
+    clock.shift_seconds = 60.0
+    wait_for(lambda: session.health().latency_p50 is None, "the delay of answers to go")
+    assert session.health().latency_p95 is None
 
 
 def test_devices_are_changed_while_running(session: LiveSession) -> None:
