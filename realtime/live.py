@@ -31,6 +31,7 @@ from realtime.messages import (
     SessionState,
     Snapshot,
     SourceHealth,
+    SourceState,
     VideoPacket,
 )
 from realtime.resampling import SpeechResampler
@@ -336,12 +337,14 @@ class LiveSession:
         with self._lock:
             state, message, progress = self._state, self._message, self._progress
             frozen = self._frozen if state is SessionState.PAUSED else None
-        preview = frozen or self._frames.latest()
+        health = self.health()
+        # The last picture of a camera that is lost is not shown as if it were of now.
+        lost = health.camera.state not in (SourceState.RUNNING, SourceState.STALLED)
+        preview = frozen or (None if lost else self._frames.latest())
         sighting = self._sightings.latest()
         face = None if sighting is None else sighting.face
-        if face is not None and (
-            preview is None or abs(preview.timestamp - face.timestamp) > FACE_SHOWN_SECONDS
-        ):
+        shown_at = self._clock.now() if frozen is None else frozen.timestamp
+        if face is not None and (preview is None or shown_at - face.timestamp > FACE_SHOWN_SECONDS):
             face = None
         return Snapshot(
             state=state,
@@ -350,7 +353,7 @@ class LiveSession:
             preview=preview,
             face=face,
             prediction=self.predictions.latest(),
-            health=self.health(),
+            health=health,
         )
 
     def health(self) -> Health:

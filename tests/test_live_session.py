@@ -17,9 +17,9 @@ from realtime.config import SessionConfig, WindowConfig
 from realtime.engine import Progress
 from realtime.faces import FaceDetector
 from realtime.live import LiveSession
-from realtime.messages import Reason, SessionState, SourceState
+from realtime.messages import Reason, SessionState, SourceState, VideoPacket
 from realtime.session import Deadline
-from realtime.sources.base import NoDeviceError
+from realtime.sources.base import NoDeviceError, SourceError
 from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.fakes.engine import ArithmeticEngine
@@ -117,6 +117,54 @@ def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: Shift
     before = session.predictions.poll()[1]
     wait_for(lambda: session.predictions.poll()[1] > before + 5, "answers after the pause")
     assert session.health().windows_skipped < skipped + 300  # a slow machine may skip some
+
+
+@pytest.mark.logs_warnings
+def test_a_lost_camera_shows_neither_its_last_picture_nor_a_face(
+    clock: ShiftedClock, demo: Path
+) -> None:
+    unplugged, stalled = threading.Event(), threading.Event()
+    with FramePlayer(demo) as player:
+        picture = player.frame_at(0.5).image
+
+    class Unplugged(SyntheticCamera):
+        def read(self, timeout_seconds: float) -> VideoPacket | None:
+            if unplugged.is_set():
+                raise SourceError("unplugged")
+            if stalled.is_set():
+                unplugged.wait(timeout_seconds)
+                return None
+            return super().read(timeout_seconds)
+
+    session = LiveSession(
+        arithmetic,
+        clock=clock,
+        camera_factory=lambda _selector, clock: Unplugged(clock, size=(640, 480), image=picture),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: newest_is_fused(session), "a fused answer")
+        wait_for(lambda: session.snapshot().face is not None, "the face")
+        stalled.set()
+        clock.shift_seconds += 2.0
+        wait_for(lambda: session.health().camera.state is SourceState.STALLED, "the stall")
+        assert session.snapshot().preview is not None
+        assert session.snapshot().face is None
+        stalled.clear()
+        wait_for(lambda: session.snapshot().face is not None, "the face after the stall")
+        session.pause()
+        clock.shift_seconds += 2.0
+        wait_for(lambda: session.snapshot().face is not None, "the face of the paused picture")
+        session.resume()
+        unplugged.set()
+        wait_for(lambda: session.health().camera.state is SourceState.RETRYING, "the loss")
+        assert session.snapshot().preview is None
+        unplugged.clear()
+        wait_for(lambda: session.snapshot().face is not None, "the face again")
+        assert session.snapshot().preview is not None
+    finally:
+        session.stop()
 
 
 def test_figures_go_with_what_they_measure(session: LiveSession, clock: ShiftedClock) -> None:
