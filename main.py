@@ -5,7 +5,6 @@ Nothing heavy is imported before a command needs it, so that --help comes at onc
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
 import signal
@@ -420,10 +419,6 @@ class _Sessions:
         from ui.app import run_window
         from ui.main_window import WindowOptions
 
-        if seconds is not None:
-            ending = threading.Timer(seconds, _thread.interrupt_main)
-            ending.daemon = True
-            ending.start()
         card = self.weights.with_name("MODEL_CARD.md")
         code = run_window(
             session,
@@ -434,6 +429,7 @@ class _Sessions:
                 model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
             ),
             log_path=log_directory() / "msaf-live.log",
+            seconds=seconds,
         )
         raise typer.Exit(code)
 

@@ -306,7 +306,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]
 def test_a_screen_gets_a_window(
     run: Run, windows: list[tuple[Any, dict[str, Any]]], no_devices: None, demo: Path
 ) -> None:
-    assert run("live", "--camera", "http://10.0.0.1/video").exit_code == 0
+    assert run("live", "--camera", "http://10.0.0.1/video", "--seconds", 5).exit_code == 0
     assert run("replay", demo, "--speed", "2").exit_code == 0
     assert run().exit_code == 0
     live, replay, fallback = (session for session, _ in windows)
@@ -316,6 +316,7 @@ def test_a_screen_gets_a_window(
     assert fallback.path == demo
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
+    assert how["seconds"] == 5.0
     assert [list(each) for each in how["list_devices"]()] == [[], []]
 
 
