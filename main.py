@@ -272,12 +272,12 @@ def live(
     """Camera and microphone; the demo recording where there is neither."""
     from realtime.headless import has_screen, live_predictions
 
-    chosen = camera is not None or microphone is not None
+    chosen = {"camera": camera, "microphone": microphone}
     camera, microphone = _devices(camera, microphone)
     if camera is None and microphone is None:
         from realtime.sources.base import NoDeviceError
 
-        if chosen or headless:
+        if any(chosen.values()) or headless:
             raise NoDeviceError(
                 "there is neither a camera nor a microphone: plug one in, name an IP camera with "
                 "--camera URL, or replay a recording (`replay FILE`)"
@@ -290,7 +290,8 @@ def live(
     if not headless and has_screen():
         sessions.show(session, seconds)
         return
-    with _output(), closing(live_predictions(session, seconds)) as predictions:
+    required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
+    with _output(), closing(live_predictions(session, seconds, required=required)) as predictions:
         _report(predictions, headless=headless, endless=seconds is None)
 
 

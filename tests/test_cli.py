@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,20 @@ def test_headless_live_writes_answers_for_so_long(
     assert len(records) > 3
     assert all(record["latency_ms"] > 0 for record in records)
     assert "Summary" in result.stderr
+
+
+def test_headless_live_without_the_camera_that_was_named(
+    run: Run, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "realtime.live.LiveSession",
+        partial(LiveSession, microphone_factory=lambda _, clock: SyntheticMicrophone(clock)),
+    )
+    result = run("live", "--headless", "--camera", "999", "--microphone", "default")
+    assert result.exit_code == ExitCode.NO_DEVICE
+    assert result.stdout == ""
+    assert "camera 999" in result.stderr
+    assert "`python main.py devices` lists the cameras" in result.stderr
 
 
 @pytest.mark.parametrize("adapt", [True, False])

@@ -119,7 +119,6 @@ def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: Shift
     assert session.health().windows_skipped < skipped + 300  # a slow machine may skip some
 
 
-@pytest.mark.logs_warnings
 def test_a_lost_camera_shows_neither_its_last_picture_nor_a_face(
     clock: ShiftedClock, demo: Path
 ) -> None:
