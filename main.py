@@ -5,7 +5,6 @@ Nothing heavy is imported before a command needs it, so that --help comes at onc
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
 import signal
@@ -273,12 +272,12 @@ def live(
     """Camera and microphone; the demo recording where there is neither."""
     from realtime.headless import has_screen, live_predictions
 
-    chosen = camera is not None or microphone is not None
+    chosen = {"camera": camera, "microphone": microphone}
     camera, microphone = _devices(camera, microphone)
     if camera is None and microphone is None:
         from realtime.sources.base import NoDeviceError
 
-        if chosen or headless:
+        if any(chosen.values()) or headless:
             raise NoDeviceError(
                 "there is neither a camera nor a microphone: plug one in, name an IP camera with "
                 "--camera URL, or replay a recording (`replay FILE`)"
@@ -291,7 +290,8 @@ def live(
     if not headless and has_screen():
         sessions.show(session, seconds)
         return
-    with _output(), closing(live_predictions(session, seconds)) as predictions:
+    required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
+    with _output(), closing(live_predictions(session, seconds, required=required)) as predictions:
         _report(predictions, headless=headless, endless=seconds is None)
 
 
@@ -429,10 +429,6 @@ class _Sessions:
         from ui.app import run_window
         from ui.main_window import WindowOptions
 
-        if seconds is not None:
-            ending = threading.Timer(seconds, _thread.interrupt_main)
-            ending.daemon = True
-            ending.start()
         card = self.weights.with_name("MODEL_CARD.md")
         code = run_window(
             session,
@@ -443,6 +439,7 @@ class _Sessions:
                 model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
             ),
             log_path=log_directory() / "msaf-live.log",
+            seconds=seconds,
         )
         raise typer.Exit(code)
 

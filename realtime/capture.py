@@ -138,9 +138,8 @@ class CaptureThread(Generic[Packet]):
     def _failed(self, error: SourceError) -> float:
         """Let go of the device, keep the reason, and say when to try again."""
         was_running = self._packet_time is not None
-        if self._state is SourceState.RUNNING:
-            # Once per loss; how the attempts to open it again go is health's to tell.
-            logger.warning("%s", error)
+        if str(error) != self._message:
+            logger.info("%s", error)  # for the log file; people are told by health
         self._close()
         missing = isinstance(error, NoDeviceError) and not was_running
         self._tell(SourceState.FAILED if missing else SourceState.RETRYING, str(error))

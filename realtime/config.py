@@ -60,7 +60,7 @@ class PresenceConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowConfig:
-    """The sliding windows; must be what the network was trained on."""
+    """The sliding windows; the worker takes only those that its network was trained on."""
 
     window_seconds: float = 3.0
     hop_seconds: float = 0.1

@@ -39,7 +39,8 @@ _MEANINGS: Final = {
     ExitCode.DONE: "done (Ctrl-C is the ordinary way to end `live`)",
     ExitCode.UNEXPECTED: "an unexpected failure; the log file has the details",
     ExitCode.WRONG_USE: "wrong use of the command line or of a setting",
-    ExitCode.NO_DEVICE: "no such camera or microphone, or it is gone",
+    ExitCode.NO_DEVICE: "no camera or microphone at all; without a window also when one that was "
+    "named is not there, or gone for 8 seconds",
     ExitCode.UNREADABLE_FILE: "a file cannot be read or written",
     ExitCode.DAMAGED_WEIGHTS: "the network's weights are missing or damaged",
     ExitCode.NO_TRAINING_DATA: "training data, a starting point or an earlier stage is missing",

@@ -7,12 +7,13 @@ wrapped around it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -28,10 +29,12 @@ from realtime.messages import Prediction, SessionState, SourceHealth, SourceStat
 from realtime.session import Session
 from realtime.sources.base import NoDeviceError
 
+logger = logging.getLogger(__name__)
+
 Writer = Callable[[Prediction], None]
 
 POLL_SECONDS = 0.01
-# An IP camera may take some seconds to send its first picture.
+# An IP camera may take some seconds to send its first picture, a cable some to be put back in.
 DEVICE_PATIENCE_SECONDS = 8.0
 
 
@@ -65,34 +68,46 @@ def live_predictions(
     session: Session,
     seconds: float | None = None,
     *,
+    required: Collection[str] = (),
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Prediction, None, None]:
     """Run `session` for so many seconds of answers (None: until closed), then stop it.
 
-    Raises NoDeviceError when no source delivers anything, what a failed session failed of, or
-    SessionFailedError when it does not say.
+    `required` names what has to deliver: "camera", "microphone" or both; when empty, either will
+    do. Answers begin when it does. What is wrong with a device is logged.
+
+    Raises NoDeviceError when what has to deliver has failed, or is silent for
+    DEVICE_PATIENCE_SECONDS; what a failed session failed of, or SessionFailedError when it does not
+    say.
     """
     session.start()
     try:
+        groups: list[tuple[str, ...]] = [(kind,) for kind in required] or [("camera", "microphone")]
+        awaited = [_Awaited(kinds) for kinds in groups]
+        messages: dict[str, str] = {}
         seen = -1
-        running_since: float | None = None
-        heard = False
+        answering_since: float | None = None
         while True:
             snapshot, time_now = session.snapshot(), now()
             if snapshot.state is SessionState.FAILED:
                 raise getattr(session, "failure", None) or SessionFailedError(snapshot.message)
-            if snapshot.state is not SessionState.LOADING and running_since is None:
-                running_since = time_now
-            elapsed = 0.0 if running_since is None else time_now - running_since
-            sources = (snapshot.health.camera, snapshot.health.microphone)
-            heard = heard or any(each.state is SourceState.RUNNING for each in sources)
-            over = seconds is not None and elapsed >= seconds
-            if not heard and (over or elapsed > DEVICE_PATIENCE_SECONDS):
-                raise NoDeviceError(_why_nothing_comes(sources))
+            loading = snapshot.state is SessionState.LOADING
+            sources = {"camera": snapshot.health.camera, "microphone": snapshot.health.microphone}
+            for each in awaited:
+                each.look(sources, time_now, loading=loading)
+            _log_new_messages(sources, messages)
+            if answering_since is None and not loading and all(e.delivered for e in awaited):
+                answering_since = time_now
             for prediction in session.history(seen):
                 seen = prediction.window_index
-                yield prediction
+                if answering_since is not None:
+                    yield prediction
+            over = (
+                seconds is not None
+                and answering_since is not None
+                and time_now - answering_since >= seconds
+            )
             if snapshot.state is SessionState.ENDED or over:
                 return
             sleep(POLL_SECONDS)
@@ -100,9 +115,38 @@ def live_predictions(
         session.stop()
 
 
-def _why_nothing_comes(sources: Iterable[SourceHealth]) -> str:
-    told = [f"{each.name}: {each.message}" for each in sources if each.message]
-    return "; ".join(told) or "neither a camera nor a microphone delivers anything"
+@dataclass(slots=True)
+class _Awaited:
+    """Devices of which one at least has to deliver."""
+
+    kinds: tuple[str, ...]
+    delivered: bool = False
+    silent_since: float | None = None  # s, when they were first found silent
+
+    def look(self, sources: Mapping[str, SourceHealth], now: float, *, loading: bool) -> None:
+        """Raise NoDeviceError when there is nothing to wait for, or patience is over."""
+        mine = [sources[kind] for kind in self.kinds]
+        states = {each.state for each in mine}
+        if SourceState.RUNNING in states:
+            self.delivered, self.silent_since = True, None
+            return
+        if self.silent_since is None or loading:
+            self.silent_since = now  # loading may keep the machine too busy for its devices
+        if states == {SourceState.FAILED} or now - self.silent_since > DEVICE_PATIENCE_SECONDS:
+            told = [f"{each.name}: {each.message}" for each in mine if each.message]
+            raise NoDeviceError(
+                "; ".join(told)
+                or f"nothing comes from the {' or the '.join(self.kinds)}: "
+                "`python main.py devices` lists what there is"
+            )
+
+
+def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, str]) -> None:
+    """Log what is wrong with each device once; `messages` holds what was wrong with it before."""
+    for kind, source in sources.items():
+        if source.message and source.message != messages.get(kind):
+            logger.warning("%s: %s", source.name, source.message)
+        messages[kind] = source.message
 
 
 def paced(

@@ -35,9 +35,10 @@ class Rolling:
             # Up to now, not to the last value: a stream that has stopped sinks towards zero.
             return (len(self._values) - 1) / max(now - first, last - first, 1e-6)
 
-    def quantiles(self, *wanted: float) -> tuple[float | None, ...]:
+    def quantiles(self, now: float, *wanted: float) -> tuple[float | None, ...]:
         """Quantiles (0..1) of the values, None while there are none."""
         with self._lock:
+            self._forget(now)
             values = [value for _, value in self._values]
         if not values:
             return tuple(None for _ in wanted)

@@ -19,7 +19,7 @@ from functools import partial
 from models.checkpoint import CheckpointError
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
-from realtime.config import SessionConfig
+from realtime.config import ConfigError, SessionConfig
 from realtime.engine import Engine, Progress
 from realtime.faces import FaceDetector, FaceLooker, FaceTracker, MediapipeDetector
 from realtime.health import Rolling
@@ -32,11 +32,12 @@ from realtime.messages import (
     SessionState,
     Snapshot,
     SourceHealth,
+    SourceState,
     VideoPacket,
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing, SightingRing
-from realtime.session import Deadline, face_on
+from realtime.session import Deadline, face_at
 from realtime.sources.base import Source
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
@@ -165,8 +166,7 @@ class LiveSession:
                 return
             self._state = SessionState.RUNNING
             self._forget_faces.set()
-            self._commands.append(InferenceWorker.forget_pictures)
-            self._commands.append(InferenceWorker.forget_sound)
+            self._commands.append(InferenceWorker.start_over)
         self._wake.set()
 
     # -- devices --------------------------------------------------------------------------------
@@ -214,6 +214,9 @@ class LiveSession:
 
         if is_camera:
             self._forget_faces.set()
+            self._picture_delay.clear()
+        else:
+            self._sound_delay.clear()
         with self._lock:
             self._commands.append(prepare)
         self._wake.set()
@@ -222,11 +225,9 @@ class LiveSession:
         clock = self._clock
         capture: CaptureThread[VideoPacket] | CaptureThread[AudioPacket]
         if is_camera:
-            self._picture_delay.clear()
             camera = self._camera_factory(selector, clock)
             capture = CaptureThread(camera, self._push_frame, clock, name="camera")
         else:
-            self._sound_delay.clear()
             self._resampler = SpeechResampler(self.config.windows.sample_rate)
             microphone = self._microphone_factory(selector, clock)
             capture = CaptureThread(microphone, self._push_sound, clock, name="microphone")
@@ -258,7 +259,7 @@ class LiveSession:
         """Run a thread's body; what it fails of becomes the session's failure."""
         try:
             run()
-        except CheckpointError as error:
+        except (CheckpointError, ConfigError) as error:
             self._fail(error, str(error))
         except Exception as error:
             logger.exception("the %s thread failed", threading.current_thread().name)
@@ -337,17 +338,21 @@ class LiveSession:
         with self._lock:
             state, message, progress = self._state, self._message, self._progress
             frozen = self._frozen if state is SessionState.PAUSED else None
-        preview = frozen or self._frames.latest()
+        health = self.health()
+        # The last picture of a camera that is lost is not shown as if it were of now.
+        lost = health.camera.state not in (SourceState.RUNNING, SourceState.STALLED)
+        preview = frozen or (None if lost else self._frames.latest())
         sighting = self._sightings.latest()
         face = None if sighting is None else sighting.face
+        shown_at = self._clock.now() if frozen is None else frozen.timestamp
         return Snapshot(
             state=state,
             message=message,
             progress=progress,
             preview=preview,
-            face=face_on(preview, face),
+            face=None if preview is None else face_at(shown_at, face),
             prediction=self.predictions.latest(),
-            health=self.health(),
+            health=health,
         )
 
     def health(self) -> Health:
@@ -356,9 +361,9 @@ class LiveSession:
         with self._lock:
             captures = dict(self._captures)
             engine = self._engine_name
-        p50, p95 = self._latency.quantiles(0.5, 0.95)
-        (picture,) = self._picture_delay.quantiles(0.5)
-        (sound,) = self._sound_delay.quantiles(0.5)
+        p50, p95 = self._latency.quantiles(now, 0.5, 0.95)
+        (picture,) = self._picture_delay.quantiles(now, 0.5)
+        (sound,) = self._sound_delay.quantiles(now, 0.5)
         offset = None if picture is None or sound is None else sound - picture
 
         def source(kind: str) -> SourceHealth:

@@ -221,7 +221,7 @@ class Snapshot:
     state: SessionState
     message: str  # for people: what is being loaded, or why it failed and what to do
     progress: float | None  # 0..1 while loading
-    preview: VideoPacket | None
+    preview: VideoPacket | None  # None also when the camera that gave it is lost
     face: FaceObservation | None  # of the preview or just before; None when nobody is followed
     prediction: Prediction | None
     health: Health

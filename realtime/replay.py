@@ -43,7 +43,7 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.session import Deadline, face_on
+from realtime.session import Deadline, face_at
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
@@ -437,7 +437,7 @@ class ReplaySession:
                 message=self._message,
                 progress=self._progress,
                 preview=preview,
-                face=face_on(preview, face),
+                face=None if preview is None else face_at(preview.timestamp, face),
                 prediction=None if prediction is None else self._with_spectrogram(prediction),
                 health=self._health(),
                 notes=self._notes,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
-from realtime.messages import FaceObservation, Prediction, Snapshot, VideoPacket
+from realtime.messages import FaceObservation, Prediction, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ class Deadline:
                 logger.warning("the %s thread did not end in time and was left", thread.name)
 
 
-def face_on(preview: VideoPacket | None, face: FaceObservation | None) -> FaceObservation | None:
-    """The face to draw on a picture: `face`, unless it was seen at quite another time."""
-    if preview is None or face is None:
+def face_at(time: float, face: FaceObservation | None) -> FaceObservation | None:
+    """The face to draw on the picture of `time`: `face`, unless it was seen at quite another."""
+    if face is None or abs(time - face.timestamp) > FACE_SHOWN_SECONDS:
         return None
-    return face if abs(preview.timestamp - face.timestamp) <= FACE_SHOWN_SECONDS else None
+    return face
 
 
 class Session(Protocol):

@@ -23,7 +23,7 @@ from models.config import MODALITIES
 from models.mel import SlidingLogMel
 from models.speaker import SpeakerOffset
 from realtime.clock import Clock
-from realtime.config import SessionConfig
+from realtime.config import ConfigError, SessionConfig
 from realtime.engine import Engine, Fusion
 from realtime.messages import (
     Attention,
@@ -46,7 +46,7 @@ FACE, _ = MODALITIES
 LEAST_SOUND_SECONDS = 0.5
 # Before this much input "not sure" is not the person's doing.
 STARTING_SECONDS = 1.0
-# Cameras take a while to open; "no input" before that would only alarm.
+# Cameras take a while to open.
 OPENING_SECONDS = 4.0
 
 
@@ -79,7 +79,10 @@ class DueWindow:
 
 
 class InferenceWorker:
-    """One window per step."""
+    """One window per step.
+
+    Raises ConfigError for windows that the engine's network was not trained on.
+    """
 
     def __init__(
         self,
@@ -91,6 +94,12 @@ class InferenceWorker:
         activity: VoiceActivity,
         clock: Clock | None = None,
     ) -> None:
+        for name in ("window_seconds", "hop_seconds", "sample_rate"):
+            trained, value = getattr(engine.config, name), getattr(config.windows, name)
+            if value != trained:
+                raise ConfigError(
+                    f"{name} must be {trained:g}, as the network was trained, not {value!r}"
+                )
         self.has_pictures = False  # set by the session: there is such a source to wait for
         self.has_sound = False
         self.windows_skipped = 0
@@ -119,6 +128,7 @@ class InferenceWorker:
         self._sound_heard: float | None = None  # end of what the speech detector has been given
         self._slots: dict[int, _Slot] = {}
         self._next: int | None = None
+        self._awaited = OPENING_SECONDS  # s, when input is due; "no input" before would only alarm
         self._last_dark = False
 
     # -- taking input in ------------------------------------------------------------------------
@@ -157,6 +167,14 @@ class InferenceWorker:
         self._samples.clear()
         self._sound_heard = None
 
+    def start_over(self) -> None:
+        """Live: go on after a pause, as if what came meanwhile had never been."""
+        assert self._clock is not None
+        self.forget_pictures()
+        self.forget_sound()
+        self._next = None
+        self._awaited = max(self._awaited, self._clock.now())
+
     def forget_voice(self) -> None:
         """Start over with another microphone: somebody else may speak into it."""
         self._speaker.forget()
@@ -184,7 +202,7 @@ class InferenceWorker:
         if due is None:
             return None
         if self._next is None:
-            self._next = max(1, due) if self._clock is not None else 1
+            self._next = max(self._answered + 1, due) if self._clock is not None else 1
         if due < self._next:
             return None
         if self._clock is not None:
@@ -233,7 +251,7 @@ class InferenceWorker:
         if self._clock is None:
             return None
         late = self._clock.now() - self._config.presence.stall_seconds
-        if self._next is None and late < OPENING_SECONDS:
+        if self._next is None and late < self._awaited:
             return None
         return math.floor(late / self._config.windows.hop_seconds)
 

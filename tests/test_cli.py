@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,20 @@ def test_headless_live_writes_answers_for_so_long(
     assert "Summary" in result.stderr
 
 
+def test_headless_live_without_the_camera_that_was_named(
+    run: Run, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "realtime.live.LiveSession",
+        partial(LiveSession, microphone_factory=lambda _, clock: SyntheticMicrophone(clock)),
+    )
+    result = run("live", "--headless", "--camera", "999", "--microphone", "default")
+    assert result.exit_code == ExitCode.NO_DEVICE
+    assert result.stdout == ""
+    assert "camera 999" in result.stderr
+    assert "`python main.py devices` lists the cameras" in result.stderr
+
+
 @pytest.mark.parametrize("adapt", [True, False])
 def test_adaptation_is_a_choice(
     run: Run, quick: None, synthetic: list[LiveSession], adapt: bool
@@ -318,7 +333,7 @@ def test_the_window_plays_at_no_speed_that_it_cannot(
 def test_a_screen_gets_a_window(
     run: Run, windows: list[tuple[Any, dict[str, Any]]], no_devices: None, demo: Path
 ) -> None:
-    assert run("live", "--camera", "http://10.0.0.1/video").exit_code == 0
+    assert run("live", "--camera", "http://10.0.0.1/video", "--seconds", 5).exit_code == 0
     assert run("replay", demo, "--speed", "2").exit_code == 0
     assert run().exit_code == 0
     live, replay, fallback = (session for session, _ in windows)
@@ -328,6 +343,7 @@ def test_a_screen_gets_a_window(
     assert fallback.path == demo
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
+    assert how["seconds"] == 5.0
     assert [list(each) for each in how["list_devices"]()] == [[], []]
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from models.checkpoint import CheckpointError
 from realtime import headless
-from realtime.messages import SessionState, SourceHealth, SourceState
+from realtime.messages import Health, SessionState, SourceHealth, SourceState
 from realtime.sources.base import NoDeviceError
 from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
 
@@ -68,20 +68,118 @@ def test_what_the_session_failed_of_is_passed_on() -> None:
     assert session.stopped == 2
 
 
-@pytest.mark.parametrize("seconds", [None, 3.0])
-def test_sources_that_never_deliver_are_no_device(seconds: float | None) -> None:
+RUNNING = SourceHealth(name="Studio camera", state=SourceState.RUNNING)
+LOST = SourceHealth(name="Studio camera", state=SourceState.RETRYING, message="its cable is out")
+OPENING = SourceHealth(name="Studio camera", state=SourceState.OPENING)
+ABSENT = SourceHealth(name="Camera 7", state=SourceState.FAILED, message="there is no camera 7")
+OFF = SourceHealth(name="none")
+
+
+@dataclass
+class Changing(FakeLiveSession):
+    """A live session whose camera changes as time passes; its microphone does not."""
+
+    camera_states: tuple[tuple[float, SourceHealth], ...] = ()  # since when, in time order
+    microphone_state: SourceHealth = OFF
+
+    def health(self) -> Health:
+        since_start = self.now() - self._origin
+        camera = [each for since, each in self.camera_states if since <= since_start][-1]
+        return replace(super().health(), camera=camera, microphone=self.microphone_state)
+
+
+def changing(
+    *states: tuple[float, SourceHealth], microphone: SourceHealth = OFF, loading: float = 0.0
+) -> tuple[Changing, ManualTime]:
     time = ManualTime()
-    session = FakeLiveSession(
+    session = Changing(
         now=time,
         pictures=None,
-        health_changes={
-            "camera": SourceHealth(name="7", state=SourceState.RETRYING, message="not there"),
-            "microphone": SourceHealth(name="none"),
-        },
+        loading_seconds=loading,
+        camera_states=states,
+        microphone_state=microphone,
     )
-    with pytest.raises(NoDeviceError, match="7: not there"):
-        for _ in headless.live_predictions(session, seconds, now=time, sleep=time.advance):
+    return session, time
+
+
+@pytest.mark.logs_warnings
+@pytest.mark.parametrize("seconds", [None, 3.0])
+@pytest.mark.parametrize("required", [(), ("camera",)])
+def test_sources_that_never_deliver_are_no_device(
+    seconds: float | None, required: tuple[str, ...]
+) -> None:
+    session, time = changing((0.0, LOST))
+    answers = headless.live_predictions(
+        session, seconds, required=required, now=time, sleep=time.advance
+    )
+    with pytest.raises(NoDeviceError, match="Studio camera: its cable is out"):
+        next(answers)  # not even an answer that says so
+    assert time.seconds == pytest.approx(headless.DEVICE_PATIENCE_SECONDS, abs=0.1)
+
+
+def test_what_says_nothing_is_told_of_all_the_same() -> None:
+    session, time = changing((0.0, OPENING))
+    with pytest.raises(NoDeviceError, match="from the camera or the microphone: `python main"):
+        next(headless.live_predictions(session, now=time, sleep=time.advance))
+
+
+def test_patience_begins_when_the_network_is_loaded() -> None:
+    session, time = changing((0.0, OPENING), (12.0, RUNNING), loading=10.0)
+    answers = headless.live_predictions(session, 2.0, now=time, sleep=time.advance)
+    assert len(list(answers)) == pytest.approx(20, abs=1)
+
+
+def test_a_device_that_was_asked_for_and_is_not_there_is_not_waited_for() -> None:
+    microphone = replace(RUNNING, name="Desk microphone")
+    session, time = changing((0.0, ABSENT), microphone=microphone)
+    answers = headless.live_predictions(session, required=("camera",), now=time, sleep=time.advance)
+    with pytest.raises(NoDeviceError, match="there is no camera 7"):
+        next(answers)
+    assert time.seconds == 0.0
+
+
+def test_a_device_that_nobody_asked_for_is_missed_and_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    microphone = replace(RUNNING, name="Desk microphone")
+    states = ((0.0, ABSENT), (5.0, RUNNING), (6.0, LOST), (16.0, RUNNING), (17.0, LOST))
+    session, time = changing(*states, microphone=microphone)
+    answers = list(headless.live_predictions(session, 20.0, now=time, sleep=time.advance))
+    assert len(answers) == pytest.approx(200, abs=1)
+    absent, lost = "Camera 7: there is no camera 7", "Studio camera: its cable is out"
+    assert caplog.messages == [absent, lost, lost]
+
+
+@pytest.mark.parametrize("required", [(), ("camera",)])
+def test_seconds_count_from_when_the_devices_deliver(required: tuple[str, ...]) -> None:
+    session, time = changing((0.0, OPENING), (3.0, RUNNING))
+    answers = list(
+        headless.live_predictions(session, 2.0, required=required, now=time, sleep=time.advance)
+    )
+    assert answers[0].window_end == pytest.approx(3.1, abs=0.15)
+    assert len(answers) == pytest.approx(20, abs=1)
+    assert time.seconds == pytest.approx(5.0, abs=0.1)
+
+
+def test_time_in_which_nobody_looked_is_no_silence() -> None:
+    session, time = changing((0.0, RUNNING), (30.0, OPENING), (31.0, RUNNING))
+    answers = headless.live_predictions(session, now=time, sleep=time.advance)
+    next(answers)
+    time.advance(30.5)  # whoever takes the answers was held up
+    assert max(next(answers).window_end for _ in range(400)) > 31.0
+
+
+@pytest.mark.logs_warnings
+@pytest.mark.parametrize("required", [(), ("camera",)])
+def test_a_device_may_vanish_and_return_but_not_for_ever(required: tuple[str, ...]) -> None:
+    states = ((0.0, RUNNING), (2.0, LOST), (8.0, RUNNING), (10.0, LOST))
+    session, time = changing(*states)
+    answers = headless.live_predictions(session, required=required, now=time, sleep=time.advance)
+    with pytest.raises(NoDeviceError, match="its cable is out"):
+        for _ in answers:
             pass
+    assert time.seconds == pytest.approx(10.0 + headless.DEVICE_PATIENCE_SECONDS, abs=0.1)
+    assert session.stopped == 1
 
 
 def test_the_end_of_a_session_is_the_end_of_its_answers() -> None:

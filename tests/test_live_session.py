@@ -13,19 +13,31 @@ import psutil
 import pytest
 
 from models.checkpoint import CheckpointError
-from realtime.clock import Clock
+from realtime.clock import Clock, MonotonicClock
+from realtime.config import SessionConfig, WindowConfig
 from realtime.engine import Progress
 from realtime.faces import FaceDetector
 from realtime.live import LiveSession
-from realtime.messages import SessionState, SourceState
+from realtime.messages import Reason, SessionState, SourceState, VideoPacket
 from realtime.session import Deadline
-from realtime.sources.base import NoDeviceError
+from realtime.sources.base import NoDeviceError, SourceError
 from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.fakes.engine import ArithmeticEngine
 from tests.fakes.sources import FailingSource
 
 PATIENCE_SECONDS = 20.0
+
+
+class ShiftedClock(MonotonicClock):
+    """Live time, which the test may move on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift_seconds = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.shift_seconds
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -41,11 +53,17 @@ def arithmetic(progress: Progress) -> ArithmeticEngine:
 
 
 @pytest.fixture
-def session(demo: Path) -> Iterator[LiveSession]:
+def clock() -> ShiftedClock:
+    return ShiftedClock()
+
+
+@pytest.fixture
+def session(demo: Path, clock: ShiftedClock) -> Iterator[LiveSession]:
     with FramePlayer(demo) as player:
         picture = player.frame_at(0.5).image
     session = LiveSession(
         arithmetic,
+        clock=clock,
         camera_factory=lambda _selector, clock: SyntheticCamera(
             clock, size=(640, 480), image=picture
         ),
@@ -83,7 +101,7 @@ def test_answers_come_with_both_modalities(session: LiveSession) -> None:
     assert all(each.window_index > last for each in session.history(last))
 
 
-def test_pause_freezes_and_resume_starts_over(session: LiveSession) -> None:
+def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: ShiftedClock) -> None:
     session.start()
     wait_for(lambda: newest_is_fused(session), "a fused answer")
     session.pause()
@@ -94,9 +112,78 @@ def test_pause_freezes_and_resume_starts_over(session: LiveSession) -> None:
     assert frozen.preview is not None
     assert again.preview is not None
     assert again.preview.sequence == frozen.preview.sequence
+    skipped = session.health().windows_skipped
+    clock.shift_seconds = 60.0
     session.resume()
     before = session.predictions.poll()[1]
     wait_for(lambda: session.predictions.poll()[1] > before + 5, "answers after the pause")
+    assert session.health().windows_skipped < skipped + 300  # a slow machine may skip some
+
+
+def test_a_lost_camera_shows_neither_its_last_picture_nor_a_face(
+    clock: ShiftedClock, demo: Path
+) -> None:
+    unplugged, stalled = threading.Event(), threading.Event()
+    with FramePlayer(demo) as player:
+        picture = player.frame_at(0.5).image
+
+    class Unplugged(SyntheticCamera):
+        def read(self, timeout_seconds: float) -> VideoPacket | None:
+            if unplugged.is_set():
+                raise SourceError("unplugged")
+            if stalled.is_set():
+                unplugged.wait(timeout_seconds)
+                return None
+            return super().read(timeout_seconds)
+
+    session = LiveSession(
+        arithmetic,
+        clock=clock,
+        camera_factory=lambda _selector, clock: Unplugged(clock, size=(640, 480), image=picture),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: newest_is_fused(session), "a fused answer")
+        wait_for(lambda: session.snapshot().face is not None, "the face")
+        stalled.set()
+        clock.shift_seconds += 2.0
+        wait_for(lambda: session.health().camera.state is SourceState.STALLED, "the stall")
+        assert session.snapshot().preview is not None
+        assert session.snapshot().face is None
+        stalled.clear()
+        wait_for(lambda: session.snapshot().face is not None, "the face after the stall")
+        session.pause()
+        clock.shift_seconds += 2.0
+        wait_for(lambda: session.snapshot().face is not None, "the face of the paused picture")
+        session.resume()
+        unplugged.set()
+        wait_for(lambda: session.health().camera.state is SourceState.RETRYING, "the loss")
+        assert session.snapshot().preview is None
+        unplugged.clear()
+        wait_for(lambda: session.snapshot().face is not None, "the face again")
+        assert session.snapshot().preview is not None
+    finally:
+        session.stop()
+
+
+def test_figures_go_with_what_they_measure(session: LiveSession, clock: ShiftedClock) -> None:
+    session.start()
+    wait_for(lambda: newest_is_fused(session), "a fused answer")
+    assert session.health().sound_offset is not None
+    session.set_microphone(None)
+    wait_for(lambda: session.health().microphone.state is SourceState.OFF, "the microphone to go")
+    wait_for(lambda: session.health().sound_offset is None, "its delay to go")
+    session.set_camera(None)
+
+    def rests_on_nothing() -> bool:
+        newest = session.predictions.latest()
+        return newest is not None and newest.reason is Reason.NO_INPUT
+
+    wait_for(rests_on_nothing, "an answer without input")
+    clock.shift_seconds = 60.0
+    wait_for(lambda: session.health().latency_p50 is None, "the delay of answers to go")
+    assert session.health().latency_p95 is None
 
 
 def test_devices_are_changed_while_running(session: LiveSession) -> None:
@@ -161,6 +248,17 @@ def test_damaged_weights_fail_the_session_in_one_sentence() -> None:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
         assert session.snapshot().message == "live.safetensors is damaged"
         assert isinstance(session.failure, CheckpointError)
+    finally:
+        session.stop()
+
+
+def test_windows_that_do_not_fit_the_network_fail_the_session_in_one_sentence() -> None:
+    config = SessionConfig(windows=WindowConfig(window_seconds=2.0))
+    session = LiveSession(arithmetic, camera=None, microphone=None, config=config)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        assert session.snapshot().message.startswith("window_seconds must be 3")
     finally:
         session.stop()
 

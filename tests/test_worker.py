@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtime.config import PresenceConfig, SessionConfig, WindowConfig
+from realtime.config import ConfigError, PresenceConfig, SessionConfig, WindowConfig
 from realtime.faces import FaceTracker
 from realtime.messages import FloatArray, Prediction, Reason, Status, VideoPacket
 from realtime.rings import SampleRing, SightingRing
@@ -60,8 +60,11 @@ class LoudIsSpeech(VoiceActivity):
 class Bench:
     """A worker with everything around it, fed by hand in time order."""
 
-    def __init__(self, *, live: bool = False, config: SessionConfig | None = None) -> None:
+    def __init__(
+        self, *, live: bool = False, config: SessionConfig | None = None, **trained: float
+    ) -> None:
         self.engine = ArithmeticEngine()
+        self.engine.config = replace(self.engine.config, **trained)  # type: ignore[arg-type]
         self.clock = ManualClock()
         self.tracker = FaceTracker(BrightFaces())
         self.sightings = SightingRing(8)
@@ -270,6 +273,33 @@ def test_when_nothing_flows_the_answer_says_so() -> None:
     assert silent[-1].label is None
 
 
+def test_a_pause_is_neither_a_load_nor_a_loss_of_input() -> None:
+    bench = Bench(live=True)
+    last = bench.run(0, 5)[-1].window_index
+    bench.clock.time = 8.0
+    bench.worker.start_over()
+    assert bench.worker.step() is None
+    bench.clock.time = 8.4  # a camera and a microphone may take that long
+    assert bench.worker.step() is None
+    again = bench.run(8.4, 9)
+    assert bench.worker.windows_skipped == 0
+    assert all(each.reason is not Reason.NO_INPUT for each in again)
+    assert again[0].window_index > last + 30
+    bench.worker.start_over()
+    bench.clock.time = 10.0
+    silent = bench.worker.step()
+    assert silent is not None
+    assert silent.reason is Reason.NO_INPUT
+
+
+def test_a_pause_of_a_moment_answers_no_window_twice() -> None:
+    bench = Bench(live=True)
+    before = bench.run(0, 5)
+    bench.worker.start_over()
+    indices = [each.window_index for each in [*before, *bench.run(5, 5.5)]]
+    assert indices == list(range(indices[0], indices[0] + len(indices)))
+
+
 def test_another_camera_starts_over() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
@@ -361,8 +391,7 @@ def test_skipped_windows_do_not_slow_the_learning() -> None:
 def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> None:
     bench = Bench(live=True)
     known = bench.run(0, 4)[-1].speaker_seconds
-    bench.worker.forget_pictures()
-    bench.worker.forget_sound()
+    bench.worker.start_over()
     assert bench.run(4, 4.3)[-1].speaker_seconds == known > 3.0
     bench.worker.forget_voice()
     assert bench.run(4.3, 4.4)[-1].speaker_seconds == 0.0
@@ -370,7 +399,18 @@ def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> Non
 
 def test_windows_of_another_length_hold_as_many_maps() -> None:
     config = SessionConfig(windows=WindowConfig(window_seconds=2.0))
-    newest = Bench(config=config).run(0, 4)[-1]
+    newest = Bench(config=config, window_seconds=2.0).run(0, 4)[-1]
     assert len(newest.frames_used) == 20
     assert newest.spectrogram is not None
     assert newest.spectrogram.shape == (80, 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "trained", "value"),
+    [("window_seconds", 2.0, 3.0), ("hop_seconds", 0.2, 0.1), ("sample_rate", 8000, 16000)],
+)
+def test_windows_that_the_network_was_not_trained_on_are_refused(
+    name: str, trained: float, value: float
+) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be {trained:g}.*not {value}"):
+        Bench(**{name: trained})  # type: ignore[arg-type]

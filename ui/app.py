@@ -18,6 +18,7 @@ from typing import Final
 from PyQt6.QtCore import QEvent, QObject, QSettings, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QMessageBox, QWidget
 
+from realtime.messages import SessionState, Snapshot
 from realtime.session import LiveControls, ReplayControls
 from ui import icons, theme
 from ui.devices import ListDevices
@@ -37,9 +38,11 @@ def run_window(
     options: WindowOptions | None = None,
     log_path: Path | None = None,
     settings: QSettings | None = None,
+    seconds: float | None = None,
 ) -> int:
     """Show the window until it is closed, and return the exit code.
 
+    `seconds` after the session is loaded it closes by itself (None: never).
     `session` must not be started yet: the window is shown first and loading goes on behind it.
     `log_path` is named when something fails that nobody expected.
     """
@@ -57,6 +60,8 @@ def run_window(
         logger.info("window shown")  # what `bench` waits for
         window.start()
 
+    if seconds is not None:
+        close_after(window, seconds)
     with failures_shown(window, log_path), interrupts_close(window):
         FirstPaint(window).happened.connect(begin)
         window.show()
@@ -64,6 +69,21 @@ def run_window(
             return application.exec()
         finally:
             window.stop()
+
+
+def close_after(window: MainWindow, seconds: float) -> None:
+    """Close the window so many seconds after its session is loaded, or has failed to be."""
+    closing = QTimer(window)
+    closing.setSingleShot(True)
+    closing.setInterval(round(1000 * seconds))
+    closing.timeout.connect(window.close)
+
+    def look(snapshot: Snapshot) -> None:
+        if snapshot.state is not SessionState.LOADING:
+            window.bridge.polled.disconnect(look)
+            closing.start()
+
+    window.bridge.polled.connect(look)
 
 
 class FirstPaint(QObject):

@@ -37,7 +37,7 @@ from ui.devices import Device, DeviceLister, ListDevices
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
-from ui.presenters import PRIVACY, Notice, Remedy, empty_picture, notices
+from ui.presenters import PRIVACY, Notice, Remedy, badge, empty_picture, notices
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -353,8 +353,7 @@ class MainWindow(QMainWindow):
             self.transport.show_speed(replay.speed)
             self._show_paused(not replay.playing, badge="")
         else:
-            paused = snapshot.state is SessionState.PAUSED
-            self._show_paused(paused, badge="Paused" if paused else "")
+            self._show_paused(snapshot.state is SessionState.PAUSED, badge=badge(snapshot))
 
     def _show_picture(self, snapshot: Snapshot) -> None:
         self.video.show_frame(snapshot.preview, snapshot.face)

@@ -370,7 +370,16 @@ def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
         return "Opening the camera", camera.name
     if camera.state is SourceState.OFF:
         return "No camera", "Choose one above, or open a recording"
+    if camera.state is SourceState.RETRYING:
+        return "No picture", "The camera is tried again; or choose another one above"
     return "No picture", "Choose another camera above, or open a recording"
+
+
+def badge(snapshot: Snapshot) -> str:
+    """Live, why the picture is not of now; empty when it is."""
+    if snapshot.state is SessionState.PAUSED:
+        return "Paused"
+    return "Camera stalled" if snapshot.health.camera.state is SourceState.STALLED else ""
 
 
 # -- words and numbers -------------------------------------------------------------------------

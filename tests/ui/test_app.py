@@ -11,6 +11,7 @@ from PyQt6.QtCore import QEvent, QObject, QSettings, QTimer
 from PyQt6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from realtime.messages import Snapshot
 from tests.fakes.session import FakeFactory, FakeLiveSession, ManualTime, list_fake_devices
 from ui import app
 from ui.main_window import MainWindow
@@ -57,6 +58,29 @@ def test_the_window_is_shown_before_the_session_starts(
     assert code == 0
     assert seen == [True]
     assert (session.started, session.stopped) == (1, 1)
+
+
+def test_a_window_for_some_seconds_counts_them_from_the_end_of_loading(
+    qtbot: QtBot, factory: FakeFactory, now: ManualTime, settings: QSettings
+) -> None:
+    class Loading(FakeLiveSession):
+        """Loads until it has been looked at twenty times."""
+
+        looks = 0
+
+        def snapshot(self) -> Snapshot:
+            self.looks += 1
+            if self.looks == 20:
+                now.advance(self.loading_seconds)
+            return super().snapshot()
+
+    session = Loading(now)
+    code = app.run_window(
+        session, factory, list_devices=list_fake_devices, settings=settings, seconds=0.001
+    )
+    assert code == 0
+    assert session.looks >= 20
+    assert session.stopped == 1
 
 
 def test_a_window_that_is_never_painted_is_not_waited_for(

@@ -446,6 +446,25 @@ def test_a_failed_camera_can_be_tried_again(
     assert live.asked == [("camera", "1")]
 
 
+def test_a_lost_camera_leaves_no_picture_behind(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    picture = window.video.grab().toImage()
+    live.health_changes["camera"] = SourceHealth(name="Camera", state=SourceState.STALLED)
+    window.bridge.poll()
+    assert window.video.grab().toImage() != picture  # it wears a badge
+    live.pictures = None  # as LiveSession does for a camera that is lost
+    live.health_changes["camera"] = SourceHealth(
+        name="Camera", state=SourceState.RETRYING, message="it has stopped sending pictures"
+    )
+    run(window, now, 0.2)
+    assert window.video.face_area() is None
+    assert window.banner.notice is not None
+    assert "stopped sending pictures" in window.banner.notice.text
+
+
 def test_a_dismissed_notice_stays_away_until_it_happens_again(
     open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
 ) -> None:

@@ -174,6 +174,13 @@ def test_an_empty_picture_is_explained(state: SourceState) -> None:
     assert state in presenters.STATE_COLOURS
 
 
+def test_a_picture_that_is_not_of_now_says_so() -> None:
+    stalled = Health(camera=replace(RUNNING, state=SourceState.STALLED), microphone=RUNNING)
+    assert presenters.badge(snapshot()) == ""
+    assert presenters.badge(snapshot(health=stalled)) == "Camera stalled"
+    assert presenters.badge(snapshot(SessionState.PAUSED, health=stalled)) == "Paused"
+
+
 def test_what_failed_is_neither_waited_for_nor_analysed() -> None:
     failed = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
     assert presenters.empty_picture(failed, live=False)[0] == "Nothing to show"
