@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from models.checkpoint import CheckpointError
 from models.mel import log_mel
-from realtime.config import SessionConfig
+from realtime.config import ConfigError, SessionConfig
 from realtime.engine import Engine, Progress
 from realtime.export import write_predictions
 from realtime.faces import FaceDetector, FaceTracker, MediapipeDetector
@@ -273,9 +273,7 @@ class ReplaySession:
                 self._notes = tuple(recording.notes)
                 self._duration = max(self._analysed, self._last_time())
                 self._state = SessionState.ENDED
-        except SourceError as error:
-            self._fail(error, str(error))
-        except CheckpointError as error:
+        except (SourceError, CheckpointError, ConfigError) as error:
             self._fail(error, str(error))
         except Exception as error:
             logger.exception("the analysis failed")

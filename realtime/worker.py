@@ -129,7 +129,6 @@ class InferenceWorker:
         self._slots: dict[int, _Slot] = {}
         self._next: int | None = None
         self._awaited = OPENING_SECONDS  # s, when input is due; "no input" before would only alarm
-        self._last_dark = False
 
     # -- taking input in ------------------------------------------------------------------------
 
