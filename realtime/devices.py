@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from realtime.sources.base import SourceError
 
@@ -150,6 +151,21 @@ def camera_name(index: int) -> str:
     except (OSError, ValueError):
         name = ""
     return name or f"Camera {index}"
+
+
+def public_name(selector: str) -> str:
+    """What to call the camera `selector` before it is open; of an address, what people may see.
+
+    That is all but user, password and query.
+    """
+    try:
+        address = urlsplit(selector)
+        if not address.hostname:  # a number, or an address that lacks its beginning
+            return f"Camera {selector.rpartition('@')[2]}"
+        port = f":{address.port}" if address.port else ""
+    except ValueError:
+        return "Camera"
+    return f"{address.hostname}{port}{address.path}"
 
 
 def _video4linux(root: Path = Path("/sys/class/video4linux")) -> list[CameraInfo]:

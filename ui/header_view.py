@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from realtime.devices import public_name
 from ui import icons, palette
 from ui.actions import MENU
 from ui.controls import Button, Choice
@@ -100,7 +101,7 @@ class HeaderView(QWidget):
         self._cameras = [(each.name, each.selector) for each in cameras or ()]
         entries = self._cameras.copy()
         if camera is not None and camera not in {data for _, data in entries}:
-            entries.append((f"Camera {camera}" if camera.isdigit() else camera, camera))
+            entries.append((public_name(camera), camera))
         self.camera_choice.fill(
             [*entries, ("No camera", _NONE), ("Network camera…", _ADDRESS)], camera or _NONE
         )
@@ -188,7 +189,9 @@ class HeaderView(QWidget):
         dialog = QInputDialog(self)
         dialog.setWindowTitle("Network camera")
         dialog.setLabelText("Address of the camera (http://… or rtsp://…)")
-        dialog.setTextValue(self._camera if self._camera and "://" in self._camera else "http://")
+        known = self._camera or ""
+        is_public = known.partition("://")[2] == public_name(known)  # else it can be replaced only
+        dialog.setTextValue(known if is_public else "http://")
         dialog.setOkButtonText("Connect")
         dialog.resize(dialog.sizeHint() * 1.5)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -201,6 +204,6 @@ class HeaderView(QWidget):
             return
         self._camera = address
         if self.camera_choice.findData(address) < 0:
-            self.camera_choice.insertItem(len(self._cameras), address, address)
+            self.camera_choice.insertItem(len(self._cameras), public_name(address), address)
         self.camera_choice.setCurrentIndex(self.camera_choice.findData(address))
         self.camera_chosen.emit(address)

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
-from PyQt6.QtWidgets import QAbstractButton, QComboBox, QDialog, QFileDialog, QSlider, QWidget
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QInputDialog,
+    QSlider,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from realtime.messages import SessionState, SourceHealth, SourceState
@@ -98,7 +106,38 @@ def test_the_address_of_a_network_camera_is_asked_for(
     dialog.textValueSelected.emit(" http://cam.local/video ")  # type: ignore[attr-defined]
     dialog.close()
     assert live.camera == "http://cam.local/video"
-    assert choice.itemText(2) == "http://cam.local/video"
+    assert choice.itemText(2) == "cam.local/video"
+
+
+@pytest.mark.parametrize("typed", [True, False], ids=["typed", "from the command line"])
+def test_the_password_of_a_network_camera_is_not_shown(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, typed: bool
+) -> None:
+    address = "rtsp://me:secret@10.0.0.20/live?token=secret"
+    live.camera = "0" if typed else address
+    window = open_window(live)
+    choice = window.header.camera_choice
+    qtbot.waitUntil(lambda: choice.itemText(0) == "Studio camera")
+    if typed:
+        window.header._use_address(address)
+    assert (choice.currentText(), choice.currentData()) == ("10.0.0.20/live", address)
+    assert live.camera == address
+    choice.activated.emit(choice.count() - 1)
+    (dialog,) = window.header.findChildren(QInputDialog)
+    assert dialog.textValue() == "http://"
+    dialog.close()
+
+
+def test_an_address_without_a_secret_can_be_corrected(
+    open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    live.camera = "http://cam.local:8080/vidoe"
+    window = open_window(live)
+    choice = window.header.camera_choice
+    choice.activated.emit(choice.count() - 1)
+    (dialog,) = window.header.findChildren(QInputDialog)
+    assert dialog.textValue() == "http://cam.local:8080/vidoe"
+    dialog.close()
 
 
 # -- keys --------------------------------------------------------------------------------------
