@@ -37,7 +37,7 @@ from ui.devices import Device, DeviceLister, ListDevices
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
-from ui.presenters import PRIVACY, Notice, Remedy, empty_picture, notices
+from ui.presenters import PRIVACY, Notice, Remedy, empty_picture, gravest_first, notices
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -345,7 +345,7 @@ class MainWindow(QMainWindow):
         if failed and not self._failed and snapshot.prediction is None:
             self.answer.show_prediction(None, failed=True)
         self._failed = failed
-        self._show_notice(snapshot, is_live)
+        self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
             position, duration = replay.position_seconds, replay.duration_seconds
             self.timeline.set_extent(duration, replay.analysed_seconds, position)
@@ -381,12 +381,12 @@ class MainWindow(QMainWindow):
 
     # -- notices -------------------------------------------------------------------------------
 
-    def _show_notice(self, snapshot: Snapshot, is_live: bool) -> None:
+    def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
         found = notices(snapshot, live=is_live)
         self._dismissed.intersection_update(found)  # what went away may be told again
         waiting = [notice for notice in found if notice not in self._dismissed]
         if self._trouble is not None:
-            waiting.insert(0, self._trouble)
+            waiting = gravest_first([self._trouble, *waiting])
         loading = snapshot.state is SessionState.LOADING  # its card says it as well
         if not waiting and not loading and not self._privacy_seen:
             waiting.append(Notice(text=PRIVACY))
@@ -398,8 +398,7 @@ class MainWindow(QMainWindow):
     def _tell(self, text: str, *, severity: str = "info") -> None:
         """Show a sentence until it is dismissed or the session changes."""
         self._trouble = Notice(text=text, severity=severity)
-        self.banner.show_notice(self._trouble)
-        self._place_overlays()
+        self._show_notice(self._session.snapshot(), is_live=self.live is not None)
 
     def _dismiss(self, notice: Notice) -> None:
         if notice == self._trouble:

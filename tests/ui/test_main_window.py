@@ -304,6 +304,28 @@ def test_export_says_what_was_written(
     assert "neither .csv nor .jsonl" in window.banner.notice.text
 
 
+def test_a_failure_is_shown_before_what_was_exported(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    replay.notes = ("It is cut off.",)
+    window = open_window(replay)
+    run(window, now, 2.0)
+
+    def told() -> str:
+        return window.banner.notice.text if window.banner.notice else ""
+
+    window.export(tmp_path / "talk.csv")
+    assert "written to talk.csv" in told()  # what was just done, before what is no graver
+    replay.state, replay.message = SessionState.FAILED, "The analysis failed."
+    run(window, now, 0.1)
+    assert told() == "The analysis failed."
+    window.export(tmp_path / "talk.csv")
+    assert told() == "The analysis failed."
+    window.banner.dismissed.emit(window.banner.notice)
+    run(window, now, 0.1)
+    assert "written to talk.csv" in told()
+
+
 @pytest.mark.parametrize("command", ["open", "export"])
 def test_files_are_asked_for_without_stopping_the_window(
     open_window: OpenWindow,
