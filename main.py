@@ -355,7 +355,10 @@ def replay(
 
 
 def _devices(camera: str | None, microphone: str | None) -> tuple[str | None, str | None]:
-    """Selectors of what to open; what nobody chose is taken if there is one, "none" is none."""
+    """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
+
+    A microphone's number means what it stands for now: it may be another one when it is opened.
+    """
     from realtime.devices import list_cameras, list_microphones
 
     with _output():
@@ -363,6 +366,9 @@ def _devices(camera: str | None, microphone: str | None) -> tuple[str | None, st
             camera = next((each.selector for each in list_cameras()), None)
         if microphone is None:
             microphone = "default" if list_microphones() else None
+        elif microphone.isdecimal():
+            names = {str(each.index): each.selector for each in list_microphones()}
+            microphone = names.get(microphone, microphone)
     return (None if camera == "none" else camera), (None if microphone == "none" else microphone)
 
 
@@ -484,7 +490,7 @@ def devices(verbose: Verbose = 0) -> None:
         raise typer.Exit(ExitCode.NO_DEVICE)
     table = Table("kind", "choose it by", "name", "what it can do", box=None, pad_edge=False)
     for kind, each in found:
-        table.add_row(kind, each.selector, each.name, each.details)
+        table.add_row(kind, str(each.index), each.name, each.details)
     Console().print(table)
 
 

@@ -286,6 +286,27 @@ def test_devices_are_listed_with_what_they_can_do(
     assert "none found" in result.stderr
 
 
+def test_a_microphone_s_number_is_what_it_stands_for_now(
+    run: Run, windows: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from realtime.devices import MicrophoneInfo
+
+    headset = MicrophoneInfo(
+        index=4,
+        name="Headset",
+        selector="Headset",
+        channels=1,
+        sample_rate=48000,
+        host_api="ALSA",
+        is_default=False,
+    )
+    monkeypatch.setattr("realtime.devices.list_microphones", lambda: Listing([headset]))
+    for chosen in ("4", "5", "head"):
+        assert run("live", "--camera", "0", "--microphone", chosen).exit_code == 0
+    assert [session.microphone for session, _ in windows] == ["Headset", "5", "head"]
+    assert "4" in run("devices").stdout.split()
+
+
 # -- the window -------------------------------------------------------------------------------
 
 

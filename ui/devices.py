@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -29,7 +29,20 @@ class Device(Protocol):
         ...
 
 
-ListDevices = Callable[[], tuple[Sequence[Device], Sequence[Device]]]
+class Devices(Protocol):
+    """Cameras, or microphones, as they were found."""
+
+    @property
+    def problem(self) -> str:
+        """Why there are none, or not all; for people."""
+        ...
+
+    def __iter__(self) -> Iterator[Device]:
+        """One after another."""
+        ...
+
+
+ListDevices = Callable[[], tuple[Devices, Devices]]
 """Lists the cameras and the microphones; may block for seconds, and is called off the GUI."""
 
 

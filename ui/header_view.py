@@ -5,7 +5,6 @@ Thread: GUI.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
@@ -25,7 +24,7 @@ from realtime.devices import public_name
 from ui import icons, palette
 from ui.actions import MENU
 from ui.controls import Button, Choice
-from ui.devices import Device
+from ui.devices import Devices
 from ui.presenters import sentence
 from ui.theme import GAP, Theme
 
@@ -90,8 +89,8 @@ class HeaderView(QWidget):
 
     def set_devices(
         self,
-        cameras: Sequence[Device] | None,
-        microphones: Sequence[Device] | None,
+        cameras: Devices | None,
+        microphones: Devices | None,
         *,
         camera: str | None,
         microphone: str | None,
@@ -106,12 +105,14 @@ class HeaderView(QWidget):
             [*entries, ("No camera", _NONE), ("Network camera…", _ADDRESS)], camera or _NONE
         )
         sounds: list[tuple[str, object]] = [_DEFAULT_MICROPHONE]
-        sounds += [(each.name, each.selector) for each in microphones or ()]
-        by_name = dict(sounds)
-        chosen = by_name.get(microphone or "", microphone)
-        if chosen is not None and chosen not in by_name.values():
-            sounds.append((sentence(str(chosen)), chosen))
-        self.microphone_choice.fill([*sounds, ("No microphone", _NONE)], chosen or _NONE)
+        sounds += [
+            (each.name, each.selector)
+            for each in microphones or ()
+            if each.selector != _DEFAULT_MICROPHONE[1]  # ALSA lists it as well
+        ]
+        if microphone is not None and microphone not in {data for _, data in sounds}:
+            sounds.append((sentence(microphone), microphone))
+        self.microphone_choice.fill([*sounds, ("No microphone", _NONE)], microphone or _NONE)
 
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -33,11 +33,11 @@ from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
-from ui.devices import Device, DeviceLister, ListDevices
+from ui.devices import DeviceLister, Devices, ListDevices
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
-from ui.presenters import PRIVACY, Notice, Remedy, empty_picture, gravest_first, notices
+from ui.presenters import PRIVACY, Notice, Remedy, empty_picture, gravest_first, notices, sentence
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -101,7 +101,8 @@ class MainWindow(QMainWindow):
         self._factory = factory
         self._settings = settings
         self._sources = (self.options.camera, self.options.microphone)
-        self._devices: tuple[Sequence[Device], Sequence[Device]] | None = None
+        self._devices: tuple[Devices, Devices] | None = None
+        self._devices_asked_for = False  # by the person, who is told what stands in the way
         self._lister = DeviceLister(list_devices, self)
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
@@ -244,7 +245,7 @@ class MainWindow(QMainWindow):
             "leave_full_screen": lambda: self.set_full_screen(False),
             "open": self._ask_recording,
             "live": self.go_live,
-            "refresh": self._lister.refresh,
+            "refresh": self._look_for_devices,
             "back": lambda: self._seek_by(-1.0),
             "forward": lambda: self._seek_by(1.0),
             "far_back": lambda: self._seek_by(-5.0),
@@ -423,9 +424,17 @@ class MainWindow(QMainWindow):
 
     # -- devices -------------------------------------------------------------------------------
 
-    def _devices_listed(self, cameras: Sequence[Device], microphones: Sequence[Device]) -> None:
+    def _look_for_devices(self) -> None:
+        self._devices_asked_for = True
+        self._lister.refresh()
+
+    def _devices_listed(self, cameras: Devices, microphones: Devices) -> None:
         self._devices = (cameras, microphones)
         self._show_devices()
+        problems = [each.problem for each in self._devices if each.problem]
+        if self._devices_asked_for and problems:
+            self._tell(sentence("; ".join(problems)))
+        self._devices_asked_for = False
 
     def _show_devices(self) -> None:
         cameras, microphones = self._devices or (None, None)

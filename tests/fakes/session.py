@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
+from realtime.devices import Listing
 from realtime.messages import (
     Attention,
     Box,
@@ -503,7 +504,9 @@ class FakeDevice:
     name: str
 
 
-def list_fake_devices() -> tuple[list[FakeDevice], list[FakeDevice]]:
-    """Two cameras and a microphone."""
-    cameras = [FakeDevice("0", "Studio camera"), FakeDevice("1", "Lid camera")]
-    return cameras, [FakeDevice("3", "Desk microphone")]
+def list_fake_devices() -> tuple[Listing[FakeDevice], Listing[FakeDevice]]:
+    """Two cameras and a microphone, which is in use."""
+    cameras = Listing([FakeDevice("0", "Studio camera"), FakeDevice("1", "Lid camera")])
+    microphones = Listing([FakeDevice("default", "default"), FakeDevice("Desk", "Desk")])
+    microphones.problem = "new microphones are found only while none is in use"
+    return cameras, microphones

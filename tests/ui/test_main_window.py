@@ -89,10 +89,40 @@ def test_choosing_devices_drives_the_session(
     qtbot.waitUntil(lambda: camera.count() == 4)
     camera.activated.emit(1)
     microphone.activated.emit(1)
-    assert (live.camera, live.microphone) == ("1", "3")
+    assert (live.camera, live.microphone) == ("1", "Desk")
     camera.activated.emit(2)
     microphone.activated.emit(2)
     assert (live.camera, live.microphone) == (None, None)
+
+
+def test_looking_for_devices_says_what_stands_in_the_way(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    qtbot.waitUntil(lambda: window.header.camera_choice.count() == 4)
+    run(window, now, 2.0)
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == PRIVACY  # at the start nobody has asked
+    press(window, Qt.Key.Key_F5)
+
+    def told() -> bool:
+        text = "New microphones are found only while none is in use"
+        return window.banner.notice is not None and window.banner.notice.text == text
+
+    qtbot.waitUntil(told)
+
+
+def test_the_system_s_microphone_is_offered_once(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    live.microphone = "Headset"  # unplugged meanwhile
+    window = open_window(live)
+    choice = window.header.microphone_choice
+    qtbot.waitUntil(lambda: choice.count() == 4)
+    assert [choice.itemText(index) for index in range(choice.count())] == [
+        "System default", "Desk", "Headset", "No microphone",
+    ]  # fmt: skip
+    assert choice.currentText() == "Headset"
 
 
 def test_the_address_of_a_network_camera_is_asked_for(
