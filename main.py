@@ -401,12 +401,26 @@ class _Sessions:
         self.weights = weights or default_weights()
         self.config = SessionConfig(adapt=adapt)
         self._device = device
+        self._loading = threading.Lock()
+        self._engine: Engine | None = None
+        self._progress: Progress = lambda _done, _text: None
 
     def engine(self, progress: Progress) -> Engine:
-        """Load the network; takes seconds, so sessions call it on a thread of theirs."""
+        """The network, loaded once for all sessions, which call this on a thread of theirs.
+
+        Loading takes seconds and cannot be broken off: whoever comes meanwhile waits for the same.
+        """
         from realtime.engine import load_engine
 
-        return load_engine(self.weights, device=self._device.value, progress=progress)
+        self._progress = progress  # of the session that the person looks at, the newest
+        with self._loading:
+            if self._engine is None:
+                self._engine = load_engine(
+                    self.weights,
+                    device=self._device.value,
+                    progress=lambda done, text: self._progress(done, text),
+                )
+            return self._engine
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -338,6 +339,40 @@ def test_a_screen_gets_a_window(
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
     assert [list(each) for each in how["list_devices"]()] == [[], []]
+
+
+def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    loads: list[str] = []
+    told: list[str] = []
+    loading = threading.Event()
+
+    def load(_weights: Path, *, progress: Callable[[float, str], None], **_: Any) -> Any:
+        loads.append(threading.current_thread().name)
+        if len(loads) == 1:
+            raise RuntimeError("no room in memory")
+        loading.set()
+        while "new" not in told:  # until another session asks, which is then told how far it is
+            progress(0.5, "preparing")
+            time.sleep(0.001)
+        return ArithmeticEngine()
+
+    monkeypatch.setattr("realtime.engine.load_engine", load)
+    sessions = main._Sessions(tmp_path / "weights", main.Device.CPU)
+    engines: dict[str, Any] = {}
+
+    def ask(name: str) -> None:
+        engines[name] = sessions.engine(lambda _fraction, _text: told.append(name))
+
+    with pytest.raises(RuntimeError, match="no room"):
+        ask("failing")
+    old, new = (threading.Thread(target=ask, args=(name,), name=name) for name in ("old", "new"))
+    old.start()
+    assert loading.wait(30.0)
+    new.start()
+    for thread in (old, new):
+        thread.join(30.0)
+    assert engines["old"] is engines["new"]
+    assert loads == ["MainThread", "old"]
 
 
 # -- training ---------------------------------------------------------------------------------

@@ -25,15 +25,16 @@ from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBo
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.messages import Health, Prediction, SessionState, Snapshot
-from realtime.session import LiveControls, ReplayControls
+from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError
 from ui import icons
 from ui.actions import LIVE_ONLY, REPLAY_ONLY, make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
+from ui.background import Background
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
-from ui.devices import DeviceLister, Devices, ListDevices
+from ui.devices import Devices, ListDevices
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
@@ -103,11 +104,14 @@ class MainWindow(QMainWindow):
         self._sources = (self.options.camera, self.options.microphone)
         self._devices: tuple[Devices, Devices] | None = None
         self._devices_asked_for = False  # by the person, who is told what stands in the way
-        self._lister = DeviceLister(list_devices, self)
+        self._list_devices = list_devices
+        self._listing = Background("list-devices", self)
+        self._stopping = Background("stop-session", self)
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._dialog: QDialog | None = None
-        self._started = False
+        self._running = False  # from start to stop of the window
+        self._started = False  # so the session is
         self._failed = False  # so the last snapshot said
         self._privacy_seen = bool(settings.value(_PRIVACY_SEEN, False, type=bool))
 
@@ -239,7 +243,8 @@ class MainWindow(QMainWindow):
         self.transport.speed_chosen.connect(self._set_speed)
         self.banner.remedied.connect(self._remedy)
         self.banner.dismissed.connect(self._dismiss)
-        self._lister.listed.connect(self._devices_listed)
+        self._listing.done.connect(self._devices_listed)
+        self._stopping.done.connect(self._start_session)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
             "leave_full_screen": lambda: self.set_full_screen(False),
@@ -269,18 +274,27 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Start the session; call after the window is shown, so that it is seen first."""
-        self._started = True
-        self._session.start()
+        self._running = True
         self.bridge.start(self._session)
-        self._lister.refresh()
+        self._start_session()
+        self._listing.call(self._list_devices)
 
     def stop(self) -> None:
         """Stop the session and watch nothing; harmless when already done."""
+        deadline = Deadline()
+        self._running = False
         self.bridge.stop()
         if self._started:
             self._started = False
             self._session.stop()
-        self._lister.wait(timeout_seconds=0.5)
+        self._stopping.wait(deadline.left())
+        self._listing.wait(min(deadline.left(), 0.5))
+
+    def _start_session(self) -> None:
+        """Start the session, unless another one is still being stopped: its devices are taken."""
+        if self._running and not self._started and not self._stopping.busy:
+            self._started = True
+            self._session.start()
 
     def open_recording(self, path: Path) -> None:
         """Leave the present session for a recording."""
@@ -298,13 +312,13 @@ class MainWindow(QMainWindow):
         except (SourceError, OSError) as error:
             self._tell(str(error), severity="error")
             return
-        self.bridge.stop()
         if self._started:
-            self._session.stop()
+            self._started = False
+            self._stopping.call(self._session.stop)
         self._adopt(session)
-        self._started = True
-        session.start()
-        self.bridge.start(session)
+        if self._running:
+            self.bridge.start(session)
+        self._start_session()
 
     def _adopt(self, session: LiveControls | ReplayControls) -> None:
         """Set everything up for a session that has shown nothing yet."""
@@ -426,12 +440,14 @@ class MainWindow(QMainWindow):
 
     def _look_for_devices(self) -> None:
         self._devices_asked_for = True
-        self._lister.refresh()
+        self._listing.call(self._list_devices)
 
-    def _devices_listed(self, cameras: Devices, microphones: Devices) -> None:
-        self._devices = (cameras, microphones)
+    def _devices_listed(self, found: tuple[Devices, Devices] | None) -> None:
+        if found is None:
+            return
+        self._devices = found
         self._show_devices()
-        problems = [each.problem for each in self._devices if each.problem]
+        problems = [each.problem for each in found if each.problem]
         if self._devices_asked_for and problems:
             self._tell(sentence("; ".join(problems)))
         self._devices_asked_for = False

@@ -315,6 +315,8 @@ class _FakeSession:
     @property
     def loaded(self) -> float:
         """Progress of loading, 0..1."""
+        if not self.started:
+            return 0.0
         return min((self.now() - self._origin) / max(self.loading_seconds, 1e-6), 1.0)
 
     def prediction(self, index: int) -> Prediction:
@@ -432,7 +434,7 @@ class FakeReplaySession(_FakeSession):
     @property
     def analysed_seconds(self) -> float:
         done = (self.now() - self._origin - self.loading_seconds) * self.analysis_speed
-        return min(max(done, 0.0), self.duration_seconds)
+        return min(max(done, 0.0), self.duration_seconds) if self.started else 0.0
 
     def _rebase(self) -> None:
         self._base, self._since = self.position_seconds, self.now()

@@ -1,5 +1,8 @@
 """The window as a whole: layout, keys, modes, failures."""
 
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QComboBox,
     QDialog,
     QFileDialog,
@@ -417,24 +421,105 @@ def test_a_notice_stays_on_the_picture_when_the_window_changes(
 
 
 def test_a_recording_is_opened_and_left_again(
-    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    now: ManualTime,
 ) -> None:
     window = open_window(live)
     live.set_camera("1")
     run(window, now, 2.0)
     window.open_recording(Path("other.mkv"))
-    assert live.stopped == 1
     (replay,) = factory.made
     assert isinstance(replay, FakeReplaySession)
-    assert replay.started == 1
     assert window.answer.headline == "Waiting"  # nothing of the old session is left
+    qtbot.waitUntil(lambda: replay.started == 1)
+    assert live.stopped == 1
     run(window, now, 2.0)
     window.commands["live"].trigger()
-    assert replay.stopped == 1
     again = factory.made[-1]
     assert isinstance(again, FakeLiveSession)
-    assert (again.camera, again.microphone, again.started) == ("1", "default", 1)
+    qtbot.waitUntil(lambda: again.started == 1)
+    assert replay.stopped == 1
+    assert (again.camera, again.microphone) == ("1", "default")
     assert window.video.mirrored
+
+
+@dataclass
+class SlowSession(FakeLiveSession):
+    """Takes as long to stop as the test wants."""
+
+    may_stop: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        assert self.may_stop.wait(30.0)
+        super().stop()
+
+
+@pytest.fixture
+def slow(now: ManualTime) -> Iterator[SlowSession]:
+    session = SlowSession(now)
+    yield session
+    session.may_stop.set()
+
+
+def test_the_window_goes_on_while_a_session_is_stopped(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    slow: SlowSession,
+    factory: FakeFactory,
+    now: ManualTime,
+) -> None:
+    window = open_window(slow)
+    run(window, now, 2.0)
+    assert not window.loading.isVisible()
+    window.open_recording(Path("one.mp4"))
+    run(window, now, 0.2)
+    assert window.loading.isVisible()
+    window.open_recording(Path("two.mp4"))
+    first, second = factory.made
+    assert (slow.stopped, first.started, second.started) == (0, 0, 0)
+    slow.may_stop.set()
+    qtbot.waitUntil(lambda: second.started == 1)
+    assert (slow.stopped, first.started, first.stopped) == (1, 0, 0)
+    run(window, now, 2.0)
+    assert window.windowTitle() == "two.mp4 – MSAF Live"
+    assert not window.loading.isVisible()
+    window.close()
+    assert (second.started, second.stopped) == (1, 1)
+
+
+def test_closing_the_window_starts_nothing_any_more(
+    qapp: QApplication, open_window: OpenWindow, slow: SlowSession, factory: FakeFactory
+) -> None:
+    window = open_window(slow)
+    window.open_recording(Path("one.mp4"))
+    slow.may_stop.set()
+    window.close()
+    assert slow.stopped == 1
+    qapp.processEvents()
+    (session,) = factory.made
+    assert (session.started, session.stopped) == (0, 0)
+
+
+def test_a_session_that_cannot_be_stopped_does_not_hold_up_the_next(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the driver crashed")
+
+    monkeypatch.setattr(live, "stop", fail)
+    window = open_window(live)
+    window.open_recording(Path("one.mp4"))
+    (session,) = factory.made
+    qtbot.waitUntil(lambda: session.started == 1)
+    assert "the driver crashed" in caplog.text
 
 
 def test_an_unreadable_recording_leaves_the_session_alone(
@@ -484,6 +569,7 @@ def test_the_first_run_says_that_nothing_leaves_the_computer(
 
 
 def test_a_failed_session_can_be_tried_again(
+    qtbot: QtBot,
     open_window: OpenWindow,
     live: FakeLiveSession,
     factory: FakeFactory,
@@ -500,7 +586,8 @@ def test_a_failed_session_can_be_tried_again(
     )
     click(retry)
     (second,) = factory.made
-    assert (live.stopped, second.started) == (1, 1)
+    qtbot.waitUntil(lambda: second.started == 1)
+    assert live.stopped == 1
     assert isinstance(second, FakeLiveSession)
     assert second.camera == "http://cam.local/"
     run(window, now, 2.0)
