@@ -28,6 +28,10 @@ class Devices(Protocol):
         """Why there are none, or not all; for people."""
         ...
 
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
     def __iter__(self) -> Iterator[Device]:
         """One after another."""
         ...

@@ -73,8 +73,6 @@ class SessionFactory(Protocol):
 class WindowOptions:
     """What the window shows besides the session."""
 
-    camera: str | None = "0"  # devices to go live with after a recording
-    microphone: str | None = "default"
     version: str = ""
     model_card: str = ""  # Markdown
     labels: tuple[str, ...] = EMOTIONS
@@ -101,7 +99,10 @@ class MainWindow(QMainWindow):
         self.commands = make_actions(self)
         self._factory = factory
         self._settings = settings
-        self._sources = (self.options.camera, self.options.microphone)
+        self._sources: tuple[str | None, str | None] | None = (
+            None  # camera and microphone used last
+        )
+        self._going_live = False  # once the devices are listed
         self._devices: tuple[Devices, Devices] | None = None
         self._devices_asked_for = False  # by the person, who is told what stands in the way
         self._list_devices = list_devices
@@ -298,15 +299,24 @@ class MainWindow(QMainWindow):
 
     def open_recording(self, path: Path) -> None:
         """Leave the present session for a recording."""
+        self._note_sources()
         self._change_session(lambda: self._factory.replay(path))
 
     def go_live(self) -> None:
-        """Leave the present session for the devices used last."""
-        self._change_session(lambda: self._factory.live(*self._sources))
+        """Leave the present session for the devices used last, at first for those there are now."""
+        self._note_sources()
+        if (sources := self._sources) is not None:
+            self._change_session(lambda: self._factory.live(*sources))
+        else:
+            self._going_live = True
+            self._listing.call(self._list_devices)
 
-    def _change_session(self, make: Callable[[], LiveControls | ReplayControls]) -> None:
+    def _note_sources(self) -> None:
         if (live := self.live) is not None:
             self._sources = (live.camera, live.microphone)
+
+    def _change_session(self, make: Callable[[], LiveControls | ReplayControls]) -> None:
+        self._going_live = False
         try:
             session = make()
         except (SourceError, OSError) as error:
@@ -445,8 +455,12 @@ class MainWindow(QMainWindow):
     def _devices_listed(self, found: tuple[Devices, Devices] | None) -> None:
         if found is None:
             return
-        self._devices = found
+        self._devices = cameras, microphones = found
         self._show_devices()
+        if self._going_live:
+            camera = next((each.selector for each in cameras), None)
+            self._sources = (camera, "default" if len(microphones) else None)
+            self.go_live()
         problems = [each.problem for each in found if each.problem]
         if self._devices_asked_for and problems:
             self._tell(sentence("; ".join(problems)))

@@ -20,8 +20,15 @@ from PyQt6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from realtime.devices import Listing
 from realtime.messages import SessionState, SourceHealth, SourceState
-from tests.fakes.session import FakeFactory, FakeLiveSession, FakeReplaySession, ManualTime
+from tests.fakes.session import (
+    FakeDevice,
+    FakeFactory,
+    FakeLiveSession,
+    FakeReplaySession,
+    ManualTime,
+)
 from tests.ui.conftest import OpenWindow, click, press
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import SMALLEST, MainWindow
@@ -444,6 +451,39 @@ def test_a_recording_is_opened_and_left_again(
     assert replay.stopped == 1
     assert (again.camera, again.microphone) == ("1", "default")
     assert window.video.mirrored
+
+
+def test_a_recording_is_left_for_the_devices_that_are_there_then(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(replay)
+    plugged_in = Listing([FakeDevice("2", "Conference camera"), FakeDevice("4", "Lid camera")])
+    monkeypatch.setattr(window, "_list_devices", lambda: (plugged_in, Listing()))
+    qtbot.waitUntil(lambda: not window._listing.busy)  # of the start, before they were there
+    press(window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.live is not None)
+    (session,) = factory.made
+    assert isinstance(session, FakeLiveSession)
+    assert (session.camera, session.microphone) == ("2", None)
+    assert window.header.camera_choice.currentText() == "Conference camera"
+
+
+def test_another_recording_goes_before_devices_that_are_still_listed(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+) -> None:
+    window = open_window(replay)
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    window.commands["live"].trigger()
+    window.open_recording(Path("other.mkv"))
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    assert [type(each) for each in factory.made] == [FakeReplaySession]
 
 
 @dataclass
