@@ -362,7 +362,10 @@ def replay(
 
 
 def _devices(camera: str | None, microphone: str | None) -> tuple[str | None, str | None]:
-    """Selectors of what to open; what nobody chose is taken if there is one, "none" is none."""
+    """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
+
+    A microphone's number means what it stands for now: it may be another one when it is opened.
+    """
     from realtime.devices import list_cameras, list_microphones
 
     with _output():
@@ -370,6 +373,9 @@ def _devices(camera: str | None, microphone: str | None) -> tuple[str | None, st
             camera = next((each.selector for each in list_cameras()), None)
         if microphone is None:
             microphone = "default" if list_microphones() else None
+        elif microphone.isdecimal():
+            names = {str(each.index): each.selector for each in list_microphones()}
+            microphone = names.get(microphone, microphone)
     return (None if camera == "none" else camera), (None if microphone == "none" else microphone)
 
 
@@ -404,12 +410,26 @@ class _Sessions:
         self.weights = weights or default_weights()
         self.config = SessionConfig(adapt=adapt)
         self._device = device
+        self._loading = threading.Lock()
+        self._engine: Engine | None = None
+        self._progress: Progress = lambda _done, _text: None
 
     def engine(self, progress: Progress) -> Engine:
-        """Load the network; takes seconds, so sessions call it on a thread of theirs."""
+        """The network, loaded once for all sessions, which call this on a thread of theirs.
+
+        Loading takes seconds and cannot be broken off: whoever comes meanwhile waits for the same.
+        """
         from realtime.engine import load_engine
 
-        return load_engine(self.weights, device=self._device.value, progress=progress)
+        self._progress = progress  # of the session that the person looks at, the newest
+        with self._loading:
+            if self._engine is None:
+                self._engine = load_engine(
+                    self.weights,
+                    device=self._device.value,
+                    progress=lambda done, text: self._progress(done, text),
+                )
+            return self._engine
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""
@@ -490,7 +510,7 @@ def devices(verbose: Verbose = 0) -> None:
         raise typer.Exit(ExitCode.NO_DEVICE)
     table = Table("kind", "choose it by", "name", "what it can do", box=None, pad_edge=False)
     for kind, each in found:
-        table.add_row(kind, each.selector, each.name, each.details)
+        table.add_row(kind, str(each.index), each.name, each.details)
     Console().print(table)
 
 

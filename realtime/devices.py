@@ -11,11 +11,13 @@ import os
 import struct
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from realtime.sources.base import SourceError
 
@@ -152,6 +154,21 @@ def camera_name(index: int) -> str:
     return name or f"Camera {index}"
 
 
+def public_name(selector: str) -> str:
+    """What to call the camera `selector` before it is open; of an address, what people may see.
+
+    That is all but user, password and query.
+    """
+    try:
+        address = urlsplit(selector)
+        if not address.hostname:  # a number, or an address that lacks its beginning
+            return f"Camera {selector.rpartition('@')[2]}"
+        port = f":{address.port}" if address.port else ""
+    except ValueError:
+        return "Camera"
+    return f"{address.hostname}{port}{address.path}"
+
+
 def _video4linux(root: Path = Path("/sys/class/video4linux")) -> list[CameraInfo]:
     cameras = []
     numbers = [each.name.removeprefix("video") for each in root.glob("video*")]
@@ -228,15 +245,11 @@ class MicrophoneInfo:
 
     index: int  # PortAudio's number; another one after devices were plugged or unplugged
     name: str
+    selector: str  # what `MicrophoneSource` finds it by: its name, or its number among namesakes
     channels: int  # at most
     sample_rate: int  # its own
     host_api: str
     is_default: bool
-
-    @property
-    def selector(self) -> str:
-        """What `MicrophoneSource` finds it by."""
-        return str(self.index)
 
     @property
     def details(self) -> str:
@@ -266,6 +279,11 @@ class PortAudio:
         self._initialised = True  # as importing sounddevice does
         self._streams = 0
 
+    @property
+    def recording(self) -> bool:
+        """Whether a stream is open, so that the list of devices stays as it is."""
+        return self._streams > 0
+
     @contextmanager
     def devices(self) -> Iterator[Any]:
         """The module sounddevice with a list of devices as new as may be.
@@ -278,7 +296,7 @@ class PortAudio:
             try:
                 import sounddevice
 
-                if not is_new and not self._streams:
+                if not is_new and not self.recording:
                     if self._initialised:
                         sounddevice._terminate()
                         self._initialised = False
@@ -315,12 +333,17 @@ def list_microphones() -> Listing[MicrophoneInfo]:
     try:
         with PORTAUDIO.devices() as sounddevice:
             found = microphones(sounddevice)
+            renewed = not PORTAUDIO.recording
     except SourceError as error:
         return Listing(problem=str(error))
     except Exception as error:
         logger.info("microphones cannot be listed", exc_info=True)
         return Listing(problem=f"microphones cannot be listed: {error}")
-    return Listing(found, "" if found else "no microphone was found: plug one in")
+    if not renewed:
+        problem = "new microphones are found only while none is in use: switch it off first"
+    else:
+        problem = "" if found else "no microphone was found: plug one in"
+    return Listing(found, problem)
 
 
 def microphones(sounddevice: Any) -> list[MicrophoneInfo]:
@@ -337,17 +360,23 @@ def microphones(sounddevice: Any) -> list[MicrophoneInfo]:
     if not 0 <= wanted < len(apis):
         return []
     default = apis[wanted]["default_input_device"]
+    inputs = [
+        device
+        for device in sounddevice.query_devices()
+        if device["hostapi"] == wanted
+        and device["max_input_channels"] > 0
+        and device["name"] not in _CONVERTERS
+    ]
+    named = Counter(device["name"] for device in inputs)
     return [
         MicrophoneInfo(
             index=device["index"],
             name=device["name"],
+            selector=device["name"] if named[device["name"]] == 1 else str(device["index"]),
             channels=device["max_input_channels"],
             sample_rate=round(device["default_samplerate"]),
             host_api=names[wanted],
             is_default=device["index"] == default,
         )
-        for device in sounddevice.query_devices()
-        if device["hostapi"] == wanted
-        and device["max_input_channels"] > 0
-        and device["name"] not in _CONVERTERS
+        for device in inputs
     ]

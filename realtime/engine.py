@@ -1,8 +1,9 @@
 """What runs the network: onnxruntime on a CPU, torch on a GPU, behind one protocol.
 
-Thread: made, used and dropped by the worker. The one place where channels-last pictures and sound
-become the network's channels-first tensors. onnxruntime is the CPU's engine because it measured
-fastest (docs/adr/0002); `main.py bench` prints both.
+Thread: any; sessions that follow one another share an engine, and the older one may not have quite
+ended. The one place where channels-last pictures and sound become the network's channels-first
+tensors. onnxruntime is the CPU's engine because it measured fastest (docs/adr/0002); `main.py
+bench` prints both.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A session as the window and the command line see it.
 
 `Session` is the face that `realtime/live.py` and `realtime/replay.py` share. Thread: made, started,
-controlled and stopped by one thread (the GUI's or the command line's); `snapshot` and `history` may
-be called from any.
+controlled and stopped by one thread at a time (the GUI's or the command line's; the GUI leaves the
+stopping to another); `snapshot` and `history` may be called from any.
 """
 
 from __future__ import annotations

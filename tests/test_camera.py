@@ -177,12 +177,20 @@ def test_an_address_that_is_no_camera() -> None:
         ("http://10.0.0.20:8080/video", "10.0.0.20:8080/video"),
         ("rtsp://me:secret@camera.local/one?token=secret", "camera.local/one"),
         ("http://[bad", "Camera"),
+        ("me:secret@camera.local", "Camera camera.local"),
         ("2", "Camera 2"),
     ],
 )
 def test_names_keep_passwords_to_themselves(selector: str, name: str) -> None:
     source = CameraSource(selector, ManualClock())
     assert source.name == name
+
+
+@pytest.mark.parametrize("selector", ["rtmp://me:secret@camera.local", "me:secret@camera.local"])
+def test_a_refusal_keeps_passwords_to_itself(selector: str) -> None:
+    with pytest.raises(NoDeviceError, match=r"camera\.local cannot be opened") as refusal:
+        CameraSource(selector, ManualClock()).open()
+    assert "secret" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("selector", ["", "webcam", "file:///etc/passwd", "http:/half", "-1"])

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -301,6 +302,27 @@ def test_devices_are_listed_with_what_they_can_do(
     assert "none found" in result.stderr
 
 
+def test_a_microphone_s_number_is_what_it_stands_for_now(
+    run: Run, windows: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from realtime.devices import MicrophoneInfo
+
+    headset = MicrophoneInfo(
+        index=4,
+        name="Headset",
+        selector="Headset",
+        channels=1,
+        sample_rate=48000,
+        host_api="ALSA",
+        is_default=False,
+    )
+    monkeypatch.setattr("realtime.devices.list_microphones", lambda: Listing([headset]))
+    for chosen in ("4", "5", "head"):
+        assert run("live", "--camera", "0", "--microphone", chosen).exit_code == 0
+    assert [session.microphone for session, _ in windows] == ["Headset", "5", "head"]
+    assert "4" in run("devices").stdout.split()
+
+
 # -- the window -------------------------------------------------------------------------------
 
 
@@ -345,6 +367,40 @@ def test_a_screen_gets_a_window(
     assert how["options"].version.startswith("0.")
     assert how["seconds"] == 5.0
     assert [list(each) for each in how["list_devices"]()] == [[], []]
+
+
+def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    loads: list[str] = []
+    told: list[str] = []
+    loading = threading.Event()
+
+    def load(_weights: Path, *, progress: Callable[[float, str], None], **_: Any) -> Any:
+        loads.append(threading.current_thread().name)
+        if len(loads) == 1:
+            raise RuntimeError("no room in memory")
+        loading.set()
+        while "new" not in told:  # until another session asks, which is then told how far it is
+            progress(0.5, "preparing")
+            time.sleep(0.001)
+        return ArithmeticEngine()
+
+    monkeypatch.setattr("realtime.engine.load_engine", load)
+    sessions = main._Sessions(tmp_path / "weights", main.Device.CPU)
+    engines: dict[str, Any] = {}
+
+    def ask(name: str) -> None:
+        engines[name] = sessions.engine(lambda _fraction, _text: told.append(name))
+
+    with pytest.raises(RuntimeError, match="no room"):
+        ask("failing")
+    old, new = (threading.Thread(target=ask, args=(name,), name=name) for name in ("old", "new"))
+    old.start()
+    assert loading.wait(30.0)
+    new.start()
+    for thread in (old, new):
+        thread.join(30.0)
+    assert engines["old"] is engines["new"]
+    assert loads == ["MainThread", "old"]
 
 
 # -- training ---------------------------------------------------------------------------------

@@ -149,9 +149,14 @@ def test_details_are_for_people() -> None:
         "1920×1080 at 30 Hz, 1280×720 at 60 Hz, 640×480 at 30 Hz, 320×240 at 30 Hz, …"
     )
     microphone = MicrophoneInfo(
-        index=2, name="B", channels=1, sample_rate=48000, host_api="ALSA", is_default=True
+        index=2,
+        name="B",
+        selector="B",
+        channels=1,
+        sample_rate=48000,
+        host_api="ALSA",
+        is_default=True,
     )
-    assert microphone.selector == "2"
     assert microphone.details == "48000 Hz, 1 channel, ALSA, default"
 
 
@@ -205,6 +210,15 @@ def test_alsa_s_converters_are_no_microphones() -> None:
     found = devices.microphones(Sounddevice(apis, listed))
     assert [each.name for each in found] == ["default", "USB: Audio (hw:1,0)"]
     assert found[0].is_default
+
+
+def test_microphones_are_chosen_by_name_where_that_tells_them_apart() -> None:
+    apis = [{"name": "Core Audio", "default_input_device": 0}]
+    names = ["Built-in", "Headset", "Twin", "Twin"]
+    listed = [device(index, name, 1, 0) for index, name in enumerate(names)]
+    listed.append(device(4, "Headset", 0, 0))  # its ear-phones
+    found = devices.microphones(Sounddevice(apis, listed))
+    assert [each.selector for each in found] == ["Built-in", "Headset", "2", "3"]
 
 
 def test_no_sound_system_is_no_microphone() -> None:

@@ -120,6 +120,7 @@ def info(index: int, name: str, *, is_default: bool = False) -> MicrophoneInfo:
     return MicrophoneInfo(
         index=index,
         name=name,
+        selector=name,
         channels=2,
         sample_rate=48000,
         host_api="ALSA",
@@ -349,6 +350,24 @@ def test_a_number_stands_for_the_device_it_meant_at_first(
     module.names = ["default", "Headset", "USB Audio"]  # plugged in meanwhile
     with source:
         assert module.streams[-1].options["device"] == 2
+
+
+def test_a_chosen_microphone_is_found_again_under_another_number(
+    module: Sounddevice, clock: ManualClock
+) -> None:
+    chosen = list_microphones()[1].selector
+    module.names = ["default", "Headset", "USB Audio"]  # plugged in before a new session
+    with MicrophoneSource(chosen, clock) as source:
+        assert source.name == "USB Audio"
+        assert module.streams[-1].options["device"] == 2
+
+
+def test_new_microphones_are_found_once_none_is_in_use(
+    module: Sounddevice, source: MicrophoneSource
+) -> None:
+    assert "only while none is in use" in list_microphones().problem
+    source.close()
+    assert not list_microphones().problem
 
 
 def test_read_wants_an_open_source(module: Sounddevice, clock: ManualClock) -> None:

@@ -5,7 +5,6 @@ Thread: GUI.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
@@ -21,10 +20,11 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from realtime.devices import public_name
 from ui import icons, palette
 from ui.actions import MENU
 from ui.controls import Button, Choice
-from ui.devices import Device
+from ui.devices import Devices
 from ui.presenters import sentence
 from ui.theme import GAP, Theme
 
@@ -89,8 +89,8 @@ class HeaderView(QWidget):
 
     def set_devices(
         self,
-        cameras: Sequence[Device] | None,
-        microphones: Sequence[Device] | None,
+        cameras: Devices | None,
+        microphones: Devices | None,
         *,
         camera: str | None,
         microphone: str | None,
@@ -100,17 +100,19 @@ class HeaderView(QWidget):
         self._cameras = [(each.name, each.selector) for each in cameras or ()]
         entries = self._cameras.copy()
         if camera is not None and camera not in {data for _, data in entries}:
-            entries.append((f"Camera {camera}" if camera.isdigit() else camera, camera))
+            entries.append((public_name(camera), camera))
         self.camera_choice.fill(
             [*entries, ("No camera", _NONE), ("Network camera…", _ADDRESS)], camera or _NONE
         )
         sounds: list[tuple[str, object]] = [_DEFAULT_MICROPHONE]
-        sounds += [(each.name, each.selector) for each in microphones or ()]
-        by_name = dict(sounds)
-        chosen = by_name.get(microphone or "", microphone)
-        if chosen is not None and chosen not in by_name.values():
-            sounds.append((sentence(str(chosen)), chosen))
-        self.microphone_choice.fill([*sounds, ("No microphone", _NONE)], chosen or _NONE)
+        sounds += [
+            (each.name, each.selector)
+            for each in microphones or ()
+            if each.selector != _DEFAULT_MICROPHONE[1]  # ALSA lists it as well
+        ]
+        if microphone is not None and microphone not in {data for _, data in sounds}:
+            sounds.append((sentence(microphone), microphone))
+        self.microphone_choice.fill([*sounds, ("No microphone", _NONE)], microphone or _NONE)
 
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""
@@ -188,7 +190,9 @@ class HeaderView(QWidget):
         dialog = QInputDialog(self)
         dialog.setWindowTitle("Network camera")
         dialog.setLabelText("Address of the camera (http://… or rtsp://…)")
-        dialog.setTextValue(self._camera if self._camera and "://" in self._camera else "http://")
+        known = self._camera or ""
+        is_public = known.partition("://")[2] == public_name(known)  # else it can be replaced only
+        dialog.setTextValue(known if is_public else "http://")
         dialog.setOkButtonText("Connect")
         dialog.resize(dialog.sizeHint() * 1.5)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -201,6 +205,6 @@ class HeaderView(QWidget):
             return
         self._camera = address
         if self.camera_choice.findData(address) < 0:
-            self.camera_choice.insertItem(len(self._cameras), address, address)
+            self.camera_choice.insertItem(len(self._cameras), public_name(address), address)
         self.camera_choice.setCurrentIndex(self.camera_choice.findData(address))
         self.camera_chosen.emit(address)

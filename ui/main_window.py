@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -25,19 +25,29 @@ from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBo
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.messages import Health, Prediction, SessionState, Snapshot
-from realtime.session import LiveControls, ReplayControls
+from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError
 from ui import icons
 from ui.actions import LIVE_ONLY, REPLAY_ONLY, make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
+from ui.background import Background
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
-from ui.devices import Device, DeviceLister, ListDevices
+from ui.devices import Devices, ListDevices
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
-from ui.presenters import PRIVACY, Notice, Remedy, badge, empty_picture, notices
+from ui.presenters import (
+    PRIVACY,
+    Notice,
+    Remedy,
+    badge,
+    empty_picture,
+    gravest_first,
+    notices,
+    sentence,
+)
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -72,8 +82,6 @@ class SessionFactory(Protocol):
 class WindowOptions:
     """What the window shows besides the session."""
 
-    camera: str | None = "0"  # devices to go live with after a recording
-    microphone: str | None = "default"
     version: str = ""
     model_card: str = ""  # Markdown
     labels: tuple[str, ...] = EMOTIONS
@@ -100,13 +108,20 @@ class MainWindow(QMainWindow):
         self.commands = make_actions(self)
         self._factory = factory
         self._settings = settings
-        self._sources = (self.options.camera, self.options.microphone)
-        self._devices: tuple[Sequence[Device], Sequence[Device]] | None = None
-        self._lister = DeviceLister(list_devices, self)
+        self._sources: tuple[str | None, str | None] | None = (
+            None  # camera and microphone used last
+        )
+        self._going_live = False  # once the devices are listed
+        self._devices: tuple[Devices, Devices] | None = None
+        self._devices_asked_for = False  # by the person, who is told what stands in the way
+        self._list_devices = list_devices
+        self._listing = Background("list-devices", self)
+        self._stopping = Background("stop-session", self)
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._dialog: QDialog | None = None
-        self._started = False
+        self._running = False  # from start to stop of the window
+        self._started = False  # so the session is
         self._failed = False  # so the last snapshot said
         self._privacy_seen = bool(settings.value(_PRIVACY_SEEN, False, type=bool))
 
@@ -238,13 +253,14 @@ class MainWindow(QMainWindow):
         self.transport.speed_chosen.connect(self._set_speed)
         self.banner.remedied.connect(self._remedy)
         self.banner.dismissed.connect(self._dismiss)
-        self._lister.listed.connect(self._devices_listed)
+        self._listing.done.connect(self._devices_listed)
+        self._stopping.done.connect(self._start_session)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
             "leave_full_screen": lambda: self.set_full_screen(False),
             "open": self._ask_recording,
             "live": self.go_live,
-            "refresh": self._lister.refresh,
+            "refresh": self._look_for_devices,
             "back": lambda: self._seek_by(-1.0),
             "forward": lambda: self._seek_by(1.0),
             "far_back": lambda: self._seek_by(-5.0),
@@ -268,42 +284,60 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Start the session; call after the window is shown, so that it is seen first."""
-        self._started = True
-        self._session.start()
+        self._running = True
         self.bridge.start(self._session)
-        self._lister.refresh()
+        self._start_session()
+        self._listing.call(self._list_devices)
 
     def stop(self) -> None:
         """Stop the session and watch nothing; harmless when already done."""
+        deadline = Deadline()
+        self._running = False
         self.bridge.stop()
         if self._started:
             self._started = False
             self._session.stop()
-        self._lister.wait(timeout_seconds=0.5)
+        self._stopping.wait(deadline.left())
+        self._listing.wait(min(deadline.left(), 0.5))
+
+    def _start_session(self) -> None:
+        """Start the session, unless another one is still being stopped: its devices are taken."""
+        if self._running and not self._started and not self._stopping.busy:
+            self._started = True
+            self._session.start()
 
     def open_recording(self, path: Path) -> None:
         """Leave the present session for a recording."""
+        self._note_sources()
         self._change_session(lambda: self._factory.replay(path))
 
     def go_live(self) -> None:
-        """Leave the present session for the devices used last."""
-        self._change_session(lambda: self._factory.live(*self._sources))
+        """Leave the present session for the devices used last, at first for those there are now."""
+        self._note_sources()
+        if (sources := self._sources) is not None:
+            self._change_session(lambda: self._factory.live(*sources))
+        else:
+            self._going_live = True
+            self._listing.call(self._list_devices)
 
-    def _change_session(self, make: Callable[[], LiveControls | ReplayControls]) -> None:
+    def _note_sources(self) -> None:
         if (live := self.live) is not None:
             self._sources = (live.camera, live.microphone)
+
+    def _change_session(self, make: Callable[[], LiveControls | ReplayControls]) -> None:
+        self._going_live = False
         try:
             session = make()
         except (SourceError, OSError) as error:
             self._tell(str(error), severity="error")
             return
-        self.bridge.stop()
         if self._started:
-            self._session.stop()
+            self._started = False
+            self._stopping.call(self._session.stop)
         self._adopt(session)
-        self._started = True
-        session.start()
-        self.bridge.start(session)
+        if self._running:
+            self.bridge.start(session)
+        self._start_session()
 
     def _adopt(self, session: LiveControls | ReplayControls) -> None:
         """Set everything up for a session that has shown nothing yet."""
@@ -345,7 +379,7 @@ class MainWindow(QMainWindow):
         if failed and not self._failed and snapshot.prediction is None:
             self.answer.show_prediction(None, failed=True)
         self._failed = failed
-        self._show_notice(snapshot, is_live)
+        self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
             position, duration = replay.position_seconds, replay.duration_seconds
             self.timeline.set_extent(duration, replay.analysed_seconds, position)
@@ -380,12 +414,12 @@ class MainWindow(QMainWindow):
 
     # -- notices -------------------------------------------------------------------------------
 
-    def _show_notice(self, snapshot: Snapshot, is_live: bool) -> None:
+    def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
         found = notices(snapshot, live=is_live)
         self._dismissed.intersection_update(found)  # what went away may be told again
         waiting = [notice for notice in found if notice not in self._dismissed]
         if self._trouble is not None:
-            waiting.insert(0, self._trouble)
+            waiting = gravest_first([self._trouble, *waiting])
         loading = snapshot.state is SessionState.LOADING  # its card says it as well
         if not waiting and not loading and not self._privacy_seen:
             waiting.append(Notice(text=PRIVACY))
@@ -397,8 +431,7 @@ class MainWindow(QMainWindow):
     def _tell(self, text: str, *, severity: str = "info") -> None:
         """Show a sentence until it is dismissed or the session changes."""
         self._trouble = Notice(text=text, severity=severity)
-        self.banner.show_notice(self._trouble)
-        self._place_overlays()
+        self._show_notice(self._session.snapshot(), is_live=self.live is not None)
 
     def _dismiss(self, notice: Notice) -> None:
         if notice == self._trouble:
@@ -423,9 +456,23 @@ class MainWindow(QMainWindow):
 
     # -- devices -------------------------------------------------------------------------------
 
-    def _devices_listed(self, cameras: Sequence[Device], microphones: Sequence[Device]) -> None:
-        self._devices = (cameras, microphones)
+    def _look_for_devices(self) -> None:
+        self._devices_asked_for = True
+        self._listing.call(self._list_devices)
+
+    def _devices_listed(self, found: tuple[Devices, Devices] | None) -> None:
+        if found is None:
+            return
+        self._devices = cameras, microphones = found
         self._show_devices()
+        if self._going_live:
+            camera = next((each.selector for each in cameras), None)
+            self._sources = (camera, "default" if len(microphones) else None)
+            self.go_live()
+        problems = [each.problem for each in found if each.problem]
+        if self._devices_asked_for and problems:
+            self._tell(sentence("; ".join(problems)))
+        self._devices_asked_for = False
 
     def _show_devices(self) -> None:
         cameras, microphones = self._devices or (None, None)

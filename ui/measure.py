@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
+from realtime.devices import Listing
 from realtime.messages import Health, SessionState, Snapshot
 from realtime.session import LiveControls
 from ui.app import make_application
@@ -49,7 +50,7 @@ def shown_rate(
         window = MainWindow(
             session,
             factory,
-            list_devices=lambda: ((), ()),
+            list_devices=lambda: (Listing(), Listing()),
             settings=QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat),
         )
         window.bridge.polled.connect(look)

@@ -5,7 +5,7 @@ Thread: any.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -333,8 +333,16 @@ class Notice:
     """A sentence that has to be seen, and perhaps a way out."""
 
     text: str
-    severity: str = "info"  # "info", "warning" or "error"
+    severity: str = "info"  # one of SEVERITIES
     remedy: Remedy = Remedy.NONE
+
+
+SEVERITIES: Final = ("error", "warning", "info")
+
+
+def gravest_first(found: Iterable[Notice]) -> list[Notice]:
+    """By severity; those of the same stay in their order."""
+    return sorted(found, key=lambda notice: SEVERITIES.index(notice.severity))
 
 
 def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
@@ -356,7 +364,7 @@ def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
         elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
             found.append(Notice(text=text, severity="warning"))
     found.extend(Notice(text=sentence(note)) for note in snapshot.notes)
-    return tuple(found)
+    return tuple(gravest_first(found))
 
 
 def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:

@@ -12,7 +12,6 @@ import re
 import sys
 from pathlib import Path
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from realtime.sources.base import NoDeviceError, Source, SourceError
 
 OPEN_TIMEOUT_SECONDS: Final = 4.0  # of an address
 READ_TIMEOUT_SECONDS: Final = 2.0
-_SCHEMES: Final = frozenset({"http", "https", "rtsp", "rtsps"})
+_SCHEMES: Final = ("http://", "https://", "rtsp://", "rtsps://")
 _LIST: Final = "`python main.py devices` lists the cameras"
 
 
@@ -47,7 +46,7 @@ class CameraSource(Source[VideoPacket]):
         self._selector = selector.strip()
         self._clock = clock
         self._size, self._frame_rate = size, frame_rate
-        self._name = _public_name(self._selector)
+        self._name = devices.public_name(self._selector)
         self._cv2: Any = None  # the module, once it is needed
         self._capture: Any = None
         self._sequence = 0
@@ -64,12 +63,12 @@ class CameraSource(Source[VideoPacket]):
         number = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", self._selector)
         if number:
             capture = self._open_local(int(number[1]))
-        elif urlsplit(self._selector).scheme.lower() in _SCHEMES:
+        elif self._selector.lower().startswith(_SCHEMES):
             capture = self._open_address()
         else:
             raise NoDeviceError(
-                f"“{self._selector}” is neither a camera's number nor an address beginning with "
-                f"http:// or rtsp://: {_LIST}"
+                f"{self._name} cannot be opened: a camera is chosen by its number or by an "
+                f"address beginning with http:// or rtsp://; {_LIST}"
             )
         self._capture, self._sequence = capture, 0
 
@@ -153,15 +152,3 @@ class CameraSource(Source[VideoPacket]):
         if "://" in self._selector:
             return "check the address, and that the camera is on and in the same network"
         return f"check its cable; {_LIST}"
-
-
-def _public_name(selector: str) -> str:
-    """The address without user, password and query, which people would show to others."""
-    try:
-        address = urlsplit(selector)
-        if not address.hostname:
-            return f"Camera {selector}"
-        port = f":{address.port}" if address.port else ""
-    except ValueError:
-        return "Camera"
-    return f"{address.hostname}{port}{address.path}"

@@ -225,7 +225,7 @@ def find_microphone(found: list[MicrophoneInfo], selector: str) -> MicrophoneInf
             if each.is_default:
                 return each
         return found[0]
-    exact = [each for each in found if selector in (each.selector, each.name)]
+    exact = [each for each in found if selector in (str(each.index), each.name)]
     matches = exact or [each for each in found if selector.casefold() in each.name.casefold()]
     if not matches or not selector:
         raise NoDeviceError(f"there is no microphone “{selector}”: {_LIST}")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
+from realtime.devices import Listing
 from realtime.messages import (
     Attention,
     Box,
@@ -316,6 +317,8 @@ class _FakeSession:
     @property
     def loaded(self) -> float:
         """Progress of loading, 0..1."""
+        if not self.started:
+            return 0.0
         return min((self.now() - self._origin) / max(self.loading_seconds, 1e-6), 1.0)
 
     def prediction(self, index: int) -> Prediction:
@@ -433,7 +436,7 @@ class FakeReplaySession(_FakeSession):
     @property
     def analysed_seconds(self) -> float:
         done = (self.now() - self._origin - self.loading_seconds) * self.analysis_speed
-        return min(max(done, 0.0), self.duration_seconds)
+        return min(max(done, 0.0), self.duration_seconds) if self.started else 0.0
 
     def _rebase(self) -> None:
         self._base, self._since = self.position_seconds, self.now()
@@ -507,7 +510,9 @@ class FakeDevice:
     name: str
 
 
-def list_fake_devices() -> tuple[list[FakeDevice], list[FakeDevice]]:
-    """Two cameras and a microphone."""
-    cameras = [FakeDevice("0", "Studio camera"), FakeDevice("1", "Lid camera")]
-    return cameras, [FakeDevice("3", "Desk microphone")]
+def list_fake_devices() -> tuple[Listing[FakeDevice], Listing[FakeDevice]]:
+    """Two cameras and a microphone, which is in use."""
+    cameras = Listing([FakeDevice("0", "Studio camera"), FakeDevice("1", "Lid camera")])
+    microphones = Listing([FakeDevice("default", "default"), FakeDevice("Desk", "Desk")])
+    microphones.problem = "new microphones are found only while none is in use"
+    return cameras, microphones

@@ -1,15 +1,34 @@
 """The window as a whole: layout, keys, modes, failures."""
 
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
-from PyQt6.QtWidgets import QAbstractButton, QComboBox, QDialog, QFileDialog, QSlider, QWidget
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QInputDialog,
+    QSlider,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
+from realtime.devices import Listing
 from realtime.messages import SessionState, SourceHealth, SourceState
-from tests.fakes.session import FakeFactory, FakeLiveSession, FakeReplaySession, ManualTime
+from tests.fakes.session import (
+    FakeDevice,
+    FakeFactory,
+    FakeLiveSession,
+    FakeReplaySession,
+    ManualTime,
+)
 from tests.ui.conftest import OpenWindow, click, press
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import SMALLEST, MainWindow
@@ -81,10 +100,40 @@ def test_choosing_devices_drives_the_session(
     qtbot.waitUntil(lambda: camera.count() == 4)
     camera.activated.emit(1)
     microphone.activated.emit(1)
-    assert (live.camera, live.microphone) == ("1", "3")
+    assert (live.camera, live.microphone) == ("1", "Desk")
     camera.activated.emit(2)
     microphone.activated.emit(2)
     assert (live.camera, live.microphone) == (None, None)
+
+
+def test_looking_for_devices_says_what_stands_in_the_way(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    qtbot.waitUntil(lambda: window.header.camera_choice.count() == 4)
+    run(window, now, 2.0)
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == PRIVACY  # at the start nobody has asked
+    press(window, Qt.Key.Key_F5)
+
+    def told() -> bool:
+        text = "New microphones are found only while none is in use"
+        return window.banner.notice is not None and window.banner.notice.text == text
+
+    qtbot.waitUntil(told)
+
+
+def test_the_system_s_microphone_is_offered_once(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    live.microphone = "Headset"  # unplugged meanwhile
+    window = open_window(live)
+    choice = window.header.microphone_choice
+    qtbot.waitUntil(lambda: choice.count() == 4)
+    assert [choice.itemText(index) for index in range(choice.count())] == [
+        "System default", "Desk", "Headset", "No microphone",
+    ]  # fmt: skip
+    assert choice.currentText() == "Headset"
 
 
 def test_the_address_of_a_network_camera_is_asked_for(
@@ -98,7 +147,38 @@ def test_the_address_of_a_network_camera_is_asked_for(
     dialog.textValueSelected.emit(" http://cam.local/video ")  # type: ignore[attr-defined]
     dialog.close()
     assert live.camera == "http://cam.local/video"
-    assert choice.itemText(2) == "http://cam.local/video"
+    assert choice.itemText(2) == "cam.local/video"
+
+
+@pytest.mark.parametrize("typed", [True, False], ids=["typed", "from the command line"])
+def test_the_password_of_a_network_camera_is_not_shown(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, typed: bool
+) -> None:
+    address = "rtsp://me:secret@10.0.0.20/live?token=secret"
+    live.camera = "0" if typed else address
+    window = open_window(live)
+    choice = window.header.camera_choice
+    qtbot.waitUntil(lambda: choice.itemText(0) == "Studio camera")
+    if typed:
+        window.header._use_address(address)
+    assert (choice.currentText(), choice.currentData()) == ("10.0.0.20/live", address)
+    assert live.camera == address
+    choice.activated.emit(choice.count() - 1)
+    (dialog,) = window.header.findChildren(QInputDialog)
+    assert dialog.textValue() == "http://"
+    dialog.close()
+
+
+def test_an_address_without_a_secret_can_be_corrected(
+    open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    live.camera = "http://cam.local:8080/vidoe"
+    window = open_window(live)
+    choice = window.header.camera_choice
+    choice.activated.emit(choice.count() - 1)
+    (dialog,) = window.header.findChildren(QInputDialog)
+    assert dialog.textValue() == "http://cam.local:8080/vidoe"
+    dialog.close()
 
 
 # -- keys --------------------------------------------------------------------------------------
@@ -280,6 +360,28 @@ def test_export_says_what_was_written(
     assert "neither .csv nor .jsonl" in window.banner.notice.text
 
 
+def test_a_failure_is_shown_before_what_was_exported(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    replay.notes = ("It is cut off.",)
+    window = open_window(replay)
+    run(window, now, 2.0)
+
+    def told() -> str:
+        return window.banner.notice.text if window.banner.notice else ""
+
+    window.export(tmp_path / "talk.csv")
+    assert "written to talk.csv" in told()  # what was just done, before what is no graver
+    replay.state, replay.message = SessionState.FAILED, "The analysis failed."
+    run(window, now, 0.1)
+    assert told() == "The analysis failed."
+    window.export(tmp_path / "talk.csv")
+    assert told() == "The analysis failed."
+    window.banner.dismissed.emit(window.banner.notice)
+    run(window, now, 0.1)
+    assert "written to talk.csv" in told()
+
+
 @pytest.mark.parametrize("command", ["open", "export"])
 def test_files_are_asked_for_without_stopping_the_window(
     open_window: OpenWindow,
@@ -341,24 +443,138 @@ def test_a_notice_stays_on_the_picture_when_the_window_changes(
 
 
 def test_a_recording_is_opened_and_left_again(
-    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    now: ManualTime,
 ) -> None:
     window = open_window(live)
     live.set_camera("1")
     run(window, now, 2.0)
     window.open_recording(Path("other.mkv"))
-    assert live.stopped == 1
     (replay,) = factory.made
     assert isinstance(replay, FakeReplaySession)
-    assert replay.started == 1
     assert window.answer.headline == "Waiting"  # nothing of the old session is left
+    qtbot.waitUntil(lambda: replay.started == 1)
+    assert live.stopped == 1
     run(window, now, 2.0)
     window.commands["live"].trigger()
-    assert replay.stopped == 1
     again = factory.made[-1]
     assert isinstance(again, FakeLiveSession)
-    assert (again.camera, again.microphone, again.started) == ("1", "default", 1)
+    qtbot.waitUntil(lambda: again.started == 1)
+    assert replay.stopped == 1
+    assert (again.camera, again.microphone) == ("1", "default")
     assert window.video.mirrored
+
+
+def test_a_recording_is_left_for_the_devices_that_are_there_then(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(replay)
+    plugged_in = Listing([FakeDevice("2", "Conference camera"), FakeDevice("4", "Lid camera")])
+    monkeypatch.setattr(window, "_list_devices", lambda: (plugged_in, Listing()))
+    qtbot.waitUntil(lambda: not window._listing.busy)  # of the start, before they were there
+    press(window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.live is not None)
+    (session,) = factory.made
+    assert isinstance(session, FakeLiveSession)
+    assert (session.camera, session.microphone) == ("2", None)
+    assert window.header.camera_choice.currentText() == "Conference camera"
+
+
+def test_another_recording_goes_before_devices_that_are_still_listed(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+) -> None:
+    window = open_window(replay)
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    window.commands["live"].trigger()
+    window.open_recording(Path("other.mkv"))
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    assert [type(each) for each in factory.made] == [FakeReplaySession]
+
+
+@dataclass
+class SlowSession(FakeLiveSession):
+    """Takes as long to stop as the test wants."""
+
+    may_stop: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        assert self.may_stop.wait(30.0)
+        super().stop()
+
+
+@pytest.fixture
+def slow(now: ManualTime) -> Iterator[SlowSession]:
+    session = SlowSession(now)
+    yield session
+    session.may_stop.set()
+
+
+def test_the_window_goes_on_while_a_session_is_stopped(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    slow: SlowSession,
+    factory: FakeFactory,
+    now: ManualTime,
+) -> None:
+    window = open_window(slow)
+    run(window, now, 2.0)
+    assert not window.loading.isVisible()
+    window.open_recording(Path("one.mp4"))
+    run(window, now, 0.2)
+    assert window.loading.isVisible()
+    window.open_recording(Path("two.mp4"))
+    first, second = factory.made
+    assert (slow.stopped, first.started, second.started) == (0, 0, 0)
+    slow.may_stop.set()
+    qtbot.waitUntil(lambda: second.started == 1)
+    assert (slow.stopped, first.started, first.stopped) == (1, 0, 0)
+    run(window, now, 2.0)
+    assert window.windowTitle() == "two.mp4 – MSAF Live"
+    assert not window.loading.isVisible()
+    window.close()
+    assert (second.started, second.stopped) == (1, 1)
+
+
+def test_closing_the_window_starts_nothing_any_more(
+    qapp: QApplication, open_window: OpenWindow, slow: SlowSession, factory: FakeFactory
+) -> None:
+    window = open_window(slow)
+    window.open_recording(Path("one.mp4"))
+    slow.may_stop.set()
+    window.close()
+    assert slow.stopped == 1
+    qapp.processEvents()
+    (session,) = factory.made
+    assert (session.started, session.stopped) == (0, 0)
+
+
+def test_a_session_that_cannot_be_stopped_does_not_hold_up_the_next(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the driver crashed")
+
+    monkeypatch.setattr(live, "stop", fail)
+    window = open_window(live)
+    window.open_recording(Path("one.mp4"))
+    (session,) = factory.made
+    qtbot.waitUntil(lambda: session.started == 1)
+    assert "the driver crashed" in caplog.text
 
 
 def test_an_unreadable_recording_leaves_the_session_alone(
@@ -408,6 +624,7 @@ def test_the_first_run_says_that_nothing_leaves_the_computer(
 
 
 def test_a_failed_session_can_be_tried_again(
+    qtbot: QtBot,
     open_window: OpenWindow,
     live: FakeLiveSession,
     factory: FakeFactory,
@@ -424,7 +641,8 @@ def test_a_failed_session_can_be_tried_again(
     )
     click(retry)
     (second,) = factory.made
-    assert (live.stopped, second.started) == (1, 1)
+    qtbot.waitUntil(lambda: second.started == 1)
+    assert live.stopped == 1
     assert isinstance(second, FakeLiveSession)
     assert second.camera == "http://cam.local/"
     run(window, now, 2.0)

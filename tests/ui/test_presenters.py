@@ -158,6 +158,15 @@ def test_a_source_that_tries_again_is_a_warning() -> None:
     assert [notice.severity for notice in presenters.notices(bad, live=True)] == ["warning"]
 
 
+def test_the_gravest_notice_comes_first() -> None:
+    retrying = SourceHealth(name="Camera", state=SourceState.RETRYING)
+    failed = SourceHealth(name="Microphone", state=SourceState.FAILED)
+    told = presenters.notices(
+        snapshot(health=Health(camera=retrying, microphone=failed)), live=True
+    )
+    assert [notice.severity for notice in told] == ["error", "warning"]
+
+
 def test_notes_about_a_recording_come_last() -> None:
     told = presenters.notices(
         snapshot(SessionState.FAILED, message="No.", notes=("It is cut off.",)), live=False
