@@ -17,6 +17,7 @@ from models.config import VoiceEncoderConfig
 from models.labels import EMOTIONS
 from models.sequence import AttentionPool, SequenceBranch
 from models.training import augment_audio as audio
+from models.training import voice as voice_stage
 from models.training.data import VoiceClip
 from models.training.starting_points import StartingPointError
 from models.training.voice import VoiceEvaluation, VoiceStageConfig, augmented_mels, voice_scores
@@ -362,9 +363,34 @@ def clips(count: int = 7) -> list[VoiceClip]:
 def test_masked_windows_keep_their_shape_for_any_length() -> None:
     rng = np.random.default_rng(0)
     for seconds in (1.5, 2.337, 3.0):
-        mels = augmented_mels(clips(3), seconds, VoiceStageConfig(), rng)
+        mels = augmented_mels(clips(3), clips(), seconds, VoiceStageConfig(), rng)
         assert mels.shape == (3, 80, round(seconds * 100))
         assert np.isfinite(mels).all()
+
+
+def test_murmur_behind_a_clip_is_of_others_and_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everybody = [  # in file order, one class after the other
+        VoiceClip(f"{emotion}-{actor}", emotion, emotion, actor, speech_like())
+        for emotion in range(len(EMOTIONS))
+        for actor in range(1, 25)
+    ]
+    of = {id(clip.samples): clip for clip in everybody}
+    heard: list[tuple[VoiceClip, list[VoiceClip]]] = []
+
+    def note(
+        samples: audio.Samples, _rng: object, *, babble: list[audio.Samples], config: object
+    ) -> audio.Samples:
+        heard.append((of[id(samples)], [of[id(other)] for other in babble]))
+        return samples
+
+    monkeypatch.setattr(voice_stage, "augment_audio", note)
+    rng = np.random.default_rng(0)
+    augmented_mels(everybody[:24], everybody, 1.5, VoiceStageConfig(), rng)
+    assert all(clip.actor != other.actor for clip, others in heard for other in others)
+    same = [clip.label == other.label for clip, others in heard for other in others]
+    assert np.mean(same) < 0.4  # one in seven by chance
 
 
 def test_scores_of_a_network_that_knows_half_the_classes() -> None:

@@ -200,10 +200,10 @@ def training_voices(
     augmentation: VoiceStageConfig,
     people: str = "train",
 ) -> list[VoiceFeatures]:
-    """Augmented windows of every clip of `people`; cached.
+    """Augmented windows of every clip of `people`, one set per length; cached.
 
-    One set per length in `voice_seconds` and `poor_voice_seconds`. The speech lies anywhere in a
-    window and may be partly cut off, as a sliding window does.
+    Each length in `voice_seconds` and `poor_voice_seconds` adds one window per clip. The speech
+    lies anywhere in a window and may be partly cut off, as a sliding window does.
     """
     noisy = replace(
         augmentation,
@@ -225,7 +225,7 @@ def training_voices(
                 frames = []
                 for start in range(0, len(clips), 16):
                     part = clips[start : start + 16]
-                    mels = torch.from_numpy(augmented_mels(part, seconds, changes, rng))
+                    mels = torch.from_numpy(augmented_mels(part, clips, seconds, changes, rng))
                     frames.append(_features(encoder, mels, context.device))
                     progress.advance(bar, len(part))
                 sets.append(torch.cat(frames))
@@ -234,7 +234,13 @@ def training_voices(
 
     key = (ACTORS[people], [(seconds, changes.augmentation) for seconds, changes in wanted])
     labels, actors, *sets = _cached(context, f"voice-{people}", encoder, key, make)
-    return [VoiceFeatures(frames, labels, actors) for frames in sets]
+    by_length: dict[int, list[Tensor]] = {}
+    for frames in sets:
+        by_length.setdefault(frames.shape[2], []).append(frames)
+    return [
+        VoiceFeatures(torch.cat(alike), labels.repeat(len(alike)), actors.repeat(len(alike)))
+        for alike in by_length.values()
+    ]
 
 
 def evaluation_voices(
@@ -364,7 +370,8 @@ class TrainingPairs:
     """One epoch of pairs of the same class, every class equally often.
 
     Each batch draws its own T and U: half of the batches have all images of a window, the others
-    lost some, here and there or for a while. Each pair may lack a modality.
+    lost some, here and there or for a while; its voices are all of one set. Each pair may lack a
+    modality.
     """
 
     def __init__(
@@ -383,14 +390,17 @@ class TrainingPairs:
 
     def __iter__(self) -> Iterator[PairBatch]:
         rng = np.random.default_rng(self.seed)
-        by_class = [
+        faces_of, *voices_of = (
             [np.flatnonzero(labels.numpy() == emotion) for emotion in range(len(EMOTIONS))]
-            for labels in (self.faces.labels, self.voices[0].labels)
-        ]
+            for labels in (self.faces.labels, *(each.labels for each in self.voices))
+        )
+        windows = np.array([len(each.labels) for each in self.voices])
         for _ in range(len(self)):
             labels = rng.integers(len(EMOTIONS), size=self.config.batch_size)
+            chosen = rng.choice(len(self.voices), p=windows / windows.sum())
             face, voice = (
-                np.array([rng.choice(pools[label]) for label in labels]) for pools in by_class
+                np.array([rng.choice(pools[label]) for label in labels])
+                for pools in (faces_of, voices_of[chosen])
             )
             chance = rng.random(len(labels))
             present = np.ones((len(labels), 2), dtype=bool)
@@ -398,7 +408,7 @@ class TrainingPairs:
             present[chance > 1.0 - self.config.face_only, 1] = False
             yield make_batch(
                 self.faces,
-                self.voices[rng.integers(len(self.voices))],
+                self.voices[chosen],
                 face,
                 voice,
                 present,

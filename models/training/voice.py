@@ -343,7 +343,8 @@ class _Epoch:
             seconds = config.window_seconds
             if rng.random() < config.short_batches:
                 seconds = rng.uniform(config.shortest_seconds, seconds)
-            mels = augmented_mels([self._clips[row] for row in rows], seconds, config, rng)
+            batch = [self._clips[row] for row in rows]
+            mels = augmented_mels(batch, self._clips, seconds, config, rng)
             targets = self._classes[[self._clips[row].label for row in rows]]
             if rng.random() < config.mixup:
                 share, other = np.float32(rng.beta(0.4, 0.4)), rng.permutation(len(rows))
@@ -353,13 +354,22 @@ class _Epoch:
 
 
 def augmented_mels(
-    clips: list[VoiceClip], seconds: float, config: VoiceStageConfig, rng: np.random.Generator
+    clips: Sequence[VoiceClip],
+    everybody: Sequence[VoiceClip],
+    seconds: float,
+    config: VoiceStageConfig,
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """One augmented random window of each clip, some bins and frames masked, (B, 80, frames)."""
+    """One augmented random window of each clip, some bins and frames masked, (B, 80, frames).
+
+    Who murmurs behind a clip is drawn from `everybody`, the clip's own actor apart: clips that are
+    read one after the other are of one class, and would tell it.
+    """
     count = round(seconds * SAMPLE_RATE / HOP) * HOP
     windows = []
     for clip in clips:
-        babble = [clips[index].samples for index in rng.integers(len(clips), size=3)]
+        others = [other.samples for other in everybody if other.actor != clip.actor]
+        babble = [others[index] for index in rng.integers(len(others), size=3)] if others else []
         samples = augment_audio(clip.samples, rng, babble=babble, config=config.augmentation)
         windows.append(random_window(samples, count, rng))
     mels = log_mel(np.stack(windows))
@@ -408,7 +418,8 @@ class _FrozenStates:
         for _ in range(config.frozen_variants):
             for first in range(0, len(clips), 16):
                 part = clips[first : first + 16]
-                yield torch.from_numpy(augmented_mels(part, config.window_seconds, config, rng))
+                mels = augmented_mels(part, clips, config.window_seconds, config, rng)
+                yield torch.from_numpy(mels)
 
     def _cached(
         self, name: str, mels: Callable[[], Iterator[Tensor] | tuple[Tensor, ...]]
