@@ -2,7 +2,7 @@
 
     python -m models.training.model_card runs/live/results.json models/weights/MODEL_CARD.md
 
-so that no figure in the card was typed by hand.
+so that no figure of a measurement in the tables was typed by hand.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ Starting points: {starting_points}.
 on. A face of FER+ is paired with a clip of RAVDESS of the same class, so the figures for "both" say
 how well two independent signs of one class are joined; they are higher than on recordings of real
 people, whose face and voice may disagree or be unclear together. In RAVDESS's own recordings
-action units and voice are hardly right together more often than by chance: within a class the
-correlation is 0.12 (`python main.py evaluate fusion --task emotion`, docs/results.md).
+a face (its action units) and a voice are wrong together somewhat more often than pairs made by
+class would be (docs/results.md, emotion).
 
 ## Figures
 
@@ -76,7 +76,8 @@ as often as another; how well a voice becomes known in ordinary talk was not mea
 {session_table}
 
 Where a sense is poor, the other has to carry the answer. Faces were darkened, blurred, shrunk and
-covered, further than a web camera does, and voices put into noise of {poor_snr} dB signal to noise.
+covered, further than a web camera does, and voices put into noise of {poor_snr} dB signal to noise,
+both as in training.
 "The face counts" is its mean share of MSAF's attention, which training holds near one half:
 
 {quality_table}

@@ -151,8 +151,8 @@ def test_killed_and_called_again_it_goes_on(
     assert calls == done + 3 * (2 + 2)  # other settings, computed anew
 
 
-@pytest.mark.parametrize(("alike", "expected"), [(True, 1.0), (False, -1.0)])
-def test_whether_branches_are_right_together(task: Task, alike: bool, expected: float) -> None:
+@pytest.mark.parametrize(("alike", "expected"), [(True, 2 / 3), (False, 0.0)])
+def test_whether_branches_are_wrong_together(task: Task, alike: bool, expected: float) -> None:
     def cells(hits: Callable[[Rows], NDArray[np.bool_]]) -> list[Cell]:
         made = []
         for fold in task.folds:
@@ -164,12 +164,13 @@ def test_whether_branches_are_right_together(task: Task, alike: bool, expected: 
 
     one, other = task.modalities
     given = {
-        f"{one}-alone": cells(lambda rows: rows % 3 == 0),
-        f"{other}-alone": cells(lambda rows: (rows % 3 == 0) == alike),
+        f"{one}-alone": cells(lambda rows: rows // 3 % 3 == 0),
+        f"{other}-alone": cells(lambda rows: (rows // 3 % 3 == 0) == alike),
     }
-    (pair,) = results.right_together(task, given)
+    (pair,) = results.wrong_together(task, given)
     assert pair["branches"] == [one, other]
-    assert pair["correlation"] == pytest.approx(expected)
+    assert pair["measured"] == pytest.approx(expected)
+    assert pair["by_chance"] == pytest.approx(4 / 9 if alike else 2 / 9, abs=0.06)
 
 
 def test_test_people_have_no_part_in_anything(task: Task, context: RunContext) -> None:

@@ -1,9 +1,4 @@
-"""RAVDESS: the emotion in a voice, and in a voice with the face's action units.
-
-Widths, dropout and budget of the branches were set by a few trials on the validation people of
-folds 1 to 3, who are test people of other folds, before any of these networks was scored on test
-people. Logistic regression on the same features had been, as a first look at the data.
-"""
+"""RAVDESS: the emotion in a voice, and in a voice with the face's action units."""
 
 from __future__ import annotations
 
@@ -48,6 +43,11 @@ _PROTOCOL: Final = (
     "5 published actor folds (Luna-Jiménez et al. 2021), 8 classes, 1439 clips; choices on the "
     "actors of the fold behind the test fold, then training on all actors but the test fold's"
 )
+_SIZES: Final = (
+    "widths, dropout and budget of the branches, the same for every row, were set by a few trials "
+    "on the validation people of folds 1 to 3, who are test people of other folds, before any of "
+    "these networks was scored on test people"
+)
 _EXTRACTORS: Final = {
     "mfcc": "MFCC",
     "whisper": "Whisper tiny.en's encoder as it comes (8.2 M parameters), mean and deviation of "
@@ -76,7 +76,7 @@ def emotion(context: RunContext, voice: str) -> Task:
         inputs=inputs,
         title_alone=f"Emotion: voice alone ({voice}), RAVDESS",
         targets={} if voice == "mfcc" else {BEST_FUSED: 0.87, f"voice ({voice})-alone": 0.80},
-        notes=(NOTE,) if sessions else (),
+        notes=(_SIZES, NOTE) if sessions else (_SIZES,),
         sessions=sessions,
         extractor=f"{_EXTRACTORS[voice]}; OpenFace's action units",
     )

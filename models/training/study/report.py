@@ -32,11 +32,11 @@ How it was done. On the published folds of each data set, the same branches, tra
 seeds for every row. Each row has two settings (a branch alone: two learning rates; averaging: plain
 mean, learned weights; concatenation: linear answer, a hidden layer of 64; MMTM: behind both stages,
 behind the last; MSAF: as in the paper with L = 0, and beginning as the identity with L = 0.5).
-Setting and epoch are chosen on validation people inside the training people; then networks of
-several seeds are trained with them on all training people and scored once on the test people. "From
-scratch" trains everything together; "pre-trained" starts from the branches that were trained alone
-on the same people. MMTM and MSAF sit behind both stages of the branches and end, as averaging does,
-in the mean of the branches' logits.
+Setting and epoch are chosen on validation people inside the training people (what was set before
+that is said under each table); then networks of several seeds are trained with them on all training
+people and scored once on the test people. "From scratch" trains everything together; "pre-trained"
+starts from the branches that were trained alone on the same people. MMTM and MSAF sit behind both
+stages of the branches and end, as averaging does, in the mean of the branches' logits.
 
 ± is the standard deviation over folds and seeds. p (sign flip) pairs what the task names as its
 unit, accuracies averaged over seeds; p (resampled) is the corrected resampled t-test of Nadeau and
@@ -112,14 +112,14 @@ def _task(task: Figures) -> str:
     )
     parts.append(table(task))
     parts += [f"{_sentence(note)}\n" for note in task["notes"]]
-    if task.get("together"):
-        told = ", ".join(
-            f"{' and '.join(pair['branches'])} {pair['correlation']:.2f}"
-            for pair in task["together"]
+    if pairs := task.get("wrong_together"):
+        told = "; ".join(
+            f"{' and '.join(pair['branches'])} {pair['measured']:.1%} ({pair['by_chance']:.1%})"
+            for pair in pairs
         )
         parts.append(
-            "How far two branches alone are right in the same samples of a class, as a correlation "
-            f"(0: as in pairs made by class, 1: always together): {told}.\n"
+            "Two branches alone are wrong in the same sample (in brackets, if they had nothing in "
+            f"common but the class, as pairs made by class): {told}.\n"
         )
     if task["paired"]:
         parts += ["### MSAF against the others\n", _against(task), _verdict(task), _tried(task)]

@@ -60,7 +60,7 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
         "notes": list(task.notes),
         "rows": rows,
         "paired": _paired(task, cells),
-        "together": right_together(task, cells),
+        "wrong_together": wrong_together(task, cells),
         "targets": _targets(task, rows),
     }
 
@@ -184,10 +184,10 @@ def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
     return pairs
 
 
-def right_together(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
-    """How far two branches alone are right in the same samples of a class: mean correlation.
+def wrong_together(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
+    """How often two branches alone are wrong in the same sample, over all and as by chance.
 
-    0 is as if one knew nothing of the other but the class, as in pairs that are made by class.
+    Chance knows the class and nothing else of the other branch, as pairs that are made by class.
     """
     found = []
     for one, other in combinations(task.modalities, 2):
@@ -195,13 +195,15 @@ def right_together(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
             continue
         (first, labels), (second, _) = (_right(task, cells[f"{m}-alone"]) for m in (one, other))
         groups = [labels == index for index in range(len(task.classes))]
-        correlations = [
-            np.corrcoef(first[group], second[group])[0, 1]
-            for group in groups
-            if first[group].std() > 0.0 and second[group].std() > 0.0
-        ]
-        if correlations:
-            found.append({"branches": [one, other], "correlation": float(np.mean(correlations))})
+        wrong = [(1.0 - first[group], 1.0 - second[group]) for group in groups if group.any()]
+        samples = sum(len(a) for a, _ in wrong)
+        found.append(
+            {
+                "branches": [one, other],
+                "measured": float(sum((a * b).sum() for a, b in wrong) / samples),
+                "by_chance": float(sum(a.sum() * b.mean() for a, b in wrong) / samples),
+            }
+        )
     return found
 
 
