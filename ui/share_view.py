@@ -29,7 +29,7 @@ class ShareView(Panel):
         super().__init__("What counted", theme, parent)
         self.setToolTip(
             "Share of MSAF's attention that went to each modality where the answer is put\n"
-            "together. Above the tick it counted more than usual.\n"
+            "together.\n"
             "The tick marks what its number of channel blocks alone would give it."
         )
         self._shares: tuple[Share, ...] = shares(None)
