@@ -113,6 +113,7 @@ def sentiment(data_root: Path) -> Task:
             evaluate_every=2,
         ),
         targets={BEST_FUSED: 0.805},
+        data=repr(NOISE),
         extractor="the utterance features as published (a text CNN, openSMILE, a 3D CNN)",
     )
 
