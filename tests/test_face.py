@@ -462,3 +462,20 @@ def test_training_that_was_killed_ends_as_if_it_had_not_been(
         torch.testing.assert_close(again.state_dict()[name], weight, msg=name)
     lines = (tmp_path / "killed" / "face" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_other_settings_are_not_resumed_but_begun_again(tmp_path: Path) -> None:
+    write_ferplus(tmp_path)
+    config = FaceStageConfig(initial="random", cycles=(2,), coarse_epochs=0, batch_size=8)
+
+    def run(folder: str, config: FaceStageConfig, seed: int = 3) -> dict[str, Tensor]:
+        context = RunContext(data_root=tmp_path, work_dir=tmp_path / folder, device=CPU, seed=seed)
+        return train_face(context, replace(SMALL, resolution=48), config)[0].state_dict()
+
+    run("used", config)
+    for other, seed in ((replace(config, cycles=(1,), learning_rate=1e-3), 3), (config, 4)):
+        given, expected = run("used", other, seed), run(f"new-{seed}", other, seed)
+        for name, weight in expected.items():
+            torch.testing.assert_close(given[name], weight, rtol=0, atol=0, msg=name)
+        lines = (tmp_path / "used" / "face" / "log.jsonl").read_text().splitlines()
+        assert len(lines) == other.epochs

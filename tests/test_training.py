@@ -38,7 +38,7 @@ from models.training.fusion import (
     face_sequence,
     paired_voices,
 )
-from models.training.loop import RunContext
+from models.training.loop import RunContext, begin_stage
 from models.training.model_card import model_card
 from models.training.recipe import (
     LiveRecipe,
@@ -186,6 +186,35 @@ def test_other_settings_are_not_resumed_but_begun_again(
     recipe = replace(TINY, fusion=replace(TINY.fusion, learning_rate=1e-2, epochs=1))
     train_live(context_of(data_root, work), recipe, ("fusion",), weights=work / "live.safetensors")
     assert len((work / "fusion" / "log.jsonl").read_text().splitlines()) == 1
+
+
+def test_branches_of_other_settings_are_begun_again(
+    data_root: Path, trained: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    recipe = replace(TINY, voice=replace(TINY.voice, dropout=0.5, frozen_variants=2))
+    context = context_of(data_root, work)
+    with pytest.raises(StageError, match="the stage final has not been trained yet"):
+        train_live(context, recipe, ("voice",), weights=work / "new.safetensors")
+    old, new = (weights_of(root / "voice" / "voice.safetensors") for root in (trained, work))
+    assert any((old[name] != new[name]).any() for name in old)
+    clips = VoiceTask.live(data_root, recipe.voice).clips
+    assert len(torch.load(work / "voice" / "frozen" / "train.pt")) == 2 * len(clips)
+    train_live(context, recipe, ("final",), weights=work / "new.safetensors")
+    old, new = (weights_of(root / "voice-final" / "voice.safetensors") for root in (trained, work))
+    assert any((old[name] != new[name]).any() for name in old)
+
+
+def test_a_state_without_a_record_is_begun_again(tmp_path: Path) -> None:
+    context = context_of(tmp_path, tmp_path)
+    state, log, made = (tmp_path / name for name in ("one/state.pt", "one/log.jsonl", "made"))
+    for trail, forgotten in (("settings", True), ("settings", False), ("others", True)):
+        context.stage_dir("one")
+        for path in (state, log, made):
+            path.touch()
+        begin_stage(context, "one", trail, [made])
+        assert [path.exists() for path in (state, log, made)] == [not forgotten] * 3
 
 
 def test_the_shipped_network_learns_from_the_validation_actors_too(

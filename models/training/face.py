@@ -22,7 +22,7 @@ from models.face import FaceClassifier
 from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus, load_ferplus
 from models.training.face_start import start_from_faceres
-from models.training.loop import RunContext, fit, seed_everything
+from models.training.loop import RunContext, begin_stage, fit, seed_everything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,12 @@ class FaceStageConfig:
 def train_face(
     context: RunContext, trunk: FaceTrunkConfig, config: FaceStageConfig
 ) -> tuple[FaceClassifier, dict[str, float]]:
-    """Train the face branch and return it with the figures of its best validation epoch."""
+    """Train the face branch and return it with the figures of its best validation epoch.
+
+    Killed and called again, it goes on after the last complete epoch; with other settings it is
+    begun again.
+    """
+    begin_stage(context, "face", repr((config, trunk, context.seed)))
     seed_everything(context.seed)
     train = load_ferplus(context.data_root, "train")
     validation = load_ferplus(context.data_root, "validation")

@@ -38,7 +38,7 @@ from models.training.data import (
     load_ferplus,
     load_ravdess,
 )
-from models.training.loop import RunContext, fit, progress_bar, save_atomically
+from models.training.loop import RunContext, begin_stage, fit, progress_bar, save_atomically
 from models.training.voice import VoiceStageConfig, augmented_mels
 
 FloatArray = NDArray[np.float32]
@@ -733,12 +733,7 @@ def train_fusion(
     without them, when all has been chosen, it is the last. A run that began from other branches or
     settings is not resumed but begun again.
     """
-    start = _digest(head, (config, network, context.seed))
-    record = context.stage_dir(name) / "start.txt"
-    if not record.is_file() or record.read_text() != start:
-        for stale in ("state.pt", "log.jsonl"):
-            (record.parent / stale).unlink(missing_ok=True)
-        record.write_text(start)
+    begin_stage(context, name, _digest(head, (config, network, context.seed)))
     head.to(context.device)
     optimizer = torch.optim.AdamW(parameter_groups(head, config), weight_decay=config.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]

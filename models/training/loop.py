@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import hashlib
 import json
 import logging
 import math
@@ -104,6 +105,23 @@ def save_atomically(value: Any, path: Path) -> None:
     partial = path.with_suffix(path.suffix + ".partial")
     torch.save(value, partial)
     partial.replace(path)
+
+
+def begin_stage(context: RunContext, name: str, trail: str, made: Iterable[Path] = ()) -> None:
+    """Forget a stage, and what was `made` of it, that began otherwise or nobody knows how.
+
+    `trail` is all that its weights depend on; a digest of it lies beside the state. With it go the
+    log and what the stage's folder keeps of features.
+    """
+    if distributed.is_first():
+        digest = hashlib.sha256(trail.encode()).hexdigest()
+        directory = context.stage_dir(name)
+        record = directory / "start.txt"
+        if not record.is_file() or record.read_text() != digest:
+            for stale in (*directory.glob("*.pt"), directory / "log.jsonl", *made):
+                stale.unlink(missing_ok=True)
+            record.write_text(digest)
+    distributed.wait()
 
 
 def cosine_schedule(

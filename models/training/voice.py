@@ -40,6 +40,7 @@ from models.training.data import (
 )
 from models.training.loop import (
     RunContext,
+    begin_stage,
     cosine_schedule,
     fit,
     half_precision,
@@ -139,6 +140,12 @@ class VoiceTask:
             stage=STAGE,
         )
 
+    @property
+    def people(self) -> tuple[list[int], list[int]]:
+        """Whose the clips are, those to learn from and those of validation."""
+        validation = [] if self.validation is None else self.validation.actors.tolist()
+        return [clip.actor for clip in self.clips], validation
+
     @classmethod
     def final(cls, context: RunContext) -> VoiceTask:
         """The same from validation actors too, in the way that did better on them before."""
@@ -162,7 +169,8 @@ def train_voice(
     """Train a voice network, by default the live one's branch; it and its best epoch's figures.
 
     Writes `frozen.json`, `tuned.json` (figures of both ways) and the better weights into the
-    stage's folder. Killed and called again, it goes on after the last complete epoch.
+    stage's folder. Killed and called again, it goes on after the last complete epoch; with other
+    settings or people it is begun again.
     """
     config = config or VoiceStageConfig()
     task = task or VoiceTask.live(context.data_root, config)
@@ -173,9 +181,13 @@ def train_voice(
         start_from_whisper(model.encoder, context.work_dir)
     model.to(context.device)
 
+    trail = repr((config, model.encoder.config, context.seed, task.people, task.labels, task.ways))
+    # Another voice has another final one: without its weights nobody takes the old one for it.
+    made = [context.work_dir / stage / WEIGHTS for stage in {task.stage, FINAL_STAGE}]
     figures: dict[str, dict[str, float]] = {}
     weights: dict[str, dict[str, Tensor]] = {}
     for way in task.ways:
+        begin_stage(context, f"{task.stage}/{way}", trail, made)
         train = {"frozen": _train_frozen, "tuned": _train_tuned}[way]
         figures[way] = train(context, model, task, config)
         weights[way] = {name: value.clone() for name, value in model.state_dict().items()}
@@ -387,7 +399,10 @@ def augmented_mels(
 
 
 class _FrozenStates:
-    """Layer outputs of the frozen encoder, computed at first use and kept on disk as float16."""
+    """Layer outputs of the frozen encoder, computed at first use and kept on disk as float16.
+
+    They lie in the stage's folder and are forgotten with its state (`begin_stage`).
+    """
 
     def __init__(
         self,

@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 
 import main
 from models.training.loop import RunContext
-from models.training.study import report, results, training, tuning
+from models.training.study import ravdess, report, results, training, tuning, variants
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, Fusion
 from models.training.study.protocol import Cell, Study, rows_of
 from models.training.study.ravdess import ACTOR_FOLDS, CLASSES, encode, read_clips, speech
-from models.training.study.sentiment import MODALITIES, sentiment
+from models.training.study.sentiment import MODALITIES, NOISE, sentiment
 from models.training.study.sessions import ORDERS
 from models.training.study.task import (
     BEST_FUSED,
@@ -195,7 +195,7 @@ def test_scalers_see_training_people_alone() -> None:
     torch.testing.assert_close(clean, torch.tensor([-0.7071, 0.7071, 5.0]), atol=1e-3, rtol=0)
 
 
-def test_sentiment_in_its_layout(context: RunContext) -> None:
+def test_sentiment_in_its_layout(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     names = [f"v{video}_{index}" for video in range(9) for index in (10, 2, 1)]
     count = len(names)
@@ -220,6 +220,10 @@ def test_sentiment_in_its_layout(context: RunContext) -> None:
     strangers = [inputs.augmented(fold.test, np.random.default_rng(seed))[0] for seed in range(2)]
     assert torch.equal(*strangers)  # their features have not seen their labels
     _run_one_row(replace(task, settings=replace(FAST, mixup=0.0)), context)
+    monkeypatch.setitem(NOISE, "text", 0.0)
+    row, quieter = rows_of(task)[0], sentiment(context.data_root)
+    prints = {Study(each, context).fingerprint(row, fold) for each in (task, quieter)}
+    assert len(prints) == 2
 
 
 @pytest.mark.parametrize(("modality", "published"), [("text", 0.76), ("video", 0.53)])
@@ -336,6 +340,66 @@ def test_variants_of_an_earlier_run_are_kept(
     assert "variants" not in results.run(study, variants=False)
 
 
+def test_a_fingerprint_tells_inputs_and_folds_apart(task: Task, context: RunContext) -> None:
+    fold, row = task.folds[0], rows_of(task)[-1]
+    rows, asked = fold.inner[0]
+    seen = {
+        Study(each, context).fingerprint(row, part)
+        for each, part in (
+            (task, fold),
+            (replace(task, data="more noise"), fold),
+            (task, Fold(fold.name, fold.train, fold.test[1:], fold.inner)),
+            (task, Fold(fold.name, fold.train, fold.test, ((rows[1:], asked),))),
+            (task, Fold(fold.name, fold.train, fold.test, ((rows, asked), (asked, rows)))),
+        )
+    }
+    assert len(seen) == 5
+    assert Study(task, context).fingerprint(row, fold) in seen
+
+
+def test_variants_of_other_inputs_are_computed_anew(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variants, "VARIANTS", {"one": Fusion(kind="msaf")})
+    asked: list[str] = []
+
+    def validate(_study: Study, _row: object, fold: Fold, _choice: object) -> tuple[int, float]:
+        asked.append(fold.name)
+        return 1, 0.5
+
+    monkeypatch.setattr(Study, "validate", validate)
+    for data in ("", "", "more noise"):
+        variants.compare_variants(Study(replace(task, data=data), context))
+    assert len(asked) == 2 * len(task.folds)
+
+
+def test_features_of_other_views_are_made_anew(
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = context.data_root / "ravdess_speech"
+    folder.mkdir()
+    (folder / "03-01-01-01-01-01-01.flac").touch()
+    monkeypatch.setattr(ravdess, "start_from_whisper", lambda _encoder, _cache_dir: None)
+    monkeypatch.setattr(ravdess, "views", lambda _root: [[]])
+    made: list[object] = []
+
+    def encode_nothing(*given: object) -> NDArray[np.float32]:
+        made.append(given)
+        return np.zeros((1, 2), np.float32)
+
+    monkeypatch.setattr(ravdess, "encode", encode_nothing)
+    fold = Fold("one", np.arange(2), np.arange(2), ((np.arange(1), np.arange(1, 2)),))
+    stages = set()
+    for noise in (0.4, 0.4, 0.5):
+        monkeypatch.setattr(ravdess, "VIEW", replace(ravdess.VIEW, noise=noise))
+        ravdess.whisper_statistics(context)
+        stages.add(tuning.stage(tuning.TuningConfig(), fold, statistics_branch()))
+    assert len(made) == len(stages) == 2
+    (folder / "03-01-02-01-01-01-01.flac").touch()
+    ravdess.whisper_statistics(context)
+    assert len(made) == 3
+
+
 def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
     context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,7 +422,8 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
     tuner = tuning.Tuner(context, clips, fold, statistics_branch(), frozen, config)
     tuned = tuner.run()
     kept = torch.load(
-        context.work_dir / tuning.stage(config, fold) / "tuned/state.pt", weights_only=True
+        context.work_dir / tuning.stage(config, fold, statistics_branch()) / "tuned/state.pt",
+        weights_only=True,
     )
     assert kept["epoch"] == 1
     assert 0.0 <= kept["best"]["accuracy"] <= 1.0

@@ -12,7 +12,6 @@ reports; such figures are optimistic and are labelled so.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from models.checkpoint import Format
 from models.config import PlainConfig
 from models.training import distributed
 from models.training.data import DataError
-from models.training.loop import RunContext, console, fit, seed_everything
+from models.training.loop import RunContext, begin_stage, console, fit, seed_everything
 from models.training.paper.batches import Batch, Samples, in_order, training_epochs
 from models.training.paper.layout import Fold
 from models.training.paper.recipes import StageConfig
@@ -116,7 +115,7 @@ def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol)
     trail = repr((task.name, task.data, fold, context.seed))
     for stage in task.stages:
         trail += repr((stage.name, stage.settings, task.config))
-        _begin_stage(context, f"{folder}/{stage.name}", trail, weights)
+        begin_stage(context, f"{folder}/{stage.name}", trail, [weights])
         part = stage.part(network)
         if stage.settings.initial:
             _begin_with(part, Path(stage.settings.initial))
@@ -126,20 +125,6 @@ def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol)
         task.format.save(weights, network, task.config, origin)
     distributed.wait()
     return weights
-
-
-def _begin_stage(context: RunContext, name: str, trail: str, weights: Path) -> None:
-    """Forget a stage, and what was made of it, that began from other settings."""
-    if not distributed.is_first():
-        distributed.wait()
-        return
-    digest = hashlib.sha256(trail.encode()).hexdigest()
-    record = context.stage_dir(name) / "start.txt"
-    if not record.is_file() or record.read_text() != digest:
-        for stale in (record.with_name("state.pt"), record.with_name("log.jsonl"), weights):
-            stale.unlink(missing_ok=True)
-        record.write_text(digest)
-    distributed.wait()
 
 
 def _fit_stage(

@@ -85,6 +85,7 @@ def action(data_root: Path) -> Task:
             half=True,
         ),
         targets={BEST_FUSED: 0.93},
+        data=repr((FRAMES, SEGMENTS)),
         notes=(
             "Paired by clip, not by person: four test subjects are too few. Clips of one "
             "person are not independent, so the p-values of this task are too small.",

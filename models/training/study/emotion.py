@@ -16,6 +16,7 @@ from models.training.study.ravdess import (
     CLASSES,
     Clips,
     action_units,
+    heard,
     mfcc_sequences,
     read_clips,
     whisper_statistics,
@@ -31,7 +32,7 @@ from models.training.study.task import (
     VectorInputs,
     torch_rows,
 )
-from models.training.study.tuning import tuned_statistics
+from models.training.study.tuning import TuningConfig, made_with, tuned_statistics
 
 VOICES: Final = ("mfcc", "whisper", "tuned")
 
@@ -78,6 +79,7 @@ def emotion(context: RunContext, voice: str) -> Task:
         targets={} if voice == "mfcc" else {BEST_FUSED: 0.87, f"voice ({voice})-alone": 0.80},
         notes=(_SIZES, NOTE) if sessions else (_SIZES,),
         sessions=sessions,
+        data={"mfcc": "", "whisper": heard(), "tuned": made_with(TuningConfig())}[voice],
         extractor=f"{_EXTRACTORS[voice]}; OpenFace's action units",
     )
 
@@ -181,6 +183,7 @@ def _task(
     targets: dict[str, float],
     notes: tuple[str, ...],
     sessions: bool,
+    data: str,
     extractor: str,
 ) -> Task:
     return Task(
@@ -210,5 +213,6 @@ def _task(
         targets=targets,
         notes=notes,
         sessions=sessions,
+        data=data,
         extractor=extractor,
     )

@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,7 +132,7 @@ class Study:
     def cell(self, row: Row, fold: Fold) -> Cell:
         """One cell, from its file where the same settings made it."""
         path = self._path(row, fold, "cell.pt")
-        fingerprint = self._fingerprint(row)
+        fingerprint = self.fingerprint(row, fold)
         if path.is_file():
             kept = torch.load(path, weights_only=True)
             if kept.pop("fingerprint") == fingerprint:
@@ -179,6 +180,21 @@ class Study:
         mean = _smooth(np.mean(curves, axis=0))
         best = int(mean.argmax())
         return epochs[best], float(mean[best])
+
+    def fingerprint(self, row: Row, fold: Fold) -> str:
+        """Changes with whatever a row's figures in a fold depend on and settings name."""
+        rows = [row, *(self.rows[index] for index in row.modalities if row.pretrained)]
+        values: Sequence[Any] = [
+            self.task.extractor,
+            self.task.data,
+            asdict(self.task.settings),
+            SMOOTHING,
+            *(asdict(each) for each in rows),
+            *([SESSION_SETTINGS] if self.task.sessions else []),
+        ]
+        people = [part.tolist() for part in (fold.train, fold.test, *chain(*fold.inner))]
+        layout = [str(builder()) for builder in self.task.branches.values()]
+        return hashlib.sha256(json.dumps([values, people, layout]).encode()).hexdigest()
 
     def _compute(self, row: Row, fold: Fold) -> Cell:
         started = time.monotonic()
@@ -273,18 +289,6 @@ class Study:
 
     def _path(self, row: Row, fold: Fold, name: str) -> Path:
         return self.context.stage_dir(f"{self.task.name}/{row.key}/{fold.name}") / name
-
-    def _fingerprint(self, row: Row) -> str:
-        """Changes with whatever a row's figures depend on and settings name."""
-        rows = [row, *(self.rows[index] for index in row.modalities if row.pretrained)]
-        values: Sequence[Any] = [
-            self.task.extractor,
-            asdict(self.task.settings),
-            *(asdict(each) for each in rows),
-            *([SESSION_SETTINGS] if self.task.sessions else []),
-        ]
-        layout = [str(builder()) for builder in self.task.branches.values()]
-        return hashlib.sha256(json.dumps([values, layout]).encode()).hexdigest()
 
 
 def _as_tensor(value: Any) -> Any:

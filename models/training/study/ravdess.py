@@ -6,6 +6,7 @@ Every feature file lies in the work folder and is made at first use. Thread: the
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,11 @@ def views(data_root: Path, count: int = VIEWS) -> list[list[Samples]]:
     ]
 
 
+def heard(count: int = VIEWS) -> str:
+    """Settings that statistics of so many views are made with."""
+    return repr((VIEW, count, HOP, MAX_FRAMES))
+
+
 def whisper_statistics(context: RunContext) -> Tensor:
     """Whisper tiny.en as it comes: (VIEWS, n, 3072), mean and deviation of each layer over time.
 
@@ -147,7 +153,7 @@ def whisper_statistics(context: RunContext) -> Tensor:
         encoder.to(context.device).eval()
         return np.stack([encode(encoder, view, context) for view in views(context.data_root)])
 
-    return torch.from_numpy(_kept(context, "whisper", compute))
+    return torch.from_numpy(_kept(context, "whisper", heard(), compute))
 
 
 def statistics(encoder: VoiceEncoder, mel: Tensor) -> Tensor:
@@ -192,14 +198,16 @@ def mfcc_sequences(context: RunContext) -> Tensor:
             rows.append(mfcc(soxr.resample(part, SAMPLE_RATE, 44100), 44100))
         return np.stack(rows)[None]
 
-    return torch.from_numpy(_kept(context, "mfcc", compute))
+    return torch.from_numpy(_kept(context, "mfcc", "", compute))
 
 
 def _kept(
-    context: RunContext, name: str, compute: Callable[[], NDArray[np.float32]]
+    context: RunContext, name: str, settings: str, compute: Callable[[], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """An array from its file, made at first use."""
-    path = context.stage_dir("features") / f"{name}.npy"
+    """An array from its file, made at first use: another one for other settings or clips."""
+    key = repr((settings, read_clips(context.data_root).names))
+    digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+    path = context.stage_dir("features") / f"{name}-{digest}.npy"
     if not path.is_file():
         partial = path.with_suffix(".partial.npy")
         np.save(partial, compute())

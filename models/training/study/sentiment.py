@@ -121,6 +121,7 @@ def sentiment(data_root: Path) -> Task:
         ),
         targets={BEST_FUSED: 0.805},
         notes=(NOTE,),
+        data=repr(NOISE),
         extractor="the utterance features as published (a text CNN, openSMILE, a 3D CNN)",
     )
 

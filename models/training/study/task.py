@@ -85,6 +85,7 @@ class Task:
     title_alone: str = ""  # of the table that holds but the first branch
     notes: tuple[str, ...] = ()
     sessions: bool = False  # score test people's clips one after the other too
+    data: str = ""  # settings that the inputs were made with; other ones begin all cells again
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
 
     @property

@@ -39,6 +39,7 @@ from models.training.study.ravdess import (
     VIEW,
     Clips,
     encode,
+    heard,
     speech,
     statistics,
     views,
@@ -100,7 +101,7 @@ def tuned_statistics(
     `frozen` are those of the encoder as it comes; `branch` is trained with it and thrown away.
     """
     config = TuningConfig()
-    path = context.stage_dir(stage(config, fold)) / "statistics.pt"
+    path = context.stage_dir(stage(config, fold, branch)) / "statistics.pt"
     if not path.is_file():
         encoder = Tuner(context, clips, fold, branch, frozen, config).run().encoder
         every = [encode(encoder, view, context) for view in views(context.data_root, VIEWS)]
@@ -109,9 +110,16 @@ def tuned_statistics(
     return kept
 
 
-def stage(config: TuningConfig, fold: Fold) -> str:
-    """Folder of a fold's encoder, another one for other settings."""
-    return f"tuned-{hashlib.sha256(repr(config).encode()).hexdigest()[:8]}/{fold.name}"
+def stage(config: TuningConfig, fold: Fold, branch: Branch) -> str:
+    """Folder of a fold's encoder, another one for other settings, people or layout."""
+    people = [rows.tolist() for rows in fold.inner[0]]
+    trail = repr((made_with(config), people, str(branch)))
+    return f"tuned-{hashlib.sha256(trail.encode()).hexdigest()[:8]}/{fold.name}"
+
+
+def made_with(config: TuningConfig) -> str:
+    """Settings of an encoder and of its statistics; it begins with those of the frozen one."""
+    return repr((config, heard(), heard(VIEWS)))
 
 
 class Tuner:
@@ -127,7 +135,7 @@ class Tuner:
         config: TuningConfig,
     ) -> None:
         self._context, self._config = context, config
-        self._stage = stage(config, fold)
+        self._stage = stage(config, fold, branch)
         self._rows, self._validation = fold.inner[0]
         self._frozen = frozen
         self._speech = speech(context.data_root)

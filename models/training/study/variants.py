@@ -7,8 +7,8 @@ is one network per inner split with pre-trained branches, kept in the work folde
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -40,21 +40,21 @@ def compare_variants(study: Study) -> dict[str, dict[str, float]]:
     """Validation accuracy of every variant: mean over folds, and the mean of the best epochs."""
     row = next(row for row in study.rows if row.key == "msaf-pretrained")
     directory = study.context.stage_dir(f"{study.task.name}/variants")
-    settings = asdict(study.task.settings)
     every: dict[str, list[tuple[int, float]]] = {name: [] for name in VARIANTS}
     for fold in study.task.folds:  # outside: what a fold reads is prepared once
         for index, (name, fusion) in enumerate(VARIANTS.items()):
             path = directory / f"{fold.name}-{index}.json"
-            made_with: dict[str, Any] = {"fusion": asdict(fusion), "settings": settings}
+            choice = Choice(fusion=fusion)
+            variant = replace(row, choices=(choice,))
+            fingerprint = study.fingerprint(variant, fold)
             if path.is_file():
                 kept = json.loads(path.read_text(encoding="utf-8"))
-                if kept["made_with"] == made_with:
+                if kept.get("fingerprint") == fingerprint:
                     every[name].append((kept["epoch"], kept["accuracy"]))
                     continue
-            choice = Choice(fusion=fusion)
-            epoch, accuracy = study.validate(replace(row, choices=(choice,)), fold, choice)
+            epoch, accuracy = study.validate(variant, fold, choice)
             every[name].append((epoch, accuracy))
-            kept = {"made_with": made_with, "epoch": epoch, "accuracy": accuracy}
+            kept = {"fingerprint": fingerprint, "epoch": epoch, "accuracy": accuracy}
             path.write_text(json.dumps(kept), encoding="utf-8")
     return {
         name: {
