@@ -15,6 +15,10 @@ from models.labels import EMOTIONS
 MODALITIES: Final = ("face", "voice")
 """Order of the modalities in masks, attention and block counts."""
 
+FACE_STRIDE: Final = 16
+"""Pixels of the enlarged face crop from one cell of the face map to the next. The trunk's padding
+centres a cell on the first of them, not in their middle: cell i on pixel 16 i."""
+
 CONDITIONS: Final = ("both", "face only", "voice only")
 """What may be present; each has a temperature of its own."""
 
@@ -44,8 +48,8 @@ class FaceTrunkConfig:
 
     @property
     def map_size(self) -> int:
-        """Height and width of the feature map: the trunk's stride is 16."""
-        return -(-self.resolution // 16)
+        """Height and width of the feature map."""
+        return -(-self.resolution // FACE_STRIDE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from models.config import FaceTrunkConfig
+from models.config import FACE_STRIDE, FaceTrunkConfig
 from models.face import BLOCKS, FaceClassifier, FaceTrunk
 from models.labels import FERPLUS_EMOTIONS
 from models.training.augment_images import FaceAugmentation
@@ -96,6 +96,20 @@ def test_a_batch_of_one_trains_and_reaches_the_first_layer() -> None:
     first = model.trunk.features[0][0].weight.grad  # type: ignore[index]
     assert isinstance(first, Tensor)
     assert first.abs().max() > 0
+
+
+def test_a_cell_of_the_map_looks_at_its_first_pixel() -> None:
+    torch.manual_seed(0)
+    trunk = FaceTrunk(FaceTrunkConfig()).eval()
+    crops = torch.rand(8, 1, 48, 48, requires_grad=True)
+    cell = 3  # whose field is not cut off by the border on one side more than on the other
+    (gradient,) = torch.autograd.grad(trunk(crops)[:, :, cell, cell].sum(), crops)
+    weight = gradient.square().sum(dim=(0, 1))
+    places = (torch.arange(48) + 0.5) / 48
+    centre = (cell * FACE_STRIDE + 0.5) / trunk.resolution
+    for along in (0, 1):
+        found = (weight.sum(dim=along) * places).sum() / weight.sum()
+        assert float(found) == pytest.approx(centre, abs=0.05)  # half a cell is 0.08
 
 
 def test_onnxruntime_agrees_for_any_number_of_faces(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QImage, QTransform
 
+from models.config import FACE_STRIDE
 from ui.palette import HEAT_STOPS, lookup_table
 
 FloatArray = NDArray[np.float32]
@@ -110,7 +111,7 @@ def _wrap(pixels: NDArray[np.uint8], pixel_format: QImage.Format) -> QImage:
 @lru_cache(maxsize=4)
 def _spread(cells: int) -> NDArray[np.float64]:
     """(HEAT_SIZE, cells) weights that blend neighbouring cells with a bell of half a cell."""
-    centres = (np.arange(cells) + 0.5) / cells
+    centres = (np.arange(cells) + 0.5 / FACE_STRIDE) / cells
     places = (np.arange(HEAT_SIZE) + 0.5) / HEAT_SIZE
     weights = np.exp(-0.5 * ((places[:, None] - centres) * cells / 0.5) ** 2)
     normalised: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)

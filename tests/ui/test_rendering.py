@@ -38,13 +38,24 @@ def test_read_only_and_strided_pictures_are_fine() -> None:
 
 
 def test_heat_is_opaque_where_the_network_looked_and_clear_elsewhere() -> None:
-    activation = np.zeros((5, 5), np.float32)
-    activation[2, 2] = 1.0
+    activation = np.zeros((6, 6), np.float32)
+    activation[3, 3] = 1.0
     image = rendering.heat(activation)
     middle = rendering.HEAT_SIZE // 2
     assert image.pixelColor(middle, middle).alpha() > 80
     for corner in (0, rendering.HEAT_SIZE - 1):
         assert image.pixelColor(corner, corner).alpha() == 0
+    aside = np.zeros((6, 6), np.float32)
+    aside[2, 3] = 1.0  # which looks at pixels 32 and 48 of 96
+    image = rendering.heat(aside)
+    opacity = [
+        [image.pixelColor(x, y).alpha() for x in range(rendering.HEAT_SIZE)]
+        for y in range(rendering.HEAT_SIZE)
+    ]
+    total = np.sum(opacity)
+    places = (np.arange(rendering.HEAT_SIZE) + 0.5) / rendering.HEAT_SIZE
+    assert np.sum(opacity, axis=0) @ places / total == pytest.approx(48.5 / 96, abs=0.03)
+    assert np.sum(opacity, axis=1) @ places / total == pytest.approx(32.5 / 96, abs=0.05)
     everywhere = rendering.heat(np.ones((5, 5), np.float32))
     assert everywhere.pixelColor(0, 0).alpha() == 0  # the corners of the crop show no face
 
