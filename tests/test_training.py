@@ -19,7 +19,7 @@ from models.attention import modality_share
 from models.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.live import FusionHead, FusionOutput, LiveNet
-from models.training import fusion
+from models.training import fusion, loop
 from models.training.calibration import (
     calibration_error_floor,
     expected_calibration_error,
@@ -176,6 +176,50 @@ def test_killed_and_resumed_is_the_same_as_uninterrupted(
         rtol=0,
         atol=0,
     )
+
+
+def draws_of(work: Path, epochs: int) -> list[float]:
+    """One number from torch's generator per epoch that `loop.fit` trains."""
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    drawn = []
+
+    def loss(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        drawn.append(float(torch.rand(())))
+        value: torch.Tensor = network(batch).mean()
+        return value
+
+    loop.fit(
+        name="stage",
+        context=context_of(work, work),
+        model=model,
+        optimizer=optimizer,
+        scheduler=loop.cosine_schedule(optimizer, 1, 10),
+        epochs=epochs,
+        batches=lambda _epoch: [torch.ones(2, 1)],
+        loss=loss,
+        validate=None,
+    )
+    return drawn
+
+
+def test_chance_is_of_the_epoch_and_the_process_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    whole = draws_of(tmp_path / "whole", 3)
+    assert len(set(whole)) == 3
+    torch.manual_seed(2)
+    parts = draws_of(tmp_path / "parts", 1)
+    path = tmp_path / "parts" / "stage" / "state.pt"
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, "rng": torch.get_rng_state()}, path)  # as older versions wrote it
+    torch.rand(5)
+    assert parts + draws_of(tmp_path / "parts", 3) == whole
+    monkeypatch.setattr("models.training.distributed.rank", lambda: 1)
+    other = draws_of(tmp_path / "other", 3)
+    assert not set(other) & set(whole)
+    assert other == draws_of(tmp_path / "again", 3)
 
 
 def test_other_settings_are_not_resumed_but_begun_again(

@@ -1,6 +1,6 @@
 """One training run on several processes, as torchrun starts them; alone, all of this is nothing.
 
-    torchrun --nproc-per-node 4 main.py train ntu --root NTU
+    torchrun --nproc-per-node 2 main.py train ntu --root NTU
 
 Each process computes on its part of every batch and gradients are averaged
 (DistributedDataParallel). The first process alone prepares data, validates, writes and prints. All

@@ -1,9 +1,9 @@
 """What every training stage shares: where it runs, seeds, a loop that survives being killed.
 
 A stage hands its network, optimiser and data to :func:`fit`; everything that is needed to go on
-after a kill (weights, moving average, optimiser, schedule, random state, best result so far) is
-written atomically after each epoch. The best epoch is the one that scores highest on validation
-people; test people are never seen here.
+after a kill (weights, moving average, optimiser, schedule, best result so far) is written
+atomically after each epoch; chance begins anew with each epoch, from its number. The best epoch is
+the one that scores highest on validation people; test people are never seen here.
 """
 
 from __future__ import annotations
@@ -64,6 +64,12 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (libraries may draw from it)
     torch.manual_seed(seed)
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """Chance of one epoch on one process, whatever was drawn before."""
+    sequence = np.random.SeedSequence((seed, epoch, distributed.rank()))
+    return int(sequence.generate_state(1)[0])
 
 
 def half_precision(device: torch.device, wanted: bool = True) -> AbstractContextManager[Any]:
@@ -195,7 +201,6 @@ def fit(
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
-        torch.set_rng_state(state["rng"].cpu())
         first_epoch, best, best_weights = state["epoch"], state["best"], state["best_weights"]
         if distributed.is_first():
             console.print(f"{name}: resuming after epoch {first_epoch} of {epochs}")
@@ -205,8 +210,7 @@ def fit(
         for epoch in range(first_epoch, epochs):
             started = time.monotonic()
             model.train()
-            if not distributed.is_first():  # each process has chance of its own
-                torch.manual_seed((context.seed * 1000 + epoch) * 1000 + distributed.rank())
+            seed_everything(_epoch_seed(context.seed, epoch))
             epoch_batches = batches(epoch)
             total = len(epoch_batches) if isinstance(epoch_batches, Sized) else None
             bar = progress.add_task(f"{name} {epoch + 1}/{epochs}", total=total, note="")
@@ -238,7 +242,6 @@ def fit(
                     "averaged": averaged.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "scheduler": scheduler.state_dict(),
-                    "rng": torch.get_rng_state(),
                     "best": best,
                     "best_weights": best_weights,
                 },

@@ -91,19 +91,20 @@ def test_averages_are_the_plain_means() -> None:
     features[7, 1], features[9, 2] = -np.inf, np.nan
     starts = np.sort(rng.uniform(-2, 25, 40))
     spans = np.stack([starts, starts + rng.uniform(0.0, 1.0, 40)], axis=1)
-    means, there = averages(Sequence(features, intervals), spans)
-    clean = np.where(np.isfinite(features), features, 0.0)
+    means = averages(Sequence(features, intervals), spans)
     for row, (low, high) in enumerate(spans):
         chosen = [
-            clean[i]
+            features[i]
             for i in range(200)
             if min(intervals[i, 1], high) - max(intervals[i, 0], low) > 1e-5
         ]
-        assert there[row] == bool(chosen)
-        expected = np.mean(chosen, axis=0) if chosen else np.zeros(3)
-        np.testing.assert_allclose(means[row], expected, atol=1e-6)
-    assert there.any()
-    assert not there.all()
+        for column, mean in enumerate(means[row]):
+            finite = [each[column] for each in chosen if np.isfinite(each[column])]
+            assert np.isfinite(mean) == bool(finite)
+            if finite:
+                assert mean == pytest.approx(np.mean(finite), abs=1e-6)
+    assert np.isfinite(means).any()
+    assert not np.isfinite(means).all()
 
 
 # Preparation.
@@ -176,6 +177,55 @@ def test_what_an_utterance_lacks_is_known(tmp_path: Path) -> None:
     row = 2 * videos.index(video)
     assert samples.sample(row, None)[3].tolist() == [True, True, True]
     assert samples.sample(row + 1, None)[3].tolist() == [False, True, True]
+
+
+def test_what_a_word_lacks_is_the_mean_and_no_extreme(tmp_path: Path) -> None:
+    root = mosei(tmp_path, COUNTS)
+    video = fold_videos("train", 1)[0]
+    path = root / "visual" / "CMU_MOSEI_VisualFacet42.csd"
+    with closing(ComputationalSequence(path)) as face:
+        content = {each: face.read(each) for each in face.videos}
+    for features, _intervals in content.values():
+        features += 100.0  # far from 0, as seen beside their deviation
+        features[:, 3] = np.nan  # known of nobody
+    features, intervals = content[video]
+    unseen = (intervals[:, 0] > 0.85) & (intervals[:, 1] < 1.45)  # the second word
+    content[video] = Sequence(features[~unseen], intervals[~unseen])
+    content[video].features[-30:, 5] = np.nan  # of the second utterance one number
+    write_csd(path, content)
+    folder, videos = prepare_mosei(root, MoseiPreparation(), tmp_path / "work", CPU, 1)
+    samples = MoseiSamples(folder, videos, MoseiPreparation())
+    fold = mosei_fold(samples)
+    samples.standardise(fold.train)
+    row = 2 * videos.index(video)
+    first, second = samples.sample(row, None)[0], samples.sample(row + 1, None)[0]
+    known = torch.arange(35) != 3
+    assert (first[:, -4] == 0).all()
+    assert (first[known][:, [-5, -3, -2, -1]] != 0).all()
+    assert (second[5] == 0).all()
+    assert (second[known & (torch.arange(35) != 5), -6:] != 0).all()
+    faces = [samples.sample(each, None)[0] for each in range(len(samples))]
+    assert torch.stack(faces).abs().max() < 5
+    assert (torch.stack(faces)[:, 3] == 0).all()
+
+
+def test_only_the_words_that_are_taken_tell_what_is_there(tmp_path: Path) -> None:
+    root = mosei(tmp_path, COUNTS)
+    video = fold_videos("train", 1)[0]
+    for name in ("visual/CMU_MOSEI_VisualFacet42", "acoustic/CMU_MOSEI_COVAREP"):
+        path = root / f"{name}.csd"
+        with closing(ComputationalSequence(path)) as sequence:
+            content = {each: sequence.read(each) for each in sequence.videos}
+        features, intervals = content[video]
+        early = intervals[:, 1] <= 1.0  # two words of five
+        content[video] = Sequence(features[early], intervals[early])
+        write_csd(path, content)
+    folder, videos = prepare_mosei(root, MoseiPreparation(), tmp_path / "work", CPU, 1)
+    row = 2 * videos.index(video)
+    whole = MoseiSamples(folder, videos, MoseiPreparation())
+    assert whole.sample(row, None)[3].tolist() == [True, True, True]
+    short = MoseiSamples(folder, videos, MoseiPreparation(steps=3))
+    assert short.sample(row, None)[3].tolist() == [False, False, True]
 
 
 def test_files_that_are_missing_or_wrong(tmp_path: Path) -> None:
@@ -323,8 +373,8 @@ def test_bert_by_its_equations(tmp_path: Path) -> None:
     np.testing.assert_allclose(vectors[1], expected[3:6].mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(vectors[2], expected[6], atol=1e-5)
     long = BertWords(folder, CPU)(["word"] * 20)  # 14 fit
-    assert (long[:6] == 0).all()
-    assert (long[6:] != 0).all()
+    assert np.isnan(long[:6]).all()
+    assert np.isfinite(long[6:]).all()
 
 
 def test_words_through_the_published_network(tmp_path: Path) -> None:

@@ -308,9 +308,20 @@ def test_processes_share_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         epoch = training_epochs(Numbers(), range(11), 5, 0, device, 0)(0)
         parts.append([batch[0].tolist() for batch in epoch])
     assert [one + two for one, two in zip(*parts, strict=True)] == alone[:2]
-    monkeypatch.setattr("models.training.distributed.world_size", lambda: 8)
-    with pytest.raises(RecipeError, match="batch_size = 5 cannot be divided among 8 processes"):
+    monkeypatch.setattr("models.training.distributed.world_size", lambda: 3)
+    with pytest.raises(RecipeError, match=r"batch_size = 5 is less than 2 .* each of 3 .* to 6"):
         training_epochs(Numbers(), range(11), 5, 0, device, 0)
+
+
+def test_too_small_a_batch_is_refused_before_anything_is_trained(
+    root: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained / "prepared", tmp_path / "prepared")
+    monkeypatch.setattr("models.training.distributed.world_size", lambda: 2)
+    recipe = replace(TINY, fusion=replace(QUICK, batch_size=3))
+    with pytest.raises(RecipeError, match="batch_size = 3 is less than 2 samples for each of 2"):
+        train(context_of(root, tmp_path), recipe, Protocol.HONEST, 1)
+    assert not (tmp_path / "honest").exists()
 
 
 # Figures.

@@ -94,6 +94,19 @@ def in_order(
     return Epoch(samples, cut, device, workers, None, only)
 
 
+def check_batch_size(batch_size: int) -> None:
+    """RecipeError if a process would get less than two samples of a batch.
+
+    From one alone the norm of MSAF learns no statistics: another network would be trained.
+    """
+    count = distributed.world_size()
+    if batch_size // count < 2:
+        raise RecipeError(
+            f"batch_size = {batch_size} is less than 2 samples for each of {count} processes: "
+            f"raise it to {2 * count} or more, or start fewer processes"
+        )
+
+
 def training_epochs(
     samples: Samples,
     rows: Sequence[int],
@@ -108,9 +121,8 @@ def training_epochs(
     The batch size is of all processes together. A last batch with less than one sample per process
     is left out.
     """
+    check_batch_size(batch_size)
     count = distributed.world_size()
-    if batch_size < count:
-        raise RecipeError(f"batch_size = {batch_size} cannot be divided among {count} processes")
 
     def epoch(number: int) -> Epoch:
         order = np.random.default_rng((seed, number)).permutation(np.asarray(rows, np.int64))

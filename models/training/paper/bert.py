@@ -174,7 +174,7 @@ class BertWords:
         self.width = network.positions.embedding_dim
 
     def __call__(self, words: Sequence[str]) -> NDArray[np.float32]:
-        """(n_words, width); words far at the front of very long sentences get zeros."""
+        """(n_words, width); words far at the front of very long sentences get NaN."""
         pieces = [self._pieces.pieces(word) or self._pieces.pieces("[UNK]") for word in words]
         first, count = len(words), 0
         while first > 0 and count + len(pieces[first - 1]) <= self._most:
@@ -184,7 +184,7 @@ class BertWords:
         sentence = torch.tensor([[self._pieces.begin, *flat, self._pieces.end]])
         with torch.inference_mode():
             vectors = self._network(sentence.to(self._device))[0, 1:-1].float().cpu().numpy()
-        result = np.zeros((len(words), self.width), np.float32)
+        result = np.full((len(words), self.width), np.nan, np.float32)
         start = 0
         for index in range(first, len(words)):
             stop = start + len(pieces[index])

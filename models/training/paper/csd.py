@@ -107,10 +107,8 @@ def overlapping(intervals: NDArray[np.float64], begin: float, end: float) -> NDA
     return np.asarray(shared > SHORTEST)
 
 
-def averages(
-    sequence: Sequence, spans: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Mean feature over each span, and whether there was one.
+def averages(sequence: Sequence, spans: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Mean feature over each span.
 
     Parameters
     ----------
@@ -119,12 +117,12 @@ def averages(
 
     Returns
     -------
-    (n, d), 0 where a span overlaps no entry; (n,) False there. Numbers that are not finite (COVAREP
-    has some) count as 0.
+    (n, d), NaN where a span overlaps no finite number (COVAREP has some that are not).
     """
-    features = np.nan_to_num(sequence.features.astype(np.float64), posinf=0.0, neginf=0.0)
-    means = np.zeros((len(spans), features.shape[1]), np.float32)
-    there = np.zeros(len(spans), np.bool_)
+    features = sequence.features.astype(np.float64)
+    known = np.isfinite(features)
+    features = np.where(known, features, 0.0)
+    means = np.full((len(spans), features.shape[1]), np.nan, np.float32)
     # Entries are sorted by their beginning: only those that begin before a span ends can overlap.
     until = np.searchsorted(sequence.intervals[:, 0], spans[:, 1])
     longest = float((sequence.intervals[:, 1] - sequence.intervals[:, 0]).max(initial=0.0))
@@ -132,7 +130,7 @@ def averages(
     for row, (begin, end) in enumerate(spans):
         near = slice(since[row], until[row])
         chosen = overlapping(sequence.intervals[near], begin, end)
-        if chosen.any():
-            means[row] = features[near][chosen].mean(axis=0)
-            there[row] = True
-    return means, there
+        total = features[near][chosen].sum(axis=0)
+        count = known[near][chosen].sum(axis=0)
+        np.divide(total, count, out=means[row], where=count > 0, casting="same_kind")
+    return means

@@ -9,8 +9,9 @@
 
 An utterance is the span of one label. Its steps are the words in it (pauses, "sp", are none):
 FACET and COVAREP are averaged over each word, BERT gives a vector per word. The network takes the
-last 50 words, padded in front. Folds are the official ones, by video (mosei_folds.txt). Thread: the
-caller's, and the workers that prepare.
+last 50 words, padded in front. What a word lacks is NaN until it is scaled, then 0, the mean. Folds
+are the official ones, by video (mosei_folds.txt). Thread: the caller's, and the workers that
+prepare.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _BERT: Final = ("CMU_MOSEI_TimestampedBERT", "CMU_MOSEI_TimestampedBert")
 BERT_FOLDER: Final = "bert-base-uncased"
 _PAUSE: Final = "sp"
 _FOLDS: Final = ("train", "validation", "test")
+FORMAT: Final = 2  # of prepared files; 1 had zeros where nothing is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ def prepare_mosei(
         A file is missing or damaged, or no video of the official folds is there.
     """
     existing(root, "the .csd files of CMU-MOSEI")
-    folder = prepared_folder(work_dir, "mosei", settings)
+    folder = prepared_folder(work_dir, "mosei", (FORMAT, settings))
     with ExitStack() as files:
 
         def take(names: Sequence[str], width: int | None) -> ComputationalSequence:
@@ -151,9 +153,9 @@ def _prepare_video(
 ) -> Arrays:
     """Utterances of one video, one after the other.
 
-    `face`, `voice` and `words` (steps of all utterances, width), `ends` (utterances,) where each
-    one's steps end, `there` (utterances, 3) which modalities it has at all, `sentiment`
-    (utterances,). An utterance without words, or of which nothing is known, is left out.
+    `face`, `voice` and `words` (steps of all utterances, width), NaN where nothing is known, `ends`
+    (utterances,) where each one's steps end, `sentiment` (utterances,). An utterance without words
+    is left out.
     """
     said = words.read(video)
     spoken = [_text(each) for each in said.features[:, 0]]
@@ -161,7 +163,7 @@ def _prepare_video(
     pictures, sounds = face.read(video), voice.read(video)
     vectors = bert.read(video) if isinstance(bert, ComputationalSequence) else None
     parts: list[list[NDArray[np.float32]]] = [[], [], []]
-    ends, there, sentiment = [], [], []
+    ends, sentiment = [], []
     total = 0
     for (begin, end), label in zip(of_label.intervals, of_label.features, strict=True):
         if end - begin < SHORTEST:
@@ -171,21 +173,16 @@ def _prepare_video(
         if not chosen:
             continue
         spans = np.clip(said.intervals[chosen], begin, end)
-        looks, has_face = averages(pictures, spans)
-        tones, has_voice = averages(sounds, spans)
         if vectors is None:
             assert isinstance(bert, BertWords)
             meanings = bert([spoken[index] for index in chosen])
-            has_words = np.ones(len(chosen), np.bool_)
         else:
-            meanings, has_words = averages(vectors, spans)
-        if not any(each.any() for each in (has_face, has_voice, has_words)):
-            continue
-        for part, features in zip(parts, (looks, tones, meanings), strict=True):
-            part.append(features)
+            meanings = averages(vectors, spans)
+        features = (averages(pictures, spans), averages(sounds, spans), meanings)
+        for part, each in zip(parts, features, strict=True):
+            part.append(each)
         total += len(chosen)
         ends.append(total)
-        there.append([has_face.any(), has_voice.any(), has_words.any()])
         sentiment.append(float(label[0]))
     if sentiment and not -3.0 <= min(sentiment) <= max(sentiment) <= 3.0:
         raise DataError(
@@ -201,7 +198,6 @@ def _prepare_video(
         "voice": joined[1],
         "words": joined[2].astype(np.float16),
         "ends": np.array(ends, np.int64),
-        "there": np.array(there, np.bool_).reshape(-1, 3),
         "sentiment": np.array(sentiment, np.float32),
     }
 
@@ -211,7 +207,10 @@ def _text(word: object) -> str:
 
 
 class MoseiSamples:
-    """All utterances, in memory, as the network takes them. Thread: any."""
+    """All utterances, in memory, as the network takes them. Thread: any.
+
+    One in whose last words nothing is known is left out.
+    """
 
     def __init__(self, folder: Path, videos: Sequence[str], settings: MoseiPreparation) -> None:
         self._steps = settings.steps
@@ -223,11 +222,13 @@ class MoseiSamples:
             arrays = load(folder, video)
             cuts = arrays["ends"][:-1]
             parts = [np.split(arrays[name], cuts) for name in MODALITIES]
-            count = len(arrays["sentiment"])
-            self._utterances += [tuple(part[i] for part in parts) for i in range(count)]
-            there += list(arrays["there"])
-            sentiment += arrays["sentiment"].tolist()
-            self.folds += [official_folds()[video]] * count
+            for *features, felt in zip(*parts, arrays["sentiment"], strict=True):
+                has = np.array([np.isfinite(each[-self._steps :]).any() for each in features])
+                if has.any():
+                    self._utterances.append(tuple(features))
+                    there.append(has)
+                    sentiment.append(float(felt))
+                    self.folds.append(official_folds()[video])
         self._there = np.stack(there) if there else np.zeros((0, 3), np.bool_)
         self._sentiment = np.array(sentiment, np.float32)
         self._scales = [
@@ -238,28 +239,33 @@ class MoseiSamples:
         return len(self._utterances)
 
     def standardise(self, learned_from: Sequence[int]) -> None:
-        """Give every feature mean 0 and deviation 1 over the words of these utterances."""
+        """Give every feature mean 0 and deviation 1 over the words of these utterances.
+
+        Words count that have it; one that none of them has stays out.
+        """
         for modality in range(len(MODALITIES)):
             rows = np.concatenate(
-                [self._utterances[i][modality] for i in learned_from if self._there[i, modality]]
-            ).astype(np.float64)
-            deviation = rows.std(axis=0)
-            deviation[deviation < 1e-6] = 1.0  # a feature that never changes stays out
-            self._scales[modality] = (
-                rows.mean(axis=0).astype(np.float32),
-                deviation.astype(np.float32),
+                [self._utterances[i][modality] for i in learned_from], dtype=np.float64
             )
+            known = np.isfinite(rows)
+            count = np.maximum(known.sum(axis=0), 1)
+            mean = rows.sum(axis=0, where=known) / count
+            mean[~known.any(axis=0)] = np.nan
+            deviation = np.sqrt(((rows - mean) ** 2).sum(axis=0, where=known) / count)
+            deviation[deviation < 1e-6] = 1.0  # a feature that never changes stays out
+            self._scales[modality] = (mean.astype(np.float32), deviation.astype(np.float32))
 
     def sample(
         self, index: int, rng: np.random.Generator | None, only: int | None = None
     ) -> tuple[Tensor, ...]:
         """Face (35, 50), voice (74, 50), words (768, 50), present (3,), sentiment ().
 
-        Nothing is drawn and nothing left out.
+        Nothing is drawn and nothing left out. What is not known is 0.
         """
         features = []
         for each, (mean, deviation) in zip(self._utterances[index], self._scales, strict=True):
             kept = (each[-self._steps :].astype(np.float32) - mean) / deviation
+            kept = np.where(np.isnan(kept), np.float32(0.0), kept)
             padded = np.pad(kept, ((self._steps - len(kept), 0), (0, 0)))
             features.append(torch.from_numpy(np.ascontiguousarray(padded.T)))
         return (

@@ -28,7 +28,13 @@ from models.config import PlainConfig
 from models.training import distributed
 from models.training.data import DataError
 from models.training.loop import RunContext, begin_stage, console, fit, seed_everything
-from models.training.paper.batches import Batch, Samples, in_order, training_epochs
+from models.training.paper.batches import (
+    Batch,
+    Samples,
+    check_batch_size,
+    in_order,
+    training_epochs,
+)
 from models.training.paper.layout import Fold
 from models.training.paper.recipes import StageConfig
 from models.training.recipe import RecipeError, StageError
@@ -96,6 +102,8 @@ def train_task(
     DataError, RecipeError
         Data or settings do not fit.
     """
+    for stage in task.stages:  # now, not when those before it are trained
+        check_batch_size(stage.settings.batch_size)
     context = replace(context, seed=task.seed)
     return [_train_fold(task, fold, context, protocol) for fold in _chosen(task, folds)]
 

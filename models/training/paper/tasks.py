@@ -141,7 +141,7 @@ def mosei_task(context: RunContext, recipe: MoseiRecipe, _protocol: Protocol, wo
     return Task(
         name="mosei",
         seed=recipe.seed,
-        data=repr((recipe.preparation, recipe.standardise, recipe.tell_absent)),
+        data=repr((mosei.FORMAT, recipe.preparation, recipe.standardise, recipe.tell_absent)),
         network=lambda: MoseiNet(recipe.network),
         config=recipe.network,
         format=weights.MOSEI,
