@@ -133,19 +133,25 @@ class _Awaited:
         if self.silent_since is None or loading:
             self.silent_since = now  # loading may keep the machine too busy for its devices
         if states == {SourceState.FAILED} or now - self.silent_since > DEVICE_PATIENCE_SECONDS:
-            told = [f"{each.name}: {each.message}" for each in mine if each.message]
-            raise NoDeviceError(
-                "; ".join(told)
-                or f"nothing comes from the {' or the '.join(self.kinds)}: "
-                "`python main.py devices` lists what there is"
-            )
+            told = [_wrong_with(each) for each in mine if each.message]
+            what = "; ".join(told) or f"nothing comes from the {' or the '.join(self.kinds)}"
+            raise NoDeviceError(f"{what} (`python main.py devices` lists what there is)")
+
+
+def _wrong_with(source: SourceHealth) -> str:
+    """What is wrong with a device, which is named once."""
+    named = source.name.casefold() in source.message.casefold()
+    return source.message if named else f"{source.name}: {source.message}"
 
 
 def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, str]) -> None:
-    """Log what is wrong with each device once; `messages` holds what was wrong with it before."""
+    """Log what is wrong with each device once, and its end; `messages` holds what was before."""
     for kind, source in sources.items():
-        if source.message and source.message != messages.get(kind):
-            logger.warning("%s: %s", source.name, source.message)
+        before = messages.get(kind)
+        if source.message and source.message != before:
+            logger.warning("%s", _wrong_with(source))
+        elif before and source.state is SourceState.RUNNING:
+            logger.warning("%s delivers now", source.name)
         messages[kind] = source.message
 
 

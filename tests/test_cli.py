@@ -235,7 +235,7 @@ def test_headless_live_without_the_camera_that_was_named(
     assert result.exit_code == ExitCode.NO_DEVICE
     assert result.stdout == ""
     assert "camera 999" in result.stderr
-    assert "`python main.py devices` lists the cameras" in result.stderr
+    assert "`python main.py devices` lists what there is" in result.stderr
 
 
 @pytest.mark.parametrize("adapt", [True, False])
