@@ -298,9 +298,13 @@ def live(
         from realtime.sources.base import NoDeviceError
 
         if any(chosen.values()) or headless:
+            missing = ", and ".join(
+                f"no {kind} was found" if selector is None else f"the {kind} was declined"
+                for kind, selector in chosen.items()
+            )
             raise NoDeviceError(
-                "there is neither a camera nor a microphone: plug one in, name an IP camera with "
-                "--camera URL, or replay a recording (`replay FILE`)"
+                f"{missing}: plug one in, name an IP camera with --camera URL, or replay a "
+                "recording (`replay FILE`)"
             )
         typer.echo("No camera and no microphone here: showing the demo recording.", err=True)
         replay(DEMO, adapt=adapt, device=device, weights=weights)

@@ -278,6 +278,14 @@ def test_nothing_to_listen_to(run: Run, no_devices: None) -> None:
     assert result.stderr.splitlines() == ["no camera", "no microphone"]
 
 
+def test_a_microphone_that_was_declined_is_not_said_to_be_missing(
+    run: Run, no_devices: None
+) -> None:
+    result = run("live", "--headless", "--microphone", "none")
+    assert result.exit_code == ExitCode.NO_DEVICE
+    assert "no camera was found, and the microphone was declined: plug" in result.stderr
+
+
 def test_without_devices_the_demo_is_shown(
     run: Run, quick: None, no_devices: None, no_screen: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
