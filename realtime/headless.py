@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from realtime.config import WindowConfig
 from realtime.errors import interrupted
 from realtime.export import record_of
 from realtime.messages import Prediction, SessionState, SourceHealth, SourceState
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 Writer = Callable[[Prediction], None]
 
+HOP_SECONDS = WindowConfig().hop_seconds  # what each answer adds
 POLL_SECONDS = 0.01
 # An IP camera may take some seconds to send its first picture, a cable some to be put back in.
 DEVICE_PATIENCE_SECONDS = 8.0
@@ -199,7 +201,7 @@ class Summary:
         table = Table(title="Summary", title_justify="left", show_header=False, box=None)
         table.add_row("answers", str(self.answers))
         if self.answers:
-            span = self.last_end - self.first_end
+            span = self.last_end - self.first_end + HOP_SECONDS
             table.add_row("covering", f"{span:.1f} s in {self.seconds:.1f} s")
             if self.delays:  # Ctrl-C may come in the middle of `add`
                 delays = np.repeat(list(self.delays), list(self.delays.values()))

@@ -249,11 +249,18 @@ def test_the_summary_counts_answers_labels_and_modalities() -> None:
     told = rendered(summary.table(["the sound is cut off"]))
     assert "neutral" in told
     assert "67 %" in told
+    assert "covering 0.3 s" in " ".join(told.split())
     assert " ".join(told.split()).count("delay p50 43 ms, p95 43 ms") == 1
     replayed = headless.Summary()
     replayed.add(replace(make_prediction(0), latency_seconds=None, inference_seconds=0.012))
     assert "work per answer p50 12 ms" in " ".join(rendered(replayed.table()).split())
     assert "the sound is cut off" in told
+
+
+def test_one_answer_covers_a_step() -> None:
+    summary = headless.Summary()
+    summary.add(make_prediction(33))
+    assert "covering 0.1 s" in " ".join(rendered(summary.table()).split())
 
 
 def test_an_empty_run_has_a_summary_too() -> None:
