@@ -59,6 +59,15 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class Stage(StrEnum):
+    """A stage of the live network's training; typer takes a list of these, but not of Literal."""
+
+    FACE = "face"
+    VOICE = "voice"
+    FUSION = "fusion"
+    FINAL = "final"
+
+
 class Program(TyperGroup):
     """`live` where no command is named, and one place where failures become exit codes."""
 
@@ -190,7 +199,11 @@ WorkDir = Annotated[Path, typer.Option(help="Caches, resumable states and result
 Recipe = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE.toml", help="Settings of the stages.", show_default="as the weights were made"
+        exists=True,
+        dir_okay=False,
+        metavar="FILE.toml",
+        help="Settings of the stages.",
+        show_default="as the weights were made",
     ),
 ]
 
@@ -214,7 +227,14 @@ PaperWorkDir = Annotated[
 ]
 PaperSettings = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE.toml", help="Settings.", show_default="the paper's"),
+    typer.Option(
+        "--config",
+        exists=True,
+        dir_okay=False,
+        metavar="FILE.toml",
+        help="Settings.",
+        show_default="the paper's",
+    ),
 ]
 Folds = Annotated[
     list[int] | None,
@@ -278,9 +298,13 @@ def live(
         from realtime.sources.base import NoDeviceError
 
         if any(chosen.values()) or headless:
+            missing = ", and ".join(
+                f"no {kind} was found" if selector is None else f"the {kind} was declined"
+                for kind, selector in chosen.items()
+            )
             raise NoDeviceError(
-                "there is neither a camera nor a microphone: plug one in, name an IP camera with "
-                "--camera URL, or replay a recording (`replay FILE`)"
+                f"{missing}: plug one in, name an IP camera with --camera URL, or replay a "
+                "recording (`replay FILE`)"
             )
         typer.echo("No camera and no microphone here: showing the demo recording.", err=True)
         replay(DEMO, adapt=adapt, device=device, weights=weights)
@@ -590,11 +614,8 @@ def _bench_msaf(device: Device, *, json: bool) -> None:
 def convert(
     file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="What torch.save wrote.")],
     kind: Annotated[
-        str,
-        typer.Option(
-            metavar="ravdess|mosei|ntu|resnext3d|mfcc|lstm|i3d|resnet50|hcn",
-            help="Which network, or branch of one, the file holds.",
-        ),
+        Literal["ravdess", "mosei", "ntu", "resnext3d", "mfcc", "lstm", "i3d", "resnet50", "hcn"],
+        typer.Option(help="Which network, or branch of one, the file holds."),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where to write it.")],
     verbose: Verbose = 0,
@@ -617,9 +638,8 @@ def train_live(
     work_dir: WorkDir = RUNS,
     config: Recipe = None,
     stage: Annotated[
-        list[str] | None,
+        list[Stage] | None,
         typer.Option(
-            metavar="face|voice|fusion|final",
             help="Only this stage; may be given more than once.",
             show_default="all",
         ),
@@ -763,12 +783,12 @@ def evaluate_live(
 @evaluate_app.command("fusion")
 def evaluate_fusion(
     task: Annotated[
-        str, typer.Option(metavar="voice|emotion|action|sentiment|all", help="What to compare on.")
+        Literal["voice", "emotion", "action", "sentiment", "all"],
+        typer.Option(help="What to compare on."),
     ] = "all",
     voice: Annotated[
-        str,
+        Literal["mfcc", "whisper", "tuned", "all"],
         typer.Option(
-            metavar="mfcc|whisper|tuned|all",
             help="Voice branch of voice and emotion: the paper's, or a speech encoder, frozen or "
             "fine-tuned.",
         ),
@@ -796,11 +816,6 @@ def evaluate_fusion(
     from models.training.study.emotion import VOICES
     from models.training.study.tasks import TASKS, studies
 
-    for option, value, known in (("--task", task, TASKS), ("--voice", voice, VOICES)):
-        if value not in (*known, "all"):
-            raise typer.BadParameter(
-                f"must be one of {', '.join(known)} or all, not {value!r}", param_hint=option
-            )
     context = _training_context(data_root, work_dir, device)
     wanted = studies(
         TASKS if task == "all" else (task,),

@@ -43,7 +43,8 @@ _MEANINGS: Final = {
     "named is not there, or gone for 8 seconds",
     ExitCode.UNREADABLE_FILE: "a file cannot be read or written",
     ExitCode.DAMAGED_WEIGHTS: "the network's weights are missing or damaged",
-    ExitCode.NO_TRAINING_DATA: "training data, a starting point or an earlier stage is missing",
+    ExitCode.NO_TRAINING_DATA: "training data, a starting point, an earlier stage or a package for "
+    "training is missing",
     ExitCode.BUDGET_MISSED: "bench: a figure is outside its budget",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C or SIGTERM before the end",
 }
@@ -54,6 +55,7 @@ _CODES: Final = {
     "realtime.sources.base.UnreadableFileError": ExitCode.UNREADABLE_FILE,
     "realtime.sources.base.NoDeviceError": ExitCode.NO_DEVICE,
     "realtime.sources.base.SourceError": ExitCode.NO_DEVICE,
+    "models.paper.convert.UnreadableWeightsError": ExitCode.UNREADABLE_FILE,
     "models.checkpoint.CheckpointError": ExitCode.DAMAGED_WEIGHTS,
     "models.training.data.DataError": ExitCode.NO_TRAINING_DATA,
     "models.training.recipe.RecipeError": ExitCode.WRONG_USE,

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from realtime.config import WindowConfig
 from realtime.errors import interrupted
 from realtime.export import record_of
 from realtime.messages import Prediction, SessionState, SourceHealth, SourceState
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 Writer = Callable[[Prediction], None]
 
+HOP_SECONDS = WindowConfig().hop_seconds  # what each answer adds
 POLL_SECONDS = 0.01
 # An IP camera may take some seconds to send its first picture, a cable some to be put back in.
 DEVICE_PATIENCE_SECONDS = 8.0
@@ -133,19 +135,25 @@ class _Awaited:
         if self.silent_since is None or loading:
             self.silent_since = now  # loading may keep the machine too busy for its devices
         if states == {SourceState.FAILED} or now - self.silent_since > DEVICE_PATIENCE_SECONDS:
-            told = [f"{each.name}: {each.message}" for each in mine if each.message]
-            raise NoDeviceError(
-                "; ".join(told)
-                or f"nothing comes from the {' or the '.join(self.kinds)}: "
-                "`python main.py devices` lists what there is"
-            )
+            told = [_wrong_with(each) for each in mine if each.message]
+            what = "; ".join(told) or f"nothing comes from the {' or the '.join(self.kinds)}"
+            raise NoDeviceError(f"{what} (`python main.py devices` lists what there is)")
+
+
+def _wrong_with(source: SourceHealth) -> str:
+    """What is wrong with a device, which is named once."""
+    named = source.name.casefold() in source.message.casefold()
+    return source.message if named else f"{source.name}: {source.message}"
 
 
 def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, str]) -> None:
-    """Log what is wrong with each device once; `messages` holds what was wrong with it before."""
+    """Log what is wrong with each device once, and its end; `messages` holds what was before."""
     for kind, source in sources.items():
-        if source.message and source.message != messages.get(kind):
-            logger.warning("%s: %s", source.name, source.message)
+        before = messages.get(kind)
+        if source.message and source.message != before:
+            logger.warning("%s", _wrong_with(source))
+        elif before and source.state is SourceState.RUNNING:
+            logger.warning("%s delivers now", source.name)
         messages[kind] = source.message
 
 
@@ -193,7 +201,7 @@ class Summary:
         table = Table(title="Summary", title_justify="left", show_header=False, box=None)
         table.add_row("answers", str(self.answers))
         if self.answers:
-            span = self.last_end - self.first_end
+            span = self.last_end - self.first_end + HOP_SECONDS
             table.add_row("covering", f"{span:.1f} s in {self.seconds:.1f} s")
             if self.delays:  # Ctrl-C may come in the middle of `add`
                 delays = np.repeat(list(self.delays), list(self.delays.values()))

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from typer.testing import CliRunner
@@ -136,6 +136,7 @@ def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         ["replay", "x.mp4", "--headless", "--out", "answers.txt"],
         ["replay", "x.mp4", "--out", "answers.csv"],
         ["bench", "--device", "tpu"],
+        ["convert", "a.pth", "--kind", "foo", "--out", "a.safetensors"],
     ],
 )
 def test_wrong_use(run: Run, arguments: list[str]) -> None:
@@ -234,7 +235,7 @@ def test_headless_live_without_the_camera_that_was_named(
     assert result.exit_code == ExitCode.NO_DEVICE
     assert result.stdout == ""
     assert "camera 999" in result.stderr
-    assert "`python main.py devices` lists the cameras" in result.stderr
+    assert "`python main.py devices` lists what there is" in result.stderr
 
 
 @pytest.mark.parametrize("adapt", [True, False])
@@ -275,6 +276,14 @@ def test_nothing_to_listen_to(run: Run, no_devices: None) -> None:
     result = run("devices")
     assert result.exit_code == ExitCode.NO_DEVICE
     assert result.stderr.splitlines() == ["no camera", "no microphone"]
+
+
+def test_a_microphone_that_was_declined_is_not_said_to_be_missing(
+    run: Run, no_devices: None
+) -> None:
+    result = run("live", "--headless", "--microphone", "none")
+    assert result.exit_code == ExitCode.NO_DEVICE
+    assert "no camera was found, and the microphone was declined: plug" in result.stderr
 
 
 def test_without_devices_the_demo_is_shown(
@@ -417,6 +426,38 @@ def test_training_without_its_data(run: Run, tmp_path: Path) -> None:
     result = run("train", "live", *folders, "--config", recipe)
     assert result.exit_code == ExitCode.WRONG_USE
     assert "did you mean seed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "live", "--stage", "ears"],
+        ["train", "live", "--config", "nowhere.toml"],
+        ["train", "ravdess", "--root", ".", "--config", "nowhere.toml"],
+        ["evaluate", "fusion", "--task", "foo"],
+        ["evaluate", "fusion", "--voice", "foo"],
+    ],
+)
+def test_a_wrong_argument_is_told_of_before_a_missing_package(
+    run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "models.training", None)
+    assert run(*arguments).exit_code == ExitCode.WRONG_USE
+
+
+def test_what_can_be_chosen_is_what_there_is() -> None:
+    from models.paper.convert import KINDS
+    from models.training.recipe import STAGES
+    from models.training.study.emotion import VOICES
+    from models.training.study.tasks import TASKS
+
+    def choices(command: Callable[..., None], option: str) -> tuple[str, ...]:
+        return get_args(get_type_hints(command)[option])
+
+    assert set(choices(main.convert, "kind")) == set(KINDS)
+    assert set(choices(main.evaluate_fusion, "task")) == {*TASKS, "all"}
+    assert set(choices(main.evaluate_fusion, "voice")) == {*VOICES, "all"}
+    assert tuple(main.Stage) == STAGES
 
 
 def test_evaluating_weights_that_are_not_there(run: Run, tmp_path: Path) -> None:

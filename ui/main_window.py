@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBo
 
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
+from realtime.errors import explain
 from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError
@@ -555,7 +556,8 @@ class MainWindow(QMainWindow):
         try:
             count = replay.export(path)
         except (OSError, ValueError) as error:
-            self._tell(f"Could not export: {error}", severity="error")
+            told = explain(error)[1] if isinstance(error, OSError) else error
+            self._tell(f"Could not export: {told}", severity="error")
         else:
             what = "1 answer" if count == 1 else f"{count} answers"
             self._tell(f"{what} written to {path.name}")

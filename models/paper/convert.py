@@ -35,6 +35,10 @@ class ConversionError(CheckpointError):
     """A file is not what it was said to be; the message names what is missing or too much."""
 
 
+class UnreadableWeightsError(ConversionError):
+    """A file is none of torch's at all."""
+
+
 def _prefixed(rules: Rules, old: str, new: str) -> Rules:
     """The rules for a branch inside of a network."""
     return tuple((old + pattern, new + name) for pattern, name in rules)
@@ -244,14 +248,16 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
 
     Raises
     ------
+    OSError, UnreadableWeightsError
+        The file cannot be read.
     ConversionError
-        The file cannot be read, or names and shapes are not those of this kind; all that are
-        missing, unexpected or of another size are named.
+        Names and shapes are not those of this kind; all that are missing, unexpected or of another
+        size are named.
     ValueError
-        A weight is not finite.
+        There is no such kind, or a weight is not finite.
     """
     if kind not in KINDS:
-        raise ConversionError(f"no kind {kind!r}; there are {', '.join(KINDS)}")
+        raise ValueError(f"no kind {kind!r}; there are {', '.join(KINDS)}")
     rules = KINDS[kind].rules
     renamed: dict[str, Tensor] = {}
     original: dict[str, str] = {}
@@ -303,15 +309,12 @@ def _read(source: Path) -> dict[str, Tensor]:
             [scalar, (scalar, "numpy._core.multiarray.scalar"), np.dtype, *dtypes]
         ):
             found: Any = torch.load(source, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ConversionError(f"no file {source}") from None
-    except OSError as error:
-        raise ConversionError(f"cannot read {source}: {error.strerror}") from None
+    except OSError:  # it says by itself what is wrong
+        raise
     except Exception as error:  # of any kind, where the bytes are not torch's
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConversionError(
-            f"{source} is no file of plain tensors that torch wrote: {told}"
-        ) from None
+        raise UnreadableWeightsError(
+            f"{source} is no file of plain tensors that torch wrote"
+        ) from error
     for key in ("model_state_dict", "state_dict"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]

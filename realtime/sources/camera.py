@@ -24,7 +24,6 @@ from realtime.sources.base import NoDeviceError, Source, SourceError
 OPEN_TIMEOUT_SECONDS: Final = 4.0  # of an address
 READ_TIMEOUT_SECONDS: Final = 2.0
 _SCHEMES: Final = ("http://", "https://", "rtsp://", "rtsps://")
-_LIST: Final = "`python main.py devices` lists the cameras"
 
 
 class CameraSource(Source[VideoPacket]):
@@ -68,7 +67,7 @@ class CameraSource(Source[VideoPacket]):
         else:
             raise NoDeviceError(
                 f"{self._name} cannot be opened: a camera is chosen by its number or by an "
-                f"address beginning with http:// or rtsp://; {_LIST}"
+                f"address beginning with http:// or rtsp://"
             )
         self._capture, self._sequence = capture, 0
 
@@ -101,7 +100,7 @@ class CameraSource(Source[VideoPacket]):
     def _open_local(self, index: int) -> Any:
         node = Path(f"/dev/video{index}")
         if sys.platform == "linux" and not node.exists():
-            raise NoDeviceError(f"there is no camera {index}: {_LIST}")
+            raise NoDeviceError(f"there is no camera {index}")
         if sys.platform == "linux" and not os.access(node, os.R_OK | os.W_OK):
             raise SourceError(
                 f"{node} may not be used: `sudo usermod -aG video $USER`, then log in again"
@@ -114,7 +113,7 @@ class CameraSource(Source[VideoPacket]):
             permit = " (System Settings → Privacy → Camera)" if sys.platform == "darwin" else ""
             raise NoDeviceError(
                 f"camera {index} cannot be opened: there is none, another program uses it or this "
-                f"one may not{permit}; {_LIST}"
+                f"one may not{permit}"
             )
         # MJPG before the size: uncompressed, USB 2 carries 720 lines only ten times a second, and
         # drivers settle the size for the format that is set.
@@ -151,4 +150,4 @@ class CameraSource(Source[VideoPacket]):
     def _remedy(self) -> str:
         if "://" in self._selector:
             return "check the address, and that the camera is on and in the same network"
-        return f"check its cable; {_LIST}"
+        return "check its cable"

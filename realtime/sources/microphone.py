@@ -31,7 +31,6 @@ DRIVER_BUFFER_SECONDS: Final = 0.03
 BACKLOG_SECONDS: Final = 2.0  # of blocks waiting to be read
 START_PATIENCE_SECONDS: Final = 5.0  # sound servers wake sleeping devices, Bluetooth takes seconds
 PATIENCE_SECONDS: Final = 0.8  # then a silent callback means that the device is gone
-_LIST: Final = "`python main.py devices` lists the microphones"
 
 
 class SampleClock:
@@ -136,9 +135,7 @@ class MicrophoneSource(Source[AudioPacket]):
             # not take that for a microphone gone.
             self._silence_left -= timeout_seconds
             if self._silence_left <= 0 or not self._stream.active:
-                raise SourceError(
-                    f"the microphone {self._name} has stopped: check its cable; {_LIST}"
-                )
+                raise SourceError(f"the microphone {self._name} has stopped: check its cable")
             return None
         self._silence_left = PATIENCE_SECONDS
         block = self._blocks.popleft()
@@ -190,7 +187,7 @@ class MicrophoneSource(Source[AudioPacket]):
             return stream
         raise SourceError(
             f"the microphone {info.name} cannot be opened ({problem}): close other programs that "
-            f"use it, allow this one to, or choose another; {_LIST}"
+            f"use it, allow this one to, or choose another"
         ) from problem
 
     def _hear(self, data: FloatArray, n_samples: int, time_info: Any, status: Any) -> None:
@@ -228,7 +225,7 @@ def find_microphone(found: list[MicrophoneInfo], selector: str) -> MicrophoneInf
     exact = [each for each in found if selector in (str(each.index), each.name)]
     matches = exact or [each for each in found if selector.casefold() in each.name.casefold()]
     if not matches or not selector:
-        raise NoDeviceError(f"there is no microphone “{selector}”: {_LIST}")
+        raise NoDeviceError(f"there is no microphone “{selector}”")
     if len(matches) > 1 and not exact:
         names = ", ".join(each.name for each in matches)
         raise NoDeviceError(f"“{selector}” fits several microphones, say more of its name: {names}")

@@ -219,14 +219,14 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     target = tmp_path / "a.safetensors"
-    with pytest.raises(ConversionError, match="no file"):
-        convert(tmp_path / "gone.pth", target, "lstm")
-    with pytest.raises(ConversionError, match="cannot read"):
-        convert(tmp_path, target, "lstm")
     (tmp_path / "text.pth").write_text("these are not the weights")
-    with pytest.raises(ConversionError, match="no file of plain tensors"):
-        convert(tmp_path / "text.pth", target, "lstm")
-    with pytest.raises(ConversionError, match="no kind 'lstn'; there are ravdess"):
+    for file in ("gone.pth", "", "text.pth"):
+        arguments = ["convert", str(tmp_path / file), "--kind", "lstm", "--out", str(target)]
+        result = CliRunner().invoke(main.app, arguments)
+        assert result.exit_code == ExitCode.UNREADABLE_FILE
+        assert str(tmp_path / file) in result.stderr
+    assert result.stderr.endswith("is no file of plain tensors that torch wrote\n")
+    with pytest.raises(ValueError, match="no kind 'lstn'; there are ravdess"):
         convert(tmp_path / "text.pth", target, "lstn")
     assert issubclass(ConversionError, CheckpointError)  # the program's exit code
 

@@ -358,6 +358,8 @@ def test_export_says_what_was_written(
     assert window.banner.notice.text == "480 answers written to talk.csv"
     window.export(tmp_path / "talk.doc")
     assert "neither .csv nor .jsonl" in window.banner.notice.text
+    window.export(tmp_path / "none" / "talk.csv")
+    assert window.banner.notice.text.endswith("talk.csv: no such file or directory")
 
 
 def test_a_failure_is_shown_before_what_was_exported(
