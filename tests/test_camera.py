@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -110,6 +111,7 @@ def test_a_server_that_says_nothing_is_given_up(
 
 
 def test_the_capture_thread_recovers(server: MjpegServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     clock = MonotonicClock()
     packets: list[VideoPacket] = []
     capture = CaptureThread(CameraSource(server.url, clock), packets.append, clock, name="camera")
