@@ -86,19 +86,33 @@ class Bar:
     leading: bool  # this is the label
 
 
-def answer(prediction: Prediction | None, *, failed: bool = False) -> Answer:
-    """What the person shows, or that we are not sure and why.
+UNANSWERED: Final = ("Waiting", "The first answer comes after a second of input")
+WAITS_FOR_ANALYSIS: Final = "Waiting for the analysis"
 
-    `failed`: where there is no answer yet, none will come.
+
+def unanswered(state: SessionState, ahead_of: float | None, *, playing: bool) -> tuple[str, str]:
+    """Headline and detail where there is no answer.
+
+    `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that.
     """
+    if state is SessionState.FAILED:
+        return "No answer", "Nothing can be analysed"
+    if ahead_of is None:
+        return UNANSWERED
+    reached = f"the analysis, now at {clock_time(ahead_of)}, gets here"
+    return (
+        "Not analysed yet",
+        f"{'Playback goes on' if playing else 'An answer comes'} when {reached}",
+    )
+
+
+def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED) -> Answer:
+    """What the person shows, or that we are not sure and why; `absence` where there is none."""
     if prediction is None:
+        headline, detail = absence
         return Answer(
-            headline="No answer" if failed else "Waiting",
-            detail=(
-                "Nothing can be analysed"
-                if failed
-                else "The first answer comes after a second of input"
-            ),
+            headline=headline,
+            detail=detail,
             confidence="",
             colour=palette.TEXT_FAINT,
             sure=False,
@@ -126,8 +140,10 @@ def answer(prediction: Prediction | None, *, failed: bool = False) -> Answer:
 
 
 def tag(prediction: Prediction | None) -> tuple[str, str]:
-    """Text and colour of the tag at the face box."""
-    if prediction is None or prediction.label is None:
+    """Text and colour of the tag at the face box; no text where there is no answer."""
+    if prediction is None:
+        return "", palette.TEXT_FAINT
+    if prediction.label is None:
         return NOT_SURE, palette.TEXT_FAINT
     text = f"{sentence(prediction.label)}  {percent(prediction.confidence)}"
     return text, palette.emotion_colour(prediction.label)

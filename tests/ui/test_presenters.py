@@ -193,8 +193,8 @@ def test_a_picture_that_is_not_of_now_says_so() -> None:
 def test_what_failed_is_neither_waited_for_nor_analysed() -> None:
     failed = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
     assert presenters.empty_picture(failed, live=False)[0] == "Nothing to show"
-    assert presenters.answer(None).headline == "Waiting"
-    assert presenters.answer(None, failed=True).headline == "No answer"
+    assert presenters.unanswered(SessionState.RUNNING, None, playing=True)[0] == "Waiting"
+    assert presenters.unanswered(SessionState.FAILED, None, playing=False)[0] == "No answer"
 
 
 def test_how_well_the_voice_is_known() -> None:
