@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.messages import (
+    NOT_DELIVERING,
     Attention,
     Health,
     ModalityReport,
@@ -120,6 +121,11 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
     if prediction.label is None:
         reason = prediction.reason or Reason.LOW_CONFIDENCE
         detail = REASON_WORDS[reason]
+        if (
+            reason is Reason.NO_INPUT
+            and prediction.modality("voice").status not in NOT_DELIVERING  # only nobody speaks
+        ):
+            detail = "no picture arrives"
         if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
             detail = f"{detail}; likeliest is {leader}, {percent(prediction.confidence)}"
         return Answer(

@@ -8,6 +8,7 @@ import pytest
 from models.labels import EMOTIONS
 from realtime.messages import (
     Health,
+    ModalityReport,
     Reason,
     SessionState,
     Snapshot,
@@ -51,6 +52,20 @@ def test_every_reason_for_not_being_sure_has_its_own_words(reason: Reason) -> No
     assert shown.detail[0].isupper()
     details = {presenters.REASON_WORDS[each] for each in Reason}
     assert len(details) == len(Reason)
+
+
+def test_a_lost_camera_is_told_from_no_input_at_all() -> None:
+    def detail(voice: Status) -> str:
+        reports = (("face", Status.STALLED), ("voice", voice))
+        modalities = tuple(
+            ModalityReport(name=name, status=status, share=None, chance_share=None, label=None)
+            for name, status in reports
+        )
+        lost = make_prediction(10, label=None, reason=Reason.NO_INPUT, modalities=modalities)
+        return presenters.answer(lost).detail
+
+    assert detail(Status.SILENCE) == "No picture arrives"
+    assert detail(Status.STALLED) == "Neither picture nor sound arrives"
 
 
 def test_low_confidence_names_the_likeliest_class() -> None:
