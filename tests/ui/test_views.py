@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtGui import QImage
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from models.labels import EMOTIONS
@@ -22,6 +22,7 @@ from tests.fakes.session import (
 )
 from tests.ui.conftest import click
 from ui import palette
+from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
 from ui.loading_view import LoadingView
@@ -31,6 +32,7 @@ from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
 from ui.theme import Theme
 from ui.timeline_view import TimelineView
+from ui.transport_view import TransportView
 from ui.video_view import VideoView
 
 PICTURES = DrawnPictures()
@@ -207,6 +209,25 @@ def test_sound_lies_where_it_was_heard(qtbot: QtBot) -> None:
     before, during, after = (image.pixelColor(x, plot.height() // 2).name() for x in thirds)
     assert before == after == palette.SURFACE
     assert during != palette.SURFACE
+
+
+# -- transport ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [0.84, 2.2])
+def test_the_time_of_a_long_recording_fits_and_ends_at_its_length(
+    qtbot: QtBot, scale: float
+) -> None:
+    owner = QWidget()
+    qtbot.addWidget(owner)
+    view = TransportView(make_actions(owner), Theme(scale), owner)
+    view.show_position(5400.4, 5400.4)
+    (label,) = view.findChildren(QLabel)
+    assert label.text() == "1:30:00.4  /  1:30:00.4"
+    assert label.width() >= label.sizeHint().width()
+    width = label.width()
+    view.show_position(2.0, 5400.4)
+    assert label.width() == width
 
 
 # -- timeline ----------------------------------------------------------------------------------
