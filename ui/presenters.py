@@ -385,7 +385,8 @@ def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
             )
         elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
             found.append(Notice(text=text, severity="warning"))
-    found.extend(Notice(text=sentence(note)) for note in snapshot.notes)
+    if snapshot.notes:  # in one: they are of one weight, and the first would hide the others
+        found.append(Notice(text=sentence("; ".join(snapshot.notes))))
     return tuple(gravest_first(found))
 
 

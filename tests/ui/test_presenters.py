@@ -190,6 +190,12 @@ def test_notes_about_a_recording_come_last() -> None:
     assert presenters.notices(snapshot(), live=True) == ()
 
 
+def test_no_note_about_a_recording_hides_another() -> None:
+    noted = snapshot(notes=("the picture is damaged at 1.5 s", "the file is cut off"))
+    (notice,) = presenters.notices(noted, live=False)
+    assert notice.text == "The picture is damaged at 1.5 s; the file is cut off"
+
+
 @pytest.mark.parametrize("state", SourceState)
 def test_an_empty_picture_is_explained(state: SourceState) -> None:
     health = Health(camera=replace(RUNNING, state=state), microphone=RUNNING)
