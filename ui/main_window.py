@@ -26,7 +26,7 @@ from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
-from realtime.sources.base import SourceError
+from realtime.sources.base import SourceError, UnreadableFileError
 from ui import icons
 from ui.actions import LIVE_ONLY, REPLAY_ONLY, make_actions
 from ui.answer_view import AnswerView
@@ -331,7 +331,8 @@ class MainWindow(QMainWindow):
         try:
             session = make()
         except (SourceError, OSError) as error:
-            self._tell(str(error), severity="error")
+            remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
+            self._tell(str(error), severity="error", remedy=remedy)
             return
         if self._started:
             self._started = False
@@ -435,9 +436,9 @@ class MainWindow(QMainWindow):
             self.banner.show_notice(shown)
             self._place_overlays()
 
-    def _tell(self, text: str, *, severity: str = "info") -> None:
+    def _tell(self, text: str, *, severity: str = "info", remedy: Remedy = Remedy.NONE) -> None:
         """Show a sentence until it is dismissed or the session changes."""
-        self._trouble = Notice(text=text, severity=severity)
+        self._trouble = Notice(text=text, severity=severity, remedy=remedy)
         self._show_notice(self._session.snapshot(), is_live=self.live is not None)
 
     def _dismiss(self, notice: Notice) -> None:
@@ -456,6 +457,8 @@ class MainWindow(QMainWindow):
             self.open_recording(replay.path)
         elif remedy is Remedy.SESSION:
             self.go_live()
+        elif remedy is Remedy.OPEN:
+            self._ask_recording()
         elif remedy is Remedy.CAMERA and live is not None:
             live.set_camera(live.camera)
         elif remedy is Remedy.MICROPHONE and live is not None:

@@ -346,6 +346,7 @@ class Remedy(StrEnum):
 
     NONE = ""
     SESSION = "session"
+    OPEN = "open"
     CAMERA = "camera"
     MICROPHONE = "microphone"
 
@@ -372,7 +373,8 @@ def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
     found: list[Notice] = []
     if snapshot.state is SessionState.FAILED:
         text = snapshot.message or "The analysis stopped."
-        found.append(Notice(text=text, severity="error", remedy=Remedy.SESSION))
+        remedy = Remedy.SESSION if live or _was_opened(snapshot.health) else Remedy.OPEN
+        found.append(Notice(text=text, severity="error", remedy=remedy))
     sources = (
         ("Camera" if live else "Picture", snapshot.health.camera, Remedy.CAMERA),
         ("Microphone" if live else "Sound", snapshot.health.microphone, Remedy.MICROPHONE),
@@ -388,6 +390,11 @@ def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
     if snapshot.notes:  # in one: they are of one weight, and the first would hide the others
         found.append(Notice(text=sentence("; ".join(snapshot.notes))))
     return tuple(gravest_first(found))
+
+
+def _was_opened(health: Health) -> bool:
+    """Whether something to analyse was found in the recording."""
+    return {health.camera.state, health.microphone.state} != {SourceState.OFF}
 
 
 def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:

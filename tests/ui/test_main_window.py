@@ -603,6 +603,14 @@ def test_an_unreadable_recording_leaves_the_session_alone(
     assert live.stopped == 0
     assert window.banner.notice is not None
     assert "cannot be read" in window.banner.notice.text
+    another = next(
+        each
+        for each in window.banner.findChildren(QAbstractButton)
+        if each.text() == "Open recording…"
+    )
+    click(another)
+    (dialog,) = window.findChildren(QFileDialog)
+    dialog.close()
 
 
 def test_a_dropped_file_is_opened(

@@ -159,6 +159,13 @@ def test_a_failed_session_offers_to_try_again() -> None:
     assert notice == Notice(text="Damaged.", severity="error", remedy=Remedy.SESSION)
 
 
+def test_a_recording_that_cannot_be_read_offers_to_open_another() -> None:
+    unread = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
+    assert presenters.notices(unread, live=False)[0].remedy is Remedy.OPEN
+    opened = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=RUNNING))
+    assert presenters.notices(opened, live=False)[0].remedy is Remedy.SESSION
+
+
 def test_a_failed_camera_offers_to_try_again_only_live() -> None:
     failed = SourceHealth(name="Camera", state=SourceState.FAILED, message="it is in use")
     bad = snapshot(health=Health(camera=failed, microphone=RUNNING))
