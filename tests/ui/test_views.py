@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtCore import QPoint, QRectF, Qt
 from PyQt6.QtGui import QImage
 from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
@@ -25,6 +25,7 @@ from ui import palette
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
+from ui.controls import ElidedLabel
 from ui.loading_view import LoadingView
 from ui.presenters import NOT_SURE
 from ui.share_view import ShareView
@@ -211,6 +212,25 @@ def test_sound_lies_where_it_was_heard(qtbot: QtBot) -> None:
     assert during != palette.SURFACE
 
 
+def test_how_well_the_voice_is_known_does_not_touch_the_axis(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: dict[str, QRectF] = {}
+    monkeypatch.setattr(
+        "ui.spectrogram_view.write", lambda _, area, text, *rest: written.update({text: area})
+    )
+    view = SpectrogramView(3.0, Theme(0.84))
+    qtbot.addWidget(view)
+    view.show_prediction(make_prediction(10, speaker_seconds=120.0))
+    for width, begins in ((206, False), (390, True)):
+        written.clear()
+        view.resize(width, 120)
+        painted(view)
+        assert ("−3 s" in written) is begins
+        known = written["voice known from 120 s of speech"]
+        assert known.right() < written["now"].right() - view.theme.px(30)
+
+
 # -- transport ---------------------------------------------------------------------------------
 
 
@@ -228,6 +248,21 @@ def test_the_time_of_a_long_recording_fits_and_ends_at_its_length(
     width = label.width()
     view.show_position(2.0, 5400.4)
     assert label.width() == width
+
+
+def test_a_long_file_name_loses_its_middle(qtbot: QtBot) -> None:
+    label = ElidedLabel()
+    qtbot.addWidget(label)
+    name = f"interview-{'with-a-long-name-' * 9}day-2.mp4"
+    label.set_whole(name)
+    label.resize(200, 20)
+    label.grab()
+    assert label.text().startswith("interview")
+    assert label.text().endswith("2.mp4")
+    assert label.sizeHint().width() <= 200
+    label.resize(4000, 20)
+    label.grab()
+    assert label.text() == label.toolTip() == name
 
 
 # -- timeline ----------------------------------------------------------------------------------
