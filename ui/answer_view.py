@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QWidget
 from realtime.messages import Prediction
 from ui import palette
 from ui.panel import RIGHT, Panel, fill, write
-from ui.presenters import UNANSWERED, Answer, Bar, answer, bars
+from ui.presenters import LEAST_DRAWN, UNANSWERED, Answer, Bar, answer, bars
 from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
@@ -106,7 +106,7 @@ class AnswerView(Panel):
         track = area.adjusted(px(84), (area.height() - thickness) / 2, -px(52), 0)
         track.setHeight(thickness)
         fill(painter, track, palette.RAISED, thickness / 2)
-        if length > 0.004:
+        if length >= LEAST_DRAWN:
             ink = QColor(bar.colour)
             ink.setAlphaF(1.0 if bar.leading else 0.72)
             filled = QRectF(track)

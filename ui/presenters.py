@@ -6,7 +6,7 @@ Thread: any.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -28,7 +28,7 @@ from realtime.messages import (
 )
 from ui import palette
 
-PRIVACY: Final = "Nothing leaves this computer, and nothing is stored."
+PRIVACY: Final = "Nothing leaves this computer; nothing is stored unless you export it."
 NOT_SURE: Final = "Not sure"
 
 REASON_WORDS: Final = {
@@ -283,10 +283,18 @@ class Cell:
 def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
     """Always the same cells in the same order, whatever is known."""
     p50, p95 = milliseconds(health.latency_p50), milliseconds(health.latency_p95)
+    if live:
+        camera = source_cell("Camera", health.camera)
+        microphone = source_cell("Microphone", health.microphone)
+    else:
+        camera = track_cell("Picture", health.camera)
+        microphone = track_cell("Sound", health.microphone)
     return (
         Cell(
             caption="Picture",
-            text=f"{health.preview_rate:.0f} fps",
+            text=(
+                "–" if health.camera.state is SourceState.OFF else f"{health.preview_rate:.0f} fps"
+            ),
             tip="Camera frames shown per second",
         ),
         Cell(
@@ -317,8 +325,8 @@ def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
             ),
             tip="How much later the sound arrives than the picture of the same moment",
         ),
-        source_cell("Camera" if live else "Picture track", health.camera),
-        source_cell("Microphone" if live else "Sound track", health.microphone),
+        camera,
+        microphone,
         Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers"),
     )
 
@@ -331,6 +339,14 @@ def source_cell(caption: str, source: SourceHealth) -> Cell:
         tip=f"{source.name}: {source.message or source.state.value}",
         colour=STATE_COLOURS[source.state],
     )
+
+
+def track_cell(kind: str, track: SourceHealth) -> Cell:
+    """The state of one track of a recording, which may lack it."""
+    cell = source_cell(f"{kind} track", track)
+    if track.state is SourceState.OFF:
+        return replace(cell, text="none", tip=f"No {kind.lower()} in this recording", colour=None)
+    return cell
 
 
 def level_fraction(level: float | None) -> float:
@@ -423,13 +439,21 @@ def badge(snapshot: Snapshot) -> str:
 # -- words and numbers -------------------------------------------------------------------------
 
 
+LEAST_DRAWN: Final = 0.005  # what is less than half a per cent has no bar
+_ROUNDING: Final = 1e-6  # of single precision: nearer than this is the same
+
+
 def sentence(text: str) -> str:
     """`text` with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def percent(value: float) -> str:
-    """0..1 as whole per cent."""
+    """0..1 as whole per cent; what is only nearly none or all is not called so."""
+    if _ROUNDING < value < LEAST_DRAWN:
+        return "<1\u202f%"
+    if 0.995 <= value < 1.0 - _ROUNDING:
+        return ">99\u202f%"
     return f"{100.0 * value:.0f}\u202f%"
 
 

@@ -232,6 +232,22 @@ def test_how_well_the_voice_is_known() -> None:
     assert presenters.voice_known(known) == "voice known from 24 s of speech"
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.0049, "<1"), (0.006, "1"), (0.994, "99"), (0.9999, ">99"), (1.0, "100")],
+)
+def test_what_is_nearly_all_or_nothing_is_not_called_so(value: float, text: str) -> None:
+    assert presenters.percent(value) == f"{text}\u202f%"
+
+
+def test_a_recording_without_pictures_has_no_picture_track() -> None:
+    cells = presenters.status_cells(Health(camera=OFF, microphone=RUNNING), live=False)
+    shown = {cell.caption: (cell.text, cell.colour) for cell in cells}
+    assert shown["Picture"] == ("–", None)
+    assert shown["Picture track"] == ("none", None)
+    assert shown["Sound track"] == ("running", palette.GOOD)
+
+
 def test_levels_carry_a_true_minus_sign() -> None:
     assert presenters.decibels(-31.6) == "\u221232 dB"
     assert presenters.decibels(-120.0) == "\u221299 dB"

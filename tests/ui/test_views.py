@@ -109,6 +109,20 @@ def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
     assert has_colour(after, palette.emotion_colour("neutral"))
 
 
+def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
+    view = AnswerView(EMOTIONS, Theme())
+    qtbot.addWidget(view)
+    view.resize(390, 260)
+    smoothed = np.array([0.996] + [0.004] * (len(EMOTIONS) - 1), np.float32)
+    view.show_prediction(make_prediction(10, label=EMOTIONS[0], smoothed=smoothed))
+    for _ in range(100):
+        view.advance(0.05)
+    image = painted(view)
+    assert has_colour(image, palette.emotion_colour(EMOTIONS[0]))
+    others = image.copy(0, round(image.height() * 0.6), image.width(), image.height())
+    assert not has_colour(others, palette.emotion_colour(EMOTIONS[-1]), tolerance=60)
+
+
 def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
     view = AnswerView(EMOTIONS, Theme())
     qtbot.addWidget(view)
