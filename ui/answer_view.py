@@ -14,9 +14,9 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, write
+from ui.panel import RIGHT, Panel, fill, text_width, write
 from ui.presenters import LEAST_DRAWN, UNANSWERED, Answer, Bar, answer, bars
-from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
+from ui.theme import BODY, CAPTION, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
 _HEAD: Final = 84.0  # design pixels for label and detail
@@ -94,7 +94,8 @@ class AnswerView(Panel):
         name = large.adjusted(0, 0, -px(78), 0) if shown.confidence else large
         write(painter, name, shown.headline, font(DISPLAY, SEMIBOLD), colour)
         detail = QRectF(area.left(), large.bottom(), area.width(), px(BODY + 7))
-        write(painter, detail, shown.detail, font(BODY), palette.TEXT_SOFT)
+        fits = text_width(shown.detail, font(BODY)) <= detail.width()
+        write(painter, detail, shown.detail, font(BODY if fits else CAPTION), palette.TEXT_SOFT)
 
     def _paint_bar(self, painter: QPainter, area: QRectF, bar: Bar, length: float) -> None:
         px = self.theme.px

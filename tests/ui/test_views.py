@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from models.labels import EMOTIONS
-from realtime.messages import Prediction
+from realtime.messages import Prediction, SessionState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -27,11 +27,12 @@ from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
 from ui.controls import ElidedLabel
 from ui.loading_view import LoadingView
-from ui.presenters import NOT_SURE
+from ui.panel import text_width
+from ui.presenters import NOT_SURE, unanswered
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
-from ui.theme import Theme
+from ui.theme import CAPTION, PADDING, Theme
 from ui.timeline_view import TimelineView
 from ui.transport_view import TransportView
 from ui.video_view import VideoView
@@ -107,6 +108,14 @@ def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
     after = painted(view)
     assert before != between != after
     assert has_colour(after, palette.emotion_colour("neutral"))
+
+
+@pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
+def test_the_longest_detail_fits(scale: float) -> None:
+    theme = Theme(scale)
+    _, detail = unanswered(SessionState.RUNNING, 3617.0, playing=True)
+    room = theme.px(396) - 2 * theme.px(PADDING)
+    assert text_width(detail, theme.font(CAPTION)) <= room
 
 
 def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
