@@ -25,10 +25,10 @@ from realtime.faces import FaceDetector, FaceLooker, FaceTracker, MediapipeDetec
 from realtime.health import Rolling
 from realtime.mailbox import Mailbox
 from realtime.messages import (
+    NOT_DELIVERING,
     AudioPacket,
     Health,
     Prediction,
-    Reason,
     SessionState,
     Snapshot,
     SourceHealth,
@@ -324,7 +324,8 @@ class LiveSession:
     def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
         now = self._clock.now()
         self._answers.add(now, 1.0)
-        if prediction.latency_seconds is not None and prediction.reason is not Reason.NO_INPUT:
+        arrives = any(report.status not in NOT_DELIVERING for report in prediction.modalities)
+        if prediction.latency_seconds is not None and arrives:
             self._latency.add(now, prediction.latency_seconds)
         with self._lock:
             self._history.append(prediction.compact())

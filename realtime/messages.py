@@ -27,6 +27,9 @@ class Status(StrEnum):
     CLIPPED = "clipped"  # speech so loud that the microphone cut its peaks off
 
 
+NOT_DELIVERING = (Status.NO_SOURCE, Status.STALLED)
+
+
 class Reason(StrEnum):
     """Why there is no label."""
 
@@ -35,7 +38,7 @@ class Reason(StrEnum):
     TOO_DARK = "too dark"
     SILENCE = "silence"
     CLIPPED = "speech clipped"
-    NO_INPUT = "no input"  # neither source delivers
+    NO_INPUT = "no input"  # neither source delivers, or the camera is lost and nobody speaks
     LOW_CONFIDENCE = "low confidence"
 
 

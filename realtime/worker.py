@@ -453,6 +453,7 @@ class InferenceWorker:
             (Status.TOO_DARK, Reason.TOO_DARK),
             (Status.CLIPPED, Reason.CLIPPED),
             (Status.NO_FACE, Reason.NO_FACE),
+            (Status.STALLED, Reason.NO_INPUT),  # silence is no news where the picture is lost
             (Status.SILENCE, Reason.SILENCE),
         ):
             if status in (due.face_status, due.voice_status):

@@ -265,6 +265,14 @@ def test_a_stalled_camera_holds_nothing_up() -> None:
     assert stalled[-1].window_end > 5.8
 
 
+def test_a_lost_camera_is_not_taken_for_silence() -> None:
+    bench = Bench(live=True)
+    bench.run(0, 3)
+    newest = bench.run(3, 9, brightness=None, loudness=0.01)[-1]
+    assert newest.modality("voice").status is Status.SILENCE
+    assert newest.reason is Reason.NO_INPUT
+
+
 def test_when_nothing_flows_the_answer_says_so() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)

@@ -14,9 +14,9 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, write
-from ui.presenters import Answer, Bar, answer, bars
-from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
+from ui.panel import RIGHT, Panel, fill, text_width, write
+from ui.presenters import LEAST_DRAWN, UNANSWERED, Answer, Bar, answer, bars
+from ui.theme import BODY, CAPTION, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
 _HEAD: Final = 84.0  # design pixels for label and detail
@@ -30,6 +30,8 @@ class AnswerView(Panel):
         super().__init__("", theme, parent)
         self.setAccessibleName("Answer")
         self._labels = labels
+        self._prediction: Prediction | None = None
+        self._absence = UNANSWERED
         self._answer: Answer = answer(None)
         self._bars: tuple[Bar, ...] = bars(None, labels)
         self._lengths = [0.0] * len(labels)
@@ -39,15 +41,25 @@ class AnswerView(Panel):
         """The large text that is shown."""
         return self._answer.headline
 
-    def show_prediction(self, prediction: Prediction | None, *, failed: bool = False) -> None:
-        """Show another answer; the bars begin to move towards it.
+    @property
+    def detail(self) -> str:
+        """The text below it."""
+        return self._answer.detail
 
-        `failed`: where there is none yet, none will come.
-        """
-        self._answer = answer(prediction, failed=failed)
+    def show_prediction(self, prediction: Prediction | None) -> None:
+        """Show another answer; the bars begin to move towards it."""
+        self._prediction = prediction
+        self._answer = answer(prediction, self._absence)
         self._bars = bars(prediction, self._labels)
         self.describe(" ".join((self._answer.headline, self._answer.confidence)).strip())
         self.update()
+
+    def set_absence(self, absence: tuple[str, str]) -> None:
+        """What to say, as headline and detail, where there is no answer."""
+        if absence != self._absence:
+            self._absence = absence
+            if self._prediction is None:
+                self.show_prediction(None)
 
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
@@ -82,7 +94,8 @@ class AnswerView(Panel):
         name = large.adjusted(0, 0, -px(78), 0) if shown.confidence else large
         write(painter, name, shown.headline, font(DISPLAY, SEMIBOLD), colour)
         detail = QRectF(area.left(), large.bottom(), area.width(), px(BODY + 7))
-        write(painter, detail, shown.detail, font(BODY), palette.TEXT_SOFT)
+        fits = text_width(shown.detail, font(BODY)) <= detail.width()
+        write(painter, detail, shown.detail, font(BODY if fits else CAPTION), palette.TEXT_SOFT)
 
     def _paint_bar(self, painter: QPainter, area: QRectF, bar: Bar, length: float) -> None:
         px = self.theme.px
@@ -94,7 +107,7 @@ class AnswerView(Panel):
         track = area.adjusted(px(84), (area.height() - thickness) / 2, -px(52), 0)
         track.setHeight(thickness)
         fill(painter, track, palette.RAISED, thickness / 2)
-        if length > 0.004:
+        if length >= LEAST_DRAWN:
             ink = QColor(bar.colour)
             ink.setAlphaF(1.0 if bar.leading else 0.72)
             filled = QRectF(track)

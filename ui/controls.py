@@ -1,4 +1,4 @@
-"""Buttons, choices and the slider, tamed: the mouse leaves the keyboard's focus where it is.
+"""Buttons, choices, names and the slider, tamed: the mouse leaves the keyboard's focus where it is.
 
 Thread: GUI. The window's own keys (Space, arrows) act everywhere, except that a control which was
 reached with Tab keeps those that operate it.
@@ -7,9 +7,10 @@ reached with Tab keeps those that operate it.
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, Qt
-from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent, QPaintEvent
+from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QComboBox,
+    QLabel,
     QListView,
     QSlider,
     QStyle,
@@ -98,6 +99,35 @@ class Choice(QComboBox):
             self.addItem(text, data)
         self.setCurrentIndex(max(self.findData(chosen), 0))
         self.blockSignals(blocked)
+
+
+class ElidedLabel(QLabel):
+    """One line of plain text, which loses its middle where it is too long."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._whole = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def set_whole(self, text: str) -> None:
+        """Show another text."""
+        self._whole = text
+        self.setToolTip(text)
+        self.setAccessibleName(text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self._fit()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._fit()
+
+    def _fit(self) -> None:
+        room = self.contentsRect().width()
+        middle = Qt.TextElideMode.ElideMiddle
+        self.setText(self.fontMetrics().elidedText(self._whole, middle, room))
 
 
 class SeekSlider(QSlider):

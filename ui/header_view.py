@@ -23,7 +23,7 @@ from PyQt6.QtWidgets import (
 from realtime.devices import public_name
 from ui import icons, palette
 from ui.actions import MENU
-from ui.controls import Button, Choice
+from ui.controls import Button, Choice, ElidedLabel
 from ui.devices import Devices
 from ui.presenters import sentence
 from ui.theme import GAP, Theme
@@ -53,7 +53,7 @@ class HeaderView(QWidget):
         self.microphone_choice = Choice("Microphone")
         self.camera_choice.activated.connect(self._choose_camera)
         self.microphone_choice.activated.connect(self._choose_microphone)
-        self._file = QLabel()
+        self._file = ElidedLabel()
         self._file.setProperty("role", "soft")
         self._file.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._icons: list[tuple[QLabel, str]] = []
@@ -84,8 +84,7 @@ class HeaderView(QWidget):
         self._pages.setCurrentIndex(0 if live else 1)
         self._live.setVisible(not live)
         self._buttons[0].setVisible(live)  # a recording has its own play button
-        self._file.setText(file_name)
-        self._file.setToolTip(file_name)
+        self._file.set_whole(file_name)
 
     def set_devices(
         self,

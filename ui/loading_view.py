@@ -40,7 +40,7 @@ class LoadingView(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(self.theme.px(380), self.theme.px(142))
+        return QSize(self.theme.px(408), self.theme.px(142))
 
     def show_progress(self, message: str, progress: float | None) -> None:
         """Say what is being loaded, and how much of it is (None: not known)."""

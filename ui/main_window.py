@@ -27,7 +27,7 @@ from realtime.config import SessionConfig
 from realtime.errors import explain
 from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
-from realtime.sources.base import SourceError
+from realtime.sources.base import SourceError, UnreadableFileError
 from ui import icons
 from ui.actions import LIVE_ONLY, REPLAY_ONLY, make_actions
 from ui.answer_view import AnswerView
@@ -41,6 +41,8 @@ from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
 from ui.presenters import (
     PRIVACY,
+    UNANSWERED,
+    WAITS_FOR_ANALYSIS,
     Notice,
     Remedy,
     badge,
@@ -48,6 +50,7 @@ from ui.presenters import (
     gravest_first,
     notices,
     sentence,
+    unanswered,
 )
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
@@ -123,7 +126,6 @@ class MainWindow(QMainWindow):
         self._dialog: QDialog | None = None
         self._running = False  # from start to stop of the window
         self._started = False  # so the session is
-        self._failed = False  # so the last snapshot said
         self._privacy_seen = bool(settings.value(_PRIVACY_SEEN, False, type=bool))
 
         self.setWindowTitle("MSAF Live")
@@ -330,7 +332,8 @@ class MainWindow(QMainWindow):
         try:
             session = make()
         except (SourceError, OSError) as error:
-            self._tell(str(error), severity="error")
+            remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
+            self._tell(str(error), severity="error", remedy=remedy)
             return
         if self._started:
             self._started = False
@@ -353,10 +356,10 @@ class MainWindow(QMainWindow):
         self.timeline.clear(live=is_live)
         self.video.show_frame(None, None)
         self.video.set_badge("")
+        self.answer.set_absence(UNANSWERED)
         self._show_prediction(None)
         self._dismissed.clear()
         self._trouble = None
-        self._failed = False
         for command in REPLAY_ONLY:
             self.commands[command].setEnabled(not is_live)
         for command in LIVE_ONLY:
@@ -376,18 +379,23 @@ class MainWindow(QMainWindow):
             self._place_overlays()
         if snapshot.preview is None:
             self.video.set_empty(*(("", "") if loading else empty_picture(snapshot, live=is_live)))
-        failed = snapshot.state is SessionState.FAILED
-        if failed and not self._failed and snapshot.prediction is None:
-            self.answer.show_prediction(None, failed=True)
-        self._failed = failed
         self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
             position, duration = replay.position_seconds, replay.duration_seconds
             self.timeline.set_extent(duration, replay.analysed_seconds, position)
             self.transport.show_position(position, duration)
             self.transport.show_speed(replay.speed)
-            self._show_paused(not replay.playing, badge="")
+            analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
+            ahead = analysing and position > replay.analysed_seconds
+            playing = replay.playing
+            self.answer.set_absence(
+                unanswered(
+                    snapshot.state, replay.analysed_seconds if ahead else None, playing=playing
+                )
+            )
+            self._show_paused(not playing, badge=WAITS_FOR_ANALYSIS if ahead and playing else "")
         else:
+            self.answer.set_absence(unanswered(snapshot.state, None, playing=True))
             self._show_paused(snapshot.state is SessionState.PAUSED, badge=badge(snapshot))
 
     def _show_picture(self, snapshot: Snapshot) -> None:
@@ -429,9 +437,9 @@ class MainWindow(QMainWindow):
             self.banner.show_notice(shown)
             self._place_overlays()
 
-    def _tell(self, text: str, *, severity: str = "info") -> None:
+    def _tell(self, text: str, *, severity: str = "info", remedy: Remedy = Remedy.NONE) -> None:
         """Show a sentence until it is dismissed or the session changes."""
-        self._trouble = Notice(text=text, severity=severity)
+        self._trouble = Notice(text=text, severity=severity, remedy=remedy)
         self._show_notice(self._session.snapshot(), is_live=self.live is not None)
 
     def _dismiss(self, notice: Notice) -> None:
@@ -450,6 +458,8 @@ class MainWindow(QMainWindow):
             self.open_recording(replay.path)
         elif remedy is Remedy.SESSION:
             self.go_live()
+        elif remedy is Remedy.OPEN:
+            self._ask_recording()
         elif remedy is Remedy.CAMERA and live is not None:
             live.set_camera(live.camera)
         elif remedy is Remedy.MICROPHONE and live is not None:

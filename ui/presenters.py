@@ -6,7 +6,7 @@ Thread: any.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.messages import (
+    NOT_DELIVERING,
     Attention,
     Health,
     ModalityReport,
@@ -27,7 +28,7 @@ from realtime.messages import (
 )
 from ui import palette
 
-PRIVACY: Final = "Nothing leaves this computer, and nothing is stored."
+PRIVACY: Final = "Nothing leaves this computer; nothing is stored unless you export it."
 NOT_SURE: Final = "Not sure"
 
 REASON_WORDS: Final = {
@@ -86,19 +87,33 @@ class Bar:
     leading: bool  # this is the label
 
 
-def answer(prediction: Prediction | None, *, failed: bool = False) -> Answer:
-    """What the person shows, or that we are not sure and why.
+UNANSWERED: Final = ("Waiting", "The first answer comes after a second of input")
+WAITS_FOR_ANALYSIS: Final = "Waiting for the analysis"
 
-    `failed`: where there is no answer yet, none will come.
+
+def unanswered(state: SessionState, ahead_of: float | None, *, playing: bool) -> tuple[str, str]:
+    """Headline and detail where there is no answer.
+
+    `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that.
     """
+    if state is SessionState.FAILED:
+        return "No answer", "Nothing can be analysed"
+    if ahead_of is None:
+        return UNANSWERED
+    reached = f"the analysis, now at {clock_time(ahead_of)}, gets here"
+    return (
+        "Not analysed yet",
+        f"{'Playback goes on' if playing else 'An answer comes'} when {reached}",
+    )
+
+
+def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED) -> Answer:
+    """What the person shows, or that we are not sure and why; `absence` where there is none."""
     if prediction is None:
+        headline, detail = absence
         return Answer(
-            headline="No answer" if failed else "Waiting",
-            detail=(
-                "Nothing can be analysed"
-                if failed
-                else "The first answer comes after a second of input"
-            ),
+            headline=headline,
+            detail=detail,
             confidence="",
             colour=palette.TEXT_FAINT,
             sure=False,
@@ -106,6 +121,11 @@ def answer(prediction: Prediction | None, *, failed: bool = False) -> Answer:
     if prediction.label is None:
         reason = prediction.reason or Reason.LOW_CONFIDENCE
         detail = REASON_WORDS[reason]
+        if (
+            reason is Reason.NO_INPUT
+            and prediction.modality("voice").status not in NOT_DELIVERING  # only nobody speaks
+        ):
+            detail = "no picture arrives"
         if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
             detail = f"{detail}; likeliest is {leader}, {percent(prediction.confidence)}"
         return Answer(
@@ -126,8 +146,10 @@ def answer(prediction: Prediction | None, *, failed: bool = False) -> Answer:
 
 
 def tag(prediction: Prediction | None) -> tuple[str, str]:
-    """Text and colour of the tag at the face box."""
-    if prediction is None or prediction.label is None:
+    """Text and colour of the tag at the face box; no text where there is no answer."""
+    if prediction is None:
+        return "", palette.TEXT_FAINT
+    if prediction.label is None:
         return NOT_SURE, palette.TEXT_FAINT
     text = f"{sentence(prediction.label)}  {percent(prediction.confidence)}"
     return text, palette.emotion_colour(prediction.label)
@@ -261,10 +283,18 @@ class Cell:
 def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
     """Always the same cells in the same order, whatever is known."""
     p50, p95 = milliseconds(health.latency_p50), milliseconds(health.latency_p95)
+    if live:
+        camera = source_cell("Camera", health.camera)
+        microphone = source_cell("Microphone", health.microphone)
+    else:
+        camera = track_cell("Picture", health.camera)
+        microphone = track_cell("Sound", health.microphone)
     return (
         Cell(
             caption="Picture",
-            text=f"{health.preview_rate:.0f} fps",
+            text=(
+                "–" if health.camera.state is SourceState.OFF else f"{health.preview_rate:.0f} fps"
+            ),
             tip="Camera frames shown per second",
         ),
         Cell(
@@ -295,8 +325,8 @@ def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
             ),
             tip="How much later the sound arrives than the picture of the same moment",
         ),
-        source_cell("Camera" if live else "Picture track", health.camera),
-        source_cell("Microphone" if live else "Sound track", health.microphone),
+        camera,
+        microphone,
         Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers"),
     )
 
@@ -309,6 +339,14 @@ def source_cell(caption: str, source: SourceHealth) -> Cell:
         tip=f"{source.name}: {source.message or source.state.value}",
         colour=STATE_COLOURS[source.state],
     )
+
+
+def track_cell(kind: str, track: SourceHealth) -> Cell:
+    """The state of one track of a recording, which may lack it."""
+    cell = source_cell(f"{kind} track", track)
+    if track.state is SourceState.OFF:
+        return replace(cell, text="none", tip=f"No {kind.lower()} in this recording", colour=None)
+    return cell
 
 
 def level_fraction(level: float | None) -> float:
@@ -324,6 +362,7 @@ class Remedy(StrEnum):
 
     NONE = ""
     SESSION = "session"
+    OPEN = "open"
     CAMERA = "camera"
     MICROPHONE = "microphone"
 
@@ -350,7 +389,8 @@ def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
     found: list[Notice] = []
     if snapshot.state is SessionState.FAILED:
         text = snapshot.message or "The analysis stopped."
-        found.append(Notice(text=text, severity="error", remedy=Remedy.SESSION))
+        remedy = Remedy.SESSION if live or _was_opened(snapshot.health) else Remedy.OPEN
+        found.append(Notice(text=text, severity="error", remedy=remedy))
     sources = (
         ("Camera" if live else "Picture", snapshot.health.camera, Remedy.CAMERA),
         ("Microphone" if live else "Sound", snapshot.health.microphone, Remedy.MICROPHONE),
@@ -363,8 +403,14 @@ def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
             )
         elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
             found.append(Notice(text=text, severity="warning"))
-    found.extend(Notice(text=sentence(note)) for note in snapshot.notes)
+    if snapshot.notes:  # in one: they are of one weight, and the first would hide the others
+        found.append(Notice(text=sentence("; ".join(snapshot.notes))))
     return tuple(gravest_first(found))
+
+
+def _was_opened(health: Health) -> bool:
+    """Whether something to analyse was found in the recording."""
+    return {health.camera.state, health.microphone.state} != {SourceState.OFF}
 
 
 def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
@@ -393,13 +439,21 @@ def badge(snapshot: Snapshot) -> str:
 # -- words and numbers -------------------------------------------------------------------------
 
 
+LEAST_DRAWN: Final = 0.005  # what is less than half a per cent has no bar
+_ROUNDING: Final = 1e-6  # of single precision: nearer than this is the same
+
+
 def sentence(text: str) -> str:
     """`text` with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def percent(value: float) -> str:
-    """0..1 as whole per cent."""
+    """0..1 as whole per cent; what is only nearly none or all is not called so."""
+    if _ROUNDING < value < LEAST_DRAWN:
+        return "<1\u202f%"
+    if 0.995 <= value < 1.0 - _ROUNDING:
+        return ">99\u202f%"
     return f"{100.0 * value:.0f}\u202f%"
 
 

@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QWidget
 from realtime.messages import Prediction
 from ui import palette
 from ui.panel import RIGHT, Panel, fill, write
-from ui.presenters import Share, shares
+from ui.presenters import LEAST_DRAWN, Share, shares
 from ui.theme import BODY, CAPTION, MEDIUM, Theme
 
 _FOLLOW_SECONDS: Final = 0.15
@@ -87,9 +87,10 @@ class ShareView(Panel):
             painter.setBrush(QBrush(QColor(palette.LINE), Qt.BrushStyle.BDiagPattern))
             painter.drawRoundedRect(track, thickness / 2, thickness / 2)
             return
-        filled = QRectF(track)
-        filled.setWidth(max(track.width() * min(length, 1.0), thickness))
-        fill(painter, filled, palette.ATTENTION, thickness / 2)
+        if length >= LEAST_DRAWN:
+            filled = QRectF(track)
+            filled.setWidth(max(track.width() * min(length, 1.0), thickness))
+            fill(painter, filled, palette.ATTENTION, thickness / 2)
         if share.chance is not None and share.chance < 1.0:
             x = track.left() + share.chance * track.width()
             painter.setPen(QPen(QColor(palette.TEXT), px(2)))

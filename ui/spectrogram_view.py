@@ -109,8 +109,14 @@ class SpectrogramView(Panel):
             fill(painter, plot, palette.RAISED, px(4))
             write(painter, plot, self._absent_text, font, palette.TEXT_FAINT, CENTRE)
         foot = QRectF(area.left(), plot.bottom() + px(2), area.width(), px(_FOOT))
-        write(painter, foot, f"−{self._window_seconds:.0f} s", font, palette.TEXT_FAINT, LEFT)
-        write(painter, foot, self._known, font, palette.TEXT_FAINT, CENTRE)
+        begin = f"−{self._window_seconds:.0f} s"
+        beside = max(text_width(begin, font), text_width("now", font)) + px(12)
+        known = foot.adjusted(beside, 0, -beside, 0)
+        if text_width(self._known, font) > known.width():  # the begin matters less
+            begin = ""
+            known.setLeft(foot.left())
+        write(painter, foot, begin, font, palette.TEXT_FAINT, LEFT)
+        write(painter, known, self._known, font, palette.TEXT_FAINT, CENTRE)
         write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)
         title = self.title_area()
         if self._has_curve:

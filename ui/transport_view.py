@@ -5,6 +5,7 @@ Thread: GUI.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Final
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
@@ -12,6 +13,7 @@ from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from ui.controls import Button, Choice, SeekSlider
+from ui.panel import text_width
 from ui.presenters import clock_time
 from ui.theme import BODY, MEDIUM, Theme
 
@@ -29,8 +31,10 @@ class TransportView(QWidget):
         self, actions: dict[str, QAction], theme: Theme, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
+        self.theme = theme
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._play = Button(actions["pause"])
+        self._duration = 0.0
         self._time = QLabel()
         self._time.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.slider = SeekSlider()
@@ -54,7 +58,10 @@ class TransportView(QWidget):
 
     def show_position(self, position: float, duration: float) -> None:
         """Show where playback stands in a recording of `duration` seconds."""
-        text = f"{clock_time(position, tenths=True)}  /  {clock_time(duration)}"
+        if duration != self._duration:
+            self._duration = duration
+            self._fit_time()
+        text = _progress(position, duration)
         if text != self._time.text():
             self._time.setText(text)
         if self.slider.isSliderDown():
@@ -72,6 +79,7 @@ class TransportView(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""
+        self.theme = theme
         px = theme.px
         self.setFixedHeight(px(36))
         layout = self.layout()
@@ -79,11 +87,20 @@ class TransportView(QWidget):
         layout.setSpacing(px(10))
         self._play.setFixedSize(px(38), px(34))
         self._time.setFont(theme.font(BODY, MEDIUM, tabular=True))
-        self._time.setFixedWidth(px(124))
+        self._fit_time()
         self.speed_choice.setFixedWidth(px(84))
         self._export.setFixedHeight(px(34))
         for button in (self._play, self._export):
             button.setIconSize(QSize(px(18), px(18)))
 
+    def _fit_time(self) -> None:
+        """Leave room for the widest time of this recording, so that nothing moves."""
+        widest = _progress(self._duration, self._duration)
+        self._time.setFixedWidth(ceil(text_width(widest, self._time.font())) + self.theme.px(4))
+
     def _seek(self, value: int) -> None:
         self.sought.emit(value / _STEPS_PER_SECOND)
+
+
+def _progress(position: float, duration: float) -> str:
+    return f"{clock_time(position, tenths=True)}  /  {clock_time(duration, tenths=True)}"

@@ -96,6 +96,11 @@ class VideoView(Panel):
         self._dropping = dropping
         self.update()
 
+    @property
+    def badge(self) -> str:
+        """The word in the corner."""
+        return self._badge
+
     # -- where things are ----------------------------------------------------------------------
 
     def picture_area(self) -> QRectF:
@@ -249,6 +254,8 @@ class VideoView(Panel):
             pen.setCapStyle(Qt.PenCapStyle.RoundCap)
             painter.setPen(pen)
             painter.drawPath(_corners(box, px(10)))
+        if not text:
+            return
         font = self.theme.font(BODY, SEMIBOLD, tabular=True)
         size = QSizeF(text_width(text, font) + px(20), px(26))
         place = QPointF(box.center().x() - size.width() / 2, box.top() - size.height() - px(8))

@@ -470,7 +470,10 @@ class FakeReplaySession(_FakeSession):
         state = SessionState.RUNNING if self.loaded >= 1.0 else SessionState.LOADING
         if self.analysed_seconds >= self.duration_seconds:
             state = SessionState.ENDED
-        return self.snapshot_at(self.position_seconds, self.state or state)
+        snapshot = self.snapshot_at(self.position_seconds, self.state or state)
+        if self.position_seconds > self.analysed_seconds:
+            return replace(snapshot, prediction=None)
+        return snapshot
 
     def history(self, after_index: int = -1) -> Sequence[Prediction]:
         last = int(self.analysed_seconds / HOP)

@@ -32,7 +32,7 @@ from tests.fakes.session import (
 from tests.ui.conftest import OpenWindow, click, press
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import SMALLEST, MainWindow
-from ui.presenters import PRIVACY
+from ui.presenters import PRIVACY, WAITS_FOR_ANALYSIS
 
 
 @pytest.fixture
@@ -338,6 +338,21 @@ def test_slider_and_timeline_seek(
     assert replay.position_seconds == pytest.approx(7.0)
 
 
+def test_past_what_is_analysed_the_window_says_that_it_waits(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    window.timeline.sought.emit(40.0)
+    run(window, now, 0.2)
+    assert window.answer.headline == "Not analysed yet"
+    assert window.answer.detail == "Playback goes on when the analysis, now at 0:17, gets here"
+    assert (window.video.badge, window.video.accessibleDescription()) == (WAITS_FOR_ANALYSIS, "")
+    run(window, now, 4.0)
+    assert window.answer.headline not in ("Not analysed yet", "Waiting")
+    assert window.video.badge == ""
+
+
 def test_the_slider_follows_playback_without_seeking(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
@@ -590,6 +605,14 @@ def test_an_unreadable_recording_leaves_the_session_alone(
     assert live.stopped == 0
     assert window.banner.notice is not None
     assert "cannot be read" in window.banner.notice.text
+    another = next(
+        each
+        for each in window.banner.findChildren(QAbstractButton)
+        if each.text() == "Open recording…"
+    )
+    click(another)
+    (dialog,) = window.findChildren(QFileDialog)
+    dialog.close()
 
 
 def test_a_dropped_file_is_opened(

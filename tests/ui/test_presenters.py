@@ -8,6 +8,7 @@ import pytest
 from models.labels import EMOTIONS
 from realtime.messages import (
     Health,
+    ModalityReport,
     Reason,
     SessionState,
     Snapshot,
@@ -51,6 +52,20 @@ def test_every_reason_for_not_being_sure_has_its_own_words(reason: Reason) -> No
     assert shown.detail[0].isupper()
     details = {presenters.REASON_WORDS[each] for each in Reason}
     assert len(details) == len(Reason)
+
+
+def test_a_lost_camera_is_told_from_no_input_at_all() -> None:
+    def detail(voice: Status) -> str:
+        reports = (("face", Status.STALLED), ("voice", voice))
+        modalities = tuple(
+            ModalityReport(name=name, status=status, share=None, chance_share=None, label=None)
+            for name, status in reports
+        )
+        lost = make_prediction(10, label=None, reason=Reason.NO_INPUT, modalities=modalities)
+        return presenters.answer(lost).detail
+
+    assert detail(Status.SILENCE) == "No picture arrives"
+    assert detail(Status.STALLED) == "Neither picture nor sound arrives"
 
 
 def test_low_confidence_names_the_likeliest_class() -> None:
@@ -144,6 +159,13 @@ def test_a_failed_session_offers_to_try_again() -> None:
     assert notice == Notice(text="Damaged.", severity="error", remedy=Remedy.SESSION)
 
 
+def test_a_recording_that_cannot_be_read_offers_to_open_another() -> None:
+    unread = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
+    assert presenters.notices(unread, live=False)[0].remedy is Remedy.OPEN
+    opened = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=RUNNING))
+    assert presenters.notices(opened, live=False)[0].remedy is Remedy.SESSION
+
+
 def test_a_failed_camera_offers_to_try_again_only_live() -> None:
     failed = SourceHealth(name="Camera", state=SourceState.FAILED, message="it is in use")
     bad = snapshot(health=Health(camera=failed, microphone=RUNNING))
@@ -175,6 +197,12 @@ def test_notes_about_a_recording_come_last() -> None:
     assert presenters.notices(snapshot(), live=True) == ()
 
 
+def test_no_note_about_a_recording_hides_another() -> None:
+    noted = snapshot(notes=("the picture is damaged at 1.5 s", "the file is cut off"))
+    (notice,) = presenters.notices(noted, live=False)
+    assert notice.text == "The picture is damaged at 1.5 s; the file is cut off"
+
+
 @pytest.mark.parametrize("state", SourceState)
 def test_an_empty_picture_is_explained(state: SourceState) -> None:
     health = Health(camera=replace(RUNNING, state=state), microphone=RUNNING)
@@ -193,8 +221,8 @@ def test_a_picture_that_is_not_of_now_says_so() -> None:
 def test_what_failed_is_neither_waited_for_nor_analysed() -> None:
     failed = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
     assert presenters.empty_picture(failed, live=False)[0] == "Nothing to show"
-    assert presenters.answer(None).headline == "Waiting"
-    assert presenters.answer(None, failed=True).headline == "No answer"
+    assert presenters.unanswered(SessionState.RUNNING, None, playing=True)[0] == "Waiting"
+    assert presenters.unanswered(SessionState.FAILED, None, playing=False)[0] == "No answer"
 
 
 def test_how_well_the_voice_is_known() -> None:
@@ -202,6 +230,22 @@ def test_how_well_the_voice_is_known() -> None:
     assert presenters.voice_known(None) == presenters.voice_known(prediction) == ""
     known = replace(prediction, speaker_seconds=23.6)
     assert presenters.voice_known(known) == "voice known from 24 s of speech"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.0049, "<1"), (0.006, "1"), (0.994, "99"), (0.9999, ">99"), (1.0, "100")],
+)
+def test_what_is_nearly_all_or_nothing_is_not_called_so(value: float, text: str) -> None:
+    assert presenters.percent(value) == f"{text}\u202f%"
+
+
+def test_a_recording_without_pictures_has_no_picture_track() -> None:
+    cells = presenters.status_cells(Health(camera=OFF, microphone=RUNNING), live=False)
+    shown = {cell.caption: (cell.text, cell.colour) for cell in cells}
+    assert shown["Picture"] == ("–", None)
+    assert shown["Picture track"] == ("none", None)
+    assert shown["Sound track"] == ("running", palette.GOOD)
 
 
 def test_levels_carry_a_true_minus_sign() -> None:

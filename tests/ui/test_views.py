@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtCore import QPoint, QRectF, Qt
 from PyQt6.QtGui import QImage
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from models.labels import EMOTIONS
-from realtime.messages import Prediction
+from realtime.messages import Prediction, SessionState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -22,15 +22,19 @@ from tests.fakes.session import (
 )
 from tests.ui.conftest import click
 from ui import palette
+from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
+from ui.controls import ElidedLabel
 from ui.loading_view import LoadingView
-from ui.presenters import NOT_SURE
+from ui.panel import text_width
+from ui.presenters import NOT_SURE, unanswered
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
-from ui.theme import Theme
+from ui.theme import CAPTION, PADDING, Theme
 from ui.timeline_view import TimelineView
+from ui.transport_view import TransportView
 from ui.video_view import VideoView
 
 PICTURES = DrawnPictures()
@@ -104,6 +108,28 @@ def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
     after = painted(view)
     assert before != between != after
     assert has_colour(after, palette.emotion_colour("neutral"))
+
+
+@pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
+def test_the_longest_detail_fits(scale: float) -> None:
+    theme = Theme(scale)
+    _, detail = unanswered(SessionState.RUNNING, 3617.0, playing=True)
+    room = theme.px(396) - 2 * theme.px(PADDING)
+    assert text_width(detail, theme.font(CAPTION)) <= room
+
+
+def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
+    view = AnswerView(EMOTIONS, Theme())
+    qtbot.addWidget(view)
+    view.resize(390, 260)
+    smoothed = np.array([0.996] + [0.004] * (len(EMOTIONS) - 1), np.float32)
+    view.show_prediction(make_prediction(10, label=EMOTIONS[0], smoothed=smoothed))
+    for _ in range(100):
+        view.advance(0.05)
+    image = painted(view)
+    assert has_colour(image, palette.emotion_colour(EMOTIONS[0]))
+    others = image.copy(0, round(image.height() * 0.6), image.width(), image.height())
+    assert not has_colour(others, palette.emotion_colour(EMOTIONS[-1]), tolerance=60)
 
 
 def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
@@ -207,6 +233,59 @@ def test_sound_lies_where_it_was_heard(qtbot: QtBot) -> None:
     before, during, after = (image.pixelColor(x, plot.height() // 2).name() for x in thirds)
     assert before == after == palette.SURFACE
     assert during != palette.SURFACE
+
+
+def test_how_well_the_voice_is_known_does_not_touch_the_axis(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: dict[str, QRectF] = {}
+    monkeypatch.setattr(
+        "ui.spectrogram_view.write", lambda _, area, text, *rest: written.update({text: area})
+    )
+    view = SpectrogramView(3.0, Theme(0.84))
+    qtbot.addWidget(view)
+    view.show_prediction(make_prediction(10, speaker_seconds=120.0))
+    for width, begins in ((206, False), (390, True)):
+        written.clear()
+        view.resize(width, 120)
+        painted(view)
+        assert ("−3 s" in written) is begins
+        known = written["voice known from 120 s of speech"]
+        assert known.right() < written["now"].right() - view.theme.px(30)
+
+
+# -- transport ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [0.84, 2.2])
+def test_the_time_of_a_long_recording_fits_and_ends_at_its_length(
+    qtbot: QtBot, scale: float
+) -> None:
+    owner = QWidget()
+    qtbot.addWidget(owner)
+    view = TransportView(make_actions(owner), Theme(scale), owner)
+    view.show_position(5400.4, 5400.4)
+    (label,) = view.findChildren(QLabel)
+    assert label.text() == "1:30:00.4  /  1:30:00.4"
+    assert label.width() >= label.sizeHint().width()
+    width = label.width()
+    view.show_position(2.0, 5400.4)
+    assert label.width() == width
+
+
+def test_a_long_file_name_loses_its_middle(qtbot: QtBot) -> None:
+    label = ElidedLabel()
+    qtbot.addWidget(label)
+    name = f"interview-{'with-a-long-name-' * 9}day-2.mp4"
+    label.set_whole(name)
+    label.resize(200, 20)
+    label.grab()
+    assert label.text().startswith("interview")
+    assert label.text().endswith("2.mp4")
+    assert label.sizeHint().width() <= 200
+    label.resize(4000, 20)
+    label.grab()
+    assert label.text() == label.toolTip() == name
 
 
 # -- timeline ----------------------------------------------------------------------------------
