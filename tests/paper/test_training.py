@@ -447,7 +447,7 @@ def test_ntu_from_the_command_line(run: Run, tmp_path: Path) -> None:
         (("train", "ravdess"), ExitCode.NO_TRAINING_DATA, "is no folder: --root names"),
         (("evaluate", "ntu"), ExitCode.NO_TRAINING_DATA, "is no folder: --root names"),
         (("train", "mosei", "--split", "cross-view"), ExitCode.WRONG_USE, "only NTU RGB+D"),
-        (("train", "mosei", "--config", "gone.toml"), ExitCode.WRONG_USE, "No such file"),
+        (("train", "mosei", "--config", "gone.toml"), ExitCode.WRONG_USE, "does not exist"),
         (("train", "ravdess", "--protocol", "lucky"), ExitCode.WRONG_USE, "lucky"),
     ],
 )
