@@ -9,6 +9,7 @@ bench` prints both.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def _warm_up(engine: Engine) -> None:
     engine.fuse(None, frames)
 
 
-class _Fusing:
+class _Fusing(ABC):
     """The last part of every engine: one window as a batch of one, in and out."""
 
     config: LiveNetConfig
@@ -168,9 +169,9 @@ class _Fusing:
             voice_residual=out["voice_residual"][0],
         )
 
+    @abstractmethod
     def _answer(self, inputs: Arrays) -> Arrays:
         """Run the fusion head; the fields of models.live.FusionOutput by name."""
-        raise NotImplementedError
 
 
 class OnnxEngine(_Fusing):

@@ -488,16 +488,18 @@ class InferenceWorker:
         past it.
         """
         config = self._engine.config
+        counted = None
+        if fusion is not None:
+            counted = modality_share(
+                fusion.attention_sequences,
+                config.sequence_block_counts,
+                lowest_attention=config.lowest_attention,
+            )
         reports = []
         for index, (name, status) in enumerate(zip(MODALITIES, (face, voice), strict=True)):
-            if status is not Status.PRESENT or fusion is None:
+            if status is not Status.PRESENT or fusion is None or counted is None:
                 share = chance = label = None
             else:
-                counted = modality_share(
-                    fusion.attention_sequences,
-                    config.sequence_block_counts,
-                    lowest_attention=config.lowest_attention,
-                )
                 own = fusion.face_logits if name == FACE else fusion.voice_logits
                 share, chance = float(counted.share[index]), float(counted.chance[index])
                 label = self._labels[int(own.argmax())]

@@ -232,6 +232,22 @@ def test_other_settings_are_not_resumed_but_begun_again(
     assert len((work / "fusion" / "log.jsonl").read_text().splitlines()) == 1
 
 
+def test_a_fusion_of_other_features_is_begun_again(
+    data_root: Path, trained: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    context, log = context_of(data_root, work), work / "fusion" / "log.jsonl"
+    path, before = work / "features" / "voice-train.pt", log.read_text()
+    train_live(context, TINY, ("fusion",), weights=work / "live.safetensors")
+    assert log.read_text() == before
+    kept = torch.load(path)
+    kept["tensors"] = [*kept["tensors"][:2], *(tensor * 2 for tensor in kept["tensors"][2:])]
+    torch.save(kept, path)
+    train_live(context, TINY, ("fusion",), weights=work / "live.safetensors")
+    assert log.read_text() != before
+
+
 def test_branches_of_other_settings_are_begun_again(
     data_root: Path, trained: Path, tmp_path: Path
 ) -> None:

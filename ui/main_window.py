@@ -112,9 +112,8 @@ class MainWindow(QMainWindow):
         self.commands = make_actions(self)
         self._factory = factory
         self._settings = settings
-        self._sources: tuple[str | None, str | None] | None = (
-            None  # camera and microphone used last
-        )
+        # Camera and microphone used last.
+        self._sources: tuple[str | None, str | None] | None = None
         self._going_live = False  # once the devices are listed
         self._devices: tuple[Devices, Devices] | None = None
         self._devices_asked_for = False  # by the person, who is told what stands in the way

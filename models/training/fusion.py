@@ -355,6 +355,10 @@ def _cached(
     return tensors
 
 
+def _content(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.contiguous().numpy().data).hexdigest()
+
+
 def _digest(network: nn.Module, settings: object) -> str:
     """SHA-256 over a network's weights and the repr of some settings."""
     digest = hashlib.sha256(repr(settings).encode())
@@ -579,14 +583,15 @@ def face_shares(
     shares = []
     for batch in evaluation_batches(faces, voices, CONDITIONS[0], network):
         attention = head(*(part.to(device) for part in batch[:3])).attention_sequences
-        shares.append(_face_share(attention, network.sequence_block_counts, network).cpu())
+        blocks, _ = network.sequence_block_counts
+        shares.append(_face_share(attention, blocks, network.lowest_attention).cpu())
     return torch.cat(shares).numpy()
 
 
-def _face_share(attention: Tensor, counts: tuple[int, int], network: LiveNetConfig) -> Tensor:
-    """(B, N, c) → (B,), as `models.attention.modality_share` says it, for a gradient."""
-    above = (attention - network.lowest_attention).mean(dim=2)
-    return above[:, : counts[0]].sum(dim=1) / above.sum(dim=1)
+def _face_share(attention: Tensor, blocks: int, lowest: float) -> Tensor:
+    """(B, N, c) → (B,) of the first `blocks`, as `modality_share` tells it, with a gradient."""
+    above = (attention - lowest).mean(dim=2)
+    return above[:, :blocks].sum(dim=1) / above.sum(dim=1)
 
 
 @torch.inference_mode()
@@ -694,7 +699,7 @@ def fusion_loss(
             (output.attention_maps, network.map_block_counts),
             (output.attention_sequences, network.sequence_block_counts),
         ):
-            share = _face_share(attention[both], counts, network).mean()
+            share = _face_share(attention[both], counts[0], network.lowest_attention).mean()
             loss = loss + config.balance * (share - counts[0] / sum(counts)) ** 2
     return loss
 
@@ -733,7 +738,9 @@ def train_fusion(
     without them, when all has been chosen, it is the last. A run that began from other branches or
     settings is not resumed but begun again.
     """
-    begin_stage(context, name, _digest(head, (config, network, context.seed)))
+    learned_from = [tensor for each in (training[0], *training[1]) for tensor in each]
+    settings = (config, network, context.seed, [_content(tensor) for tensor in learned_from])
+    begin_stage(context, name, _digest(head, settings))
     head.to(context.device)
     optimizer = torch.optim.AdamW(parameter_groups(head, config), weight_decay=config.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
