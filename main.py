@@ -66,6 +66,7 @@ class Stage(StrEnum):
     VOICE = "voice"
     FUSION = "fusion"
     FINAL = "final"
+    FOLDS = "folds"
 
 
 class Program(TyperGroup):
@@ -641,7 +642,7 @@ def train_live(
         list[Stage] | None,
         typer.Option(
             help="Only this stage; may be given more than once.",
-            show_default="all",
+            show_default="all but folds, which is for figures alone",
         ),
     ] = None,
     weights: Annotated[
@@ -661,7 +662,7 @@ def train_live(
     if seed is not None:
         recipe = replace(recipe, seed=seed)
     context = _training_context(data_root, work_dir, device)
-    checkpoint = training.train_live(context, recipe, tuple(stage or training.STAGES), weights)
+    checkpoint = training.train_live(context, recipe, tuple(stage or training.SHIPPED), weights)
     typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
 
 

@@ -26,7 +26,7 @@ from models.training.calibration import (
     fit_temperature,
     negative_log_likelihood,
 )
-from models.training.data import DataError
+from models.training.data import ACTORS, OTHER_FOLDS, DataError, without
 from models.training.evaluate import evaluate_live
 from models.training.face import FaceStageConfig
 from models.training.fusion import (
@@ -96,7 +96,7 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = root / "ravdess_speech"
     folder.mkdir()
     time = np.arange(24000) / 16000
-    for actor in (1, 2, 3, 8, 17, 22):
+    for actor in (1, 2, 3, 8, 10, 17, 22):
         for emotion in range(1, 9):
             tone = np.sin(2 * np.pi * (100 + 40 * emotion + actor) * time) * np.hanning(24000)
             path = folder / f"03-01-{emotion:02d}-01-01-01-{actor:02d}.flac"
@@ -339,10 +339,34 @@ def test_evaluation_and_model_card(
         assert 0.0 < poor["the face counts"] < 1.0
     cost = results["modality_dropout"]
     assert cost["cost_points"] == pytest.approx(100 * (cost["without"] - cost["with"]))
+    assert results["folds"] is None
     card = model_card(results)
+    assert "--stage folds" not in card
     assert results["weights"]["sha256"] in card
     assert f"{100 * results['ferplus_test']['accuracy']:.1f} %" in card
     assert "{" not in card
+
+
+def test_every_actor_is_judged_by_a_network_that_never_heard_them(
+    data_root: Path, trained: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    context, weights = context_of(data_root, work), work / "live.safetensors"
+    before = read_checkpoint(weights).sha256
+    train_live(context, TINY, ("folds",), weights)
+    assert read_checkpoint(weights).sha256 == before
+    for fold in OTHER_FOLDS:
+        learned_from = torch.load(work / "features" / f"voice-{without(fold)}.pt")["tensors"][1]
+        there = {1, 2, 3, 8, 10, 17, 22}
+        assert set(learned_from.tolist()) == there - set(ACTORS[fold])
+    folds = evaluate_live(context, weights, TINY)["folds"]
+    assert folds["actors"]["count"] == 7
+    alone = folds["each window by itself"]
+    assert alone["balanced_accuracy"] == pytest.approx(
+        (3 * alone["male"] + 4 * alone["female"]) / 7
+    )
+    assert "--stage folds" in model_card(evaluate_live(context, weights, TINY))
 
 
 def test_evaluation_without_the_work_folder(data_root: Path, trained: Path, tmp_path: Path) -> None:
@@ -370,9 +394,9 @@ def test_the_way_that_was_better_is_gone_again(data_root: Path, tmp_path: Path) 
     for way, figure in (("frozen", 0.6), ("tuned", 0.5)):
         path = context.stage_dir("voice") / f"{way}.json"
         path.write_text(json.dumps({"balanced_accuracy": figure}))
-    task = VoiceTask.final(context)
+    task = VoiceTask.chosen(context, "final", "voice-final")
     assert task.ways == ("frozen",)
-    assert {clip.actor for clip in task.clips} == {2, 3, 8, 17}
+    assert {clip.actor for clip in task.clips} == {2, 3, 8, 10, 17}
     train_voice(context, TINY.network.voice, TINY.voice, task)
     assert (tmp_path / "voice-final" / "voice.safetensors").is_file()
     assert not (tmp_path / "voice-final" / "tuned").exists()

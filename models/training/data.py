@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 
 from models.labels import FERPLUS_EMOTIONS
 
-TEST_ACTORS: Final = (1, 4, 9, 22)
-"""Fold 5 of Luna-Jiménez et al. (2021); looked at once. Actor 1 speaks in the try-out clips too."""
+ACTOR_FOLDS: Final = (
+    (2, 5, 14, 15, 16),
+    (3, 6, 7, 13, 18),
+    (10, 11, 12, 19, 20),
+    (8, 17, 21, 23, 24),
+    (1, 4, 9, 22),
+)
+"""Luna-Jiménez et al. (2021)."""
+
+TEST_ACTORS: Final = ACTOR_FOLDS[-1]
+"""Looked at once. Actor 1 speaks in the try-out clips too."""
 
 VALIDATION_ACTORS: Final = (8, 17, 21, 24)
 """Two men and two women who choose epochs and temperatures."""
@@ -25,6 +34,28 @@ TRAIN_ACTORS: Final = tuple(
 
 FINAL_ACTORS: Final = tuple(sorted((*TRAIN_ACTORS, *VALIDATION_ACTORS)))
 """Whom the shipped network hears once validation people have chosen all there is to choose."""
+
+OTHER_FOLDS: Final = tuple(f"fold-{number}" for number in range(1, len(ACTOR_FOLDS)))
+"""The published folds whose actors the shipped network heard."""
+
+
+def without(fold: str) -> str:
+    """Key in ACTORS of everybody who is not in `fold`."""
+    return f"all-but-{fold}"
+
+
+ACTORS: Final[Mapping[str, tuple[int, ...]]] = {
+    "train": TRAIN_ACTORS,
+    "validation": VALIDATION_ACTORS,
+    "final": FINAL_ACTORS,
+    "test": TEST_ACTORS,
+    **dict(zip(OTHER_FOLDS, ACTOR_FOLDS, strict=False)),
+    **{
+        without(fold): tuple(actor for actor in range(1, 25) if actor not in actors)
+        for fold, actors in zip(OTHER_FOLDS, ACTOR_FOLDS, strict=False)
+    },
+}
+"""Whose clips are in which set."""
 
 RAVDESS_TO_EMOTION: Final = (0, 0, 1, 2, 3, 4, 5, 6)
 """RAVDESS emotion code minus one → index into EMOTIONS (neutral and calm together)."""

@@ -30,26 +30,11 @@ from models.mel import log_mel
 from models.speaker import SpeakerOffset
 from models.training.augment_audio import add_noise, centred_window, random_noise
 from models.training.augment_images import FaceAugmentation
-from models.training.data import (
-    FINAL_ACTORS,
-    TEST_ACTORS,
-    TRAIN_ACTORS,
-    VALIDATION_ACTORS,
-    load_ferplus,
-    load_ravdess,
-)
+from models.training.data import ACTORS, load_ferplus, load_ravdess
 from models.training.loop import RunContext, begin_stage, fit, progress_bar, save_atomically
 from models.training.voice import VoiceStageConfig, augmented_mels
 
 FloatArray = NDArray[np.float32]
-
-ACTORS: Final = {
-    "train": TRAIN_ACTORS,
-    "validation": VALIDATION_ACTORS,
-    "final": FINAL_ACTORS,
-    "test": TEST_ACTORS,
-}
-"""Whose clips are in which set."""
 
 CLIP_WINDOWS: Final = 3
 """Of each clip that is scored."""

@@ -3,7 +3,9 @@
 All choices are made on validation people, by a network that never heard them. Then voice and fusion
 are trained once more with the same settings, from the validation actors' clips as well and to the
 end of the schedule (stage `final`): that is what ships, since every further voice counts where
-there are two dozen.
+there are two dozen. In the same way the stage `folds`, only where it is asked for, trains a network
+for each other published fold of actors, which never heard them: four test actors say little of a
+recipe, all two dozen more.
 
 Every stage resumes where it was killed and passes at once when it is done. Thread: the trainer's.
 """
@@ -29,7 +31,7 @@ from models.face import FaceClassifier
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.training.calibration import expected_calibration_error, fit_temperature
-from models.training.data import FINAL_ACTORS, TRAIN_ACTORS
+from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
 from models.training.face import FaceStageConfig, train_face
 from models.training.fusion import (
     FaceFeatures,
@@ -43,18 +45,18 @@ from models.training.fusion import (
     training_voices,
 )
 from models.training.loop import RunContext, console, seed_everything
-from models.training.voice import FINAL_STAGE as VOICE_FINAL_STAGE
 from models.training.voice import STAGE as VOICE_STAGE
 from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
 from models.voice import VoiceClassifier
 
-STAGES: Final = ("face", "voice", "fusion", "final")
+STAGES: Final = ("face", "voice", "fusion", "final", "folds")
 """In this order; calibration takes seconds and always follows fusion."""
+
+SHIPPED: Final = STAGES[:-1]
+"""Those that the weights need."""
 
 SELECTION: Final = "selection.safetensors"
 """In the work folder: the network that validation people chose, before the stage `final`."""
-
-FINAL_FUSION: Final = "fusion-final"
 
 WITHOUT_DROPOUT: Final = "fusion-without-modality-dropout"
 """Stage of the same head trained on complete pairs only, to know what modality dropout costs."""
@@ -172,7 +174,7 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
 def train_live(
     context: RunContext,
     recipe: LiveRecipe,
-    stages: Sequence[str] = STAGES,
+    stages: Sequence[str] = SHIPPED,
     weights: Path | None = None,
 ) -> Checkpoint:
     """Train the named stages, calibrate, and write the weights (by default the shipped ones).
@@ -210,20 +212,53 @@ def train_live(
     chosen = calibrated(network, validation, context.device)
     save_checkpoint(context.work_dir / SELECTION, chosen, origin(TRAIN_ACTORS))
 
-    if "final" in stages:
-        train_voice(context, recipe.network.voice, recipe.voice, VoiceTask.final(context))
-    voice = take_voice(context, recipe, "final", VOICE_FINAL_STAGE)
+    temperatures = chosen.config.temperatures
+    train = "final" in stages
+    final = _trained_as_chosen(context, recipe, face, temperatures, "final", "final", train=train)
+    written = save_checkpoint(weights or default_weights(), final, origin(FINAL_ACTORS))
+    if "folds" in stages:
+        for fold in OTHER_FOLDS:
+            people = without(fold)
+            network = _trained_as_chosen(context, recipe, face, temperatures, people, fold)
+            save_checkpoint(fold_weights(context, fold), network, origin(ACTORS[people]))
+    return written
+
+
+def fold_weights(context: RunContext, fold: str) -> Path:
+    """Where the stage `folds` leaves the network that never heard the actors of `fold`."""
+    return context.work_dir / f"{fold}.safetensors"
+
+
+def _trained_as_chosen(
+    context: RunContext,
+    recipe: LiveRecipe,
+    face: FaceClassifier,
+    temperatures: tuple[float, float, float],
+    people: str,
+    name: str,
+    *,
+    train: bool = True,
+) -> LiveNet:
+    """Voice and fusion once more, from `people` and with all that validation people chose.
+
+    Their stages are called `voice-NAME` and `fusion-NAME`; without `train` they are taken as they
+    stand.
+    """
+    voice_stage, fusion_stage = f"{VOICE_STAGE}-{name}", f"fusion-{name}"
+    if train:
+        task = VoiceTask.chosen(context, people, voice_stage)
+        train_voice(context, recipe.network.voice, recipe.voice, task)
+    voice = take_voice(context, recipe, name, voice_stage)
     network = _branches_joined(context, recipe, face, voice)
-    if "final" in stages:
-        training = _fusion_training(context, recipe, network, "final")
+    if train:
+        training = _fusion_training(context, recipe, network, people)
         head = _new_head(recipe, face, voice)
         train_fusion(
-            context, recipe.fusion, head, recipe.network, training, None, name=FINAL_FUSION
+            context, recipe.fusion, head, recipe.network, training, None, name=fusion_stage
         )
-    take_stage(context, FINAL_FUSION, network.head, stage="final")
-    learn_voice_means(context, network, "final")
-    final = with_temperatures(network, chosen.config.temperatures)
-    return save_checkpoint(weights or default_weights(), final, origin(FINAL_ACTORS))
+    take_stage(context, fusion_stage, network.head, stage=name)
+    learn_voice_means(context, network, people)
+    return with_temperatures(network, temperatures)
 
 
 def take_voice(context: RunContext, recipe: LiveRecipe, name: str, stage: str) -> VoiceClassifier:

@@ -32,7 +32,7 @@ from models.training.augment_audio import (
     random_window,
 )
 from models.training.data import (
-    FINAL_ACTORS,
+    ACTORS,
     TRAIN_ACTORS,
     VALIDATION_ACTORS,
     VoiceClip,
@@ -55,7 +55,6 @@ WEIGHTS: Final = "voice.safetensors"
 """The trained classifier inside the stage's folder."""
 
 STAGE: Final = "voice"
-FINAL_STAGE: Final = "voice-final"
 WAYS: Final = ("frozen", "tuned")
 """How the encoder is treated; each way begins from the one before."""
 
@@ -147,15 +146,15 @@ class VoiceTask:
         return [clip.actor for clip in self.clips], validation
 
     @classmethod
-    def final(cls, context: RunContext) -> VoiceTask:
-        """The same from validation actors too, in the way that did better on them before."""
+    def chosen(cls, context: RunContext, people: str, stage: str) -> VoiceTask:
+        """The same from other `people` (a key of ACTORS), the way that validation actors chose."""
         directory = context.stage_dir(STAGE)
         better = _better({way: json.loads((directory / f"{way}.json").read_text()) for way in WAYS})
         return cls(
-            clips=list(load_ravdess(context.data_root, FINAL_ACTORS)),
+            clips=list(load_ravdess(context.data_root, ACTORS[people])),
             validation=None,
             labels=EMOTIONS,
-            stage=FINAL_STAGE,
+            stage=stage,
             ways=WAYS[: WAYS.index(better) + 1],
         )
 
@@ -182,8 +181,10 @@ def train_voice(
     model.to(context.device)
 
     trail = repr((config, model.encoder.config, context.seed, task.people, task.labels, task.ways))
-    # Another voice has another final one: without its weights nobody takes the old one for it.
-    made = [context.work_dir / stage / WEIGHTS for stage in {task.stage, FINAL_STAGE}]
+    made = [directory / WEIGHTS]
+    if task.validation is not None:
+        # What followed from the choice: without its weights nobody takes the old one for it.
+        made += context.work_dir.glob(f"{task.stage}-*/{WEIGHTS}")
     figures: dict[str, dict[str, float]] = {}
     weights: dict[str, dict[str, Tensor]] = {}
     for way in task.ways:
@@ -283,7 +284,7 @@ def _train_frozen(
         ]
         return _scores(torch.cat(parts).numpy(), labels, task.labels)
 
-    return fit(
+    figures = fit(
         name=f"{task.stage}/frozen",
         context=context,
         model=model,
@@ -296,6 +297,8 @@ def _train_frozen(
         score="balanced_accuracy",
         ema_decay=0.98,
     )
+    states.forget()
+    return figures
 
 
 def _train_tuned(
@@ -401,7 +404,7 @@ def augmented_mels(
 class _FrozenStates:
     """Layer outputs of the frozen encoder, computed at first use and kept on disk as float16.
 
-    They lie in the stage's folder and are forgotten with its state (`begin_stage`).
+    They lie in the stage's folder, a gigabyte, until the head has been trained.
     """
 
     def __init__(
@@ -427,6 +430,14 @@ class _FrozenStates:
         assert people is not None
         return self._cached("validation", lambda: torch.split(people.mels, 16))
 
+    def forget(self) -> None:
+        """Remove them from disk."""
+        for name in ("train", "validation"):
+            self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self._context.stage_dir(f"{self._task.stage}/frozen") / f"{name}.pt"
+
     def _train_mels(self) -> Iterator[Tensor]:
         config, rng = self._config, np.random.default_rng(self._context.seed)
         clips = self._task.clips
@@ -439,7 +450,7 @@ class _FrozenStates:
     def _cached(
         self, name: str, mels: Callable[[], Iterator[Tensor] | tuple[Tensor, ...]]
     ) -> Tensor:
-        path = self._context.stage_dir(f"{self._task.stage}/frozen") / f"{name}.pt"
+        path = self._path(name)
         if not path.is_file():
             parts = []
             self._model.eval()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import main
+from models.training.data import ACTOR_FOLDS
 from models.training.loop import RunContext
 from models.training.study import ravdess, report, results, training, tuning, variants
 from models.training.study.action import CLASSES as ACTIONS
@@ -21,7 +22,7 @@ from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, Fusion
 from models.training.study.protocol import Cell, Study, rows_of
-from models.training.study.ravdess import ACTOR_FOLDS, CLASSES, encode, read_clips, speech
+from models.training.study.ravdess import CLASSES, encode, read_clips, speech
 from models.training.study.sentiment import MODALITIES, NOISE, sentiment
 from models.training.study.sessions import ORDERS
 from models.training.study.task import (

@@ -21,7 +21,13 @@ from torch import Tensor
 from models.config import VoiceEncoderConfig
 from models.mel import SAMPLE_RATE, log_mel
 from models.training.augment_audio import AudioAugmentation, Samples, augment_audio, speech_span
-from models.training.data import RAVDESS_DUPLICATE, DataError, load_ravdess, require
+from models.training.data import (
+    ACTOR_FOLDS,
+    RAVDESS_DUPLICATE,
+    DataError,
+    load_ravdess,
+    require,
+)
 from models.training.loop import RunContext, half_precision, progress_bar
 from models.training.paper.mfcc import mfcc
 from models.training.study.task import Fold, people_split
@@ -29,15 +35,6 @@ from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 
 CLASSES: Final = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-
-ACTOR_FOLDS: Final = (
-    (2, 5, 14, 15, 16),
-    (3, 6, 7, 13, 18),
-    (10, 11, 12, 19, 20),
-    (8, 17, 21, 23, 24),
-    (1, 4, 9, 22),
-)
-"""Luna-Jiménez et al. (2021)."""
 
 VIEWS: Final = 6  # of each clip: as it is, and five times through another microphone and room
 HOP: Final = 320  # samples of one encoder frame, 20 ms
