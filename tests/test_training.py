@@ -167,8 +167,10 @@ def test_killed_and_resumed_is_the_same_as_uninterrupted(
     stages = ("fusion", "final")
     with pytest.raises(Killed):
         train_live(context, TINY, stages, weights=tmp_path / "live.safetensors")
-    assert not (tmp_path / "live.safetensors").exists()
     monkeypatch.setattr(TrainingPairs, "__iter__", original)
+    with pytest.raises(StageError, match="fusion has been trained for 1 of 2 epochs: `train live"):
+        train_live(context, TINY, ("final",), weights=tmp_path / "live.safetensors")
+    assert not (tmp_path / "live.safetensors").exists()
     train_live(context, TINY, stages, weights=tmp_path / "live.safetensors")
     torch.testing.assert_close(
         weights_of(tmp_path / "live.safetensors"),
@@ -255,7 +257,7 @@ def test_branches_of_other_settings_are_begun_again(
     shutil.copytree(trained, work)
     recipe = replace(TINY, voice=replace(TINY.voice, dropout=0.5, frozen_variants=2))
     context = context_of(data_root, work)
-    with pytest.raises(StageError, match="the stage final has not been trained yet"):
+    with pytest.raises(StageError, match="the stage fusion was trained with another face or voice"):
         train_live(context, recipe, ("voice",), weights=work / "new.safetensors")
     old, new = (weights_of(root / "voice" / "voice.safetensors") for root in (trained, work))
     assert any((old[name] != new[name]).any() for name in old)
@@ -705,5 +707,7 @@ def test_a_good_recipe_is_read(tmp_path: Path) -> None:
 
 
 def test_a_stage_is_taken_as_it_stands(data_root: Path, trained: Path) -> None:
-    head = take_stage(context_of(data_root, trained), "fusion", FusionHead(TINY.network))
+    head = take_stage(
+        context_of(data_root, trained), "fusion", FusionHead(TINY.network), TINY.fusion.epochs
+    )
     assert not head.training

@@ -106,7 +106,9 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
         results["qualities"]["validation"] = score_qualities(
             context, chosen, recipe.fusion, "validation"
         )
-        results["modality_dropout"] = score_dropout(context, chosen, said, people)
+        results["modality_dropout"] = score_dropout(
+            context, chosen, said, people, recipe.fusion.epochs
+        )
     results["targets"] = targets(results)
     path = context.work_dir / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -288,11 +290,15 @@ def score_by_sex(said: Mapping[str, Answers], people: People) -> dict[str, dict[
 
 
 def score_dropout(
-    context: RunContext, network: LiveNet, said: Mapping[str, Answers], people: People
+    context: RunContext,
+    network: LiveNet,
+    said: Mapping[str, Answers],
+    people: People,
+    epochs: int,
 ) -> dict[str, float] | None:
     """Balanced accuracy with both modalities, trained with and without modality dropout."""
     try:
-        head = take_stage(context, WITHOUT_DROPOUT, FusionHead(network.config))
+        head = take_stage(context, WITHOUT_DROPOUT, FusionHead(network.config), epochs)
     except StageError:
         return None
     without = answers(head.to(context.device), *people, network.config, context.device)["both"]

@@ -23,6 +23,7 @@ from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus, load_ferplus
 from models.training.face_start import start_from_faceres
 from models.training.loop import RunContext, begin_stage, fit, seed_everything
+from models.training.scores import accuracy, balanced_accuracy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,13 +152,12 @@ def face_scores(model: FaceClassifier, data: FerPlus, device: torch.device) -> d
 
     `accuracy_most_voted` is that of all images, those on which the annotators did not agree too.
     """
-    right = face_probabilities(model, data.images, device).argmax(axis=1) == data.labels
-    labels, agreed = data.labels[data.agreed], right[data.agreed]
-    recalls = [float(agreed[labels == label].mean()) for label in np.unique(labels)]
+    said = face_probabilities(model, data.images, device).argmax(axis=1)
+    agreed = said[data.agreed], data.labels[data.agreed]
     return {
-        "accuracy": float(agreed.mean()),
-        "balanced_accuracy": float(np.mean(recalls)),
-        "accuracy_most_voted": float(right.mean()),
+        "accuracy": accuracy(*agreed),
+        "balanced_accuracy": balanced_accuracy(*agreed),
+        "accuracy_most_voted": accuracy(said, data.labels),
     }
 
 

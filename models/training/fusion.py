@@ -32,6 +32,7 @@ from models.training.augment_audio import add_noise, centred_window, random_nois
 from models.training.augment_images import FaceAugmentation
 from models.training.data import ACTORS, load_ferplus, load_ravdess
 from models.training.loop import RunContext, begin_stage, fit, progress_bar, save_atomically
+from models.training.scores import accuracy, balanced_accuracy, recalls
 from models.training.voice import VoiceStageConfig, augmented_mels
 
 FloatArray = NDArray[np.float32]
@@ -498,24 +499,24 @@ class Answers(NamedTuple):
     labels: NDArray[np.int64]  # (n,)
 
     @property
+    def said(self) -> NDArray[np.int64]:
+        """The class of each answer."""
+        return np.asarray(self.logits.argmax(axis=1))
+
+    @property
     def accuracy(self) -> float:
         """Part of the answers that are right."""
-        return float((self.logits.argmax(axis=1) == self.labels).mean())
+        return accuracy(self.said, self.labels)
 
     @property
     def recall(self) -> dict[str, float]:
         """Part of each class that is found, for the classes that occur."""
-        right = self.logits.argmax(axis=1) == self.labels
-        return {
-            name: float(right[self.labels == index].mean())
-            for index, name in enumerate(EMOTIONS)
-            if (self.labels == index).any()
-        }
+        return recalls(self.said, self.labels, EMOTIONS)
 
     @property
     def balanced_accuracy(self) -> float:
         """Mean of the recalls."""
-        return float(np.mean(list(self.recall.values())))
+        return balanced_accuracy(self.said, self.labels)
 
 
 class SessionAnswers(NamedTuple):

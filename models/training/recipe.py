@@ -13,6 +13,7 @@ Every stage resumes where it was killed and passes at once when it is done. Thre
 from __future__ import annotations
 
 import difflib
+import hashlib
 import tomllib
 import types
 import typing
@@ -60,6 +61,9 @@ SELECTION: Final = "selection.safetensors"
 
 WITHOUT_DROPOUT: Final = "fusion-without-modality-dropout"
 """Stage of the same head trained on complete pairs only, to know what modality dropout costs."""
+
+BRANCHES: Final = "branches.txt"
+"""Beside the state of a head: the digest of the face and voice weights that it learned behind."""
 
 NOT_TRAINED: Final = "the stage {0} has not been trained yet: run `train live --stage {0}` first"
 
@@ -186,7 +190,7 @@ def train_live(
     DataError, StartingPointError
         Something that training needs is missing.
     StageError
-        A stage that is not named has never been trained.
+        A stage that is not named has never been trained, not to its end, or behind other branches.
     """
     if unknown := set(stages) - set(STAGES):
         raise RecipeError(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
@@ -195,7 +199,7 @@ def train_live(
         train_face(context, recipe.network.face, recipe.face)
     if "voice" in stages:
         train_voice(context, recipe.network.voice, recipe.voice)
-    face = take_stage(context, "face", FaceClassifier(recipe.network.face))
+    face = take_stage(context, "face", FaceClassifier(recipe.network.face), recipe.face.epochs)
     voice = take_voice(context, recipe, "voice", VOICE_STAGE)
     network = _branches_joined(context, recipe, face, voice)
     validation = evaluation_features(context, network, recipe.fusion, "validation")
@@ -205,9 +209,10 @@ def train_live(
             (WITHOUT_DROPOUT, replace(recipe.fusion, face_only=0.0, voice_only=0.0)),
             ("fusion", recipe.fusion),
         ):
+            _note_branches(context, name, network)
             head = _new_head(recipe, face, voice)
             train_fusion(context, settings, head, recipe.network, training, validation, name=name)
-    take_stage(context, "fusion", network.head)
+    _take_head(context, recipe, "fusion", network, "fusion")
     learn_voice_means(context, network, "train")
     chosen = calibrated(network, validation, context.device)
     save_checkpoint(context.work_dir / SELECTION, chosen, origin(TRAIN_ACTORS))
@@ -252,11 +257,12 @@ def _trained_as_chosen(
     network = _branches_joined(context, recipe, face, voice)
     if train:
         training = _fusion_training(context, recipe, network, people)
+        _note_branches(context, fusion_stage, network)
         head = _new_head(recipe, face, voice)
         train_fusion(
             context, recipe.fusion, head, recipe.network, training, None, name=fusion_stage
         )
-    take_stage(context, fusion_stage, network.head, stage=name)
+    _take_head(context, recipe, fusion_stage, network, name)
     learn_voice_means(context, network, people)
     return with_temperatures(network, temperatures)
 
@@ -296,17 +302,56 @@ def _new_head(recipe: LiveRecipe, face: FaceClassifier, voice: VoiceClassifier) 
     return head
 
 
+def _note_branches(context: RunContext, name: str, network: LiveNet) -> None:
+    """Keep beside a head which branches it learns behind."""
+    (context.stage_dir(name) / BRANCHES).write_text(_branches(network))
+
+
+def _take_head(
+    context: RunContext, recipe: LiveRecipe, name: str, network: LiveNet, stage: str
+) -> None:
+    """Load the head in the folder `name`, of `stage`, which must have learned behind `network`'s
+    branches.
+    """
+    take_stage(context, name, network.head, recipe.fusion.epochs, stage=stage)
+    noted = context.work_dir / name / BRANCHES
+    if not noted.is_file() or noted.read_text() != _branches(network):
+        raise StageError(
+            f"the stage {stage} was trained with another face or voice than the work folder has "
+            f"now: run `train live --stage {stage}`"
+        )
+
+
+def _branches(network: LiveNet) -> str:
+    digest = hashlib.sha256()
+    for branch in (network.trunk, network.encoder):
+        for tensor in branch.state_dict().values():
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def take_stage(
-    context: RunContext, name: str, network: Network, *, stage: str | None = None
+    context: RunContext, name: str, network: Network, epochs: int, *, stage: str | None = None
 ) -> Network:
-    """Load the best weights reached so far in the folder `name`, of `stage`, into `network`."""
-    path = context.work_dir / name / "state.pt"
+    """Load the best weights of the folder `name`, of `stage`, into `network`.
+
+    Raises
+    ------
+    StageError
+        It has not been trained, or not for all of its `epochs`.
+    """
+    path, stage = context.work_dir / name / "state.pt", stage or name
     if not path.is_file():
-        raise StageError(NOT_TRAINED.format(stage or name))
+        raise StageError(NOT_TRAINED.format(stage))
     state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["epoch"] < epochs:
+        raise StageError(
+            f"the stage {stage} has been trained for {state['epoch']} of {epochs} epochs: "
+            f"`train live --stage {stage}` goes on with it"
+        )
     network.load_state_dict(state["best_weights"])
     return network.eval()
 

@@ -48,6 +48,7 @@ from models.training.loop import (
     save_atomically,
     seed_everything,
 )
+from models.training.scores import accuracy, balanced_accuracy, recalls
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceClassifier, VoiceEncoder
 
@@ -237,12 +238,11 @@ def voice_scores(
 def _scores(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], names: tuple[str, ...]
 ) -> dict[str, float]:
-    right = probabilities.argmax(axis=1) == labels
-    recalls = {names[index]: float(right[labels == index].mean()) for index in np.unique(labels)}
+    said = probabilities.argmax(axis=1)
     return {
-        "balanced_accuracy": float(np.mean(list(recalls.values()))),
-        "accuracy": float(right.mean()),
-        **recalls,
+        "balanced_accuracy": balanced_accuracy(said, labels),
+        "accuracy": accuracy(said, labels),
+        **recalls(said, labels, names),
     }
 
 

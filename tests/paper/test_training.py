@@ -30,9 +30,10 @@ from models.training.paper.pictures import PictureAugmentation
 from models.training.paper.ravdess import RavdessPreparation
 from models.training.paper.recipes import RECIPES, RavdessRecipe, StageConfig, load_paper_recipe
 from models.training.paper.run import Protocol, Task, evaluate_task, train_task
-from models.training.paper.scores import class_figures, confusion, recalls, spread
+from models.training.paper.scores import class_figures
 from models.training.paper.tasks import ravdess_task
 from models.training.recipe import RecipeError, StageError
+from models.training.scores import confusion, recalls, spread
 from realtime.errors import ExitCode
 from tests.conftest import ROOT
 from tests.paper.datasets import BrightFace, mosei, ntu, ravdess
@@ -333,9 +334,9 @@ def test_class_figures_by_hand() -> None:
     figures = class_figures(logits, labels)
     assert figures["accuracy"] == 0.75
     assert figures["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
-    matrix = confusion(logits, labels, 3)
-    assert matrix == [[2, 0, 1], [0, 0, 0], [0, 0, 1]]
-    assert recalls(matrix, ("a", "b", "c")) == {"a": pytest.approx(2 / 3), "c": 1.0}
+    said = logits.argmax(axis=1)
+    assert confusion(said, labels, 3).tolist() == [[2, 0, 1], [0, 0, 0], [0, 0, 1]]
+    assert recalls(said, labels, ("a", "b", "c")) == {"a": pytest.approx(2 / 3), "c": 1.0}
     assert spread([1.0, 3.0]) == {"mean": 2.0, "deviation": pytest.approx(2**0.5)}
     assert spread([1.0])["deviation"] == 0.0
 

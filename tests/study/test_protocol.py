@@ -20,8 +20,8 @@ from models.training.study import ravdess, report, results, training, tuning, va
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion, statistics_branch
-from models.training.study.networks import Branch, Fusion
-from models.training.study.protocol import Cell, Study, rows_of
+from models.training.study.networks import Branch, FusedNetwork, Fusion
+from models.training.study.protocol import Cell, Choice, Study, rows_of
 from models.training.study.ravdess import CLASSES, encode, read_clips, speech
 from models.training.study.sentiment import MODALITIES, NOISE, sentiment
 from models.training.study.sessions import ORDERS
@@ -100,7 +100,9 @@ def _builder(features: int) -> Callable[[], Branch]:
 def test_everything_is_measured_and_written(
     task: Task, context: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.training.study.variants.VARIANTS", {"one": Fusion(kind="msaf")})
+    monkeypatch.setattr(
+        "models.training.study.variants.VARIANTS", {"one": Choice(fusion=Fusion(kind="msaf"))}
+    )
     figures = results.run(Study(task, context))
     assert 0.0 <= figures["variants"]["one"]["accuracy"] <= 1.0
     assert list(figures["rows"]) == [row.key for row in rows_of(task)]
@@ -111,7 +113,8 @@ def test_everything_is_measured_and_written(
         assert row["parameters"] > 0
         assert row["flops"] > 0
         assert set(row["by_sex"]) == {"female", "male"}
-    assert len(figures["paired"]) == 6
+    others = len(task.modalities) + 3
+    assert len(figures["paired"]) == 2 * others
     assert all(0.0 < pair["sign_flip_p"] <= 1.0 for pair in figures["paired"])
     assert figures["targets"][0]["aim"] == 0.5
     page = tmp_path / "results.md"
@@ -334,7 +337,9 @@ def test_in_sessions_people_become_known(task: Task, context: RunContext) -> Non
 def test_variants_of_an_earlier_run_are_kept(
     task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.training.study.variants.VARIANTS", {"one": Fusion(kind="msaf")})
+    monkeypatch.setattr(
+        "models.training.study.variants.VARIANTS", {"one": Choice(fusion=Fusion(kind="msaf"))}
+    )
     study = Study(task, context)
     first = results.run(study)
     assert results.run(study, variants=False, before=first)["variants"] == first["variants"]
@@ -361,7 +366,7 @@ def test_a_fingerprint_tells_inputs_and_folds_apart(task: Task, context: RunCont
 def test_variants_of_other_inputs_are_computed_anew(
     task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(variants, "VARIANTS", {"one": Fusion(kind="msaf")})
+    monkeypatch.setattr(variants, "VARIANTS", {"one": Choice(fusion=Fusion(kind="msaf"))})
     asked: list[str] = []
 
     def validate(_study: Study, _row: object, fold: Fold, _choice: object) -> tuple[int, float]:
@@ -471,3 +476,37 @@ def _invent_actions(root: Path, rng: np.random.Generator) -> None:
         skeleton_frames=frames.astype(np.int16),
         depth=rng.integers(0, 255, (len(subjects), 32, 64, 64)).astype(np.uint8),
     )
+
+
+def test_branches_wait_for_what_joins_them(task: Task) -> None:
+    fold = task.folds[0]
+    inputs = task.inputs(fold, fold.train)
+    network = FusedNetwork(
+        [build() for build in task.branches.values()], Fusion(kind="msaf"), len(task.classes)
+    )
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for held, moved in ((1.0, False), (0.5, True)):
+        settings = replace(task.settings, held=held)
+        modalities = tuple(range(len(task.branches)))
+        training.train(
+            task,
+            network,
+            inputs,
+            fold.train,
+            settings,
+            modalities=modalities,
+            pretrained=True,
+        )
+        after = network.state_dict()
+        changed = {name for name, value in before.items() if (after[name] != value).any()}
+        assert any(name.startswith("places.") for name in changed)
+        assert any(name.startswith("branches.") for name in changed) is moved
+
+
+def test_one_network_has_no_deviation(task: Task, context: RunContext, tmp_path: Path) -> None:
+    single = replace(
+        task, settings=replace(FAST, seeds=1), folds=task.folds[:1], name="single", female=None
+    )
+    figures = results.run(Study(single, context, alone=True))
+    assert all(row["deviation"] == 0.0 for row in figures["rows"].values())
+    report.write({"single": figures}, tmp_path / "page.md")

@@ -8,7 +8,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from models.training.paper.scores import spread
+from models.training.scores import spread
 
 _HIDDEN: Final = ("people", "samples")
 _PLAIN: Final = ("mae", "correlation")  # not shares

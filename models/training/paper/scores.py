@@ -5,36 +5,22 @@ Pure: arrays in, plain numbers out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.training.scores import Integers, accuracy, balanced_accuracy
+
 Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 
 
 def class_figures(logits: Floats, labels: Integers) -> dict[str, float]:
     """Accuracy, plain and balanced over the classes that occur, from (n, K) and (n,)."""
-    right = logits.argmax(axis=1) == labels
-    recalls = [float(right[labels == label].mean()) for label in np.unique(labels)]
-    return {"accuracy": float(right.mean()), "balanced_accuracy": float(np.mean(recalls))}
-
-
-def confusion(logits: Floats, labels: Integers, classes: int) -> list[list[int]]:
-    """How often a class (row) was taken for another (column)."""
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (labels, logits.argmax(axis=1)), 1)
-    return [[int(each) for each in row] for row in counts]
-
-
-def recalls(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> dict[str, float]:
-    """Share of each class that was found; classes that do not occur are left out."""
+    said = logits.argmax(axis=1)
     return {
-        name: row[index] / sum(row)
-        for index, (name, row) in enumerate(zip(names, matrix, strict=True))
-        if sum(row)
+        "accuracy": accuracy(said, labels),
+        "balanced_accuracy": balanced_accuracy(said, labels),
     }
 
 
@@ -56,12 +42,6 @@ def sentiment_figures(answers: Floats, sentiment: Floats) -> dict[str, float]:
         "mae": float(np.abs(answers - sentiment).mean()),
         "correlation": _correlation(answers, sentiment),
     }
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean and sample standard deviation (0 of one value)."""
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {"mean": float(np.mean(values)), "deviation": deviation}
 
 
 def _share(flags: NDArray[Any]) -> float:

@@ -24,7 +24,8 @@ from models.training.paper.batches import Batch
 from models.training.paper.layout import Fold
 from models.training.paper.recipes import MoseiRecipe, NtuRecipe, PaperRecipe, RavdessRecipe
 from models.training.paper.run import Protocol, Stage, Task
-from models.training.paper.scores import class_figures, confusion, recalls, sentiment_figures
+from models.training.paper.scores import class_figures, sentiment_figures
+from models.training.scores import confusion, recalls
 
 OPTIMISTIC: Final = (
     "the test people themselves, as in the paper: optimistic, not comparable with honest figures"
@@ -258,13 +259,13 @@ def _branch(name: str, place: int, settings: Any) -> Stage:
 
 
 def _class_details(logits: Any, labels: Any, names: Sequence[str]) -> dict[str, Any]:
-    matrix = confusion(logits, labels, len(names))
+    said = logits.argmax(axis=1)
     return {
         "samples": len(labels),
         **class_figures(logits, labels),
-        "recall": recalls(matrix, names),
+        "recall": recalls(said, labels, names),
         "labels": list(names),
-        "confusion": matrix,
+        "confusion": confusion(said, labels, len(names)).tolist(),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import torch
@@ -32,7 +33,7 @@ from models.training.study.task import (
     VectorInputs,
     torch_rows,
 )
-from models.training.study.tuning import TuningConfig, made_with, tuned_statistics
+from models.training.study.tuning import TuningConfig, made_with, tuned_statistics, tuning_seconds
 
 VOICES: Final = ("mfcc", "whisper", "tuned")
 
@@ -81,6 +82,9 @@ def emotion(context: RunContext, voice: str) -> Task:
         sessions=sessions,
         data={"mfcc": "", "whisper": heard(), "tuned": made_with(TuningConfig())}[voice],
         extractor=f"{_EXTRACTORS[voice]}; OpenFace's action units",
+        extraction_seconds=partial(tuning_seconds, context, clips, statistics_branch())
+        if voice == "tuned"
+        else None,
     )
 
 
@@ -185,6 +189,7 @@ def _task(
     sessions: bool,
     data: str,
     extractor: str,
+    extraction_seconds: Callable[[], float] | None,
 ) -> Task:
     return Task(
         name=name,
@@ -215,4 +220,5 @@ def _task(
         sessions=sessions,
         data=data,
         extractor=extractor,
+        extraction_seconds=extraction_seconds,
     )

@@ -43,6 +43,7 @@ class Choice:
 
     fusion: Fusion
     rate: float = 1.0  # times the task's learning rate
+    held: float = 0.0  # see Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,10 +198,10 @@ class Study:
         return hashlib.sha256(json.dumps([values, people, layout]).encode()).hexdigest()
 
     def _compute(self, row: Row, fold: Fold) -> Cell:
+        inputs = self._scaled(fold, fold.train, -1)  # what is computed once is not the row's
         started = time.monotonic()
         found = [self.validate(row, fold, choice) for choice in row.choices]
         best = max(range(len(found)), key=lambda index: found[index][1])
-        inputs = self._scaled(fold, fold.train, -1)
         logits, in_sessions = [], []
         for seed in range(self.task.settings.seeds):
             trained = train(
@@ -277,7 +278,8 @@ class Study:
 
     def _settings(self, choice: Choice) -> Settings:
         settings = self.task.settings
-        return replace(settings, learning_rate=settings.learning_rate * choice.rate)
+        rate = settings.learning_rate * choice.rate
+        return replace(settings, learning_rate=rate, held=choice.held)
 
     def _scaled(self, fold: Fold, rows: Rows, which: int) -> Inputs:
         key = (fold.name, which)

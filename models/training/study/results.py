@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.training.scores import spread
 from models.training.study.cost import measure
 from models.training.study.networks import FUSIONS
 from models.training.study.protocol import Cell, Row, Study
@@ -51,6 +52,7 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
         "title": task.title if len(rows) > 1 else task.title_alone,
         "protocol": task.protocol,
         "extractor": task.extractor,
+        "extraction_seconds": task.extraction_seconds() if task.extraction_seconds else None,
         "classes": list(task.classes),
         "unit": task.unit,
         "units": len(_tested_units(task)),
@@ -83,8 +85,8 @@ def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) ->
         "title": row.title,
         "pretrained": row.pretrained,
         "modalities": [task.modalities[index] for index in row.modalities],
-        "accuracy": float(scores.mean()),
-        "deviation": float(scores.std(ddof=1)),
+        "accuracy": (over := spread(scores.ravel().tolist()))["mean"],
+        "deviation": over["deviation"],
         "scores": scores.tolist(),  # (folds, seeds)
         "balanced_accuracy": float(recall.mean()),
         "recall": dict(zip(task.classes, recall.tolist(), strict=True)),
@@ -130,8 +132,8 @@ def _in_sessions(task: Task, cells: Sequence[Cell]) -> Figures | None:
     every = np.concatenate(right)
     labels = task.labels[_tested(task.folds)].numpy()
     figures = {
-        "accuracy": float(np.mean(scores)),
-        "deviation": float(np.std(scores, ddof=1)),
+        "accuracy": (over := spread(np.concatenate(scores).tolist()))["mean"],
+        "deviation": over["deviation"],
         "balanced_accuracy": float(
             np.mean([every[labels == index].mean() for index in np.unique(labels)])
         ),
@@ -155,7 +157,7 @@ def _right(task: Task, cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDAr
 
 
 def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
-    """MSAF against every other fusion, with the same pre-training."""
+    """MSAF against each branch alone and every other fusion, with the same pre-training."""
     tested = _tested(task.folds)
     share = float(np.mean([len(fold.test) / len(fold.train) for fold in task.folds]))
     pairs = []
@@ -163,10 +165,10 @@ def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
         if f"msaf-{start}" not in cells:
             continue
         ours = cells[f"msaf-{start}"]
-        for kind in FUSIONS:
-            if kind == "msaf":
-                continue
-            theirs = cells[f"{kind}-{start}"]
+        others = {f"{name} alone": f"{name}-alone" for name in task.modalities}
+        others |= {kind: f"{kind}-{start}" for kind in FUSIONS if kind != "msaf"}
+        for title, key in others.items():
+            theirs = cells[key]
             per_unit = [
                 accuracy_per_unit(*_right(task, each), task.units[tested])
                 for each in (ours, theirs)
@@ -174,7 +176,7 @@ def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
             differences = _scores(task, ours) - _scores(task, theirs)
             pairs.append(
                 {
-                    "against": kind,
+                    "against": title,
                     "pretrained": start == "pretrained",
                     "difference": float(differences.mean()),
                     "sign_flip_p": sign_flip_test(per_unit[0] - per_unit[1]),

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.training.scores import confusion
 from models.training.study.task import NO_LABEL
 
 DRAWS: Final = 100_000
@@ -71,8 +72,8 @@ def confusion_matrix(
     logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
     """Counts, rows are the truth; logits (R, n, ..., K) of all seeds together."""
-    matrix = np.zeros((classes, classes), np.int64)
     known = labels != NO_LABEL
-    for answers in logits.argmax(axis=-1):
-        np.add.at(matrix, (labels[known], answers[known]), 1)
-    return matrix
+    return sum(
+        (confusion(said[known], labels[known], classes) for said in logits.argmax(axis=-1)),
+        start=np.zeros((classes, classes), np.int64),
+    )

@@ -39,6 +39,7 @@ class Settings:
     tuning_factor: float = 0.3  # of the learning rate, for branches that were trained before
     evaluate_every: int = 1  # epochs
     half: bool = False  # training in bfloat16 where the hardware has it
+    held: float = 0.0  # part of the steps in which pre-trained branches wait for what joins them
     seeds: int = 3
 
 
@@ -87,6 +88,7 @@ class Task:
     sessions: bool = False  # score test people's clips one after the other too
     data: str = ""  # settings that the inputs were made with; other ones begin all cells again
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
+    extraction_seconds: Callable[[], float] | None = None  # what training that took
 
     @property
     def modalities(self) -> tuple[str, ...]:

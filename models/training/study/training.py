@@ -61,6 +61,7 @@ def train(
     network.to(device).train()
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer, rates = _optimizer(network, settings, pretrained, device)
+    slow = [rate < settings.learning_rate for rate in rates]
     batches = max(1, len(rows) // settings.batch_size)
     total = settings.epochs * batches
     step, curve = 0, []
@@ -68,8 +69,9 @@ def train(
     for epoch in range(1, (epochs or settings.epochs) + 1):
         for batch in np.array_split(rng.permutation(rows), batches):
             schedule = _schedule(step, total)
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * schedule
+            holds = step < settings.held * total
+            for group, rate, held in zip(optimizer.param_groups, rates, slow, strict=True):
+                group["lr"] = 0.0 if held and holds else rate * schedule
             optimizer.zero_grad(set_to_none=True)
             with half_precision(device, settings.half):
                 value = _loss(

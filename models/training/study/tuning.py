@@ -11,6 +11,7 @@ statistics as of the frozen encoder. Thread: the study's; any device. Shapes: B 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -108,6 +109,14 @@ def tuned_statistics(
         save_atomically(torch.from_numpy(np.stack(every)), path)
     kept: Tensor = torch.load(path, weights_only=True)
     return kept
+
+
+def tuning_seconds(context: RunContext, clips: Clips, branch: Branch) -> float:
+    """How long the encoders of all folds were trained, by their logs."""
+    folders = [context.work_dir / stage(TuningConfig(), fold, branch) for fold in clips.folds]
+    logs = [log for folder in folders for log in folder.glob("*/log.jsonl")]
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    return float(sum(json.loads(line)["seconds"] for line in lines))
 
 
 def stage(config: TuningConfig, fold: Fold, branch: Branch) -> str:

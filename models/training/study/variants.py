@@ -18,20 +18,24 @@ from models.training.study.protocol import Choice, Study
 _PAPER: Final = Fusion(kind="msaf")
 _STEADY: Final = Fusion(kind="msaf", lowest_attention=0.5, block_dropout=0.1, identity_start=True)
 
-VARIANTS: Final[dict[str, Fusion]] = {
-    "averaging, for comparison": Fusion(),
-    "MSAF as in the paper: L 0, p 0.2, 4 blocks in the narrowest": _PAPER,
-    "… 2 wide blocks": replace(_PAPER, blocks=2),
-    "… 8 narrow blocks": replace(_PAPER, blocks=8),
-    "… lowest attention L 0.5": replace(_PAPER, lowest_attention=0.5),
-    "… no block dropout": replace(_PAPER, block_dropout=0.0),
-    "… beginning as the identity": replace(_PAPER, identity_start=True),
-    "… behind the first stage only": replace(_PAPER, places="first"),
-    "… behind the last stage only": replace(_PAPER, places="last"),
-    "MSAF beginning as the identity: L 0.5, p 0.1": _STEADY,
-    "… without block dropout": replace(_STEADY, block_dropout=0.0),
-    "… behind the last stage only, without block dropout": replace(
-        _STEADY, block_dropout=0.0, places="last"
+VARIANTS: Final[dict[str, Choice]] = {
+    "averaging, for comparison": Choice(fusion=Fusion()),
+    "MSAF as in the paper: L 0, p 0.2, 4 blocks in the narrowest": Choice(fusion=_PAPER),
+    "… 2 wide blocks": Choice(fusion=replace(_PAPER, blocks=2)),
+    "… 8 narrow blocks": Choice(fusion=replace(_PAPER, blocks=8)),
+    "… lowest attention L 0.5": Choice(fusion=replace(_PAPER, lowest_attention=0.5)),
+    "… no block dropout": Choice(fusion=replace(_PAPER, block_dropout=0.0)),
+    "… beginning as the identity": Choice(fusion=replace(_PAPER, identity_start=True)),
+    "… warm-up: branches wait for a fifth of the training": Choice(fusion=_PAPER, held=0.2),
+    "… behind the first stage only": Choice(fusion=replace(_PAPER, places="first")),
+    "… behind the last stage only": Choice(fusion=replace(_PAPER, places="last")),
+    "MSAF beginning as the identity: L 0.5, p 0.1": Choice(fusion=_STEADY),
+    "… without block dropout": Choice(fusion=replace(_STEADY, block_dropout=0.0)),
+    "… warm-up: branches wait for a fifth of the training, as above": Choice(
+        fusion=_STEADY, held=0.2
+    ),
+    "… behind the last stage only, without block dropout": Choice(
+        fusion=replace(_STEADY, block_dropout=0.0, places="last")
     ),
 }
 
@@ -42,9 +46,8 @@ def compare_variants(study: Study) -> dict[str, dict[str, float]]:
     directory = study.context.stage_dir(f"{study.task.name}/variants")
     every: dict[str, list[tuple[int, float]]] = {name: [] for name in VARIANTS}
     for fold in study.task.folds:  # outside: what a fold reads is prepared once
-        for index, (name, fusion) in enumerate(VARIANTS.items()):
+        for index, (name, choice) in enumerate(VARIANTS.items()):
             path = directory / f"{fold.name}-{index}.json"
-            choice = Choice(fusion=fusion)
             variant = replace(row, choices=(choice,))
             fingerprint = study.fingerprint(variant, fold)
             if path.is_file():

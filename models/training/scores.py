@@ -1,0 +1,47 @@
+"""How right answers are, told one way everywhere.
+
+Pure: class indices in, plain numbers out. Classes that do not occur are left out of recalls and
+their mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+
+def accuracy(said: Integers, labels: Integers) -> float:
+    """Part of the answers (n,) that are right."""
+    return float((said == labels).mean())
+
+
+def recalls(said: Integers, labels: Integers, names: Sequence[str]) -> dict[str, float]:
+    """Part of each class that is found, from (n,) and (n,)."""
+    return {
+        name: float((said[labels == index] == index).mean())
+        for index, name in enumerate(names)
+        if (labels == index).any()
+    }
+
+
+def balanced_accuracy(said: Integers, labels: Integers) -> float:
+    """Mean of the recalls."""
+    found = [float((said[labels == label] == label).mean()) for label in np.unique(labels)]
+    return float(np.mean(found))
+
+
+def confusion(said: Integers, labels: Integers, classes: int) -> Integers:
+    """(classes, classes) how often a class (row) was taken for another (column)."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, said), 1)
+    return counts
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean and sample standard deviation (0 of one value)."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return {"mean": float(np.mean(values)), "deviation": deviation}
