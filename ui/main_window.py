@@ -169,6 +169,7 @@ class MainWindow(QMainWindow):
         right.addWidget(self.attention, stretch=210)
 
         central = QWidget()
+        central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # else Qt would focus the first control
         self._grid = QGridLayout(central)
         self._grid.addWidget(self.header, 0, 0, 1, 2)
         self._grid.addLayout(left, 1, 0)
@@ -236,6 +237,32 @@ class MainWindow(QMainWindow):
         self.loading.move(
             area.center().x() - card.width() // 2, area.center().y() - card.height() // 2
         )
+
+    # -- the keyboard's focus ------------------------------------------------------------------
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Go on to the next control; Qt asks for that as well where the focused one has gone."""
+        if self._focus_is_lost():
+            self._focus_window()
+            return True
+        return super().focusNextPrevChild(forward)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        is_activation = event is not None and event.type() == QEvent.Type.ActivationChange
+        if is_activation and self._focus_is_lost():  # while another window was active
+            self._focus_window()
+        super().changeEvent(event)
+
+    def _focus_is_lost(self) -> bool:
+        """Whether the control with the focus was hidden or disabled."""
+        focused = self.focusWidget()
+        return focused is not None and not (focused.isVisible() and focused.isEnabled())
+
+    def _focus_window(self) -> None:
+        """Give every key to the window, until a control is reached with Tab."""
+        central = self.centralWidget()
+        assert central is not None
+        central.setFocus()
 
     # -- wiring --------------------------------------------------------------------------------
 
@@ -365,6 +392,7 @@ class MainWindow(QMainWindow):
             self.commands[command].setEnabled(is_live)
         self.commands["mirror"].setChecked(is_live)
         self._show_devices()
+        self._focus_window()
 
     # -- what is shown -------------------------------------------------------------------------
 

@@ -35,6 +35,13 @@ def press(
     _QTEST.keyClick(widget, key, modifier)
 
 
+def press_focused(key: Qt.Key) -> None:
+    """Press a key where the keyboard's focus is, as a person does."""
+    focused = QApplication.focusWidget()
+    assert focused is not None
+    press(focused, key)
+
+
 def click(widget: QWidget, place: QPoint | None = None) -> None:
     """Click `widget` at `place`, by default in its middle."""
     _QTEST.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place or widget.rect().center())

@@ -29,7 +29,7 @@ from tests.fakes.session import (
     FakeReplaySession,
     ManualTime,
 )
-from tests.ui.conftest import OpenWindow, click, press
+from tests.ui.conftest import OpenWindow, click, press, press_focused
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import SMALLEST, MainWindow
 from ui.presenters import PRIVACY, WAITS_FOR_ANALYSIS
@@ -215,6 +215,105 @@ def test_space_operates_a_button_that_was_reached_with_tab(
     press(button, Qt.Key.Key_Return)
     assert not window.video.heatmap
     assert not live.paused
+
+
+def tab_to(name: str) -> None:
+    """Press Tab until the control of that name has the focus."""
+    for _ in range(20):
+        press_focused(Qt.Key.Key_Tab)
+        focused = QApplication.focusWidget()
+        if focused is not None and focused.accessibleName() == name:
+            return
+    raise AssertionError(f"Tab does not reach {name}")
+
+
+@pytest.mark.parametrize("mode", ["live", "replay"])
+def test_the_first_space_pauses(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    mode: str,
+) -> None:
+    window = open_window(live if mode == "live" else replay)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.commands["pause"].text() == ("Resume" if mode == "live" else "Play")
+    assert (window.live is not None) is (mode == "live")
+    assert QApplication.activePopupWidget() is None
+
+
+def test_tab_and_space_operate_a_control_until_the_picture_is_clicked(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    tab_to("Heatmap over the face")
+    press_focused(Qt.Key.Key_Space)
+    assert (window.video.heatmap, live.paused) == (True, False)
+    click(window.video)
+    press_focused(Qt.Key.Key_Space)
+    assert (window.video.heatmap, live.paused) == (True, True)
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # pop-ups, offscreen
+def test_space_pauses_after_a_device_was_chosen_with_the_mouse(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    choice = window.header.camera_choice
+    qtbot.waitUntil(lambda: choice.count() == 4)
+    run(window, now, 2.0)
+    click(choice)
+    popup = QApplication.activePopupWidget()
+    assert popup is not None
+    popup.close()
+    press_focused(Qt.Key.Key_Space)
+    assert live.paused
+
+
+def test_space_pauses_once_the_focused_control_has_gone(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    tab_to("Dismiss")
+    press_focused(Qt.Key.Key_Space)
+    assert not window.banner.isVisible()
+    press_focused(Qt.Key.Key_Space)
+    assert live.paused
+
+
+def test_space_pauses_where_a_control_went_while_another_window_was_active(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    tab_to("Dismiss")
+    other = QWidget()
+    qtbot.addWidget(other)
+    other.show()
+    other.activateWindow()
+    qtbot.waitUntil(other.isActiveWindow)
+    window.banner.dismissed.emit(window.banner.notice)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    press_focused(Qt.Key.Key_Space)
+    assert live.paused
+
+
+def test_space_pauses_a_recording_that_was_opened_while_a_control_had_the_focus(
+    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    tab_to("Camera")
+    window.open_recording(Path("other.mkv"))
+    press_focused(Qt.Key.Key_Space)
+    (replay,) = factory.made
+    assert isinstance(replay, FakeReplaySession)
+    assert not replay.playing
 
 
 def test_h_and_m_change_the_picture(open_window: OpenWindow, live: FakeLiveSession) -> None:
