@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from PyQt6.QtCore import QPoint, QSettings, Qt
+from PyQt6.QtGui import QWheelEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -45,6 +46,23 @@ def press_focused(key: Qt.Key) -> None:
 def click(widget: QWidget, place: QPoint | None = None) -> None:
     """Click `widget` at `place`, by default in its middle."""
     _QTEST.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place or widget.rect().center())
+
+
+def turn_wheel(widget: QWidget) -> None:
+    """Turn the mouse's wheel one notch down over the middle of `widget`."""
+    place = widget.rect().center().toPointF()
+    none, down = QPoint(0, 0), QPoint(0, -120)
+    event = QWheelEvent(
+        place,
+        widget.mapToGlobal(place),
+        none,
+        down,
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(widget, event)
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ from tests.fakes.session import (
     FakeReplaySession,
     ManualTime,
 )
-from tests.ui.conftest import OpenWindow, click, press, press_focused
+from tests.ui.conftest import OpenWindow, click, press, press_focused, turn_wheel
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import SMALLEST, MainWindow
 from ui.presenters import PRIVACY, WAITS_FOR_ANALYSIS
@@ -104,6 +104,25 @@ def test_choosing_devices_drives_the_session(
     camera.activated.emit(2)
     microphone.activated.emit(2)
     assert (live.camera, live.microphone) == (None, None)
+
+
+def test_the_mouse_wheel_chooses_neither_device_nor_speed(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    replay: FakeReplaySession,
+    now: ManualTime,
+) -> None:
+    window = open_window(live)
+    camera, microphone = window.header.camera_choice, window.header.microphone_choice
+    qtbot.waitUntil(lambda: camera.count() == 4)
+    turn_wheel(camera)
+    turn_wheel(microphone)
+    assert (live.asked, camera.currentIndex(), microphone.currentIndex()) == ([], 0, 0)
+    other = open_window(replay)
+    run(other, now, 0.1)
+    turn_wheel(other.transport.speed_choice)
+    assert (replay.speed, other.transport.speed_choice.currentData()) == (1.0, 1.0)
 
 
 def test_looking_for_devices_says_what_stands_in_the_way(
