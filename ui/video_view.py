@@ -67,6 +67,7 @@ class VideoView(Panel):
         activation = None if prediction is None else prediction.face_activation
         self._heat = None if activation is None else rendering.heat(activation)
         self._heat_face = None if prediction is None else prediction.face
+        self.update()
 
     def set_mirrored(self, mirrored: bool) -> None:
         """Show the picture as a mirror does; box and heatmap go along."""

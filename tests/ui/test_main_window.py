@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -469,6 +470,34 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     run(window, now, 4.0)
     assert window.answer.headline not in ("Not analysed yet", "Waiting")
     assert window.video.badge == ""
+
+
+def test_the_tag_at_the_face_says_what_the_headline_says(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(
+        "ui.video_view.write", lambda _painter, _area, text, *_: written.append(text)
+    )
+    window = open_window(replay)
+    run(window, now, 8.0)
+    replay.pause()
+
+    def is_painted(text: str) -> bool:
+        return any(each.startswith(text) for each in written)
+
+    for position, says in ((4.5, "Happy"), (1.0, "Neutral")):
+        replay.seek(position)
+        written.clear()
+        window.bridge.poll()  # the picture comes first, the answer when it is due again
+        qtbot.waitUntil(lambda: bool(written))
+        run(window, now, 0.1)
+        assert window.answer.headline == says
+        qtbot.waitUntil(partial(is_painted, says))
 
 
 def test_the_slider_follows_playback_without_seeking(
