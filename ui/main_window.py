@@ -42,13 +42,13 @@ from ui.loading_view import LoadingView
 from ui.presenters import (
     PRIVACY,
     UNANSWERED,
-    WAITS_FOR_ANALYSIS,
     Notice,
     Remedy,
     badge,
     empty_picture,
     gravest_first,
     notices,
+    replay_badge,
     sentence,
     unanswered,
 )
@@ -383,6 +383,7 @@ class MainWindow(QMainWindow):
         self.video.show_frame(None, None)
         self.video.set_badge("")
         self.answer.set_absence(UNANSWERED)
+        self.answer.set_paused(False)
         self._show_prediction(None)
         self._dismissed.clear()
         self._trouble = None
@@ -420,10 +421,15 @@ class MainWindow(QMainWindow):
                     snapshot.state, replay.analysed_seconds if ahead else None, playing=playing
                 )
             )
-            self._show_paused(not playing, badge=WAITS_FOR_ANALYSIS if ahead and playing else "")
+            standing = replay_badge(
+                snapshot.state, playing=playing, ahead=ahead, at_end=position >= duration
+            )
+            self._show_paused(not playing, badge=standing)
         else:
+            paused = snapshot.state is SessionState.PAUSED
             self.answer.set_absence(unanswered(snapshot.state, None, playing=True))
-            self._show_paused(snapshot.state is SessionState.PAUSED, badge=badge(snapshot))
+            self.answer.set_paused(paused)
+            self._show_paused(paused, badge=badge(snapshot))
 
     def _show_picture(self, snapshot: Snapshot) -> None:
         self.video.show_frame(snapshot.preview, snapshot.face)

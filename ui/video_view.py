@@ -199,6 +199,7 @@ class VideoView(Panel):
         write(painter, line, title, font(TITLE, SEMIBOLD), palette.TEXT, CENTRE)
         line.translate(0, px(26))
         write(painter, line, advice, font(BODY), palette.TEXT_SOFT, CENTRE)
+        self._paint_badge(painter, QRectF(self.rect()))
 
     def _round_corners(self, painter: QPainter, area: QRectF) -> None:
         """Cover the corners, which is far cheaper than to clip the picture to a path."""

@@ -33,7 +33,7 @@ from tests.fakes.session import (
 from tests.ui.conftest import OpenWindow, click, press, press_focused, turn_wheel
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import SMALLEST, MainWindow
-from ui.presenters import PRIVACY, WAITS_FOR_ANALYSIS
+from ui.presenters import BEFORE_THE_PAUSE, PRIVACY, WAITS_FOR_ANALYSIS
 
 
 @pytest.fixture
@@ -262,6 +262,48 @@ def test_the_first_space_pauses(
     assert window.commands["pause"].text() == ("Resume" if mode == "live" else "Play")
     assert (window.live is not None) is (mode == "live")
     assert QApplication.activePopupWidget() is None
+
+
+def test_a_pause_without_a_picture_is_seen(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.pictures = None
+    live.health_changes["camera"] = SourceHealth(name="none")
+    window = open_window(live)
+    run(window, now, 2.0)
+    running = window.video.grab().toImage(), window.answer.grab().toImage()
+    assert window.answer.detail != BEFORE_THE_PAUSE
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == "Paused"
+    assert window.video.grab().toImage() != running[0]
+    assert window.answer.grab().toImage() != running[1]
+    assert window.answer.detail == BEFORE_THE_PAUSE
+    assert window.answer.accessibleDescription().endswith(BEFORE_THE_PAUSE)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.5)
+    assert window.video.badge == ""
+    assert window.answer.detail != BEFORE_THE_PAUSE
+
+
+def test_a_recording_of_sound_says_that_it_is_paused_or_waits(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.pictures = None
+    window = open_window(replay)
+    run(window, now, 1.0)
+    playing = window.video.grab().toImage()
+    window.timeline.sought.emit(40.0)
+    run(window, now, 0.1)
+    waiting = window.video.grab().toImage()
+    assert (window.video.badge, waiting == playing) == (WAITS_FOR_ANALYSIS, False)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == "Paused"
+    assert window.video.grab().toImage() not in (playing, waiting)
+    press_focused(Qt.Key.Key_End)
+    run(window, now, 6.0)
+    assert window.video.badge == ""  # at the end nothing is held up
 
 
 def test_tab_and_space_operate_a_control_until_the_picture_is_clicked(
