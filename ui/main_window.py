@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from PyQt6.QtCore import QEvent, QObject, QSettings, QSize, Qt
+from PyQt6.QtCore import QEvent, QObject, QRect, QSettings, QSize, Qt
 from PyQt6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -232,6 +232,8 @@ class MainWindow(QMainWindow):
         margin = self.theme.px(12)
         width = min(area.width() - 2 * margin, self.theme.px(640))
         self.banner.place(area.center().x() - width // 2, area.top() + margin, width)
+        over = self.banner.geometry().translated(-area.topLeft())
+        self.video.set_covered(QRect() if self.banner.isHidden() else over)
         card = self.loading.sizeHint()
         self.loading.resize(card)
         self.loading.move(
@@ -286,7 +288,7 @@ class MainWindow(QMainWindow):
         self._stopping.done.connect(self._start_session)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
-            "leave_full_screen": lambda: self.set_full_screen(False),
+            "escape": self._escape,
             "open": self._ask_recording,
             "live": self.go_live,
             "refresh": self._look_for_devices,
@@ -467,12 +469,16 @@ class MainWindow(QMainWindow):
             waiting.append(Notice(text=PRIVACY))
         shown = waiting[0] if waiting else None
         if shown != self.banner.notice:
-            self.banner.show_notice(shown)
-            self._place_overlays()
+            self._show_in_banner(shown)
+
+    def _show_in_banner(self, notice: Notice | None) -> None:
+        self.banner.show_notice(notice)
+        self._place_overlays()
 
     def _tell(self, text: str, *, severity: str = "info", remedy: Remedy = Remedy.NONE) -> None:
-        """Show a sentence until it is dismissed or the session changes."""
+        """Show a sentence until it is dismissed, has been read or the session changes."""
         self._trouble = Notice(text=text, severity=severity, remedy=remedy)
+        self.banner.show_notice(None)  # what is told again is there as long again
         self._show_notice(self._session.snapshot(), is_live=self.live is not None)
 
     def _dismiss(self, notice: Notice) -> None:
@@ -483,7 +489,7 @@ class MainWindow(QMainWindow):
             self._settings.setValue(_PRIVACY_SEEN, True)
         else:
             self._dismissed.add(notice)
-        self.banner.show_notice(None)
+        self._show_in_banner(None)
 
     def _remedy(self, remedy: Remedy) -> None:
         replay, live = self.replay, self.live
@@ -551,6 +557,13 @@ class MainWindow(QMainWindow):
         self.commands["full_screen"].setChecked(full)
         if full != self.isFullScreen():
             self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def _escape(self) -> None:
+        """Dismiss the notice; without one leave full screen."""
+        if (notice := self.banner.notice) is not None:
+            self._dismiss(notice)
+        else:
+            self.set_full_screen(False)
 
     def _seek(self, seconds: float) -> None:
         if (replay := self.replay) is not None:

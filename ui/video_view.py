@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
+from PyQt6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF, Qt
 from PyQt6.QtGui import (
     QColor,
+    QFont,
     QImage,
     QLinearGradient,
     QPainter,
@@ -48,6 +49,7 @@ class VideoView(Panel):
         self._tag = tag(None)
         self._empty = ("", "")
         self._badge = ""
+        self._covered = QRectF()
         self._dropping = False
 
     # -- what is shown -------------------------------------------------------------------------
@@ -90,6 +92,12 @@ class VideoView(Panel):
         """A word in the corner of the picture, such as "Paused"; none when empty."""
         if text != self._badge:
             self._badge = text
+            self.update()
+
+    def set_covered(self, area: QRect) -> None:
+        """Where something lies over the view, in its coordinates; the tag keeps out of there."""
+        if area.toRectF() != self._covered:
+            self._covered = area.toRectF()
             self.update()
 
     def set_dropping(self, dropping: bool) -> None:
@@ -146,6 +154,24 @@ class VideoView(Panel):
         pixels = QRectF(box.left * width, box.top * height, box.width * width, box.height * height)
         return self.image_to_widget().mapRect(pixels)
 
+    def tag_area(self) -> QRectF | None:
+        """Where the tag of the face lies: above its box as far as there is room; None without."""
+        box, (text, _) = self.face_area(), self._tag
+        if box is None or not text:
+            return None
+        px = self.theme.px
+        area = self.picture_area() & QRectF(self.rect())
+        label = QRectF(0, 0, text_width(text, self._tag_font()) + px(20), px(26))
+        left = box.center().x() - label.width() / 2
+        label.moveLeft(min(max(left, area.left() + px(6)), area.right() - label.width()))
+        label.moveTop(max(box.top() - label.height() - px(8), area.top() + px(6)))
+        if label.intersects(self._covered):
+            label.moveTop(self._covered.bottom() + px(6))
+        return label
+
+    def _tag_font(self) -> QFont:
+        return self.theme.font(BODY, SEMIBOLD, tabular=True)
+
     # -- painting ------------------------------------------------------------------------------
 
     def _scale_picture(self) -> None:
@@ -174,7 +200,7 @@ class VideoView(Panel):
         if self.heatmap:
             self._paint_heat(painter)
             self._paint_heat_caption(painter, area)
-        self._paint_face(painter, area)
+        self._paint_face(painter)
         self._paint_badge(painter, area)
         if self._dropping:
             self._paint_invitation(painter)
@@ -244,7 +270,7 @@ class VideoView(Panel):
         painter.setBrush(gradient)
         painter.drawRoundedRect(bar, bar.height() / 2, bar.height() / 2)
 
-    def _paint_face(self, painter: QPainter, area: QRectF) -> None:
+    def _paint_face(self, painter: QPainter) -> None:
         box = self.face_area()
         if box is None:
             return
@@ -256,16 +282,10 @@ class VideoView(Panel):
             pen.setCapStyle(Qt.PenCapStyle.RoundCap)
             painter.setPen(pen)
             painter.drawPath(_corners(box, px(10)))
-        if not text:
+        if (label := self.tag_area()) is None:
             return
-        font = self.theme.font(BODY, SEMIBOLD, tabular=True)
-        size = QSizeF(text_width(text, font) + px(20), px(26))
-        place = QPointF(box.center().x() - size.width() / 2, box.top() - size.height() - px(8))
-        label = QRectF(place, size)
-        label.moveLeft(min(max(label.left(), area.left() + px(6)), area.right() - size.width()))
-        label.moveTop(max(label.top(), area.top() + px(6)))
         fill(painter, label, colour, px(7))
-        write(painter, label, text, font, palette.ink_on(colour), CENTRE)
+        write(painter, label, text, self._tag_font(), palette.ink_on(colour), CENTRE)
 
     def _paint_badge(self, painter: QPainter, area: QRectF) -> None:
         if not self._badge:

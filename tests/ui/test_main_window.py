@@ -24,6 +24,7 @@ from pytestqt.qtbot import QtBot
 from realtime.devices import Listing
 from realtime.messages import SessionState, SourceHealth, SourceState
 from tests.fakes.session import (
+    DrawnPictures,
     FakeDevice,
     FakeFactory,
     FakeLiveSession,
@@ -916,6 +917,69 @@ def test_a_dismissed_notice_stays_away_until_it_happens_again(
     live.health_changes["camera"] = failed
     run(window, now, 0.2)
     assert window.banner.isVisible()
+
+
+def test_escape_dismisses_the_notice_before_it_leaves_full_screen(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_F)
+    assert window.banner.isVisible()
+    press_focused(Qt.Key.Key_Escape)
+    run(window, now, 0.1)
+    assert (window.banner.isVisible(), window.isFullScreen()) == (False, True)
+    press_focused(Qt.Key.Key_Escape)
+    assert not window.isFullScreen()
+
+
+def test_a_notice_that_only_informs_goes_by_itself(
+    qtbot: QtBot, open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 0.5)
+    press_focused(Qt.Key.Key_Escape)  # of the first run
+    replay.notes = ("it is cut off",)
+    run(window, now, 0.1)
+    assert window.banner.notice is not None
+    assert window.banner.reading.isActive()
+    window.banner.reading.setInterval(0)
+    qtbot.waitUntil(lambda: window.banner.notice is None)
+    run(window, now, 0.5)
+    assert not window.banner.isVisible()
+    window.export(Path("talk.doc"))
+    run(window, now, 0.5)
+    assert window.banner.isVisible()
+    assert not window.banner.reading.isActive()  # a failure stays until it is dismissed
+
+
+class HighPictures(DrawnPictures):
+    """A face at the top of the picture."""
+
+    def centre(self, seconds: float) -> tuple[float, float]:
+        return 0.5, 0.3
+
+
+def test_the_tag_at_the_face_lies_below_a_notice(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.pictures = HighPictures()
+    window = open_window(live)
+    run(window, now, 2.0)
+
+    def clear_of_the_notice() -> bool:
+        tag = window.video.tag_area()
+        assert tag is not None
+        assert window.video.picture_area().contains(tag)
+        on_screen = QRect(window.video.mapToGlobal(tag.toRect().topLeft()), tag.toRect().size())
+        banner = window.banner
+        return not on_screen.intersects(QRect(banner.mapToGlobal(QPoint(0, 0)), banner.size()))
+
+    assert window.banner.isVisible()
+    assert clear_of_the_notice()
+    press_focused(Qt.Key.Key_Escape)
+    assert not window.banner.isVisible()
+    assert not clear_of_the_notice()  # it is back where the notice was
 
 
 # -- layout ------------------------------------------------------------------------------------
