@@ -123,10 +123,12 @@ class AnswerView(Panel):
         px = self.theme.px
         font = self.theme.font(BODY, MEDIUM if bar.leading else REGULAR, tabular=True)
         colour = palette.TEXT if bar.leading else palette.TEXT_SOFT
-        write(painter, area, bar.name, font, colour)
+        dot = QRectF(area.left(), area.center().y() - px(4), px(8), px(8))
+        fill(painter, dot, bar.colour, px(4))  # the key to the timeline, so always there
+        write(painter, area.adjusted(px(16), 0, 0, 0), bar.name, font, colour)
         write(painter, area, bar.text, font, colour, RIGHT)
         thickness = px(8)
-        track = area.adjusted(px(84), (area.height() - thickness) / 2, -px(52), 0)
+        track = area.adjusted(px(98), (area.height() - thickness) / 2, -px(52), 0)
         track.setHeight(thickness)
         fill(painter, track, palette.RAISED, thickness / 2)
         if length >= LEAST_DRAWN:

@@ -152,9 +152,9 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
 def tag(prediction: Prediction | None) -> tuple[str, str]:
     """Text and colour of the tag at the face box; no text where there is no answer."""
     if prediction is None:
-        return "", palette.TEXT_FAINT
+        return "", palette.TEXT_SOFT
     if prediction.label is None:
-        return NOT_SURE, palette.TEXT_FAINT
+        return NOT_SURE, palette.TEXT_SOFT
     text = f"{sentence(prediction.label)}  {percent(prediction.confidence)}"
     return text, palette.emotion_colour(prediction.label)
 

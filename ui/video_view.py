@@ -30,6 +30,8 @@ from ui.presenters import tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
+_NOT_SURE_LINE: Final = Qt.PenStyle.DotLine
+_SHADE: Final = QColor(13, 16, 20, 205)  # under text that lies on the picture
 HEATMAP_CAPTION: Final = "Class activation map (CAM)"
 
 
@@ -47,6 +49,7 @@ class VideoView(Panel):
         self._heat: QImage | None = None
         self._heat_face: FaceObservation | None = None
         self._tag = tag(None)
+        self._sure = False
         self._empty = ("", "")
         self._badge = ""
         self._covered = QRectF()
@@ -65,6 +68,7 @@ class VideoView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer at the face box, and its heatmap."""
         self._tag = tag(prediction)
+        self._sure = prediction is not None and prediction.label is not None
         self.describe(self._tag[0])
         activation = None if prediction is None else prediction.face_activation
         self._heat = None if activation is None else rendering.heat(activation)
@@ -277,15 +281,23 @@ class VideoView(Panel):
         px = self.theme.px
         text, colour = self._tag
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for ink, width in ((QColor(0, 0, 0, 110), px(5)), (QColor(colour), px(2.4))):
-            pen = QPen(ink, width)
-            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-            painter.setPen(pen)
+        for ink, width, style in (
+            (QColor(0, 0, 0, 110), px(5), Qt.PenStyle.SolidLine),
+            (QColor(colour), px(2.4), Qt.PenStyle.SolidLine if self._sure else _NOT_SURE_LINE),
+        ):
+            painter.setPen(QPen(ink, width, style, Qt.PenCapStyle.RoundCap))
             painter.drawPath(_corners(box, px(10)))
         if (label := self.tag_area()) is None:
             return
-        fill(painter, label, colour, px(7))
-        write(painter, label, text, self._tag_font(), palette.ink_on(colour), CENTRE)
+        if self._sure:
+            fill(painter, label, colour, px(7))
+            write(painter, label, text, self._tag_font(), palette.ink_on(colour), CENTRE)
+            return
+        fill(painter, label, _SHADE, px(7))
+        painter.setPen(QPen(QColor(colour), px(1.4)))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(label, px(7), px(7))
+        write(painter, label, text, self._tag_font(), palette.TEXT, CENTRE)
 
     def _paint_badge(self, painter: QPainter, area: QRectF) -> None:
         if not self._badge:
@@ -311,7 +323,7 @@ class VideoView(Panel):
 
 
 def _pill(painter: QPainter, area: QRectF) -> None:
-    fill(painter, area, QColor(13, 16, 20, 205), area.height() / 2)
+    fill(painter, area, _SHADE, area.height() / 2)
 
 
 def _corners(box: QRectF, radius: float) -> QPainterPath:

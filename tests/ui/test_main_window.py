@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
+from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QRectF, QSize, Qt, QUrl
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -21,8 +21,9 @@ from PyQt6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from models.labels import EMOTIONS
 from realtime.devices import Listing
-from realtime.messages import SessionState, SourceHealth, SourceState
+from realtime.messages import Reason, SessionState, SourceHealth, SourceState
 from tests.fakes.session import (
     DrawnPictures,
     FakeDevice,
@@ -31,7 +32,16 @@ from tests.fakes.session import (
     FakeReplaySession,
     ManualTime,
 )
-from tests.ui.conftest import OpenWindow, click, press, press_focused, turn_wheel
+from tests.ui.conftest import (
+    OpenWindow,
+    click,
+    has_colour,
+    press,
+    press_focused,
+    share_of_colour,
+    turn_wheel,
+)
+from ui import palette
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import SMALLEST, MainWindow
 from ui.presenters import BEFORE_THE_PAUSE, PRIVACY, WAITS_FOR_ANALYSIS
@@ -980,6 +990,41 @@ def test_the_tag_at_the_face_lies_below_a_notice(
     press_focused(Qt.Key.Key_Escape)
     assert not window.banner.isVisible()
     assert not clear_of_the_notice()  # it is back where the notice was
+
+
+# -- colours -----------------------------------------------------------------------------------
+
+
+def test_every_class_has_its_colour_beside_its_name_without_an_answer(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 0.5)
+    assert window.answer.headline == "Waiting"
+    picture = window.answer.grab().toImage()
+    for name in EMOTIONS:
+        assert has_colour(picture, palette.emotion_colour(name)), name
+
+
+@pytest.mark.parametrize("sure", [True, False], ids=["neutral", "not sure"])
+def test_not_sure_is_drawn_otherwise_than_neutral(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, sure: bool
+) -> None:
+    if not sure:
+        live.changes.update(label=None, reason=Reason.LOW_CONFIDENCE)
+    window = open_window(live)
+    run(window, now, 2.0)
+    neutral = palette.emotion_colour("neutral")
+    tag, timeline = window.video.tag_area(), window.timeline
+    assert tag is not None
+    assert (share_of_colour(window.video.grab(tag.toRect()).toImage(), neutral) > 0.5) is sure
+    height = timeline.theme.px(8)
+    end = QRectF(0, 0, height, height)  # of the band, inside its rounded corners
+    end.moveBottomRight(timeline.chart().bottomRight() - QPointF(4, 3))
+    band = timeline.grab(end.toRect()).toImage()
+    assert (share_of_colour(band, neutral) > 0.9) is sure
+    assert has_colour(band, palette.RAISED) is not sure  # hatched, on the ground
+    assert sure or has_colour(band, palette.TEXT_FAINT)
 
 
 # -- layout ------------------------------------------------------------------------------------
