@@ -154,10 +154,11 @@ class LiveSession:
 
     def pause(self) -> None:
         """See Session.pause."""
+        picture = self._picture(self.health().camera)
         with self._lock:
             if self._state is SessionState.RUNNING:
                 self._state = SessionState.PAUSED
-                self._frozen = self._frames.latest()
+                self._frozen = picture
 
     def resume(self) -> None:
         """See Session.resume; what came meanwhile is not looked at."""
@@ -197,11 +198,13 @@ class LiveSession:
 
     def _exchange(self, kind: str, selector: str | None) -> None:
         """Stop the capture of this kind and start another. Thread: devices."""
+        is_camera = kind == "camera"
         with self._lock:
             old = self._captures.pop(kind, None)
+            if is_camera:
+                self._frozen = None
         if old is not None:
             old.stop(timeout_seconds=DEVICE_PATIENCE_SECONDS)
-        is_camera = kind == "camera"
 
         def prepare(worker: InferenceWorker) -> None:
             if is_camera:
@@ -213,6 +216,7 @@ class LiveSession:
                 worker.has_sound = selector is not None
 
         if is_camera:
+            self._frames.clear()
             self._forget_faces.set()
             self._picture_delay.clear()
         else:
@@ -338,14 +342,13 @@ class LiveSession:
         """See Session.snapshot."""
         with self._lock:
             state, message, progress = self._state, self._message, self._progress
-            frozen = self._frozen if state is SessionState.PAUSED else None
+            frozen = self._frozen
         health = self.health()
-        # The last picture of a camera that is lost is not shown as if it were of now.
-        lost = health.camera.state not in (SourceState.RUNNING, SourceState.STALLED)
-        preview = frozen or (None if lost else self._frames.latest())
+        paused = state is SessionState.PAUSED
+        preview = frozen if paused else self._picture(health.camera)
         sighting = self._sightings.latest()
         face = None if sighting is None else sighting.face
-        shown_at = self._clock.now() if frozen is None else frozen.timestamp
+        shown_at = frozen.timestamp if paused and frozen is not None else self._clock.now()
         return Snapshot(
             state=state,
             message=message,
@@ -355,6 +358,11 @@ class LiveSession:
             prediction=self.predictions.latest(),
             health=health,
         )
+
+    def _picture(self, camera: SourceHealth) -> VideoPacket | None:
+        """The newest picture; none of a camera that is lost, as if it were of now."""
+        is_there = camera.state in (SourceState.RUNNING, SourceState.STALLED)
+        return self._frames.latest() if is_there else None
 
     def health(self) -> Health:
         """How the session is doing right now."""

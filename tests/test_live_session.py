@@ -167,6 +167,31 @@ def test_a_lost_camera_shows_neither_its_last_picture_nor_a_face(
         session.stop()
 
 
+def test_the_paused_picture_goes_with_its_camera(session: LiveSession) -> None:
+    session.start()
+    wait_for(lambda: session.snapshot().state is SessionState.RUNNING, "the engine")
+    wait_for(lambda: session.snapshot().preview is not None, "a picture")
+    session.pause()
+    assert session.snapshot().preview is not None
+    session.set_camera(None)
+    wait_for(lambda: session.snapshot().preview is None, "the picture to go")
+    session.set_camera("0")
+    wait_for(lambda: session.health().camera.state is SourceState.RUNNING, "the other camera")
+    assert session.snapshot().preview is None  # nor does what the old one saw come back
+    session.resume()
+    wait_for(lambda: session.snapshot().preview is not None, "its picture")
+
+
+def test_a_pause_brings_no_picture_back(session: LiveSession) -> None:
+    session.start()
+    wait_for(lambda: session.snapshot().state is SessionState.RUNNING, "the engine")
+    wait_for(lambda: session.snapshot().preview is not None, "a picture")
+    session.set_camera(None)
+    wait_for(lambda: session.snapshot().preview is None, "the picture to go")
+    session.pause()
+    assert session.snapshot().preview is None
+
+
 def test_figures_go_with_what_they_measure(session: LiveSession, clock: ShiftedClock) -> None:
     session.start()
     wait_for(lambda: newest_is_fused(session), "a fused answer")

@@ -25,7 +25,7 @@ _ENTRIES: Final = {
     "heatmap": _Entry("Heatmap over the face", ("H",), "heatmap", checkable=True),
     "mirror": _Entry("Mirror the picture", ("M",), "mirror", checkable=True),
     "full_screen": _Entry("Full screen", ("F11", "F"), "full-screen", checkable=True),
-    "leave_full_screen": _Entry("Leave full screen", ("Esc",)),
+    "escape": _Entry("Dismiss a notice, then leave full screen", ("Esc",)),
     "open": _Entry("Open recording…", ("Ctrl+O",), "open"),
     "live": _Entry("Back to live", ("Ctrl+L",), "live"),
     "refresh": _Entry("Look for devices again", ("F5",), "refresh"),
@@ -53,7 +53,7 @@ MENU: Final = (
     "help", "about", "", "quit",
 )  # fmt: skip
 HELP: Final = (
-    ("Everywhere", ("pause", "heatmap", "mirror", "full_screen", "leave_full_screen", "open",
+    ("Everywhere", ("pause", "heatmap", "mirror", "full_screen", "escape", "open",
                     "help", "quit")),
     ("Live", ("refresh",)),
     ("Recording", ("back", "far_back", "begin", "slower", "export", "live")),

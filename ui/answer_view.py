@@ -6,6 +6,7 @@ Thread: GUI. Bars follow the answers smoothly: `advance` moves them at the pace 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Final
 
 from PyQt6.QtCore import QRectF
@@ -15,11 +16,12 @@ from PyQt6.QtWidgets import QWidget
 from realtime.messages import Prediction
 from ui import palette
 from ui.panel import RIGHT, Panel, fill, text_width, write
-from ui.presenters import LEAST_DRAWN, UNANSWERED, Answer, Bar, answer, bars
+from ui.presenters import BEFORE_THE_PAUSE, LEAST_DRAWN, UNANSWERED, Answer, Bar, answer, bars
 from ui.theme import BODY, CAPTION, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
 _HEAD: Final = 84.0  # design pixels for label and detail
+_DIMMED: Final = 0.5  # opacity of an answer that is not of now
 _STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
 
 
@@ -32,6 +34,7 @@ class AnswerView(Panel):
         self._labels = labels
         self._prediction: Prediction | None = None
         self._absence = UNANSWERED
+        self._paused = False
         self._answer: Answer = answer(None)
         self._bars: tuple[Bar, ...] = bars(None, labels)
         self._lengths = [0.0] * len(labels)
@@ -49,9 +52,13 @@ class AnswerView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer; the bars begin to move towards it."""
         self._prediction = prediction
-        self._answer = answer(prediction, self._absence)
+        self._answer = shown = answer(prediction, self._absence)
         self._bars = bars(prediction, self._labels)
-        self.describe(" ".join((self._answer.headline, self._answer.confidence)).strip())
+        told = " ".join((shown.headline, shown.confidence)).strip()
+        if self._is_old():
+            self._answer = replace(shown, detail=BEFORE_THE_PAUSE)
+            told = f"{told}. {BEFORE_THE_PAUSE}"
+        self.describe(told)
         self.update()
 
     def set_absence(self, absence: tuple[str, str]) -> None:
@@ -60,6 +67,15 @@ class AnswerView(Panel):
             self._absence = absence
             if self._prediction is None:
                 self.show_prediction(None)
+
+    def set_paused(self, paused: bool) -> None:
+        """Dim the answer and call it the last one, or take it for that of now again."""
+        if paused != self._paused:
+            self._paused = paused
+            self.show_prediction(self._prediction)
+
+    def _is_old(self) -> bool:
+        return self._paused and self._prediction is not None
 
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
@@ -78,6 +94,7 @@ class AnswerView(Panel):
         head = QRectF(area.left(), area.top(), area.width(), self.theme.px(_HEAD))
         self._paint_head(painter, head)
         body = area.adjusted(0, head.height(), 0, 0)
+        painter.setOpacity(self._opacity())
         row = body.height() / len(self._bars)
         for index, bar in enumerate(self._bars):
             line = QRectF(body.left(), body.top() + index * row, body.width(), row)
@@ -88,23 +105,30 @@ class AnswerView(Panel):
         shown = self._answer
         large = QRectF(area.left(), area.top() - px(4), area.width(), px(DISPLAY + 10))
         figure = font(FIGURE, SEMIBOLD, tabular=True)
+        painter.setOpacity(self._opacity())
         level = large.adjusted(0, px(4), 0, 0)
         write(painter, level, shown.confidence, figure, palette.TEXT, RIGHT)
         colour = shown.colour if shown.sure else palette.TEXT_SOFT
         name = large.adjusted(0, 0, -px(78), 0) if shown.confidence else large
         write(painter, name, shown.headline, font(DISPLAY, SEMIBOLD), colour)
+        painter.setOpacity(1.0)
         detail = QRectF(area.left(), large.bottom(), area.width(), px(BODY + 7))
         fits = text_width(shown.detail, font(BODY)) <= detail.width()
         write(painter, detail, shown.detail, font(BODY if fits else CAPTION), palette.TEXT_SOFT)
+
+    def _opacity(self) -> float:
+        return _DIMMED if self._is_old() else 1.0
 
     def _paint_bar(self, painter: QPainter, area: QRectF, bar: Bar, length: float) -> None:
         px = self.theme.px
         font = self.theme.font(BODY, MEDIUM if bar.leading else REGULAR, tabular=True)
         colour = palette.TEXT if bar.leading else palette.TEXT_SOFT
-        write(painter, area, bar.name, font, colour)
+        dot = QRectF(area.left(), area.center().y() - px(4), px(8), px(8))
+        fill(painter, dot, bar.colour, px(4))  # the key to the timeline, so always there
+        write(painter, area.adjusted(px(16), 0, 0, 0), bar.name, font, colour)
         write(painter, area, bar.text, font, colour, RIGHT)
         thickness = px(8)
-        track = area.adjusted(px(84), (area.height() - thickness) / 2, -px(52), 0)
+        track = area.adjusted(px(98), (area.height() - thickness) / 2, -px(52), 0)
         track.setHeight(thickness)
         fill(painter, track, palette.RAISED, thickness / 2)
         if length >= LEAST_DRAWN:

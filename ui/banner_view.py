@@ -1,13 +1,13 @@
 """A sentence laid over the top of the picture, with a button where something can be done.
 
-Thread: GUI. It floats, so that nothing below it moves.
+Thread: GUI. It floats, so that nothing below it moves. What only informs goes by itself.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
@@ -16,6 +16,7 @@ from ui.controls import Button
 from ui.presenters import Notice, Remedy
 from ui.theme import RADIUS, Theme
 
+READING_MILLISECONDS: Final = 6000  # that a notice which only informs is shown
 _LOOKS: Final = {
     "info": ("about", palette.ACCENT),
     "warning": ("warning", palette.WARNING),
@@ -34,6 +35,10 @@ class BannerView(QWidget):
         self.setAccessibleName("Notice")
         self.theme = theme
         self._notice: Notice | None = None
+        self.reading = QTimer(self)  # runs while a notice is shown that only informs
+        self.reading.setSingleShot(True)
+        self.reading.setInterval(READING_MILLISECONDS)
+        self.reading.timeout.connect(self._expire)
         self._symbol = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
@@ -42,6 +47,7 @@ class BannerView(QWidget):
         self._button.setProperty("role", "primary")
         self._button.clicked.connect(self._remedy)
         closing = QAction(icons.icon("close"), "Dismiss", self)
+        closing.setToolTip("Dismiss (Esc)")
         closing.triggered.connect(self._dismiss)
         self._close = Button(closing)
         self._layout = QHBoxLayout(self)
@@ -69,6 +75,10 @@ class BannerView(QWidget):
             self._button.setVisible(notice.remedy is not Remedy.NONE)
             self._dress()
         self.setVisible(notice is not None)
+        if notice is not None and notice.severity == "info" and notice.remedy is Remedy.NONE:
+            self.reading.start()
+        else:
+            self.reading.stop()
 
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""
@@ -106,6 +116,12 @@ class BannerView(QWidget):
     def _remedy(self) -> None:
         if self._notice is not None:
             self.remedied.emit(self._notice.remedy)
+
+    def _expire(self) -> None:
+        if self.underMouse():  # it is being read, or about to be dismissed
+            self.reading.start()
+        else:
+            self._dismiss()
 
     def _dismiss(self) -> None:
         if self._notice is not None:

@@ -7,7 +7,7 @@ reached with Tab keeps those that operate it.
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, Qt
-from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent
+from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import (
     QComboBox,
     QLabel,
@@ -73,6 +73,11 @@ class Choice(QComboBox):
             event.accept()
             return True
         return super().event(event)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Choose nothing in passing; an open list scrolls by itself."""
+        if event is not None:
+            event.ignore()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """As the style paints it, but a text that is too long loses its middle, not its end."""

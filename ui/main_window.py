@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from PyQt6.QtCore import QEvent, QObject, QSettings, QSize, Qt
+from PyQt6.QtCore import QEvent, QObject, QRect, QSettings, QSize, Qt
 from PyQt6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -42,13 +42,13 @@ from ui.loading_view import LoadingView
 from ui.presenters import (
     PRIVACY,
     UNANSWERED,
-    WAITS_FOR_ANALYSIS,
     Notice,
     Remedy,
     badge,
     empty_picture,
     gravest_first,
     notices,
+    replay_badge,
     sentence,
     unanswered,
 )
@@ -169,6 +169,7 @@ class MainWindow(QMainWindow):
         right.addWidget(self.attention, stretch=210)
 
         central = QWidget()
+        central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # else Qt would focus the first control
         self._grid = QGridLayout(central)
         self._grid.addWidget(self.header, 0, 0, 1, 2)
         self._grid.addLayout(left, 1, 0)
@@ -231,11 +232,39 @@ class MainWindow(QMainWindow):
         margin = self.theme.px(12)
         width = min(area.width() - 2 * margin, self.theme.px(640))
         self.banner.place(area.center().x() - width // 2, area.top() + margin, width)
+        over = self.banner.geometry().translated(-area.topLeft())
+        self.video.set_covered(QRect() if self.banner.isHidden() else over)
         card = self.loading.sizeHint()
         self.loading.resize(card)
         self.loading.move(
             area.center().x() - card.width() // 2, area.center().y() - card.height() // 2
         )
+
+    # -- the keyboard's focus ------------------------------------------------------------------
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Go on to the next control; Qt asks for that as well where the focused one has gone."""
+        if self._focus_is_lost():
+            self._focus_window()
+            return True
+        return super().focusNextPrevChild(forward)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        is_activation = event is not None and event.type() == QEvent.Type.ActivationChange
+        if is_activation and self._focus_is_lost():  # while another window was active
+            self._focus_window()
+        super().changeEvent(event)
+
+    def _focus_is_lost(self) -> bool:
+        """Whether the control with the focus was hidden or disabled."""
+        focused = self.focusWidget()
+        return focused is not None and not (focused.isVisible() and focused.isEnabled())
+
+    def _focus_window(self) -> None:
+        """Give every key to the window, until a control is reached with Tab."""
+        central = self.centralWidget()
+        assert central is not None
+        central.setFocus()
 
     # -- wiring --------------------------------------------------------------------------------
 
@@ -259,7 +288,7 @@ class MainWindow(QMainWindow):
         self._stopping.done.connect(self._start_session)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
-            "leave_full_screen": lambda: self.set_full_screen(False),
+            "escape": self._escape,
             "open": self._ask_recording,
             "live": self.go_live,
             "refresh": self._look_for_devices,
@@ -356,6 +385,7 @@ class MainWindow(QMainWindow):
         self.video.show_frame(None, None)
         self.video.set_badge("")
         self.answer.set_absence(UNANSWERED)
+        self.answer.set_paused(False)
         self._show_prediction(None)
         self._dismissed.clear()
         self._trouble = None
@@ -365,6 +395,7 @@ class MainWindow(QMainWindow):
             self.commands[command].setEnabled(is_live)
         self.commands["mirror"].setChecked(is_live)
         self._show_devices()
+        self._focus_window()
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -392,10 +423,15 @@ class MainWindow(QMainWindow):
                     snapshot.state, replay.analysed_seconds if ahead else None, playing=playing
                 )
             )
-            self._show_paused(not playing, badge=WAITS_FOR_ANALYSIS if ahead and playing else "")
+            standing = replay_badge(
+                snapshot.state, playing=playing, ahead=ahead, at_end=position >= duration
+            )
+            self._show_paused(not playing, badge=standing)
         else:
+            paused = snapshot.state is SessionState.PAUSED
             self.answer.set_absence(unanswered(snapshot.state, None, playing=True))
-            self._show_paused(snapshot.state is SessionState.PAUSED, badge=badge(snapshot))
+            self.answer.set_paused(paused)
+            self._show_paused(paused, badge=badge(snapshot))
 
     def _show_picture(self, snapshot: Snapshot) -> None:
         self.video.show_frame(snapshot.preview, snapshot.face)
@@ -433,12 +469,16 @@ class MainWindow(QMainWindow):
             waiting.append(Notice(text=PRIVACY))
         shown = waiting[0] if waiting else None
         if shown != self.banner.notice:
-            self.banner.show_notice(shown)
-            self._place_overlays()
+            self._show_in_banner(shown)
+
+    def _show_in_banner(self, notice: Notice | None) -> None:
+        self.banner.show_notice(notice)
+        self._place_overlays()
 
     def _tell(self, text: str, *, severity: str = "info", remedy: Remedy = Remedy.NONE) -> None:
-        """Show a sentence until it is dismissed or the session changes."""
+        """Show a sentence until it is dismissed, has been read or the session changes."""
         self._trouble = Notice(text=text, severity=severity, remedy=remedy)
+        self.banner.show_notice(None)  # what is told again is there as long again
         self._show_notice(self._session.snapshot(), is_live=self.live is not None)
 
     def _dismiss(self, notice: Notice) -> None:
@@ -449,7 +489,7 @@ class MainWindow(QMainWindow):
             self._settings.setValue(_PRIVACY_SEEN, True)
         else:
             self._dismissed.add(notice)
-        self.banner.show_notice(None)
+        self._show_in_banner(None)
 
     def _remedy(self, remedy: Remedy) -> None:
         replay, live = self.replay, self.live
@@ -517,6 +557,13 @@ class MainWindow(QMainWindow):
         self.commands["full_screen"].setChecked(full)
         if full != self.isFullScreen():
             self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def _escape(self) -> None:
+        """Dismiss the notice; without one leave full screen."""
+        if (notice := self.banner.notice) is not None:
+            self._dismiss(notice)
+        else:
+            self.set_full_screen(False)
 
     def _seek(self, seconds: float) -> None:
         if (replay := self.replay) is not None:

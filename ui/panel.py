@@ -6,7 +6,7 @@ Thread: GUI.
 from __future__ import annotations
 
 from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from ui import palette
@@ -78,6 +78,13 @@ def fill(painter: QPainter, area: QRectF, colour: str | QColor, radius: float = 
     """A filled rectangle without an outline, its corners round."""
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(colour))
+    painter.drawRoundedRect(area, radius, radius)
+
+
+def hatch(painter: QPainter, area: QRectF, colour: str, radius: float = 0.0) -> None:
+    """A rectangle of thin slanting lines: something is known to be missing here."""
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QBrush(QColor(colour), Qt.BrushStyle.BDiagPattern))
     painter.drawRoundedRect(area, radius, radius)
 
 

@@ -89,6 +89,8 @@ class Bar:
 
 UNANSWERED: Final = ("Waiting", "The first answer comes after a second of input")
 WAITS_FOR_ANALYSIS: Final = "Waiting for the analysis"
+PAUSED: Final = "Paused"
+BEFORE_THE_PAUSE: Final = "The last answer before the pause"
 
 
 def unanswered(state: SessionState, ahead_of: float | None, *, playing: bool) -> tuple[str, str]:
@@ -98,6 +100,8 @@ def unanswered(state: SessionState, ahead_of: float | None, *, playing: bool) ->
     """
     if state is SessionState.FAILED:
         return "No answer", "Nothing can be analysed"
+    if state is SessionState.PAUSED:
+        return PAUSED, "The first answer comes when you go on"
     if ahead_of is None:
         return UNANSWERED
     reached = f"the analysis, now at {clock_time(ahead_of)}, gets here"
@@ -148,9 +152,9 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
 def tag(prediction: Prediction | None) -> tuple[str, str]:
     """Text and colour of the tag at the face box; no text where there is no answer."""
     if prediction is None:
-        return "", palette.TEXT_FAINT
+        return "", palette.TEXT_SOFT
     if prediction.label is None:
-        return NOT_SURE, palette.TEXT_FAINT
+        return NOT_SURE, palette.TEXT_SOFT
     text = f"{sentence(prediction.label)}  {percent(prediction.confidence)}"
     return text, palette.emotion_colour(prediction.label)
 
@@ -420,6 +424,9 @@ def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
         return "Nothing to show", "Open another recording"
     if not live:
         return "This recording has no picture", "Its sound is analysed"
+    is_open = camera.state in (SourceState.RUNNING, SourceState.STALLED)
+    if snapshot.state is SessionState.PAUSED and is_open:
+        return "No picture", "It comes when you go on"
     if camera.state in (SourceState.OPENING, SourceState.RUNNING):
         return "Opening the camera", camera.name
     if camera.state is SourceState.OFF:
@@ -432,8 +439,19 @@ def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
 def badge(snapshot: Snapshot) -> str:
     """Live, why the picture is not of now; empty when it is."""
     if snapshot.state is SessionState.PAUSED:
-        return "Paused"
+        return PAUSED
     return "Camera stalled" if snapshot.health.camera.state is SourceState.STALLED else ""
+
+
+def replay_badge(state: SessionState, *, playing: bool, ahead: bool, at_end: bool) -> str:
+    """In a recording, why playback stands still; empty when it does not, and at the end.
+
+    `ahead`: playback is past what is analysed.
+    """
+    if playing:
+        return WAITS_FOR_ANALYSIS if ahead else ""
+    is_open = state in (SessionState.RUNNING, SessionState.ENDED)
+    return PAUSED if is_open and not at_end else ""
 
 
 # -- words and numbers -------------------------------------------------------------------------

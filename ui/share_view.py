@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from PyQt6.QtCore import QLineF, QRectF, Qt
-from PyQt6.QtGui import QBrush, QColor, QPainter, QPen
+from PyQt6.QtCore import QLineF, QRectF
+from PyQt6.QtGui import QColor, QPainter, QPen
 from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, write
+from ui.panel import RIGHT, Panel, fill, hatch, write
 from ui.presenters import LEAST_DRAWN, Share, shares
 from ui.theme import BODY, CAPTION, MEDIUM, Theme
 
@@ -84,8 +84,7 @@ class ShareView(Panel):
         track.moveTop(area.center().y() - thickness / 2)
         fill(painter, track, palette.RAISED, thickness / 2)
         if not there:
-            painter.setBrush(QBrush(QColor(palette.LINE), Qt.BrushStyle.BDiagPattern))
-            painter.drawRoundedRect(track, thickness / 2, thickness / 2)
+            hatch(painter, track, palette.LINE, thickness / 2)
             return
         if length >= LEAST_DRAWN:
             filled = QRectF(track)

@@ -1,7 +1,7 @@
 """Labels and probabilities over time: the last minute, or a whole recording.
 
 Thread: GUI. Above, the probabilities of all classes stacked; below, the label as a band of colour
-with gaps where we are not sure.
+hatched where we are not sure. The colours are those of the bars.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import QToolTip, QWidget
 
 from realtime.messages import Prediction
 from ui import palette, rendering
-from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
+from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
 from ui.presenters import clock_time, sentence
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
@@ -152,23 +152,40 @@ class TimelineView(Panel):
         font = self.theme.font(CAPTION - 1, SEMIBOLD)
         column = band.width() / self._column_count
         for label, start, end in self._runs:
-            if label < 0:
-                continue
-            name = self._labels[label]
             part = QRectF(
                 band.left() + start * column, band.top(), (end - start) * column, band.height()
             )
+            if label == NOT_SURE:
+                hatch(painter, part, palette.TEXT_FAINT)
+            if label < 0:
+                continue
+            name = self._labels[label]
             fill(painter, part, palette.emotion_colour(name), min(px(3), part.width() / 2))
             if part.width() > text_width(name, font) + px(8):
                 write(
                     painter, part, name, font, palette.ink_on(palette.emotion_colour(name)), CENTRE
                 )
 
+    def _paint_legend(self, painter: QPainter) -> QRectF:
+        """Say what is hatched, at the right of the title; returns the room that is left."""
+        px = self.theme.px
+        font = self.theme.font(CAPTION)
+        line = self.title_area()
+        write(painter, line, "not sure", font, palette.TEXT_FAINT, RIGHT)
+        swatch = QRectF(0, 0, px(22), px(11))
+        swatch.moveCenter(line.center())
+        swatch.moveRight(line.right() - text_width("not sure", font) - px(6))
+        fill(painter, swatch, palette.RAISED)
+        hatch(painter, swatch, palette.TEXT_FAINT)
+        line.setRight(swatch.left() - px(16))
+        return line
+
     def _paint_times(self, painter: QPainter, area: QRectF, chart: QRectF) -> None:
         px = self.theme.px
         font = self.theme.font(CAPTION, tabular=True)
         foot = QRectF(area.left(), chart.bottom() + px(2), area.width(), px(_FOOT))
         start, end = self.span()
+        title = self._paint_legend(painter)
         if self._live:
             write(painter, foot, f"−{end - start:.0f} s", font, palette.TEXT_FAINT, LEFT)
             write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)
@@ -178,7 +195,7 @@ class TimelineView(Panel):
         if self._analysed < self._duration - 0.2:
             fraction = self._analysed / max(self._duration, 0.1)
             text = f"analysed {100 * fraction:.0f}\u202f%"
-            write(painter, self.title_area(), text, font, palette.TEXT_FAINT, RIGHT)
+            write(painter, title, text, font, palette.TEXT_FAINT, RIGHT)
             left = self._x_of(self._analysed)
             rest = QRectF(left, chart.top(), chart.right() - left, chart.height())
             painter.fillRect(rest, QColor(13, 16, 20, 150))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
+from PyQt6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF, Qt
 from PyQt6.QtGui import (
     QColor,
+    QFont,
     QImage,
     QLinearGradient,
     QPainter,
@@ -29,6 +30,8 @@ from ui.presenters import tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
+_NOT_SURE_LINE: Final = Qt.PenStyle.DotLine
+_SHADE: Final = QColor(13, 16, 20, 205)  # under text that lies on the picture
 HEATMAP_CAPTION: Final = "Class activation map (CAM)"
 
 
@@ -46,8 +49,10 @@ class VideoView(Panel):
         self._heat: QImage | None = None
         self._heat_face: FaceObservation | None = None
         self._tag = tag(None)
+        self._sure = False
         self._empty = ("", "")
         self._badge = ""
+        self._covered = QRectF()
         self._dropping = False
 
     # -- what is shown -------------------------------------------------------------------------
@@ -63,10 +68,12 @@ class VideoView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer at the face box, and its heatmap."""
         self._tag = tag(prediction)
+        self._sure = prediction is not None and prediction.label is not None
         self.describe(self._tag[0])
         activation = None if prediction is None else prediction.face_activation
         self._heat = None if activation is None else rendering.heat(activation)
         self._heat_face = None if prediction is None else prediction.face
+        self.update()
 
     def set_mirrored(self, mirrored: bool) -> None:
         """Show the picture as a mirror does; box and heatmap go along."""
@@ -89,6 +96,12 @@ class VideoView(Panel):
         """A word in the corner of the picture, such as "Paused"; none when empty."""
         if text != self._badge:
             self._badge = text
+            self.update()
+
+    def set_covered(self, area: QRect) -> None:
+        """Where something lies over the view, in its coordinates; the tag keeps out of there."""
+        if area.toRectF() != self._covered:
+            self._covered = area.toRectF()
             self.update()
 
     def set_dropping(self, dropping: bool) -> None:
@@ -145,6 +158,24 @@ class VideoView(Panel):
         pixels = QRectF(box.left * width, box.top * height, box.width * width, box.height * height)
         return self.image_to_widget().mapRect(pixels)
 
+    def tag_area(self) -> QRectF | None:
+        """Where the tag of the face lies: above its box as far as there is room; None without."""
+        box, (text, _) = self.face_area(), self._tag
+        if box is None or not text:
+            return None
+        px = self.theme.px
+        area = self.picture_area() & QRectF(self.rect())
+        label = QRectF(0, 0, text_width(text, self._tag_font()) + px(20), px(26))
+        left = box.center().x() - label.width() / 2
+        label.moveLeft(min(max(left, area.left() + px(6)), area.right() - label.width()))
+        label.moveTop(max(box.top() - label.height() - px(8), area.top() + px(6)))
+        if label.intersects(self._covered):
+            label.moveTop(self._covered.bottom() + px(6))
+        return label
+
+    def _tag_font(self) -> QFont:
+        return self.theme.font(BODY, SEMIBOLD, tabular=True)
+
     # -- painting ------------------------------------------------------------------------------
 
     def _scale_picture(self) -> None:
@@ -173,7 +204,7 @@ class VideoView(Panel):
         if self.heatmap:
             self._paint_heat(painter)
             self._paint_heat_caption(painter, area)
-        self._paint_face(painter, area)
+        self._paint_face(painter)
         self._paint_badge(painter, area)
         if self._dropping:
             self._paint_invitation(painter)
@@ -198,6 +229,7 @@ class VideoView(Panel):
         write(painter, line, title, font(TITLE, SEMIBOLD), palette.TEXT, CENTRE)
         line.translate(0, px(26))
         write(painter, line, advice, font(BODY), palette.TEXT_SOFT, CENTRE)
+        self._paint_badge(painter, QRectF(self.rect()))
 
     def _round_corners(self, painter: QPainter, area: QRectF) -> None:
         """Cover the corners, which is far cheaper than to clip the picture to a path."""
@@ -242,28 +274,30 @@ class VideoView(Panel):
         painter.setBrush(gradient)
         painter.drawRoundedRect(bar, bar.height() / 2, bar.height() / 2)
 
-    def _paint_face(self, painter: QPainter, area: QRectF) -> None:
+    def _paint_face(self, painter: QPainter) -> None:
         box = self.face_area()
         if box is None:
             return
         px = self.theme.px
         text, colour = self._tag
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for ink, width in ((QColor(0, 0, 0, 110), px(5)), (QColor(colour), px(2.4))):
-            pen = QPen(ink, width)
-            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-            painter.setPen(pen)
+        for ink, width, style in (
+            (QColor(0, 0, 0, 110), px(5), Qt.PenStyle.SolidLine),
+            (QColor(colour), px(2.4), Qt.PenStyle.SolidLine if self._sure else _NOT_SURE_LINE),
+        ):
+            painter.setPen(QPen(ink, width, style, Qt.PenCapStyle.RoundCap))
             painter.drawPath(_corners(box, px(10)))
-        if not text:
+        if (label := self.tag_area()) is None:
             return
-        font = self.theme.font(BODY, SEMIBOLD, tabular=True)
-        size = QSizeF(text_width(text, font) + px(20), px(26))
-        place = QPointF(box.center().x() - size.width() / 2, box.top() - size.height() - px(8))
-        label = QRectF(place, size)
-        label.moveLeft(min(max(label.left(), area.left() + px(6)), area.right() - size.width()))
-        label.moveTop(max(label.top(), area.top() + px(6)))
-        fill(painter, label, colour, px(7))
-        write(painter, label, text, font, palette.ink_on(colour), CENTRE)
+        if self._sure:
+            fill(painter, label, colour, px(7))
+            write(painter, label, text, self._tag_font(), palette.ink_on(colour), CENTRE)
+            return
+        fill(painter, label, _SHADE, px(7))
+        painter.setPen(QPen(QColor(colour), px(1.4)))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(label, px(7), px(7))
+        write(painter, label, text, self._tag_font(), palette.TEXT, CENTRE)
 
     def _paint_badge(self, painter: QPainter, area: QRectF) -> None:
         if not self._badge:
@@ -289,7 +323,7 @@ class VideoView(Panel):
 
 
 def _pill(painter: QPainter, area: QRectF) -> None:
-    fill(painter, area, QColor(13, 16, 20, 205), area.height() / 2)
+    fill(painter, area, _SHADE, area.height() / 2)
 
 
 def _corners(box: QRectF, radius: float) -> QPainterPath:

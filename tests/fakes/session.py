@@ -306,6 +306,7 @@ class _FakeSession:
     _origin: float = 0.0
     _cache: dict[int, Prediction] = field(default_factory=dict)
     _packet: VideoPacket | None = None
+    _face: FaceObservation | None = None  # in that picture
 
     def start(self) -> None:
         self.started += 1
@@ -335,7 +336,7 @@ class _FakeSession:
         if self.pictures is None:
             return None
         if self._packet is None or self._packet.sequence != int(seconds * FRAME_RATE):
-            self._packet = self.pictures.packet(seconds)
+            self._packet, self._face = self.pictures.packet(seconds), None
         return self._packet
 
     def health(self) -> Health:
@@ -357,7 +358,7 @@ class _FakeSession:
         preview = self.preview(seconds)
         face = None
         if preview is not None and self.pictures is not None and "face" not in self.changes:
-            face = face_at(self.pictures, preview.timestamp)
+            self._face = face = self._face or face_at(self.pictures, preview.timestamp)
         index = int(seconds / HOP)
         loading = state is SessionState.LOADING
         return Snapshot(

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, QSettings, Qt
+from PyQt6.QtGui import QImage, QWheelEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -19,7 +21,7 @@ from tests.fakes.session import (
     ManualTime,
     list_fake_devices,
 )
-from ui import theme
+from ui import palette, theme
 from ui.main_window import MainWindow, WindowOptions
 
 _QTEST: Any = QTest  # its type hints take a QTest first, its functions do not
@@ -35,9 +37,48 @@ def press(
     _QTEST.keyClick(widget, key, modifier)
 
 
+def press_focused(key: Qt.Key) -> None:
+    """Press a key where the keyboard's focus is, as a person does."""
+    focused = QApplication.focusWidget()
+    assert focused is not None
+    press(focused, key)
+
+
 def click(widget: QWidget, place: QPoint | None = None) -> None:
     """Click `widget` at `place`, by default in its middle."""
     _QTEST.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place or widget.rect().center())
+
+
+def turn_wheel(widget: QWidget) -> None:
+    """Turn the mouse's wheel one notch down over the middle of `widget`."""
+    place = widget.rect().center().toPointF()
+    none, down = QPoint(0, 0), QPoint(0, -120)
+    event = QWheelEvent(
+        place,
+        widget.mapToGlobal(place),
+        none,
+        down,
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(widget, event)
+
+
+def share_of_colour(image: QImage, name: str, tolerance: int = 12) -> float:
+    """How much of the picture is nearly of this colour, 0..1."""
+    plain = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    data = plain.constBits()
+    assert data is not None
+    pixels = np.frombuffer(data.asstring(plain.sizeInBytes()), np.uint8).reshape(-1, 4)
+    near = np.abs(pixels[:, :3].astype(int) - palette.rgb(name)) <= tolerance
+    return float(near.all(axis=1).mean())
+
+
+def has_colour(image: QImage, name: str, tolerance: int = 12) -> bool:
+    """Whether some pixel is nearly of this colour."""
+    return share_of_colour(image, name, tolerance) > 0.0
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
-from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
+from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QRectF, QSize, Qt, QUrl
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -20,19 +21,30 @@ from PyQt6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from models.labels import EMOTIONS
 from realtime.devices import Listing
-from realtime.messages import SessionState, SourceHealth, SourceState
+from realtime.messages import Reason, SessionState, SourceHealth, SourceState
 from tests.fakes.session import (
+    DrawnPictures,
     FakeDevice,
     FakeFactory,
     FakeLiveSession,
     FakeReplaySession,
     ManualTime,
 )
-from tests.ui.conftest import OpenWindow, click, press
+from tests.ui.conftest import (
+    OpenWindow,
+    click,
+    has_colour,
+    press,
+    press_focused,
+    share_of_colour,
+    turn_wheel,
+)
+from ui import palette
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import SMALLEST, MainWindow
-from ui.presenters import PRIVACY, WAITS_FOR_ANALYSIS
+from ui.presenters import BEFORE_THE_PAUSE, PRIVACY, WAITS_FOR_ANALYSIS
 
 
 @pytest.fixture
@@ -104,6 +116,25 @@ def test_choosing_devices_drives_the_session(
     camera.activated.emit(2)
     microphone.activated.emit(2)
     assert (live.camera, live.microphone) == (None, None)
+
+
+def test_the_mouse_wheel_chooses_neither_device_nor_speed(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    replay: FakeReplaySession,
+    now: ManualTime,
+) -> None:
+    window = open_window(live)
+    camera, microphone = window.header.camera_choice, window.header.microphone_choice
+    qtbot.waitUntil(lambda: camera.count() == 4)
+    turn_wheel(camera)
+    turn_wheel(microphone)
+    assert (live.asked, camera.currentIndex(), microphone.currentIndex()) == ([], 0, 0)
+    other = open_window(replay)
+    run(other, now, 0.1)
+    turn_wheel(other.transport.speed_choice)
+    assert (replay.speed, other.transport.speed_choice.currentData()) == (1.0, 1.0)
 
 
 def test_looking_for_devices_says_what_stands_in_the_way(
@@ -215,6 +246,147 @@ def test_space_operates_a_button_that_was_reached_with_tab(
     press(button, Qt.Key.Key_Return)
     assert not window.video.heatmap
     assert not live.paused
+
+
+def tab_to(name: str) -> None:
+    """Press Tab until the control of that name has the focus."""
+    for _ in range(20):
+        press_focused(Qt.Key.Key_Tab)
+        focused = QApplication.focusWidget()
+        if focused is not None and focused.accessibleName() == name:
+            return
+    raise AssertionError(f"Tab does not reach {name}")
+
+
+@pytest.mark.parametrize("mode", ["live", "replay"])
+def test_the_first_space_pauses(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    mode: str,
+) -> None:
+    window = open_window(live if mode == "live" else replay)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.commands["pause"].text() == ("Resume" if mode == "live" else "Play")
+    assert (window.live is not None) is (mode == "live")
+    assert QApplication.activePopupWidget() is None
+
+
+def test_a_pause_without_a_picture_is_seen(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.pictures = None
+    live.health_changes["camera"] = SourceHealth(name="none")
+    window = open_window(live)
+    run(window, now, 2.0)
+    running = window.video.grab().toImage(), window.answer.grab().toImage()
+    assert window.answer.detail != BEFORE_THE_PAUSE
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == "Paused"
+    assert window.video.grab().toImage() != running[0]
+    assert window.answer.grab().toImage() != running[1]
+    assert window.answer.detail == BEFORE_THE_PAUSE
+    assert window.answer.accessibleDescription().endswith(BEFORE_THE_PAUSE)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.5)
+    assert window.video.badge == ""
+    assert window.answer.detail != BEFORE_THE_PAUSE
+
+
+def test_a_recording_of_sound_says_that_it_is_paused_or_waits(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.pictures = None
+    window = open_window(replay)
+    run(window, now, 1.0)
+    playing = window.video.grab().toImage()
+    window.timeline.sought.emit(40.0)
+    run(window, now, 0.1)
+    waiting = window.video.grab().toImage()
+    assert (window.video.badge, waiting == playing) == (WAITS_FOR_ANALYSIS, False)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == "Paused"
+    assert window.video.grab().toImage() not in (playing, waiting)
+    press_focused(Qt.Key.Key_End)
+    run(window, now, 6.0)
+    assert window.video.badge == ""  # at the end nothing is held up
+
+
+def test_tab_and_space_operate_a_control_until_the_picture_is_clicked(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    tab_to("Heatmap over the face")
+    press_focused(Qt.Key.Key_Space)
+    assert (window.video.heatmap, live.paused) == (True, False)
+    click(window.video)
+    press_focused(Qt.Key.Key_Space)
+    assert (window.video.heatmap, live.paused) == (True, True)
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # pop-ups, offscreen
+def test_space_pauses_after_a_device_was_chosen_with_the_mouse(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    choice = window.header.camera_choice
+    qtbot.waitUntil(lambda: choice.count() == 4)
+    run(window, now, 2.0)
+    click(choice)
+    popup = QApplication.activePopupWidget()
+    assert popup is not None
+    popup.close()
+    press_focused(Qt.Key.Key_Space)
+    assert live.paused
+
+
+def test_space_pauses_once_the_focused_control_has_gone(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    tab_to("Dismiss")
+    press_focused(Qt.Key.Key_Space)
+    assert not window.banner.isVisible()
+    press_focused(Qt.Key.Key_Space)
+    assert live.paused
+
+
+def test_space_pauses_where_a_control_went_while_another_window_was_active(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    tab_to("Dismiss")
+    other = QWidget()
+    qtbot.addWidget(other)
+    other.show()
+    other.activateWindow()
+    qtbot.waitUntil(other.isActiveWindow)
+    window.banner.dismissed.emit(window.banner.notice)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    press_focused(Qt.Key.Key_Space)
+    assert live.paused
+
+
+def test_space_pauses_a_recording_that_was_opened_while_a_control_had_the_focus(
+    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    tab_to("Camera")
+    window.open_recording(Path("other.mkv"))
+    press_focused(Qt.Key.Key_Space)
+    (replay,) = factory.made
+    assert isinstance(replay, FakeReplaySession)
+    assert not replay.playing
 
 
 def test_h_and_m_change_the_picture(open_window: OpenWindow, live: FakeLiveSession) -> None:
@@ -351,6 +523,34 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     run(window, now, 4.0)
     assert window.answer.headline not in ("Not analysed yet", "Waiting")
     assert window.video.badge == ""
+
+
+def test_the_tag_at_the_face_says_what_the_headline_says(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(
+        "ui.video_view.write", lambda _painter, _area, text, *_: written.append(text)
+    )
+    window = open_window(replay)
+    run(window, now, 8.0)
+    replay.pause()
+
+    def is_painted(text: str) -> bool:
+        return any(each.startswith(text) for each in written)
+
+    for position, says in ((4.5, "Happy"), (1.0, "Neutral")):
+        replay.seek(position)
+        written.clear()
+        window.bridge.poll()  # the picture comes first, the answer when it is due again
+        qtbot.waitUntil(lambda: bool(written))
+        run(window, now, 0.1)
+        assert window.answer.headline == says
+        qtbot.waitUntil(partial(is_painted, says))
 
 
 def test_the_slider_follows_playback_without_seeking(
@@ -727,6 +927,104 @@ def test_a_dismissed_notice_stays_away_until_it_happens_again(
     live.health_changes["camera"] = failed
     run(window, now, 0.2)
     assert window.banner.isVisible()
+
+
+def test_escape_dismisses_the_notice_before_it_leaves_full_screen(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_F)
+    assert window.banner.isVisible()
+    press_focused(Qt.Key.Key_Escape)
+    run(window, now, 0.1)
+    assert (window.banner.isVisible(), window.isFullScreen()) == (False, True)
+    press_focused(Qt.Key.Key_Escape)
+    assert not window.isFullScreen()
+
+
+def test_a_notice_that_only_informs_goes_by_itself(
+    qtbot: QtBot, open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 0.5)
+    press_focused(Qt.Key.Key_Escape)  # of the first run
+    replay.notes = ("it is cut off",)
+    run(window, now, 0.1)
+    assert window.banner.notice is not None
+    assert window.banner.reading.isActive()
+    window.banner.reading.setInterval(0)
+    qtbot.waitUntil(lambda: window.banner.notice is None)
+    run(window, now, 0.5)
+    assert not window.banner.isVisible()
+    window.export(Path("talk.doc"))
+    run(window, now, 0.5)
+    assert window.banner.isVisible()
+    assert not window.banner.reading.isActive()  # a failure stays until it is dismissed
+
+
+class HighPictures(DrawnPictures):
+    """A face at the top of the picture."""
+
+    def centre(self, seconds: float) -> tuple[float, float]:
+        return 0.5, 0.3
+
+
+def test_the_tag_at_the_face_lies_below_a_notice(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.pictures = HighPictures()
+    window = open_window(live)
+    run(window, now, 2.0)
+
+    def clear_of_the_notice() -> bool:
+        tag = window.video.tag_area()
+        assert tag is not None
+        assert window.video.picture_area().contains(tag)
+        on_screen = QRect(window.video.mapToGlobal(tag.toRect().topLeft()), tag.toRect().size())
+        banner = window.banner
+        return not on_screen.intersects(QRect(banner.mapToGlobal(QPoint(0, 0)), banner.size()))
+
+    assert window.banner.isVisible()
+    assert clear_of_the_notice()
+    press_focused(Qt.Key.Key_Escape)
+    assert not window.banner.isVisible()
+    assert not clear_of_the_notice()  # it is back where the notice was
+
+
+# -- colours -----------------------------------------------------------------------------------
+
+
+def test_every_class_has_its_colour_beside_its_name_without_an_answer(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 0.5)
+    assert window.answer.headline == "Waiting"
+    picture = window.answer.grab().toImage()
+    for name in EMOTIONS:
+        assert has_colour(picture, palette.emotion_colour(name)), name
+
+
+@pytest.mark.parametrize("sure", [True, False], ids=["neutral", "not sure"])
+def test_not_sure_is_drawn_otherwise_than_neutral(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, sure: bool
+) -> None:
+    if not sure:
+        live.changes.update(label=None, reason=Reason.LOW_CONFIDENCE)
+    window = open_window(live)
+    run(window, now, 2.0)
+    neutral = palette.emotion_colour("neutral")
+    tag, timeline = window.video.tag_area(), window.timeline
+    assert tag is not None
+    assert (share_of_colour(window.video.grab(tag.toRect()).toImage(), neutral) > 0.5) is sure
+    height = timeline.theme.px(8)
+    end = QRectF(0, 0, height, height)  # of the band, inside its rounded corners
+    end.moveBottomRight(timeline.chart().bottomRight() - QPointF(4, 3))
+    band = timeline.grab(end.toRect()).toImage()
+    assert (share_of_colour(band, neutral) > 0.9) is sure
+    assert has_colour(band, palette.RAISED) is not sure  # hatched, on the ground
+    assert sure or has_colour(band, palette.TEXT_FAINT)
 
 
 # -- layout ------------------------------------------------------------------------------------

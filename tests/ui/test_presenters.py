@@ -218,6 +218,23 @@ def test_a_picture_that_is_not_of_now_says_so() -> None:
     assert presenters.badge(snapshot(SessionState.PAUSED, health=stalled)) == "Paused"
 
 
+def test_a_recording_that_stands_still_says_why() -> None:
+    def told(state: SessionState, *, playing: bool, ahead: bool = False, end: bool = False) -> str:
+        return presenters.replay_badge(state, playing=playing, ahead=ahead, at_end=end)
+
+    running, ended = SessionState.RUNNING, SessionState.ENDED
+    assert told(running, playing=True) == told(ended, playing=False, end=True) == ""
+    assert told(running, playing=True, ahead=True) == presenters.WAITS_FOR_ANALYSIS
+    assert told(running, playing=False, ahead=True) == told(ended, playing=False) == "Paused"
+    assert told(SessionState.FAILED, playing=False) == ""
+
+
+def test_before_the_first_answer_a_pause_is_not_waited_out() -> None:
+    paused = snapshot(SessionState.PAUSED, health=Health(camera=RUNNING, microphone=RUNNING))
+    assert presenters.unanswered(SessionState.PAUSED, None, playing=True)[0] == "Paused"
+    assert presenters.empty_picture(paused, live=True)[1] == "It comes when you go on"
+
+
 def test_what_failed_is_neither_waited_for_nor_analysed() -> None:
     failed = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
     assert presenters.empty_picture(failed, live=False)[0] == "Nothing to show"

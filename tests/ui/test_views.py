@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, QRectF, Qt
+from PyQt6.QtCore import QPoint, QRect, QRectF, Qt
 from PyQt6.QtGui import QImage
 from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
@@ -20,7 +20,7 @@ from tests.fakes.session import (
     face_at,
     make_prediction,
 )
-from tests.ui.conftest import click
+from tests.ui.conftest import click, has_colour
 from ui import palette
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
@@ -55,16 +55,6 @@ PREDICTIONS = {
 
 def painted(widget: QWidget) -> QImage:
     return widget.grab().toImage()
-
-
-def has_colour(image: QImage, name: str, tolerance: int = 12) -> bool:
-    """Whether some pixel is nearly of this colour."""
-    plain = image.convertToFormat(QImage.Format.Format_RGBA8888)
-    data = plain.constBits()
-    assert data is not None
-    pixels = np.frombuffer(data.asstring(plain.sizeInBytes()), np.uint8).reshape(-1, 4)
-    near = np.abs(pixels[:, :3].astype(int) - palette.rgb(name)) <= tolerance
-    return bool(near.all(axis=1).any())
 
 
 @pytest.mark.parametrize("scale", [0.84, 2.2])
@@ -128,7 +118,8 @@ def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
         view.advance(0.05)
     image = painted(view)
     assert has_colour(image, palette.emotion_colour(EMOTIONS[0]))
-    others = image.copy(0, round(image.height() * 0.6), image.width(), image.height())
+    beside_the_names = QRect(100, round(image.height() * 0.6), image.width(), image.height())
+    others = image.copy(beside_the_names)
     assert not has_colour(others, palette.emotion_colour(EMOTIONS[-1]), tolerance=60)
 
 
