@@ -544,6 +544,14 @@ def test_playing_forward_does_not_search(tmp_path: Path, monkeypatch: pytest.Mon
             player.frame_at(index / 25)
 
 
+def test_a_picture_may_be_asked_for_as_often_as_one_likes(tmp_path: Path) -> None:
+    with FramePlayer(movie(tmp_path / "p.mp4")) as player:
+        shown = player.frame_at(0.5)
+        for _ in range(300_000):  # half an hour of playing
+            assert player.frame_at(0.5) is shown
+        assert player.frame_at(0.7).timestamp == pytest.approx(0.68)
+
+
 def test_the_player_shows_pictures_on_the_recordings_time(tmp_path: Path) -> None:
     times = [0.5 + index / 25 for index in range(25)]
     path = movie(tmp_path / "late_picture.mkv", times=times)

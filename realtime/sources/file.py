@@ -12,7 +12,6 @@ import math
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -101,14 +100,18 @@ class _Track:
                 options["err_detect"] = "explode"
             self._stream.codec_context.options = options
         self._decoding = self._decode()
-        self.frames: Iterator[_Timed] = self._decoding
+        self._following: _Timed | None = None  # looked at, but not taken yet
 
     def peek(self) -> _Timed | None:
-        """The next frame, which `frames` will still give; None at the end."""
-        first = next(self.frames, None)
-        if first is not None:
-            self.frames = chain([first], self.frames)
-        return first
+        """The next frame, which `take` will still give; None at the end."""
+        if self._following is None:
+            self._following = next(self._decoding, None)
+        return self._following
+
+    def take(self) -> _Timed | None:
+        """The next frame; None at the end."""
+        frame, self._following = self.peek(), None
+        return frame
 
     def seek(self, seconds: float) -> None:
         """Go on from the keyframe at or before `seconds`, as near as the container's index knows.
@@ -119,7 +122,7 @@ class _Track:
             round(seconds / self._stream.time_base), stream=self._stream, backward=True
         )
         self._restart()
-        self.frames = self._decoding = self._decode()
+        self._decoding, self._following = self._decode(), None
 
     def image(self, timed: _Timed) -> NDArray[np.uint8]:
         """Upright RGB picture with square pixels, (height, width, 3), read-only."""
@@ -360,7 +363,7 @@ class Recording(Closing):
         track = self._tracks.get(kind)
         if track is None:
             return
-        for timed in track.frames:
+        while (timed := track.take()) is not None:
             self._note_damage(track)
             yield timed
         self._note_damage(track)
@@ -466,7 +469,7 @@ class FramePlayer(Closing):
         self._track.close()
 
     def _take(self) -> None:
-        self._current, self._packet = next(self._track.frames, None), None
+        self._current, self._packet = self._track.take(), None
 
     def _seek(self, wanted: float) -> None:
         """Stand on a frame not after `wanted`, or on the first one."""
