@@ -552,6 +552,26 @@ def test_a_picture_may_be_asked_for_as_often_as_one_likes(tmp_path: Path) -> Non
         assert player.frame_at(0.7).timestamp == pytest.approx(0.68)
 
 
+@pytest.mark.parametrize("name", ["p.mp4", "p.mkv", "p.ts"])
+def test_where_there_is_only_sound_the_player_does_not_search_again(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = movie(tmp_path / name, times=[3.0 + k / 25 for k in range(25)], sound_seconds=8.0)
+    pictures = Read(path).pictures
+    searched: list[float] = []
+    with FramePlayer(path) as player:
+        search = player._seek
+        monkeypatch.setattr(
+            player, "_seek", lambda wanted: (searched.append(wanted), search(wanted))
+        )
+        for start, picture in ((0.5, pictures[0]), (6.0, pictures[-1]), (0.5, pictures[0])):
+            searched.clear()
+            first = player.frame_at(start)
+            assert first.timestamp == pytest.approx(picture.timestamp, abs=1e-9)
+            assert all(player.frame_at(start + k / 30) is first for k in range(30))
+            assert len(searched) <= 1
+
+
 def test_the_player_shows_pictures_on_the_recordings_time(tmp_path: Path) -> None:
     times = [0.5 + index / 25 for index in range(25)]
     path = movie(tmp_path / "late_picture.mkv", times=times)

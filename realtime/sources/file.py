@@ -435,7 +435,8 @@ class FramePlayer(Closing):
             self._origin = recording.picture_start_seconds
         self._path, self._threads = Path(path), threads
         self._track = _Track(self._path, "video", threads)
-        self._current = self._track.peek()
+        self._current = self._track.take()
+        self._earliest = -math.inf if self._current is None else self._current.time
         self._packet: VideoPacket | None = None  # the current frame, once it was asked for
         self._count = 0
 
@@ -446,9 +447,12 @@ class FramePlayer(Closing):
         picture stays the same, so does the packet; `sequence` counts the packets given.
         Raises UnreadableFileError when the file cannot be read any more.
         """
-        wanted = seconds + self._origin
-        if self._current is None or not (
-            self._current.time <= wanted <= self._track.end + _SEEK_AHEAD
+        # Where there are no pictures yet, or no more, searching for some would find none each time.
+        wanted = max(seconds + self._origin, self._earliest)
+        if (
+            self._current is None
+            or wanted < self._current.time
+            or (wanted > self._track.end + _SEEK_AHEAD and self._track.peek() is not None)
         ):
             self._seek(wanted)
         while (following := self._track.peek()) is not None and following.time <= wanted:
