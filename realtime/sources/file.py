@@ -644,7 +644,7 @@ def _sign(value: int) -> int:
 
 
 def _samples(frame: AudioFrame) -> FloatArray:
-    """Sound as float32 (n_samples, n_channels) in [-1, 1], read-only."""
+    """Sound as float32 (n_samples, n_channels), read-only."""
     channels = frame.layout.nb_channels
     if frame.format.is_planar and channels >= _MANY_CHANNELS:
         frame = av.AudioResampler(format="flt").resample(frame)[0]
@@ -654,8 +654,7 @@ def _samples(frame: AudioFrame) -> FloatArray:
         samples = (samples.astype(np.float32) - 128.0) / 128.0
     elif np.issubdtype(raw.dtype, np.integer):
         samples = samples / -float(np.iinfo(raw.dtype).min)
-    if not math.isfinite(float(np.sum(samples))):
-        samples = np.nan_to_num(samples, nan=0.0)
-    result: FloatArray = np.ascontiguousarray(np.clip(samples, -1.0, 1.0), np.float32)
+    with np.errstate(over="ignore"):  # the resampler sees to what is out of range
+        result: FloatArray = np.ascontiguousarray(samples, np.float32)
     result.flags.writeable = False
     return result
