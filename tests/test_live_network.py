@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -200,6 +202,55 @@ def test_graphs_that_were_tidied_away_are_made_again(network: LiveNet, tmp_path:
     graphs = exported_graphs(weights, cache_dir=tmp_path / "cache")
     graphs.encoder.unlink()
     assert exported_graphs(weights, cache_dir=tmp_path / "cache").encoder.is_file()
+
+
+def test_graphs_that_are_used_no_more_are_removed(network: LiveNet, tmp_path: Path) -> None:
+    weights, cache = tmp_path / "live.safetensors", tmp_path / "cache"
+    save_checkpoint(weights, network, {})
+    now, hour = time.time(), 3600.0
+    ages = {
+        "0123456789abcdef-1": 31 * 24 * hour,
+        "0123456789abcdef-2": 29 * 24 * hour,
+        "making-killed": 2 * hour,
+        "making-now": 0.5 * hour,
+        "somebody-else": 365 * 24 * hour,
+    }
+    for name, age in ages.items():
+        (cache / name).mkdir(parents=True)
+        (cache / name / "trunk.onnx").touch()
+        os.utime(cache / name, (now - age, now - age))
+    used = exported_graphs(weights, cache_dir=cache).trunk.parent
+    kept = {"0123456789abcdef-2", "making-now", "somebody-else", used.name}
+    assert {path.name for path in cache.iterdir()} == kept
+
+
+def test_graphs_that_are_used_stay(network: LiveNet, tmp_path: Path) -> None:
+    paths = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    for number, path in enumerate(paths):
+        save_checkpoint(path, network, {"number": str(number)})
+    first = exported_graphs(paths[0], cache_dir=tmp_path / "cache")
+    long_ago = time.time() - 31 * 24 * 3600.0
+    os.utime(first.trunk.parent, (long_ago, long_ago))
+    assert exported_graphs(paths[0], cache_dir=tmp_path / "cache") == first
+    exported_graphs(paths[1], cache_dir=tmp_path / "cache")
+    assert first.trunk.is_file()
+
+
+def test_what_cannot_be_removed_is_left(
+    network: LiveNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, old = tmp_path / "live.safetensors", tmp_path / "cache" / "making-killed"
+    save_checkpoint(weights, network, {})
+    old.mkdir(parents=True)
+    os.utime(old, (0, 0))
+
+    def refuse(path: Path, **_: object) -> None:
+        if path == old:
+            raise PermissionError(f"{path} is in use")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    assert exported_graphs(weights, cache_dir=tmp_path / "cache").head.is_file()
+    assert old.is_dir()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
