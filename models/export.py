@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Counts changes of the graphs' inputs and outputs, so that old caches are not taken for new."""
 
 PARTS: Final = ("trunk", "encoder", "head")
@@ -51,7 +51,6 @@ class ExportedGraphs:
     """The graphs of one file of weights, and its settings."""
 
     config: LiveNetConfig
-    sha256: str  # of the weights
     trunk: Path
     encoder: Path
     head: Path
@@ -106,7 +105,6 @@ def exported_graphs(
     trunk, encoder, head = (_graph(folder, part) for part in PARTS)
     return ExportedGraphs(
         config=checkpoint.config,
-        sha256=checkpoint.sha256,
         trunk=trunk,
         encoder=encoder,
         head=head,

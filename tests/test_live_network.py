@@ -56,13 +56,11 @@ def test_shapes_of_the_whole(network: LiveNet) -> None:
         "voice_logits": (3, 7),
         "attention_maps": (3, blocks, 8),
         "attention_sequences": (3, sum(SMALL.sequence_block_counts), 8),
-        "face_moments": (3, 4),
         "voice_moments": (3, 51),
         "face_activation": (3, 7, 4, CELLS, CELLS),
         "voice_residual": (3, 20),
     }
     torch.testing.assert_close(output.logits, output.face_logits + output.voice_logits)
-    torch.testing.assert_close(output.face_moments.sum(dim=1), torch.tensor([1.0, 1.0, 0.0]))
     torch.testing.assert_close(output.voice_moments.sum(dim=1), torch.tensor([1.0, 0.0, 1.0]))
     assert output.face_logits[2].abs().sum() == 0
     assert output.voice_logits[1].abs().sum() == 0
@@ -110,7 +108,7 @@ def test_what_stands_in_for_an_absent_modality_does_not_matter(
         changed = list(inputs)
         changed[absent] = torch.full_like(placeholder, filling)
         output = network.head(*changed, mask)
-        own = ("voice_moments",) if absent else ("face_moments", "face_activation")
+        own = ("voice_moments",) if absent else ("face_activation",)
         for name in FusionOutput._fields:
             if name not in own:  # as long as the placeholder
                 assert torch.equal(getattr(output, name), getattr(expected, name)), name
