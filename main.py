@@ -495,11 +495,26 @@ class _Sessions:
             options=WindowOptions(
                 version=_version(),
                 model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
+                labels=self._labels(),
+                config=self.config,
             ),
             log_path=log_directory() / "msaf-live.log",
             seconds=seconds,
         )
         raise typer.Exit(code)
+
+    def _labels(self) -> tuple[str, ...]:
+        """The network's classes; those of our own where its weights are not to be read.
+
+        What is wrong with them is told when a session loads them.
+        """
+        from models.checkpoint import CheckpointError, read_checkpoint
+        from models.labels import EMOTIONS
+
+        try:
+            return read_checkpoint(self.weights).config.labels
+        except CheckpointError:
+            return EMOTIONS
 
 
 def _report(

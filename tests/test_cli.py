@@ -20,7 +20,10 @@ import pytest
 from typer.testing import CliRunner
 
 import main
-from models.checkpoint import default_weights
+from models.checkpoint import default_weights, save_checkpoint
+from models.config import LiveNetConfig
+from models.labels import EMOTIONS
+from models.live import LiveNet
 from realtime import errors
 from realtime.devices import Listing
 from realtime.errors import ExitCode
@@ -384,6 +387,22 @@ def test_a_screen_gets_a_window(
     assert how["options"].version.startswith("0.")
     assert [how["seconds"] for _, how in windows] == [5.0, None, 7.0]
     assert [list(each) for each in how["list_devices"]()] == [[], []]
+
+
+def test_the_window_shows_the_classes_of_the_network_and_knows_the_settings(
+    run: Run, windows: list[tuple[Any, dict[str, Any]]], tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    network = LiveNet(LiveNetConfig(labels=("calm", "loud")))
+    live = ("live", "--camera", "0", "--microphone", "none", "--no-adapt", "--weights", weights)
+    assert run(*live).exit_code == 0
+    save_checkpoint(weights, network, {})
+    assert run(*live).exit_code == 0
+    labels = [how["options"].labels for _, how in windows]
+    assert labels == [EMOTIONS, ("calm", "loud")]
+    for session, how in windows:
+        assert how["options"].config is session.config
+        assert not how["options"].config.adapt
 
 
 def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
