@@ -308,7 +308,7 @@ def live(
                 "recording (`replay FILE`)"
             )
         typer.echo("No camera and no microphone here: showing the demo recording.", err=True)
-        replay(DEMO, adapt=adapt, device=device, weights=weights)
+        _replay(_Sessions(weights, device, adapt=adapt), DEMO, seconds=seconds)
         return
     sessions = _Sessions(weights, device, adapt=adapt)
     session = sessions.live(camera, microphone)
@@ -348,6 +348,20 @@ def replay(
     verbose: Verbose = 0,
 ) -> None:
     """A recording, through the very same path."""
+    sessions = _Sessions(weights, device, adapt=adapt)
+    _replay(sessions, file, headless=headless, speed=speed, out=out)
+
+
+def _replay(
+    sessions: _Sessions,
+    file: Path,
+    *,
+    headless: bool = False,
+    speed: str | None = None,
+    out: Path | None = None,
+    seconds: float | None = None,
+) -> None:
+    """Play `file`; where answers come at a pace, only for so many seconds."""
     from realtime.headless import has_screen, paced
 
     factor = _speed(speed or ("max" if headless else "1"))
@@ -362,7 +376,6 @@ def replay(
     from realtime.replay import FASTEST, SLOWEST, analyse
     from realtime.sources.file import Recording
 
-    sessions = _Sessions(weights, device, adapt=adapt)
     if window:
         factor = factor or FASTEST
         if not SLOWEST <= factor <= FASTEST:
@@ -373,13 +386,13 @@ def replay(
             )
         session = sessions.replay(file)
         session.set_speed(factor)
-        sessions.show(session)
+        sessions.show(session, seconds)
         return
     with _output(), Recording(file) as recording:
         engine = sessions.engine(lambda _fraction, _text: None)
         with closing(analyse(recording, engine, config=sessions.config)) as predictions:
             _report(
-                predictions if factor is None else paced(predictions, factor),
+                predictions if factor is None else paced(predictions, factor, seconds),
                 headless=headless,
                 out=out,
                 notes=lambda: recording.notes,
@@ -482,11 +495,26 @@ class _Sessions:
             options=WindowOptions(
                 version=_version(),
                 model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
+                labels=self._labels(),
+                config=self.config,
             ),
             log_path=log_directory() / "msaf-live.log",
             seconds=seconds,
         )
         raise typer.Exit(code)
+
+    def _labels(self) -> tuple[str, ...]:
+        """The network's classes; those of our own where its weights are not to be read.
+
+        What is wrong with them is told when a session loads them.
+        """
+        from models.checkpoint import CheckpointError, read_checkpoint
+        from models.labels import EMOTIONS
+
+        try:
+            return read_checkpoint(self.weights).config.labels
+        except CheckpointError:
+            return EMOTIONS
 
 
 def _report(

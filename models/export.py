@@ -1,7 +1,8 @@
 """The network as three ONNX graphs, the form in which it runs fastest on a CPU.
 
-Made once per file of weights and kept in the user's cache, named by the weights' SHA-256; a warm
-cache is found without loading torch. Thread: any. Inputs and outputs of the graphs:
+Made once per file of weights and kept in the user's cache, named by the weights' SHA-256, until
+nobody has used them for a month; a warm cache is found without loading torch. Thread: any. Inputs
+and outputs of the graphs:
 
     trunk    crops (n, 1, 48, 48)                          → maps (n, C, S, S)
     encoder  mel (B, 80, n)                                → frames (B, C, n / 2)
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import shutil
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,10 +33,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Counts changes of the graphs' inputs and outputs, so that old caches are not taken for new."""
 
 PARTS: Final = ("trunk", "encoder", "head")
+
+_HOUR: Final = 3600.0
+_KEPT_SECONDS: Final[Mapping[str, float]] = {
+    "[0-9a-f]*-[0-9]*": 30 * 24 * _HOUR,  # of weights or a revision that are used no more
+    "making-*": _HOUR,  # of an export that was killed
+}
+"""How long folders in the cache stay untouched before they are removed, by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +51,6 @@ class ExportedGraphs:
     """The graphs of one file of weights, and its settings."""
 
     config: LiveNetConfig
-    sha256: str  # of the weights
     trunk: Path
     encoder: Path
     head: Path
@@ -80,6 +89,7 @@ def exported_graphs(
     if not _complete(folder):
         try:
             _export(checkpoint, folder, report)
+            _tidy(cache_dir)
         except OSError as error:
             logger.warning(
                 "the prepared network cannot be kept, so that every start takes some seconds "
@@ -89,11 +99,12 @@ def exported_graphs(
             folder = Path(tempfile.mkdtemp(prefix="msaf-live-")) / folder.name
             atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
             _export(checkpoint, folder, report)
+    with suppress(OSError):
+        os.utime(folder)  # so that it counts as used
     report(1.0, "graphs are ready")
     trunk, encoder, head = (_graph(folder, part) for part in PARTS)
     return ExportedGraphs(
         config=checkpoint.config,
-        sha256=checkpoint.sha256,
         trunk=trunk,
         encoder=encoder,
         head=head,
@@ -107,6 +118,16 @@ def _graph(folder: Path, part: str) -> Path:
 def _complete(folder: Path) -> bool:
     """Whether all graphs are there; what tidies up a cache may have taken some."""
     return all(_graph(folder, part).is_file() for part in PARTS)
+
+
+def _tidy(cache_dir: Path) -> None:
+    """Remove the folders that nobody has used for long, as far as that can be done."""
+    now = time.time()
+    for names, seconds in _KEPT_SECONDS.items():
+        for folder in cache_dir.glob(names):
+            with suppress(OSError):
+                if now - folder.stat().st_mtime > seconds:
+                    shutil.rmtree(folder)
 
 
 def _export(checkpoint: Checkpoint, folder: Path, report: Callable[[float, str], None]) -> None:

@@ -42,7 +42,6 @@ class FusionOutput(NamedTuple):
     voice_logits: Tensor  # (B, K) what the voice's own head adds
     attention_maps: Tensor  # (B, N, c) what MSAF multiplied by where maps and frames meet
     attention_sequences: Tensor  # (B, N, c) and where the two sequences meet
-    face_moments: Tensor  # (B, T) weight of each map, sums to 1
     voice_moments: Tensor  # (B, U) weight of each voice frame, sums to 1
     face_activation: Tensor  # (B, K, T, S, S) class activation of the fused maps, as logits
     voice_residual: Tensor  # (B, C) the frames' mean, as voice_moments weigh them, less that of the
@@ -114,7 +113,7 @@ class FusionHead(nn.Module):
         face = self.face_sequence(maps.mean(dim=(3, 4)))  # (B, 2 · hidden, T)
         voice = self.voice_sequence(frames)  # (B, 2 · hidden, U)
         (face, voice), attention_sequences = self.sequence_fusion([face, voice], present)
-        face, face_moments = self.face_pool(face)
+        face, _ = self.face_pool(face)
         voice, voice_moments = self.voice_pool(voice)
 
         has_face, has_voice = present[:, :1], present[:, 1:]
@@ -131,7 +130,6 @@ class FusionHead(nn.Module):
             voice_logits=voice_logits,
             attention_maps=attention_maps[:, 0],
             attention_sequences=attention_sequences[:, 0],
-            face_moments=torch.where(has_face, face_moments, 0.0),
             voice_moments=torch.where(has_voice, voice_moments, 0.0),
             face_activation=torch.where(has_face[..., None, None, None], activation, 0.0),
             voice_residual=torch.where(has_voice, residual, 0.0),

@@ -42,7 +42,12 @@ class SpeakerOffset:
         return estimate
 
     def hear(self, residual: FloatArray, windows: float = 1.0) -> None:
-        """Take in a residual that stands for so many windows of speech (overlapping ones: less)."""
+        """Take in a residual that stands for so many windows of speech (overlapping ones: less).
+
+        One that is not finite is passed over: it would stay in the estimate for good.
+        """
+        if not np.isfinite(residual).all():
+            return
         kept = max(0.0, 1.0 - windows / self._memory)
         self._sum = (kept * self._sum + windows * residual).astype(np.float32)
         self.windows = kept * self.windows + windows

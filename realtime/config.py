@@ -1,6 +1,6 @@
 """How a session runs: frozen, checked when built.
 
-Durations are in seconds, rates in Hz; counts of samples are derived.
+Durations are in seconds, rates in Hz; counts are derived.
 """
 
 from __future__ import annotations
@@ -74,11 +74,6 @@ class WindowConfig:
         _check(self, "hop_seconds", 0.02, self.window_seconds)
         _check(self, "picture_lag_seconds", 0.0, 1.0)
         _check(self, "sample_rate", 8000, 48000)
-
-    @property
-    def window_samples(self) -> int:
-        """Samples in one window."""
-        return round(self.window_seconds * self.sample_rate)
 
     @property
     def window_hops(self) -> int:

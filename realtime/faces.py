@@ -124,7 +124,7 @@ class FaceTracker:
         self._target: Detection | None = None
         self._seen_at = 0.0
         self._rival: Detection | None = None
-        self._rival_since = 0.0
+        self._larger_since = 0.0  # from when on the rival has been clearly larger
         self._searched_at: float | None = None
         self._found: FaceObservation | None = None  # by the last search
 
@@ -149,14 +149,15 @@ class FaceTracker:
             self._rival = None
         else:
             known = self._rival is not None and _overlap(self._rival.box, largest.box) > 0.2
-            if not known:
-                self._rival_since = now
+            if not known or (match is not None and largest.area <= self._larger * match.area):
+                self._larger_since = now
             self._rival = largest
             if self._target is None:
                 takes_over = known
             else:
-                bigger = match is None or largest.area > self._larger * match.area
-                takes_over = bigger and now - self._rival_since >= self._keep_seconds
+                # A target that is missed now was seen a moment ago: there is time to see it again.
+                larger_for = now - self._larger_since
+                takes_over = match is not None and larger_for >= self._keep_seconds
             if takes_over:
                 self._identities += 1
                 self._rival, self._target, match = None, None, largest

@@ -160,13 +160,19 @@ def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, s
 def paced(
     predictions: Iterable[Prediction],
     speed: float,
+    seconds: float | None = None,
     *,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Prediction]:
-    """Hold each prediction back until its place in the recording, played at `speed`, is reached."""
+    """Hold each prediction back until its place in the recording, played at `speed`, is reached.
+
+    `seconds` of playing are enough (None: all of it).
+    """
     started = now()
     for prediction in predictions:
+        if seconds is not None and prediction.window_end > seconds * speed:
+            return
         sleep(max(0.0, started + prediction.window_end / speed - now()))
         yield prediction
 

@@ -122,8 +122,12 @@ class LiveSession:
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """See Session.start; also starts a stopped or failed session again."""
-        self._stopping.clear()
+        """See Session.start; also starts a stopped or failed session again, which is stopped first.
+
+        A thread that did not end in time keeps its own sign to stop.
+        """
+        self.stop()
+        self._stopping = threading.Event()
         with self._lock:
             self._state, self._message, self._progress = SessionState.LOADING, "Starting", 0.0
             self.failure = None
@@ -271,9 +275,10 @@ class LiveSession:
 
     def _look(self) -> None:
         """Search pictures for the face until stopped. Thread: faces."""
+        stopping = self._stopping
         with closing(self._detector_factory()) as detector:
             looker = FaceLooker(self._frames, self._sightings, FaceTracker(detector))
-            while not self._stopping.is_set():
+            while not stopping.is_set():
                 self._picture_came.clear()
                 if self._forget_faces.is_set():
                     self._forget_faces.clear()
@@ -286,6 +291,7 @@ class LiveSession:
 
     def _infer(self) -> None:
         """Load, then step until stopped. Thread: inference."""
+        stopping = self._stopping
         engine = self._engine_factory(self._loading)
         worker = InferenceWorker(
             config=self.config,
@@ -299,10 +305,10 @@ class LiveSession:
         worker.has_sound = self._microphone is not None
         with self._lock:
             self._engine_name = engine.name
-            if self._state is not SessionState.LOADING:
+            if stopping.is_set() or self._state is not SessionState.LOADING:
                 return  # another thread has failed meanwhile, which must stay to be seen
             self._state, self._message, self._progress = SessionState.RUNNING, "", None
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             self._wake.clear()
             with self._lock:
                 commands = list(self._commands)

@@ -57,7 +57,7 @@ class AudioPacket:
 
     timestamp: float  # s, of the first sample
     sequence: int  # counts since open()
-    samples: FloatArray  # (n_samples, n_channels) in [-1, 1], read-only
+    samples: FloatArray  # (n_samples, n_channels), read-only; in [-1, 1] if the source is right
     sample_rate: int  # Hz
     overflowed: bool = False  # the driver lost input just before this packet
 

@@ -24,7 +24,10 @@ _KAISER_BETA: Final = 7.86  # … and its window: 80 dB down at the Nyquist freq
 
 
 class SpeechResampler:
-    """Packets in, packets of mono float32 at `sample_rate` out; the same however they are cut."""
+    """Packets in, packets of mono float32 at `sample_rate` out; the same however they are cut.
+
+    What comes in is taken as it is from files and drivers; what goes out is made of finite numbers.
+    """
 
     def __init__(self, sample_rate: int = 16000) -> None:
         self.sample_rate = sample_rate
@@ -47,7 +50,7 @@ class SpeechResampler:
             stream = self._stream = _Stream(packet.sample_rate, self.sample_rate)
         self._end = packet.end
         first, n_before = stream.n_out, stream.n_in
-        samples = stream.push(packet.samples.mean(axis=1, dtype=np.float32))
+        samples = stream.push(_harmless(packet.samples).mean(axis=1, dtype=np.float32))
         # Counted from this packet's own time, so that the source's lean towards its clock is kept.
         ago = n_before / stream.rate_in - first / self.sample_rate
         return self._packet(packet.timestamp - ago, samples, packet.overflowed)
@@ -74,6 +77,11 @@ class SpeechResampler:
             sample_rate=self.sample_rate,
             overflowed=overflowed,
         )
+
+
+def _harmless(samples: FloatArray) -> FloatArray:
+    """Within [-1, 1], silent where there is no number: damaged files and drivers give anything."""
+    return np.clip(np.nan_to_num(samples, nan=0.0), -1.0, 1.0)
 
 
 class _Stream:

@@ -20,7 +20,10 @@ import pytest
 from typer.testing import CliRunner
 
 import main
-from models.checkpoint import default_weights
+from models.checkpoint import default_weights, save_checkpoint
+from models.config import LiveNetConfig
+from models.labels import EMOTIONS
+from models.live import LiveNet
 from realtime import errors
 from realtime.devices import Listing
 from realtime.errors import ExitCode
@@ -289,11 +292,19 @@ def test_a_microphone_that_was_declined_is_not_said_to_be_missing(
 def test_without_devices_the_demo_is_shown(
     run: Run, quick: None, no_devices: None, no_screen: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("realtime.headless.paced", lambda predictions, _: predictions)
+    monkeypatch.setattr("realtime.headless.paced", lambda predictions, *_: predictions)
     result = run()
     assert result.exit_code == 0, result.stderr
     assert "demo" in result.stderr
     assert len(result.stdout.splitlines()) > 20
+
+
+def test_the_demo_is_shown_for_as_long_as_live_was_asked_for(
+    run: Run, quick: None, no_devices: None, no_screen: None
+) -> None:
+    result = run("--seconds", "0.55")
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 5
 
 
 def test_devices_are_listed_with_what_they_can_do(
@@ -366,7 +377,7 @@ def test_a_screen_gets_a_window(
 ) -> None:
     assert run("live", "--camera", "http://10.0.0.1/video", "--seconds", 5).exit_code == 0
     assert run("replay", demo, "--speed", "2").exit_code == 0
-    assert run().exit_code == 0
+    assert run("--seconds", 7).exit_code == 0
     live, replay, fallback = (session for session, _ in windows)
     assert live.camera == "http://10.0.0.1/video"
     assert live.microphone is None
@@ -374,8 +385,24 @@ def test_a_screen_gets_a_window(
     assert fallback.path == demo
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
-    assert how["seconds"] == 5.0
+    assert [how["seconds"] for _, how in windows] == [5.0, None, 7.0]
     assert [list(each) for each in how["list_devices"]()] == [[], []]
+
+
+def test_the_window_shows_the_classes_of_the_network_and_knows_the_settings(
+    run: Run, windows: list[tuple[Any, dict[str, Any]]], tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    network = LiveNet(LiveNetConfig(labels=("calm", "loud")))
+    live = ("live", "--camera", "0", "--microphone", "none", "--no-adapt", "--weights", weights)
+    assert run(*live).exit_code == 0
+    save_checkpoint(weights, network, {})
+    assert run(*live).exit_code == 0
+    labels = [how["options"].labels for _, how in windows]
+    assert labels == [EMOTIONS, ("calm", "loud")]
+    for session, how in windows:
+        assert how["options"].config is session.config
+        assert not how["options"].config.adapt
 
 
 def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -81,6 +81,22 @@ def test_a_clearly_larger_steady_face_takes_over() -> None:
     assert seen[-1] == 2
 
 
+def test_one_missed_image_hands_nobody_over_to_a_passer_by() -> None:
+    both = [face(0.3), face(0.7, 0.32)]
+    script = [[face(0.3)]] * 3 + [both] * 20 + [both[1:]] + [both] * 20
+    assert identities(script)[2:] == [1] * 21 + [None] + [1] * 20
+    script = [[face(0.3)]] * 3 + [both] * 20 + [both[1:]] * 13
+    assert identities(script)[23:32] == [None] * 9
+    assert identities(script)[-1] == 2  # after more than a second
+
+
+def test_a_face_that_is_clearly_larger_for_a_moment_does_not_take_over() -> None:
+    both, closer = [face(0.3), face(0.7, 0.32)], [face(0.3), face(0.7, 0.45)]
+    script = [[face(0.3)]] * 3 + [both] * 20 + [closer] * 8 + [both] + [closer] * 8
+    assert identities(script)[2:] == [1] * 38
+    assert identities(script + [closer] * 4)[-1] == 2
+
+
 def test_the_box_follows_a_moving_face() -> None:
     seen = follow([[face(0.3 + 0.02 * k)] for k in range(15)])
     newest = seen[-1]

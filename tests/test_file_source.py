@@ -185,16 +185,6 @@ def test_a_cover_picture_is_not_a_video(tmp_path: Path) -> None:
         assert recording.has_audio
 
 
-def test_sound_out_of_range_is_made_harmless(tmp_path: Path) -> None:
-    samples = np.full(4800, 0.5, np.float32)
-    samples[100], samples[200], samples[300] = np.nan, np.inf, -7.0
-    read = Read(recordings.sound_file(tmp_path / "odd.wav", samples, 48000))
-    assert np.isfinite(read.samples).all()
-    assert np.abs(read.samples).max() == 1.0
-    assert read.samples[100, 0] == 0.0
-    assert read.samples[300, 0] == -1.0
-
-
 # -- time -----------------------------------------------------------------------------------------
 
 
@@ -542,6 +532,37 @@ def test_playing_forward_does_not_search(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(player, "_seek", refuse)
         for index in range(0, 100, 8):
             player.frame_at(index / 25)
+
+
+def test_a_picture_may_be_asked_for_as_often_as_one_likes(tmp_path: Path) -> None:
+    with FramePlayer(movie(tmp_path / "p.mp4")) as player:
+        shown = player.frame_at(0.5)
+        for _ in range(300_000):  # half an hour of playing
+            assert player.frame_at(0.5) is shown
+        assert player.frame_at(0.7).timestamp == pytest.approx(0.68)
+
+
+@pytest.mark.parametrize("name", ["p.mp4", "p.mkv", "p.ts"])
+def test_where_there_is_only_sound_the_player_does_not_search_again(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = movie(tmp_path / name, times=[3.0 + k / 25 for k in range(25)], sound_seconds=8.0)
+    pictures = Read(path).pictures
+    searched: list[float] = []
+    with FramePlayer(path) as player:
+        search = player._seek
+
+        def noted(wanted: float) -> None:
+            searched.append(wanted)
+            search(wanted)
+
+        monkeypatch.setattr(player, "_seek", noted)
+        for start, picture in ((0.5, pictures[0]), (6.0, pictures[-1]), (0.5, pictures[0])):
+            searched.clear()
+            first = player.frame_at(start)
+            assert first.timestamp == pytest.approx(picture.timestamp, abs=1e-9)
+            assert all(player.frame_at(start + k / 30) is first for k in range(30))
+            assert len(searched) <= 1
 
 
 def test_the_player_shows_pictures_on_the_recordings_time(tmp_path: Path) -> None:

@@ -202,6 +202,14 @@ def test_answers_come_when_their_place_is_played(speed: float, seconds: float) -
     assert time.seconds == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(("speed", "indices"), [(1.0, [10]), (2.0, [10, 20])])
+def test_so_many_seconds_of_playing_are_enough(speed: float, indices: list[int]) -> None:
+    time = ManualTime()
+    answers = [make_prediction(index) for index in (10, 20, 30)]
+    paced = headless.paced(answers, speed, 1.2, now=time, sleep=time.advance)
+    assert [each.window_index for each in paced] == indices
+
+
 # -- writing ----------------------------------------------------------------------------------
 
 

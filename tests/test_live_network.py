@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,13 +56,11 @@ def test_shapes_of_the_whole(network: LiveNet) -> None:
         "voice_logits": (3, 7),
         "attention_maps": (3, blocks, 8),
         "attention_sequences": (3, sum(SMALL.sequence_block_counts), 8),
-        "face_moments": (3, 4),
         "voice_moments": (3, 51),
         "face_activation": (3, 7, 4, CELLS, CELLS),
         "voice_residual": (3, 20),
     }
     torch.testing.assert_close(output.logits, output.face_logits + output.voice_logits)
-    torch.testing.assert_close(output.face_moments.sum(dim=1), torch.tensor([1.0, 1.0, 0.0]))
     torch.testing.assert_close(output.voice_moments.sum(dim=1), torch.tensor([1.0, 0.0, 1.0]))
     assert output.face_logits[2].abs().sum() == 0
     assert output.voice_logits[1].abs().sum() == 0
@@ -108,7 +108,7 @@ def test_what_stands_in_for_an_absent_modality_does_not_matter(
         changed = list(inputs)
         changed[absent] = torch.full_like(placeholder, filling)
         output = network.head(*changed, mask)
-        own = ("voice_moments",) if absent else ("face_moments", "face_activation")
+        own = ("voice_moments",) if absent else ("face_activation",)
         for name in FusionOutput._fields:
             if name not in own:  # as long as the placeholder
                 assert torch.equal(getattr(output, name), getattr(expected, name)), name
@@ -200,6 +200,55 @@ def test_graphs_that_were_tidied_away_are_made_again(network: LiveNet, tmp_path:
     graphs = exported_graphs(weights, cache_dir=tmp_path / "cache")
     graphs.encoder.unlink()
     assert exported_graphs(weights, cache_dir=tmp_path / "cache").encoder.is_file()
+
+
+def test_graphs_that_are_used_no_more_are_removed(network: LiveNet, tmp_path: Path) -> None:
+    weights, cache = tmp_path / "live.safetensors", tmp_path / "cache"
+    save_checkpoint(weights, network, {})
+    now, hour = time.time(), 3600.0
+    ages = {
+        "0123456789abcdef-1": 31 * 24 * hour,
+        "0123456789abcdef-2": 29 * 24 * hour,
+        "making-killed": 2 * hour,
+        "making-now": 0.5 * hour,
+        "somebody-else": 365 * 24 * hour,
+    }
+    for name, age in ages.items():
+        (cache / name).mkdir(parents=True)
+        (cache / name / "trunk.onnx").touch()
+        os.utime(cache / name, (now - age, now - age))
+    used = exported_graphs(weights, cache_dir=cache).trunk.parent
+    kept = {"0123456789abcdef-2", "making-now", "somebody-else", used.name}
+    assert {path.name for path in cache.iterdir()} == kept
+
+
+def test_graphs_that_are_used_stay(network: LiveNet, tmp_path: Path) -> None:
+    paths = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    for number, path in enumerate(paths):
+        save_checkpoint(path, network, {"number": str(number)})
+    first = exported_graphs(paths[0], cache_dir=tmp_path / "cache")
+    long_ago = time.time() - 31 * 24 * 3600.0
+    os.utime(first.trunk.parent, (long_ago, long_ago))
+    assert exported_graphs(paths[0], cache_dir=tmp_path / "cache") == first
+    exported_graphs(paths[1], cache_dir=tmp_path / "cache")
+    assert first.trunk.is_file()
+
+
+def test_what_cannot_be_removed_is_left(
+    network: LiveNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, old = tmp_path / "live.safetensors", tmp_path / "cache" / "making-killed"
+    save_checkpoint(weights, network, {})
+    old.mkdir(parents=True)
+    os.utime(old, (0, 0))
+
+    def refuse(path: Path, **_: object) -> None:
+        if path == old:
+            raise PermissionError(f"{path} is in use")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    assert exported_graphs(weights, cache_dir=tmp_path / "cache").head.is_file()
+    assert old.is_dir()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(

@@ -289,7 +289,8 @@ def test_windows_that_do_not_fit_the_network_fail_the_session_in_one_sentence() 
 
 
 @pytest.mark.logs_warnings
-def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(demo: Path) -> None:
+@pytest.mark.parametrize("stop", [True, False])
+def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(stop: bool) -> None:
     class Tripping(ArithmeticEngine):
         def voice_frames(self, mel: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
             raise RuntimeError("the cat walked over the keyboard")
@@ -304,7 +305,8 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(dem
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
         assert "the cat" in session.snapshot().message
-        session.stop()
+        if stop:
+            session.stop()
         session.start()
 
         def speaks() -> bool:
@@ -313,7 +315,40 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(dem
 
         wait_for(speaks, "answers after the retry")
         assert session.failure is None
+        names = [thread.name for thread in threading.enumerate()]
+        assert [names.count(each) for each in ("inference", "faces", "microphone")] == [1, 1, 1]
     finally:
+        session.stop()
+
+
+@pytest.mark.logs_warnings
+def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.live.Deadline", lambda: Deadline(0.0))
+    held: list[threading.Thread] = []
+    release = threading.Event()
+
+    class Held(ArithmeticEngine):
+        def voice_frames(self, mel: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+            held.append(threading.current_thread())
+            assert release.wait(PATIENCE_SECONDS)
+            return super().voice_frames(mel)
+
+    engines = iter([Held(), ArithmeticEngine()])
+    session = LiveSession(
+        lambda _progress: next(engines),
+        camera=None,
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: bool(held), "a step that does not end")
+        count = session.predictions.poll()[1]
+        session.start()
+        wait_for(lambda: session.predictions.poll()[1] > count, "answers after the restart")
+        release.set()
+        wait_for(lambda: not held[0].is_alive(), "the end of the thread that was left")
+    finally:
+        release.set()
         session.stop()
 
 

@@ -104,6 +104,17 @@ def test_channels_are_averaged() -> None:
     np.testing.assert_allclose(joined(both), joined(mean), atol=1e-6)
 
 
+@pytest.mark.parametrize("rate", RATES)
+def test_samples_that_cannot_be_are_made_harmless(rate: int) -> None:
+    samples = tone(440, rate)
+    right = samples.copy()
+    places = [rate // 4, rate // 3, rate // 2]
+    samples[places], right[places] = (np.nan, np.inf, -7.0), (0.0, 1.0, -1.0)
+    expected = joined(through(sound(right, rate)))
+    assert np.isfinite(expected).all()
+    np.testing.assert_array_equal(joined(through(sound(samples, rate))), expected)
+
+
 def test_the_source_s_lean_towards_its_clock_is_followed() -> None:
     resampler = SpeechResampler()
     packets = sound(tone(300, 48000, 10.0), 48000)

@@ -42,6 +42,16 @@ def test_another_voice_replaces_the_one_before() -> None:
     np.testing.assert_allclose(speaker.value, -RESIDUAL * 20 / 25, rtol=0.02)
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_spoils_nothing(odd: float) -> None:
+    speaker = SpeakerOffset(3, prior_windows=5.0, memory_windows=20.0)
+    speaker.hear(RESIDUAL)
+    before, windows = speaker.value, speaker.windows
+    speaker.hear(np.array([0.0, odd, 0.0], np.float32))
+    np.testing.assert_array_equal(speaker.value, before)
+    assert speaker.windows == windows
+
+
 def test_forgotten_is_as_never_heard() -> None:
     speaker = SpeakerOffset((2, 3), prior_windows=5.0, memory_windows=20.0)
     speaker.hear(np.stack([RESIDUAL, -RESIDUAL]))

@@ -28,7 +28,6 @@ RADIUS: Final = 10.0
 REGULAR: Final = QFont.Weight.Normal
 MEDIUM: Final = QFont.Weight.Medium
 SEMIBOLD: Final = QFont.Weight.DemiBold
-BOLD: Final = QFont.Weight.Bold
 
 _ASSETS: Final = Path(__file__).parent / "assets"
 _FAMILIES: Final = ("Inter", "Segoe UI", "Helvetica Neue", "DejaVu Sans")

@@ -8,10 +8,9 @@ Shape letters: B batch, C channels, T frames, H height, W width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models.paper.branch import Branch, layers
 from models.paper.resnext3d import DEPTHS, Bottleneck3D, GlobalAverage
@@ -55,38 +54,3 @@ def inflated_resnet(classes: int = 60, *, depths: Sequence[int] = DEPTHS) -> Bra
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
     return branch
-
-
-def inflate(flat: Mapping[str, Tensor], branch: nn.Module) -> dict[str, Tensor]:
-    """Give `branch` the kernels of a 2D ResNet-50 (torchvision's names), at the middle of time.
-
-    The other time steps of a kernel are zero, so a still picture repeated gives at first what the
-    2D network gave. Returns the state for `branch.load_state_dict(…, strict=False)`: whatever
-    both have, the classifier only where it has as many classes.
-
-    Raises
-    ------
-    ValueError
-        A tensor of the 2D network is missing or has another shape.
-    """
-    state = {}
-    for name, wanted in branch.state_dict().items():
-        source = name.split(".", 1)[1]  # without the stage
-        if source.startswith("fc.") and flat.get(source, wanted).shape != wanted.shape:
-            continue
-        if source not in flat:
-            if source.endswith("num_batches_tracked"):
-                continue
-            raise ValueError(f"the 2D network has no {source}")
-        tensor = flat[source]
-        if wanted.dim() == 5 and tensor.shape == wanted.shape[:2] + wanted.shape[3:]:
-            kernel = torch.zeros_like(wanted)
-            kernel[:, :, wanted.shape[2] // 2] = tensor
-            tensor = kernel
-        if tensor.shape != wanted.shape:
-            raise ValueError(
-                f"{source} of the 2D network is {tuple(tensor.shape)}, "
-                f"which does not fit {tuple(wanted.shape)}"
-            )
-        state[name] = tensor
-    return state

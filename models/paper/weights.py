@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from torch import nn
-
 from models.checkpoint import CheckpointError, Format, WeightsFile, read_format
 from models.config import PlainConfig
 from models.paper.branch import Branch
@@ -67,18 +65,6 @@ BRANCH: Final = Format(
 FORMATS: Final[Mapping[str, Format[Any, Any]]] = {
     each.name: each for each in (RAVDESS, MOSEI, NTU, BRANCH)
 }
-
-
-def save_network(
-    path: Path, network: RavdessNet | MoseiNet | NtuNet, origin: Mapping[str, str]
-) -> WeightsFile[Any, Any]:
-    """Write one of the paper's networks; see :meth:`models.checkpoint.Format.save`."""
-    formats: dict[type[nn.Module], Format[Any, Any]] = {
-        RavdessNet: RAVDESS,
-        MoseiNet: MOSEI,
-        NtuNet: NTU,
-    }
-    return formats[type(network)].save(path, network, network.config, origin)
 
 
 def read_network(path: Path) -> WeightsFile[Any, Any]:

@@ -12,7 +12,6 @@ import math
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -101,14 +100,18 @@ class _Track:
                 options["err_detect"] = "explode"
             self._stream.codec_context.options = options
         self._decoding = self._decode()
-        self.frames: Iterator[_Timed] = self._decoding
+        self._following: _Timed | None = None  # looked at, but not taken yet
 
     def peek(self) -> _Timed | None:
-        """The next frame, which `frames` will still give; None at the end."""
-        first = next(self.frames, None)
-        if first is not None:
-            self.frames = chain([first], self.frames)
-        return first
+        """The next frame, which `take` will still give; None at the end."""
+        if self._following is None:
+            self._following = next(self._decoding, None)
+        return self._following
+
+    def take(self) -> _Timed | None:
+        """The next frame; None at the end."""
+        frame, self._following = self.peek(), None
+        return frame
 
     def seek(self, seconds: float) -> None:
         """Go on from the keyframe at or before `seconds`, as near as the container's index knows.
@@ -119,7 +122,7 @@ class _Track:
             round(seconds / self._stream.time_base), stream=self._stream, backward=True
         )
         self._restart()
-        self.frames = self._decoding = self._decode()
+        self._decoding, self._following = self._decode(), None
 
     def image(self, timed: _Timed) -> NDArray[np.uint8]:
         """Upright RGB picture with square pixels, (height, width, 3), read-only."""
@@ -360,7 +363,7 @@ class Recording(Closing):
         track = self._tracks.get(kind)
         if track is None:
             return
-        for timed in track.frames:
+        while (timed := track.take()) is not None:
             self._note_damage(track)
             yield timed
         self._note_damage(track)
@@ -432,7 +435,8 @@ class FramePlayer(Closing):
             self._origin = recording.picture_start_seconds
         self._path, self._threads = Path(path), threads
         self._track = _Track(self._path, "video", threads)
-        self._current = self._track.peek()
+        self._current = self._track.take()
+        self._earliest = -math.inf if self._current is None else self._current.time
         self._packet: VideoPacket | None = None  # the current frame, once it was asked for
         self._count = 0
 
@@ -443,9 +447,12 @@ class FramePlayer(Closing):
         picture stays the same, so does the packet; `sequence` counts the packets given.
         Raises UnreadableFileError when the file cannot be read any more.
         """
-        wanted = seconds + self._origin
-        if self._current is None or not (
-            self._current.time <= wanted <= self._track.end + _SEEK_AHEAD
+        # Where there are no pictures yet, or no more, searching for some would find none each time.
+        wanted = max(seconds + self._origin, self._earliest)
+        if (
+            self._current is None
+            or wanted < self._current.time
+            or (wanted > self._track.end + _SEEK_AHEAD and self._track.peek() is not None)
         ):
             self._seek(wanted)
         while (following := self._track.peek()) is not None and following.time <= wanted:
@@ -466,7 +473,7 @@ class FramePlayer(Closing):
         self._track.close()
 
     def _take(self) -> None:
-        self._current, self._packet = next(self._track.frames, None), None
+        self._current, self._packet = self._track.take(), None
 
     def _seek(self, wanted: float) -> None:
         """Stand on a frame not after `wanted`, or on the first one."""
@@ -637,7 +644,7 @@ def _sign(value: int) -> int:
 
 
 def _samples(frame: AudioFrame) -> FloatArray:
-    """Sound as float32 (n_samples, n_channels) in [-1, 1], read-only."""
+    """Sound as float32 (n_samples, n_channels), read-only."""
     channels = frame.layout.nb_channels
     if frame.format.is_planar and channels >= _MANY_CHANNELS:
         frame = av.AudioResampler(format="flt").resample(frame)[0]
@@ -647,8 +654,7 @@ def _samples(frame: AudioFrame) -> FloatArray:
         samples = (samples.astype(np.float32) - 128.0) / 128.0
     elif np.issubdtype(raw.dtype, np.integer):
         samples = samples / -float(np.iinfo(raw.dtype).min)
-    if not math.isfinite(float(np.sum(samples))):
-        samples = np.nan_to_num(samples, nan=0.0)
-    result: FloatArray = np.ascontiguousarray(np.clip(samples, -1.0, 1.0), np.float32)
+    with np.errstate(over="ignore"):  # the resampler sees to what is out of range
+        result: FloatArray = np.ascontiguousarray(samples, np.float32)
     result.flags.writeable = False
     return result

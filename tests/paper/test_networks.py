@@ -15,7 +15,7 @@ from models.paper.branch import Branch, count_parameters
 from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
 from models.paper.hcn import hcn
 from models.paper.i3d import i3d
-from models.paper.inflated_resnet import inflate, inflated_resnet
+from models.paper.inflated_resnet import inflated_resnet
 from models.paper.lstm_pair import lstm_pair
 from models.paper.mfcc_cnn import mfcc_cnn
 from models.paper.mosei import MoseiNet
@@ -284,27 +284,6 @@ def test_i3d_averages_each_two_neighbouring_steps() -> None:
     torch.testing.assert_close(network.classify(maps), expected)
     with pytest.raises(ValueError, match="16 frames is the least"):
         network(torch.rand(1, 3, 8, 32, 32))
-
-
-def test_inflated_kernels_see_a_picture_as_the_flat_network_did() -> None:
-    branch = inflated_resnet(7, depths=SHALLOW).eval()
-    flat = {
-        name.split(".", 1)[1]: tensor[:, :, tensor.shape[2] // 2] if tensor.dim() == 5 else tensor
-        for name, tensor in inflated_resnet(7, depths=SHALLOW).state_dict().items()
-    }
-    flat = {name: each for name, each in flat.items() if "num_batches" not in name}
-    branch.load_state_dict(inflate(flat, branch), strict=False)
-    still = torch.rand(1, 3, 1, 32, 32)
-    torch.testing.assert_close(branch(still), branch(still.expand(1, 3, 5, 32, 32)))
-    conv = branch.get_parameter("early.layer1.0.conv2.weight")
-    assert torch.equal(conv[:, :, 1], flat["layer1.0.conv2.weight"])
-    assert not conv[:, :, [0, 2]].any()
-    other = inflated_resnet(9, depths=SHALLOW)  # as many classes as it likes
-    assert "classify.fc.weight" not in inflate(flat, other)
-    with pytest.raises(ValueError, match=r"the 2D network has no bn1\.weight"):
-        inflate({name: each for name, each in flat.items() if name != "bn1.weight"}, branch)
-    with pytest.raises(ValueError, match=r"conv1\.weight of the 2D network is \(64, 1, 7, 7\)"):
-        inflate(flat | {"conv1.weight": flat["conv1.weight"][:, :1]}, branch)
 
 
 # -- wrong use ----------------------------------------------------------------------------------

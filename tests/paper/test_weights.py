@@ -5,35 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from models.checkpoint import CheckpointError, load_checkpoint
+from models.checkpoint import CheckpointError, Format, load_checkpoint
 from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
 from models.paper.mosei import MoseiNet
 from models.paper.ntu import NtuNet
 from models.paper.ravdess import RavdessNet
-from models.paper.weights import BRANCH, RAVDESS, BranchConfig, read_network, save_network
+from models.paper.weights import BRANCH, MOSEI, NTU, RAVDESS, BranchConfig, read_network
 
 SHALLOW = (1, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
-    "build",
+    ("form", "build"),
     [
-        lambda: RavdessNet(RavdessConfig(depths=SHALLOW, faults=("double-dropout",))),
-        lambda: MoseiNet(MoseiConfig(channels=(5, 7, 9))),
-        lambda: NtuNet(NtuConfig(rgb="resnet50", depths=SHALLOW, classes=7)),
+        (RAVDESS, lambda: RavdessNet(RavdessConfig(depths=SHALLOW, faults=("double-dropout",)))),
+        (MOSEI, lambda: MoseiNet(MoseiConfig(channels=(5, 7, 9)))),
+        (NTU, lambda: NtuNet(NtuConfig(rgb="resnet50", depths=SHALLOW, classes=7))),
     ],
 )
 def test_what_is_stored_comes_back(
-    build: Callable[[], RavdessNet | MoseiNet | NtuNet], tmp_path: Path
+    form: Format[Any, Any], build: Callable[[], RavdessNet | MoseiNet | NtuNet], tmp_path: Path
 ) -> None:
     network = build()
     path = tmp_path / "network.safetensors"
-    save_network(path, network, {"data": "none"})
+    form.save(path, network, network.config, {"data": "none"})
     read = read_network(path)
     assert read.config == network.config
     assert read.origin == {"data": "none"}
@@ -56,7 +57,8 @@ def test_a_branch_is_stored_with_what_it_was_built_from(tmp_path: Path) -> None:
 
 def test_another_network_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "mosei.safetensors"
-    save_network(path, MoseiNet(MoseiConfig(channels=(5, 7, 9))), {})
+    config = MoseiConfig(channels=(5, 7, 9))
+    MOSEI.save(path, MoseiNet(config), config, {})
     with pytest.raises(CheckpointError, match="'msaf-mosei-1', but this program reads 'msaf-live"):
         load_checkpoint(path)
     with pytest.raises(CheckpointError, match="but this program reads 'msaf-ravdess-1'"):
@@ -99,4 +101,4 @@ def test_weights_that_are_not_finite_are_not_stored(tmp_path: Path) -> None:
     with torch.no_grad():
         network.regress.bias[0] = torch.nan
     with pytest.raises(ValueError, match=r"regress\.bias is not finite$"):
-        save_network(tmp_path / "a.safetensors", network, {})
+        MOSEI.save(tmp_path / "a.safetensors", network, network.config, {})
