@@ -20,7 +20,7 @@ check: ## Style, types, import rules and tests, in an environment that is ready
 	$(PY) -m ruff format --check $(SOURCES)
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache
-	$(PY) -m pytest --cov --cov-report=term:skip-covered
+	$(PY) -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 format: ## Put the code into the project's format
 	$(PY) -m ruff check --fix $(SOURCES)

@@ -117,6 +117,11 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Train a network from the data sets.", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Score a network on people it never saw.", no_args_is_help=True)
+prepare_app = typer.Typer(
+    help="Make the files that training reads from official data sets (docs/data.md).",
+    no_args_is_help=True,
+)
+app.add_typer(prepare_app, name="prepare")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 
@@ -195,6 +200,14 @@ Weights = Annotated[
 DataRoot = Annotated[
     Path | None,
     typer.Option(help="Folder of the data sets; else MSAF_DATA.", show_default=False),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        metavar="DATA",
+        help="Folder of the data sets, later --data-root or MSAF_DATA.",
+        show_default=False,
+    ),
 ]
 WorkDir = Annotated[Path, typer.Option(help="Caches, resumable states and results.")]
 Recipe = Annotated[
@@ -659,6 +672,38 @@ def convert(
         f"written: {out} ({count_parameters(written.network()):,} parameters; faults of the "
         f"public code that it keeps: {faults}; SHA-256 {written.sha256})"
     )
+
+
+@prepare_app.command("ferplus")
+def prepare_ferplus(
+    fer2013: Annotated[
+        Path,
+        typer.Option(
+            "--fer2013",
+            metavar="fer2013.csv",
+            help="FER2013's table of pictures.",
+            show_default=False,
+        ),
+    ],
+    labels: Annotated[
+        Path,
+        typer.Option(metavar="fer2013new.csv", help="FER+'s table of votes.", show_default=False),
+    ],
+    out: Out,
+    verbose: Verbose = 0,
+) -> None:
+    """Faces of FER2013 with the votes of FER+, as ferplus.npz."""
+    from models.training import prepare
+
+    typer.echo(f"written: {prepare.prepare_ferplus(fer2013, labels, out)}")
+
+
+@prepare_app.command("ravdess")
+def prepare_ravdess(root: Root, out: Out, verbose: Verbose = 0) -> None:
+    """Speech of RAVDESS at 16 kHz, as ravdess_speech/."""
+    from models.training import prepare
+
+    typer.echo(f"written: {prepare.prepare_ravdess(root, out)}")
 
 
 @train_app.command("live")

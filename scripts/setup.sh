@@ -97,6 +97,15 @@ provide_python() { # from apt where the release has a 3.11 or 3.12, else through
   uv python install --quiet 3.12
 }
 
+# PyTorch's own index has a build without CUDA, a tenth of the size of the one on PyPI.
+CPU_WHEELS=https://download.pytorch.org/whl/cpu
+
+cpu_torch_will_do() { # no NVIDIA driver is here, and that index answers within seconds
+  [ ! -e /proc/driver/nvidia ] && ! command -v nvidia-smi >/dev/null &&
+    timeout 5 .venv/bin/python -c "from urllib.request import urlopen; urlopen('$CPU_WHEELS/torch/')" \
+      >/dev/null 2>&1
+}
+
 wanted=$(cat pyproject.toml constraints.txt scripts/setup.sh | sha256sum | cut -d' ' -f1)
 stamp=.venv/.ready-$1
 if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
@@ -109,11 +118,20 @@ if ! can_make_venv .venv/bin/python; then
   say "making .venv with $("$python" --version) ($python)"
   "$python" -m venv --clear .venv
 fi
-say "installing Python packages (some hundred megabytes the first time)"
 [ -t 1 ] && quiet="" || quiet=--quiet # people see what takes long, logs stay short
-# shellcheck disable=SC2086  # an option or nothing
-.venv/bin/python -m pip install $quiet --disable-pip-version-check \
-  --constraint constraints.txt --editable ".$extra" ||
+pip_install() {
+  # shellcheck disable=SC2086  # an option or nothing
+  .venv/bin/python -m pip install $quiet --disable-pip-version-check \
+    --constraint constraints.txt "$@"
+}
+if cpu_torch_will_do; then
+  say "installing Python packages (some hundred megabytes the first time)"
+  pip_install --no-deps --index-url "$CPU_WHEELS" torch ||
+    say "PyTorch's build without CUDA could not be had; going on with the one on PyPI"
+else
+  say "installing Python packages (the first time up to 3 GB, most of it CUDA)"
+fi
+pip_install --editable ".$extra" ||
   die "pip could not install the packages; is there a network connection and room on the disk?"
 printf '%s\n' "$wanted" > "$stamp"
 [ -z "$extra" ] || printf '%s\n' "$wanted" > .venv/.ready-run

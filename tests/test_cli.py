@@ -101,6 +101,9 @@ def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
         "devices",
         "bench",
         "convert",
+        "prepare",
+        "prepare ferplus",
+        "prepare ravdess",
         "train",
         "train live",
         "train ntu",
@@ -458,6 +461,7 @@ def test_training_without_its_data(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["prepare", "ravdess", "--root", "."],
         ["train", "live", "--stage", "ears"],
         ["train", "live", "--config", "nowhere.toml"],
         ["train", "ravdess", "--root", ".", "--config", "nowhere.toml"],

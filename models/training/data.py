@@ -79,7 +79,7 @@ def require(path: Path) -> Path:
     if not path.exists():
         raise DataError(
             f"training data not found: {path}. Name the folder that holds it with --data-root "
-            "or the environment variable MSAF_DATA (README, section Training)."
+            "or the environment variable MSAF_DATA (docs/data.md says how it is made)."
         )
     return path
 
