@@ -81,6 +81,11 @@ class WindowConfig:
         return round(self.window_seconds * self.sample_rate)
 
     @property
+    def kept_seconds(self) -> float:
+        """Seconds of sound that are kept: a window, and so much later may it be read."""
+        return self.window_seconds + 2.0
+
+    @property
     def window_hops(self) -> int:
         """Hops in one window, which is also the most face maps it can hold."""
         return round(self.window_seconds / self.hop_seconds)
