@@ -128,6 +128,7 @@ class InferenceWorker:
         self._sound_end: float | None = None  # of what the speech detector has been given
         self._sound_start: float | None = None
         self._slots: dict[int, _Slot] = {}
+        self._brightness: dict[int, float] = {}  # of each slot's newest picture
         self._next: int | None = None
         self._awaited = OPENING_SECONDS  # s, when input is due; "no input" before would only alarm
 
@@ -141,8 +142,10 @@ class InferenceWorker:
             self._picture_time = sighting.timestamp
             if self._picture_start is None:
                 self._picture_start = sighting.timestamp
+            slot = self._grid.slot_of(sighting.timestamp)
+            self._brightness[slot] = sighting.brightness
             if sighting.searched and sighting.face is not None:
-                self._slots[self._grid.slot_of(sighting.timestamp)] = _Slot(sighting.face)
+                self._slots[slot] = _Slot(sighting.face)
         pieces, self._samples_seen = self._samples.since(self._samples_seen)
         for start, samples in pieces:
             if self._sound_start is None:
@@ -153,6 +156,7 @@ class InferenceWorker:
     def forget_pictures(self) -> None:
         """Start over with another camera."""
         self._slots.clear()
+        self._brightness.clear()
         self._sightings.clear()
         self._picture_time = self._picture_start = self._followed = None
         self._absent_seconds = 0.0
@@ -264,8 +268,9 @@ class InferenceWorker:
 
     def _drop_old_slots(self, index: int) -> None:
         oldest = self._grid.first_slot(index + 1)
-        for slot in [slot for slot in self._slots if slot < oldest]:
-            del self._slots[slot]
+        for kept in (self._slots, self._brightness):
+            for slot in [slot for slot in kept if slot < oldest]:
+                del kept[slot]
         self._strangers = [slot for slot in self._strangers if slot > index]
 
     # -- one window -----------------------------------------------------------------------------
@@ -365,7 +370,9 @@ class InferenceWorker:
         """
         presence, face, before = self._config.presence, sighting.face, self._followed
         since = 0.0 if self._picture_time is None else sighting.timestamp - self._picture_time
-        self._absent_seconds += min(since, presence.stall_seconds)  # no pictures are no absence
+        # Neither in the dark nor without pictures can anybody be seen to be gone.
+        if sighting.brightness >= presence.dark_picture:
+            self._absent_seconds += min(since, presence.stall_seconds)
         if face is None:
             return
         took_over = (
@@ -382,7 +389,11 @@ class InferenceWorker:
         presence = self._config.presence
         first = self._grid.first_slot(index)
         slots = [self._slots[slot] for slot in sorted(self._slots) if first <= slot <= index]
-        missing = Status.NO_FACE if flow is Status.PRESENT else flow
+        missing = flow
+        if flow is Status.PRESENT:
+            seen = max((slot for slot in self._brightness if slot <= index), default=None)
+            dark = seen is not None and self._brightness[seen] < presence.dark_picture
+            missing = Status.TOO_DARK if dark else Status.NO_FACE
         if not slots:
             return missing, slots
         newest = slots[-1].face

@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from realtime.config import ConfigError, PresenceConfig, SessionConfig, WindowConfig
-from realtime.faces import FaceTracker
+from realtime.faces import FaceTracker, MediapipeDetector
 from realtime.messages import FloatArray, Prediction, Reason, Status, VideoPacket
 from realtime.rings import SampleRing, SightingRing
+from realtime.sources.file import FramePlayer
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
@@ -177,6 +179,30 @@ def test_a_dark_face_does_not_count() -> None:
     assert newest.modality("face").status is Status.TOO_DARK
     assert newest.reason is Reason.TOO_DARK
     assert newest.frames_used == ()
+
+
+def test_where_the_dark_hides_the_face_it_is_the_dark_that_is_told() -> None:
+    bench = Bench()
+    newest = bench.run(0, 4, brightness=1, loudness=0.01)[-1]
+    assert newest.modality("face").status is Status.TOO_DARK
+    assert newest.reason is Reason.TOO_DARK
+    assert bench.run(4, 5, brightness=0, loudness=0.01)[-1].reason is Reason.NO_FACE
+
+
+def test_a_noisy_picture_of_a_dark_room_is_too_dark(demo: Path) -> None:
+    chance = np.random.default_rng(0)
+    reasons = {}
+    for light in (1.0, 0.05):
+        with MediapipeDetector() as detector, FramePlayer(demo) as player:
+            driver = SteppedDriver(ArithmeticEngine(), detector)
+            driver.worker.has_sound = False
+            for number in range(20):
+                image = player.frame_at(1.0 + number / 10).image
+                image = light * image + chance.normal(0, 8, image.shape)
+                dim = np.clip(image, 0, 255).astype(np.uint8)
+                driver.push(VideoPacket(timestamp=number / 10, sequence=number, image=dim))
+            reasons[light] = driver.answers()[-1].modality("face").status
+    assert reasons == {1.0: Status.PRESENT, 0.05: Status.TOO_DARK}
 
 
 def test_clipped_speech_does_not_count() -> None:
@@ -443,6 +469,10 @@ def test_the_dark_and_a_stalled_camera_make_nobody_a_stranger() -> None:
     dark = Bench(config=config)  # this face is seen, but counts for nothing
     assert not dark.run(0, 4)[-1].modality("face").present
     assert dark.predictions[-1].speaker_seconds > 2.0
+    out = Bench(config=SessionConfig(presence=PresenceConfig(new_person_seconds=2.0)))
+    out.run(0, 3)
+    known = out.run(3, 8, brightness=1)[-1].speaker_seconds  # the light is switched off and on
+    assert out.run(8, 9)[-1].speaker_seconds > known > 2.0
     bench = Bench(live=True, config=SessionConfig(presence=config.presence))
     bench.run(0, 3)
     stalled = bench.run(3, 8, brightness=None)
