@@ -128,8 +128,8 @@ class SampleRing:
         with self._lock:
             if not self._runs:
                 return start, np.zeros(0, np.float32)
-            begun = sum(run.time < end for run in self._runs)
-            run, oldest, stop = self._held(max(begun - 1, 0))
+            begun = (index for index, run in enumerate(self._runs) if run.time < end)
+            run, oldest, stop = self._held(max(begun, default=0))
 
             def number(time: float) -> int:
                 return run.first + round((time - run.time) * self.sample_rate)

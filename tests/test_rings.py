@@ -101,6 +101,16 @@ def test_a_gap_starts_anew_and_what_was_before_it_stays() -> None:
     assert ring.read(0, 1)[0] == pytest.approx(0.55)
 
 
+def test_sound_whose_time_falls_back_counts_from_then_on() -> None:
+    ring = SampleRing(1000, 1.0)
+    ring.push(5.0, np.zeros(100, np.float32))
+    ring.push(4.9, np.ones(100, np.float32))
+    start, samples = ring.read(4.0, 4.95)
+    assert start == pytest.approx(4.9)
+    np.testing.assert_array_equal(samples, np.ones(50))
+    np.testing.assert_array_equal(ring.read(4.0, 5.1)[1], np.ones(100))
+
+
 def test_new_samples_are_read_once_and_run_by_run() -> None:
     ring = SampleRing(1000, 0.25)
     ring.push(0.0, np.zeros(100, np.float32))
