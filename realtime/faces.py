@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.closing import Closing
-from realtime.features import align_face
+from realtime.features import align_face, brightness
 from realtime.messages import Box, FaceObservation, FloatArray, Sighting, VideoPacket
 from realtime.rings import FrameRing, SightingRing
 
@@ -135,7 +135,11 @@ class FaceTracker:
         if searched:
             self._searched_at, self._found = now, self._find(packet)
         return Sighting(
-            timestamp=now, sequence=packet.sequence, face=self._found, searched=searched
+            timestamp=now,
+            sequence=packet.sequence,
+            face=self._found,
+            brightness=brightness(packet.image),
+            searched=searched,
         )
 
     def _find(self, packet: VideoPacket) -> FaceObservation | None:

@@ -90,7 +90,7 @@ class LiveSession:
         windows = self.config.windows
         self._frames = FrameRing()
         self._sightings = SightingRing()
-        self._samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
+        self._samples = SampleRing(windows.sample_rate, windows.kept_seconds)
         self._resampler = SpeechResampler(windows.sample_rate)
         self.predictions: Mailbox[Prediction] = Mailbox()
         """Every answer as it is made; each reader polls at its own pace."""
@@ -298,7 +298,7 @@ class LiveSession:
             sightings=self._sightings,
             samples=self._samples,
             engine=engine,
-            activity=VoiceActivity(self.config.windows.window_seconds),
+            activity=VoiceActivity(self.config.windows.kept_seconds),
             clock=self._clock,
         )
         worker.has_pictures = self._camera is not None

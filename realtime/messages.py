@@ -99,6 +99,7 @@ class Sighting:
     timestamp: float  # s, of the image
     sequence: int  # of the image
     face: FaceObservation | None  # as last seen; None when the last search did not find it
+    brightness: float  # mean luminance of the whole image, 0..1
     searched: bool = True  # False: too soon after the search before, whose face is repeated
 
 

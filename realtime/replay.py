@@ -86,14 +86,14 @@ def analyse(
     config = config or SessionConfig()
     windows = config.windows
     sightings: SightingRing = SightingRing(READ_AHEAD)
-    samples = SampleRing(windows.sample_rate, windows.window_seconds + 2.0)
+    samples = SampleRing(windows.sample_rate, windows.kept_seconds)
     resampler = SpeechResampler(windows.sample_rate)
     worker = InferenceWorker(
         config=config,
         sightings=sightings,
         samples=samples,
         engine=engine,
-        activity=VoiceActivity(windows.window_seconds),
+        activity=VoiceActivity(windows.kept_seconds),
     )
     worker.has_pictures, worker.has_sound = recording.has_video, recording.has_audio
     frame_seconds = 1.0 / (recording.frame_rate or 30.0)

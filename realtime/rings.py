@@ -5,13 +5,18 @@ Thread: any. Each ring holds one lock and calls nobody while holding it. Units: 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
 from realtime.messages import FloatArray, Sighting, VideoPacket
+
+SLACK_SECONDS: Final = 0.001  # what a packet's time may be off from the count; clocks jitter
+MOST_BEND: Final = 0.02  # of sound that catches up with its clock: a third of a semitone
 
 T = TypeVar("T")
 
@@ -59,11 +64,23 @@ FrameRing = MessageRing[VideoPacket]
 SightingRing = MessageRing[Sighting]
 
 
-class SampleRing:
-    """The last `capacity_seconds` of mono sound at one rate, without gaps.
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Samples without a gap between them, from number `first` on."""
 
-    Sound that does not follow on from what is there (the source was away, or changed) starts the
-    ring anew, since filling the gap would pass silence off as sound that was heard.
+    first: int
+    time: float  # s, of the first
+
+
+class SampleRing:
+    """The last `capacity_seconds` of mono sound at one rate, in runs without gaps.
+
+    A sample keeps the time that it got when it came: a span holds the same whenever it is read. So
+    time within a run is counted, and where the packets' times lean away from the count by more than
+    a millisecond, the samples that come are stretched or squeezed until it is right again.
+
+    Sound that does not follow on from what is there (the source was away, or changed) starts a new
+    run, since filling the gap would pass silence off as sound that was heard.
     """
 
     def __init__(
@@ -73,22 +90,19 @@ class SampleRing:
         self._lock = threading.Lock()
         self._samples = np.zeros(round(capacity_seconds * sample_rate), np.float32)
         self._gap_samples = round(gap_seconds * sample_rate)
-        self._origin = 0.0  # s, time of sample number 0
-        self._start = 0  # number of the first sample since the last restart
+        self._slack_samples = round(SLACK_SECONDS * sample_rate)
+        self._runs: deque[_Run] = deque()  # oldest first, each up to the next
         self._end = 0  # number of the sample after the last
 
     def push(self, timestamp: float, samples: FloatArray) -> None:
         """Append mono samples (n,), the first of which was heard at `timestamp` seconds."""
         capacity = len(self._samples)
         with self._lock:
-            due = self._origin + self._end / self.sample_rate
-            lead = round((timestamp - due) * self.sample_rate)
-            if self._end == self._start or abs(lead) > self._gap_samples:
-                self._origin = timestamp - self._end / self.sample_rate
-                self._start = self._end
-            else:
-                # The source's clock leans a little from packet to packet; follow it.
-                self._origin += lead / self.sample_rate
+            lead = round((timestamp - self._due()) * self.sample_rate) if self._runs else 0
+            if not self._runs or abs(lead) > self._gap_samples:
+                self._runs.append(_Run(self._end, timestamp))
+            elif abs(lead) > self._slack_samples:
+                samples = _bent(samples, lead - int(math.copysign(self._slack_samples, lead)))
             kept = samples[-capacity:]
             first = self._end + len(samples) - len(kept)
             position = first % capacity
@@ -96,42 +110,80 @@ class SampleRing:
             self._samples[position : position + head] = kept[:head]
             self._samples[: len(kept) - head] = kept[head:]
             self._end += len(samples)
-
-    @property
-    def start_seconds(self) -> float | None:
-        """Time of the oldest sample still there, None while empty."""
-        with self._lock:
-            if self._end == self._start:
-                return None
-            return self._origin + self._oldest() / self.sample_rate
+            while len(self._runs) > 1 and self._runs[1].first <= self._end - capacity:
+                self._runs.popleft()
 
     @property
     def end_seconds(self) -> float | None:
         """Time just after the newest sample, None while empty."""
         with self._lock:
-            if self._end == self._start:
-                return None
-            return self._origin + self._end / self.sample_rate
+            return self._due() if self._runs else None
 
     def read(self, start: float, end: float) -> tuple[float, FloatArray]:
         """Samples of [start, end) that are there, and the time of the first of them.
 
-        The span is cut to what the ring holds; nothing there gives an empty array.
+        The span is cut to one run, the last that begins before `end`; nothing there gives an empty
+        array.
         """
         with self._lock:
-            oldest = self._oldest()
-            first = min(max(round((start - self._origin) * self.sample_rate), oldest), self._end)
-            last = min(max(round((end - self._origin) * self.sample_rate), first), self._end)
-            capacity = len(self._samples)
-            begin, count = first % capacity, last - first
-            head = self._samples[begin : begin + count]
-            rest = self._samples[: count - len(head)]
-            return self._origin + first / self.sample_rate, np.concatenate([head, rest])
+            if not self._runs:
+                return start, np.zeros(0, np.float32)
+            begun = (index for index, run in enumerate(self._runs) if run.time < end)
+            run, oldest, stop = self._held(max(begun, default=0))
+
+            def number(time: float) -> int:
+                return run.first + round((time - run.time) * self.sample_rate)
+
+            first = min(max(number(start), oldest), stop)
+            last = min(max(number(end), first), stop)
+            return self._time(run, first), self._copy(first, last)
+
+    def since(self, seen: int) -> tuple[list[tuple[float, FloatArray]], int]:
+        """Samples pushed after the `seen`-th that are still there, oldest first.
+
+        Returns them piece by piece, one of each run, with the time of its first sample, and the
+        number pushed so far (hand it back next time).
+        """
+        with self._lock:
+            pieces = []
+            for index in range(len(self._runs)):
+                run, oldest, stop = self._held(index)
+                first = max(oldest, seen)
+                if first < stop:
+                    pieces.append((self._time(run, first), self._copy(first, stop)))
+            return pieces, self._end
 
     def clear(self) -> None:
         """Forget all samples (the source was changed or switched off)."""
         with self._lock:
-            self._start = self._end
+            self._runs.clear()
 
-    def _oldest(self) -> int:
-        return max(self._start, self._end - len(self._samples))
+    # -- with the lock held ---------------------------------------------------------------------
+
+    def _due(self) -> float:
+        """When the next sample of the newest run is due."""
+        return self._time(self._runs[-1], self._end)
+
+    def _time(self, run: _Run, number: int) -> float:
+        return run.time + (number - run.first) / self.sample_rate
+
+    def _held(self, index: int) -> tuple[_Run, int, int]:
+        """A run, and the numbers of its oldest sample still there and of the one after its last."""
+        run = self._runs[index]
+        stop = self._runs[index + 1].first if index + 1 < len(self._runs) else self._end
+        return run, max(run.first, self._end - len(self._samples)), stop
+
+    def _copy(self, first: int, last: int) -> FloatArray:
+        """Samples [first, last) by number."""
+        begin, count = first % len(self._samples), last - first
+        head = self._samples[begin : begin + count]
+        return np.concatenate([head, self._samples[: count - len(head)]])
+
+
+def _bent(samples: FloatArray, lead: int) -> FloatArray:
+    """`samples` made longer by `lead` samples, or shorter, as far as nobody hears it."""
+    most = math.ceil(MOST_BEND * len(samples))
+    count = len(samples) + min(max(lead, -most), most)
+    numbers = np.arange(len(samples))
+    positions = np.linspace(0, len(samples) - 1, count)
+    return np.interp(positions, numbers, samples).astype(np.float32)

@@ -6,6 +6,7 @@ each 32 ms of sound.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,9 @@ SAMPLE_RATE = 16000
 SPEECH_PROBABILITY = 0.5  # silero-vad's own default threshold
 FULL_SCALE = 0.985  # |sample| from here on counts as cut off
 
+# Windows and chunks often end together, and both times are sums of floats.
+_EPSILON = 1e-6
+
 
 def _network_path() -> Path:
     # Found without importing the package, which would load torch for nothing.
@@ -31,54 +35,76 @@ def _network_path() -> Path:
 
 
 class VoiceActivity:
-    """Speech seconds and clipping over the last seconds of a stream of sound."""
+    """Speech seconds and clipping over the last `kept_seconds` of a stream of sound.
 
-    def __init__(self, history_seconds: float = 3.0) -> None:
+    What it says of a span of time depends on the sound up to the span's end alone, whenever it is
+    asked and however the sound was cut into pieces.
+    """
+
+    def __init__(self, kept_seconds: float = 5.0) -> None:
         self._network = inference_session(_network_path())
         self._rate = np.array(SAMPLE_RATE, np.int64)
-        chunks = int(history_seconds * SAMPLE_RATE / CHUNK_SAMPLES) + 1
+        chunks = math.ceil(kept_seconds * SAMPLE_RATE / CHUNK_SAMPLES) + 1
         # (end in seconds, speaks, share of samples at full scale) of each chunk
         self._chunks: deque[tuple[float, bool, float]] = deque(maxlen=chunks)
-        self.reset()
+        self._begin(0.0)
 
     def reset(self) -> None:
-        """Forget the stream: what comes next does not follow on."""
+        """Forget all that was heard."""
+        self._chunks.clear()
+        self._begin(0.0)
+
+    def _begin(self, start: float) -> None:
+        """What comes next does not follow on; its first sample is at `start` seconds."""
         self._state = np.zeros((2, 1, 128), np.float32)
         self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
         self._waiting = np.zeros(0, np.float32)
-        self._waiting_start = 0.0
-        self._chunks.clear()
+        self._start = start
+        self._heard = 0  # samples since then, those that wait for their chunk to fill aside
 
     def push(self, start: float, samples: FloatArray) -> None:
-        """Take in mono 16 kHz samples (n,), the first of them at `start` seconds."""
-        if not len(self._waiting):
-            self._waiting_start = start
-        waiting = np.concatenate([self._waiting, samples])
-        used = 0
-        while used + CHUNK_SAMPLES <= len(waiting):
-            chunk = waiting[used : used + CHUNK_SAMPLES]
-            used += CHUNK_SAMPLES
-            padded = np.concatenate([self._context, chunk])[None]
-            probability, self._state = self._network.run(
-                None, {"input": padded, "state": self._state, "sr": self._rate}
-            )
-            self._context = chunk[-CONTEXT_SAMPLES:]
-            end = self._waiting_start + used / SAMPLE_RATE
+        """Take in mono 16 kHz samples (n,), the first of them at `start` seconds.
+
+        Sound that does not follow on from that before is listened to afresh.
+        """
+        due = self._start + (self._heard + len(self._waiting)) / SAMPLE_RATE
+        if abs(start - due) > 0.5 / SAMPLE_RATE:
+            self._begin(start)
+        self._waiting = np.concatenate([self._waiting, samples])
+        while len(self._waiting) >= CHUNK_SAMPLES:
+            chunk, self._waiting = np.split(self._waiting, [CHUNK_SAMPLES])
+            self._heard += CHUNK_SAMPLES
+            # Counted from the start, so that no sum of floats depends on how the sound was cut.
+            end = self._start + self._heard / SAMPLE_RATE
             clipped = float(np.mean(np.abs(chunk) >= FULL_SCALE))
-            self._chunks.append((end, bool(probability[0, 0] >= SPEECH_PROBABILITY), clipped))
-        self._waiting = waiting[used:]
-        self._waiting_start += used / SAMPLE_RATE
+            self._chunks.append((end, self._speaks(chunk), clipped))
+
+    def _speaks(self, chunk: FloatArray) -> bool:
+        """Whether the next chunk of the stream is speech."""
+        padded = np.concatenate([self._context, chunk])[None]
+        probability, self._state = self._network.run(
+            None, {"input": padded, "state": self._state, "sr": self._rate}
+        )
+        self._context = chunk[-CONTEXT_SAMPLES:]
+        return bool(probability[0, 0] >= SPEECH_PROBABILITY)
 
     def speech_seconds(self, start: float, end: float) -> float:
         """Seconds of speech heard in [start, end)."""
-        count = sum(speaks for at, speaks, _ in self._chunks if start < at <= end)
-        return count * CHUNK_SAMPLES / SAMPLE_RATE
+        return len(self._speech(start, end)) * CHUNK_SAMPLES / SAMPLE_RATE
 
-    def last_speech(self, end: float) -> float | None:
-        """Time of the newest speech not after `end`, in seconds."""
-        return next((at for at, speaks, _ in reversed(self._chunks) if speaks and at <= end), None)
+    def last_speech(self, start: float, end: float) -> float | None:
+        """Time of the newest speech in [start, end), in seconds."""
+        return max((at for at, _ in self._speech(start, end)), default=None)
 
     def clipped_share(self, start: float, end: float) -> float:
         """Share of the speech samples of [start, end) at full scale."""
-        shares = [clip for at, speaks, clip in self._chunks if speaks and start < at <= end]
+        shares = [clipped for _, clipped in self._speech(start, end)]
         return float(np.mean(shares)) if shares else 0.0
+
+    def _speech(self, start: float, end: float) -> list[tuple[float, float]]:
+        """(end, share at full scale) of the chunks of speech that end in (start, end]."""
+        return [
+            (at, clipped)
+            for at, speaks, clipped in self._chunks
+            if speaks and start + _EPSILON < at <= end + _EPSILON
+        ]

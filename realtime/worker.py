@@ -38,7 +38,7 @@ from realtime.messages import (
 from realtime.rings import SampleRing, SightingRing
 from realtime.smoothing import Smoother
 from realtime.speech import VoiceActivity
-from realtime.windowing import WindowGrid
+from realtime.windowing import Span, WindowGrid
 
 FACE, _ = MODALITIES
 
@@ -120,13 +120,15 @@ class InferenceWorker:
         )
         self._followed: FaceObservation | None = None  # the newest sight of a face
         self._absent_seconds = 0.0  # of pictures without one since then
-        self._stranger = False  # a face came that may be another person's
+        self._strangers: list[int] = []  # slots in which a face came that may be another person's
         self._answered = 0  # index of the last window that was answered
-        self._sightings_seen = 0
+        self._sightings_seen = self._samples_seen = 0
         self._picture_time: float | None = None
         self._picture_start: float | None = None
-        self._sound_heard: float | None = None  # end of what the speech detector has been given
+        self._sound_end: float | None = None  # of what the speech detector has been given
+        self._sound_start: float | None = None
         self._slots: dict[int, _Slot] = {}
+        self._brightness: dict[int, float] = {}  # of each slot's newest picture
         self._next: int | None = None
         self._awaited = OPENING_SECONDS  # s, when input is due; "no input" before would only alarm
 
@@ -140,22 +142,21 @@ class InferenceWorker:
             self._picture_time = sighting.timestamp
             if self._picture_start is None:
                 self._picture_start = sighting.timestamp
+            slot = self._grid.slot_of(sighting.timestamp)
+            self._brightness[slot] = sighting.brightness
             if sighting.searched and sighting.face is not None:
-                self._slots[self._grid.slot_of(sighting.timestamp)] = _Slot(sighting.face)
-        end = self._samples.end_seconds
-        if end is None:
-            return
-        if self._sound_heard is None or (self._samples.start_seconds or 0.0) > self._sound_heard:
-            self._activity.reset()
-            self._sound_heard = self._samples.start_seconds or 0.0
-        start, samples = self._samples.read(self._sound_heard, end)
-        if len(samples):
+                self._slots[slot] = _Slot(sighting.face)
+        pieces, self._samples_seen = self._samples.since(self._samples_seen)
+        for start, samples in pieces:
+            if self._sound_start is None:
+                self._sound_start = start
             self._activity.push(start, samples)
-            self._sound_heard = start + len(samples) / self._samples.sample_rate
+            self._sound_end = start + len(samples) / self._samples.sample_rate
 
     def forget_pictures(self) -> None:
         """Start over with another camera."""
         self._slots.clear()
+        self._brightness.clear()
         self._sightings.clear()
         self._picture_time = self._picture_start = self._followed = None
         self._absent_seconds = 0.0
@@ -164,7 +165,7 @@ class InferenceWorker:
         """Start over with other sound; what is known of the voice stays."""
         self._activity.reset()
         self._samples.clear()
-        self._sound_heard = None
+        self._sound_start = self._sound_end = None
 
     def start_over(self) -> None:
         """Live: go on after a pause, as if what came meanwhile had never been."""
@@ -194,7 +195,7 @@ class InferenceWorker:
         picture_status, sound_status = self._flow_status()
         due = self._grid.last_due(
             picture_time=self._picture_time if picture_status is Status.PRESENT else None,
-            sound_end=self._samples.end_seconds if sound_status is Status.PRESENT else None,
+            sound_end=self._sound_end if sound_status is Status.PRESENT else None,
         )
         if due is None:
             due = self._due_without_input()
@@ -229,11 +230,10 @@ class InferenceWorker:
         A source that is late by `stall_seconds` no longer holds windows up. Live, that is late by
         the clock; in a recording, whose packets come in time order, late behind the other track.
         """
-        sound_end = self._samples.end_seconds
         now = (
             self._clock.now()
             if self._clock is not None
-            else max(self._picture_time or 0.0, sound_end or 0.0)
+            else max(self._picture_time or 0.0, self._sound_end or 0.0)
         )
 
         def status(connected: bool, newest: float | None) -> Status:
@@ -243,7 +243,10 @@ class InferenceWorker:
                 return Status.PRESENT if newest is not None else Status.STALLED
             return Status.STALLED if self._clock is not None else Status.NO_SOURCE
 
-        return status(self.has_pictures, self._picture_time), status(self.has_sound, sound_end)
+        return (
+            status(self.has_pictures, self._picture_time),
+            status(self.has_sound, self._sound_end),
+        )
 
     def _due_without_input(self) -> int | None:
         """Live, the answer "no input" still comes at every hop, paced by the clock."""
@@ -265,8 +268,10 @@ class InferenceWorker:
 
     def _drop_old_slots(self, index: int) -> None:
         oldest = self._grid.first_slot(index + 1)
-        for slot in [slot for slot in self._slots if slot < oldest]:
-            del self._slots[slot]
+        for kept in (self._slots, self._brightness):
+            for slot in [slot for slot in kept if slot < oldest]:
+                del kept[slot]
+        self._strangers = [slot for slot in self._strangers if slot > index]
 
     # -- one window -----------------------------------------------------------------------------
 
@@ -274,8 +279,13 @@ class InferenceWorker:
         started = time.perf_counter()
         end = self._grid.end(index)
         face_status, slots = self._face_of(index, picture_status)
-        mel, mel_end = self._sound_of(index)
-        voice_status, speech = self._voice_of(index, sound_status, heard=mel is not None)
+        span, rate = self._grid.sound(index), self._samples.sample_rate
+        start, samples = self._samples.read(span.start, span.end)
+        mel = mel_end = None
+        if len(samples) >= LEAST_SOUND_SECONDS * rate:
+            mel, mel_end = self._log_mel(samples), start + len(samples) / rate
+        heard = None if mel is None else Span(max(start, span.start), span.end)
+        voice_status, speech = self._voice_of(heard, sound_status)
         maps = self._maps(slots) if face_status is Status.PRESENT else None
         has_sound = sound_status is Status.PRESENT
         due = DueWindow(
@@ -291,11 +301,10 @@ class InferenceWorker:
             mel=mel,
             mel_end=mel_end,
             speech=speech,
-            stranger=self._stranger,
+            stranger=any(slot <= index for slot in self._strangers),
             sound_level=self._level(end) if has_sound else None,
             seconds=0.0,
         )
-        self._stranger = False
         self._drop_old_slots(index)
         due.seconds = time.perf_counter() - started
         return due
@@ -361,7 +370,9 @@ class InferenceWorker:
         """
         presence, face, before = self._config.presence, sighting.face, self._followed
         since = 0.0 if self._picture_time is None else sighting.timestamp - self._picture_time
-        self._absent_seconds += min(since, presence.stall_seconds)  # no pictures are no absence
+        # Neither in the dark nor without pictures can anybody be seen to be gone.
+        if sighting.brightness >= presence.dark_picture:
+            self._absent_seconds += min(since, presence.stall_seconds)
         if face is None:
             return
         took_over = (
@@ -370,7 +381,7 @@ class InferenceWorker:
             and face.timestamp - before.timestamp < presence.face_age_seconds
         )
         if took_over or self._absent_seconds > presence.new_person_seconds:
-            self._stranger = True
+            self._strangers.append(self._grid.slot_of(sighting.timestamp))
         self._followed, self._absent_seconds = face, 0.0
 
     def _face_of(self, index: int, flow: Status) -> tuple[Status, list[_Slot]]:
@@ -378,7 +389,11 @@ class InferenceWorker:
         presence = self._config.presence
         first = self._grid.first_slot(index)
         slots = [self._slots[slot] for slot in sorted(self._slots) if first <= slot <= index]
-        missing = Status.NO_FACE if flow is Status.PRESENT else flow
+        missing = flow
+        if flow is Status.PRESENT:
+            seen = max((slot for slot in self._brightness if slot <= index), default=None)
+            dark = seen is not None and self._brightness[seen] < presence.dark_picture
+            missing = Status.TOO_DARK if dark else Status.NO_FACE
         if not slots:
             return missing, slots
         newest = slots[-1].face
@@ -401,31 +416,26 @@ class InferenceWorker:
             maps.append(slot.feature_map)
         return np.stack(maps, axis=1)
 
-    def _sound_of(self, index: int) -> tuple[FloatArray | None, float | None]:
-        """Log-mel (80, n) of the window's sound and the time just after it, if there is enough."""
-        span, rate = self._grid.sound(index), self._samples.sample_rate
-        start, samples = self._samples.read(span.start, span.end)
-        if len(samples) < LEAST_SOUND_SECONDS * rate:
-            return None, None
-        return self._log_mel(samples), start + len(samples) / rate
+    def _voice_of(self, heard: Span | None, flow: Status) -> tuple[Status, bool]:
+        """Status of the voice, and whether somebody speaks right now.
 
-    def _voice_of(self, index: int, flow: Status, *, heard: bool) -> tuple[Status, bool]:
-        """Status of the voice, and whether somebody speaks right now."""
-        presence, span = self._config.presence, self._grid.sound(index)
+        `heard` is what there is of the window's sound, None if that is too little.
+        """
+        presence, activity = self._config.presence, self._activity
         missing = Status.SILENCE if flow is Status.PRESENT else flow
-        if not heard:
+        if heard is None:
             return missing, False
+        start, end = heard.start, heard.end
         hop = self._config.windows.hop_seconds
-        speech = self._activity.speech_seconds(span.end - 2 * hop, span.end) > 0
-        last = self._activity.last_speech(span.end)
-        spoken = self._activity.speech_seconds(span.start, span.end)
+        speech = activity.speech_seconds(max(start, end - 2 * hop), end) > 0
+        last = activity.last_speech(start, end)
         if (
             last is None
-            or span.end - last > presence.speech_age_seconds
-            or spoken < presence.speech_seconds
+            or end - last > presence.speech_age_seconds
+            or activity.speech_seconds(start, end) < presence.speech_seconds
         ):
             return missing, speech
-        if self._activity.clipped_share(span.start, span.end) > presence.clipped:
+        if activity.clipped_share(start, end) > presence.clipped:
             return Status.CLIPPED, speech
         return Status.PRESENT, speech
 
@@ -438,9 +448,9 @@ class InferenceWorker:
         return 10 * math.log10(max(power, 1e-10))
 
     def _is_starting(self, end: float) -> bool:
-        """Whether less than a second of input has come."""
-        starts = (self._picture_start, self._samples.start_seconds)
-        known = [start for start in starts if start is not None]
+        """Whether less than a second of input had come by `end`."""
+        starts = (self._picture_start, self._sound_start)
+        known = [start for start in starts if start is not None and start < end]
         return bool(known) and end - min(known) < STARTING_SECONDS
 
     @staticmethod

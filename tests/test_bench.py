@@ -7,6 +7,7 @@ import json
 import math
 import mmap
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ import pytest
 from rich.console import Console
 
 from realtime import bench
-from realtime.bench import Figure, Plan, Result
+from realtime.bench import Answers, Figure, Plan, Result
+from realtime.faces import MediapipeDetector
+from realtime.messages import Health, SourceHealth
+from tests.fakes.driver import SteppedDriver
 from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.sources import ManualClock
 
 
 @pytest.fixture
@@ -129,10 +134,64 @@ def test_a_program_that_shows_no_window_fails() -> None:
     assert math.isinf(figure.value)
 
 
+def answer_figures(answers: Answers, seconds: float) -> list[Figure]:
+    none = SourceHealth(name="none")
+    health = Health(camera=none, microphone=none)
+    return list(bench._answer_figures(answers, health, seconds, on_gpu=False))
+
+
+@pytest.mark.parametrize(
+    ("fused", "rate", "passed"), [(600, 10, True), (599, 9.983, True), (590, 9.833, False)]
+)
+def test_fused_answers_are_counted_over_the_whole_run(
+    fused: int, rate: float, passed: bool
+) -> None:
+    answers = Answers()
+    answers.fused = fused
+    answers.work.extend([0.01] * 600)
+    answers.delays.extend([0.02] * 600)
+    figure, p50, _ = answer_figures(answers, 60.0)
+    assert figure.value == pytest.approx(rate, abs=1e-3)
+    assert figure.passed is passed
+    assert figure.budget == "≥ 9.98 per s"
+    assert figure.note.startswith(f"600 answers, {fused} of them with face and voice")
+    assert p50.value == pytest.approx(20)
+
+
+def test_answers_that_are_not_fused_or_do_not_come_pass_nothing() -> None:
+    answers = Answers()
+    answers.work.extend([0.01] * 50)  # of five seconds, then nothing
+    answers.delays.extend([0.02] * 50)
+    assert answer_figures(answers, 60.0)[0].passed is False
+    assert [each.passed for each in answer_figures(Answers(), 60.0)] == [False] * 3
+
+
+def test_what_is_generated_can_be_fused_all_the_time(plan: Plan) -> None:
+    session = bench.generated_session(plan)
+    clock = ManualClock()
+    camera, microphone = session._camera_factory("", clock), session._microphone_factory("", clock)
+    statuses = Counter[tuple[bool, ...]]()
+    with MediapipeDetector() as detector, camera, microphone:
+        driver = SteppedDriver(ArithmeticEngine(), detector)
+        for _ in range(1400):
+            clock.advance(0.01)
+            for source in (camera, microphone):
+                packet = source.read(0.0)
+                if packet is not None:
+                    driver.push(packet)
+            for answer in driver.answers():
+                if answer.window_end > 5:  # as in a sustained run, after the warm-up
+                    statuses[tuple(each.present for each in answer.modalities)] += 1
+    assert list(statuses) == [(True, True)]
+
+
 def test_memory_is_counted_from_minute_two() -> None:
     samples = [(float(second), 500.0 + (second < 120) * -40) for second in range(301)]
     figure = bench._memory_figure(samples)
     assert figure.value == 0
+    assert figure.name == "memory growth over 3.0 min"
+    hour = [(float(second), 500.0) for second in range(3600)]
+    assert bench._memory_figure(hour).name == "memory growth over an hour"
     assert "from minute 2.0 to 5.0: 500 MB at first, 500 at most, 500 at last" in figure.note
     leaking = [(float(second), 500.0 + second) for second in range(301)]
     assert bench._memory_figure(leaking).value == pytest.approx(170)

@@ -54,6 +54,17 @@ def identities(script: list[list[Detection]]) -> list[int | None]:
     return [None if each is None else each.identity for each in follow(script)]
 
 
+def test_a_sighting_tells_how_bright_the_picture_is() -> None:
+    tracker = FaceTracker(ScriptedDetector([[]]))
+    image = np.zeros((720, 1280, 3), np.uint8)
+    image[:, 640:] = (0, 255, 0)
+    for number in range(2):  # the second comes too soon to be searched
+        packet = VideoPacket(timestamp=number / 100, sequence=number, image=image)
+        sighting = tracker.look(packet)
+        assert sighting.brightness == pytest.approx(0.587 / 2)
+        assert sighting.searched is (number == 0)
+
+
 def test_a_face_is_taken_up_when_seen_twice() -> None:
     assert identities([[face(0.5)]] * 3) == [None, 1, 1]
 

@@ -18,13 +18,29 @@ from realtime.config import SessionConfig, WindowConfig
 from realtime.engine import Progress
 from realtime.faces import FaceDetector
 from realtime.live import LiveSession
-from realtime.messages import Reason, SessionState, SourceState, VideoPacket
+from realtime.mailbox import Mailbox
+from realtime.messages import (
+    AudioPacket,
+    Prediction,
+    Reason,
+    SessionState,
+    SourceState,
+    VideoPacket,
+)
 from realtime.session import Deadline
-from realtime.sources.base import NoDeviceError, SourceError
+from realtime.sources.base import NoDeviceError, Packet, SourceError
 from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
+from realtime.windowing import WindowGrid
+from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
 from tests.fakes.engine import ArithmeticEngine
-from tests.fakes.sources import FailingSource
+from tests.fakes.sources import FailingSource, ListSource, jittered_speech
+from tests.test_worker import (
+    TWO_PEOPLE,
+    BrightFaces,
+    engine_that_hears_who_speaks,
+    pictures_of_two_people,
+)
 
 PATIENCE_SECONDS = 20.0
 
@@ -99,6 +115,107 @@ def test_answers_come_with_both_modalities(session: LiveSession) -> None:
     assert all(each.spectrogram is None for each in history)
     last = history[-1].window_index
     assert all(each.window_index > last for each in session.history(last))
+
+
+class PacketClock:
+    """The time of the newest packet that any source gave."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def now(self) -> float:
+        return self._now
+
+    def give(self, time: float) -> None:
+        self._now = max(self._now, time)
+
+
+class GatedSource(ListSource[Packet]):
+    """Gives a packet as soon as `may` lets it."""
+
+    name = "gated"
+
+    def __init__(
+        self, packets: list[Packet], clock: PacketClock, may: Callable[[Packet], bool]
+    ) -> None:
+        super().__init__(packets)
+        self._clock, self._may = clock, may
+
+    def read(self, timeout_seconds: float) -> Packet | None:
+        if self._next < len(self.packets):
+            packet = self.packets[self._next]
+            if not self._may(packet):
+                time.sleep(0.001)
+                return None
+            self._clock.give(packet.timestamp)
+        return super().read(timeout_seconds)
+
+
+class Kept(Mailbox[Prediction]):
+    """Forgets nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[Prediction] = []
+
+    def publish(self, message: Prediction) -> None:
+        self.all.append(message)
+        super().publish(message)
+
+
+def test_threads_find_what_one_thread_finds() -> None:
+    """Within a hop the threads run as they like; beyond, windows would be skipped."""
+    pictures, sound = pictures_of_two_people(7.0), jittered_speech(7.0)
+    clock = PacketClock()
+    driver = SteppedDriver(
+        engine_that_hears_who_speaks(), BrightFaces(), config=TWO_PEOPLE, clock=clock
+    )
+    expected = []
+    for packet in in_time_order(pictures, sound):
+        clock.give(packet.timestamp)
+        driver.push(packet)
+        expected += driver.answers()
+    assert driver.worker.windows_skipped == 0
+    assert len(expected) >= 68
+
+    session: LiveSession
+    ready = threading.Event()
+    grid, answers = WindowGrid(TWO_PEOPLE.windows), Kept()
+
+    def may(packet: AnyPacket) -> bool:
+        if not ready.is_set() or packet.sequence == 0:
+            return ready.is_set()
+        if session._sightings.latest() is None or session._samples.end_seconds is None:
+            return False  # both begin together: a source that has not begun is not waited for
+        reaches = packet.end if isinstance(packet, AudioPacket) else packet.timestamp + 0.04
+        return reaches < grid.end(len(answers.all) + 2) - 0.02
+
+    clock = PacketClock()
+    camera = GatedSource(pictures, clock, may)
+    microphone = GatedSource(sound, clock, may)
+    session = LiveSession(
+        lambda _progress: engine_that_hears_who_speaks(),
+        config=TWO_PEOPLE,
+        clock=clock,
+        detector_factory=BrightFaces,
+        camera_factory=lambda *_: camera,
+        microphone_factory=lambda *_: microphone,
+    )
+    session.predictions = answers
+    session.start()
+    try:
+        # What the change of devices makes the threads forget must be forgotten before all else.
+        wait_for(lambda: camera.is_open and microphone.is_open, "the sources")
+        wait_for(lambda: not session._forget_faces.is_set(), "the faces thread to forget")
+        session._picture_came.set()
+        wait_for(lambda: not session._picture_came.is_set(), "the faces thread to go on")
+        session._commands.append(lambda _worker: ready.set())
+        wait_for(lambda: len(answers.all) >= len(expected), "all answers")
+        health = session.health()
+    finally:
+        session.stop()
+    assert (health.windows_skipped, health.frames_skipped) == (0, 0)
+    assert bits(answers.all) == bits(expected)
 
 
 def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: ShiftedClock) -> None:

@@ -259,6 +259,16 @@ def test_blocks_become_packets(module: Sounddevice, source: MicrophoneSource) ->
     assert source.read(0.0) is None
 
 
+def test_times_are_whole_microseconds(
+    module: Sounddevice, source: MicrophoneSource, clock: ManualClock
+) -> None:
+    for number in range(20):
+        clock.advance(0.01 + 0.0003 * (number % 3))
+        module.hear()
+        time = read(source).timestamp
+        assert time == round(time, 6)
+
+
 @pytest.mark.parametrize(
     ("age", "end"), [(0.010, 50.0), (0.025, 49.985), (0.0, 50.0), (0.31, 50.0), (100.0, 50.0)]
 )

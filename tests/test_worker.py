@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import random
+from collections import deque
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from realtime.config import ConfigError, PresenceConfig, SessionConfig, WindowConfig
-from realtime.faces import FaceTracker
+from realtime.faces import FaceTracker, MediapipeDetector
 from realtime.messages import FloatArray, Prediction, Reason, Status, VideoPacket
 from realtime.rings import SampleRing, SightingRing
-from realtime.speech import CHUNK_SAMPLES, VoiceActivity
+from realtime.sources.file import FramePlayer
+from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
+from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
 from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.sources import jittered_speech
 from tests.test_faces import face
 
 RATE = 16000
@@ -31,10 +37,10 @@ class ManualClock:
 
 
 class BrightFaces:
-    """A face wherever the picture is not black."""
+    """A face wherever the picture is not black at the top left, or nearly so."""
 
     def detect(self, image: np.ndarray) -> list:  # type: ignore[type-arg]
-        return [face(0.5)] if image[0, 0, 0] > 0 else []
+        return [face(0.5)] if image[0, 0, 0] > 2 else []
 
     def close(self) -> None:
         pass
@@ -43,18 +49,8 @@ class BrightFaces:
 class LoudIsSpeech(VoiceActivity):
     """Speech wherever the sound is louder than a threshold; all else as it is."""
 
-    def push(self, start: float, samples: FloatArray) -> None:
-        waiting = np.concatenate([self._waiting, samples])
-        if not len(self._waiting):
-            self._waiting_start = start
-        used = 0
-        while used + CHUNK_SAMPLES <= len(waiting):
-            chunk = waiting[used : used + CHUNK_SAMPLES]
-            used += CHUNK_SAMPLES
-            clipped = float(np.mean(np.abs(chunk) >= 0.985))
-            at = self._waiting_start + used / RATE
-            self._chunks.append((at, bool(np.abs(chunk).max() > 0.1), clipped))
-        self._waiting, self._waiting_start = waiting[used:], self._waiting_start + used / RATE
+    def _speaks(self, chunk: FloatArray) -> bool:
+        return bool(np.abs(chunk).max() > 0.1)
 
 
 class Bench:
@@ -82,13 +78,16 @@ class Bench:
         self.predictions: list[Prediction] = []
 
     def picture(self, time: float, brightness: int = 160) -> None:
-        image = np.full((90, 160, 3), brightness, np.uint8)
+        """Of a face; with `brightness` 0 of a bright wall, up to 2 of the dark."""
+        image = np.full((90, 160, 3), brightness or 160, np.uint8)
+        image[0, 0] = brightness
         packet = VideoPacket(timestamp=time, sequence=self.sequence, image=image)
         self.sightings.push(self.tracker.look(packet))
         self.sequence += 1
 
     def sound(self, time: float, seconds: float, loudness: float = 0.5) -> None:
-        wave = np.sin(np.arange(round(seconds * RATE)) * 0.2).astype(np.float32)
+        count = round((time + seconds) * RATE) - round(time * RATE)
+        wave = np.sin(np.arange(count) * 0.2).astype(np.float32)
         self.samples.push(time, np.clip(wave * loudness, -1, 1))
 
     def drain(self) -> None:
@@ -182,6 +181,30 @@ def test_a_dark_face_does_not_count() -> None:
     assert newest.frames_used == ()
 
 
+def test_where_the_dark_hides_the_face_it_is_the_dark_that_is_told() -> None:
+    bench = Bench()
+    newest = bench.run(0, 4, brightness=1, loudness=0.01)[-1]
+    assert newest.modality("face").status is Status.TOO_DARK
+    assert newest.reason is Reason.TOO_DARK
+    assert bench.run(4, 5, brightness=0, loudness=0.01)[-1].reason is Reason.NO_FACE
+
+
+def test_a_noisy_picture_of_a_dark_room_is_too_dark(demo: Path) -> None:
+    chance = np.random.default_rng(0)
+    reasons = {}
+    for light in (1.0, 0.05):
+        with MediapipeDetector() as detector, FramePlayer(demo) as player:
+            driver = SteppedDriver(ArithmeticEngine(), detector)
+            driver.worker.has_sound = False
+            for number in range(20):
+                image = player.frame_at(1.0 + number / 10).image
+                image = light * image + chance.normal(0, 8, image.shape)
+                dim = np.clip(image, 0, 255).astype(np.uint8)
+                driver.push(VideoPacket(timestamp=number / 10, sequence=number, image=dim))
+            reasons[light] = driver.answers()[-1].modality("face").status
+    assert reasons == {1.0: Status.PRESENT, 0.05: Status.TOO_DARK}
+
+
 def test_clipped_speech_does_not_count() -> None:
     newest = Bench().run(0, 4, brightness=0, loudness=30)[-1]
     assert newest.modality("voice").status is Status.CLIPPED
@@ -190,7 +213,7 @@ def test_clipped_speech_does_not_count() -> None:
 
 def test_low_confidence_is_said() -> None:
     quiet = SessionConfig(presence=PresenceConfig(dark=0.0))
-    newest = Bench(config=quiet).run(0, 4, brightness=1, loudness=0.01)[-1]
+    newest = Bench(config=quiet).run(0, 4, brightness=3, loudness=0.01)[-1]
     assert (newest.label, newest.reason) == (None, Reason.LOW_CONFIDENCE)
     assert newest.smoothed is not None
 
@@ -239,6 +262,90 @@ def test_the_same_packets_give_the_same_answers() -> None:
         ]
 
     assert lines() == lines()
+
+
+def pictures_of_two_people(seconds: float, frame_rate: float = 15.0) -> list[VideoPacket]:
+    """A face, nobody for a second and a half, a face again."""
+    pictures = []
+    for number in range(round(seconds * frame_rate)):
+        time = number / frame_rate
+        image = np.full((90, 160, 3), 130 + number, np.uint8)
+        image[0, 0] = 0 if 3.5 < time < 5.0 else 160
+        pictures.append(VideoPacket(timestamp=time, sequence=number, image=image))
+    return pictures
+
+
+TWO_PEOPLE = SessionConfig(presence=PresenceConfig(new_person_seconds=1.0))
+
+
+def engine_that_hears_who_speaks() -> ArithmeticEngine:
+    engine = ArithmeticEngine()
+    engine.residual = np.full(16, 0.5, np.float32)
+    return engine
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_neither_the_order_between_sources_nor_late_reading_changes_an_answer(seed: int) -> None:
+    chance = random.Random(seed)
+    sound, pictures = jittered_speech(7.0), pictures_of_two_people(7.0)
+    in_order, shuffled = (
+        SteppedDriver(engine_that_hears_who_speaks(), BrightFaces(), config=TWO_PEOPLE)
+        for _ in range(2)
+    )
+    expected = []
+    for packet in in_time_order(sound, pictures):
+        in_order.push(packet)
+        expected += in_order.answers()
+    assert {each.speaker_seconds < 0.5 for each in expected[35:]} == {True, False}
+
+    answers = []
+    ours, theirs = deque[AnyPacket](sound), deque[AnyPacket](pictures)
+    for source in (ours, theirs):  # one that has not begun would not be waited for
+        shuffled.push(source.popleft())
+    while ours or theirs:
+        behind, ahead = sorted((ours, theirs), key=lambda each: each[0].timestamp if each else 1e9)
+        far = not ahead or ahead[0].timestamp - behind[0].timestamp > 0.3
+        shuffled.push((behind if far or chance.random() < 0.3 else ahead).popleft())
+        if chance.random() < 0.1:
+            answers += shuffled.answers()
+    answers += shuffled.answers()
+    assert bits(answers) == bits(expected)
+
+
+def test_a_stranger_is_charged_to_the_window_that_shows_him() -> None:
+    config = SessionConfig(presence=PresenceConfig(new_person_seconds=1.0))
+    bench = Bench(config=config)
+    bench.run(0, 3)
+    bench.run(3, 4.5, brightness=0)
+    for k in range(135, 165):  # a second comes at once, in the middle of which he comes back
+        bench.picture(k / FPS, 0 if k < 150 else 160)
+        bench.sound(k / FPS, 1 / FPS)
+        bench.worker.ingest()
+    strangers = []
+    while (due := bench.worker.gather()) is not None:
+        strangers += [due.index] if due.stranger else []
+    assert strangers == [51]  # which ends at 5.1 s; he was seen twice at 5.03 s
+
+
+def test_sound_that_comes_while_the_worker_listens_is_not_answered_unheard() -> None:
+    bench = Bench()
+    bench.run(0, 3)
+    listen, heard = bench.worker._activity.push, []
+
+    def interrupted(start: float, samples: FloatArray) -> None:
+        listen(start, samples)
+        heard.append(start + len(samples) / RATE)
+        if len(heard) == 1:
+            bench.sound(3.05, 0.06)  # the microphone's thread, meanwhile
+
+    bench.worker._activity.push = interrupted  # type: ignore[method-assign]
+    bench.picture(3.1)
+    bench.sound(3.0, 0.05)
+    assert bench.worker.gather() is None
+    due = bench.worker.gather()
+    assert due is not None
+    assert due.end == pytest.approx(3.1)
+    assert heard[-1] > due.end
 
 
 def test_a_late_live_worker_skips_to_the_newest_window_and_counts() -> None:
@@ -362,6 +469,10 @@ def test_the_dark_and_a_stalled_camera_make_nobody_a_stranger() -> None:
     dark = Bench(config=config)  # this face is seen, but counts for nothing
     assert not dark.run(0, 4)[-1].modality("face").present
     assert dark.predictions[-1].speaker_seconds > 2.0
+    out = Bench(config=SessionConfig(presence=PresenceConfig(new_person_seconds=2.0)))
+    out.run(0, 3)
+    known = out.run(3, 8, brightness=1)[-1].speaker_seconds  # the light is switched off and on
+    assert out.run(8, 9)[-1].speaker_seconds > known > 2.0
     bench = Bench(live=True, config=SessionConfig(presence=config.presence))
     bench.run(0, 3)
     stalled = bench.run(3, 8, brightness=None)

@@ -34,7 +34,7 @@ NOT_SURE: Final = "Not sure"
 REASON_WORDS: Final = {
     Reason.STARTING: "just started, watching and listening",
     Reason.NO_FACE: "no face in the picture",
-    Reason.TOO_DARK: "the face is too dark",
+    Reason.TOO_DARK: "too dark to see a face",
     Reason.SILENCE: "nobody is speaking",
     Reason.CLIPPED: "the microphone is too loud and distorts",
     Reason.NO_INPUT: "neither picture nor sound arrives",

@@ -141,8 +141,9 @@ class MicrophoneSource(Source[AudioPacket]):
         block = self._blocks.popleft()
         lost = block.overflowed or block.number != self._next
         self._next = block.number + 1
+        start = self._sample_clock.stamp(len(block.samples), block.arrival, lost=lost)
         return AudioPacket(
-            timestamp=self._sample_clock.stamp(len(block.samples), block.arrival, lost=lost),
+            timestamp=round(start, 6),  # to the session's clock, which a recording can keep
             sequence=block.number,
             samples=block.samples,
             sample_rate=self._sample_rate,

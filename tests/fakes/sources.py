@@ -9,6 +9,8 @@ import numpy as np
 
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
 from realtime.sources.base import EndOfSource, Packet, Source, SourceError
+from realtime.sources.microphone import SampleClock
+from realtime.sources.synthetic import speech_like
 
 
 class ManualClock:
@@ -138,3 +140,27 @@ def sound(
         )
         for number, first in enumerate(range(0, len(columns), block))
     ]
+
+
+def jittered_speech(seconds: float) -> list[AudioPacket]:
+    """A microphone's packets of 10 ms.
+
+    Its clock is off, arrival jitters by 12 ms, and the first block comes later than that.
+    """
+    rate, block = 48000, 480
+    rng = np.random.default_rng(1)
+    heard = np.resize(speech_like(rate), (round(100 * seconds), block))
+    clock = SampleClock(rate)
+    packets = []
+    for number, samples in enumerate(heard):
+        late = rng.uniform(0.0, 0.012) if number else 0.03
+        arrival = (number + 1) * block / rate * (1 + 200e-6) + late
+        packets.append(
+            AudioPacket(
+                timestamp=clock.stamp(block, arrival),
+                sequence=number,
+                samples=samples[:, None],
+                sample_rate=rate,
+            )
+        )
+    return packets
