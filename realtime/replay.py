@@ -43,7 +43,7 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.session import Deadline, face_at
+from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
@@ -273,6 +273,8 @@ class ReplaySession:
                 self._notes = tuple(recording.notes)
                 self._duration = max(self._analysed, self._last_time())
                 self._state = SessionState.ENDED
+        except StoppedError:
+            logger.info("stopped while loading")
         except (SourceError, CheckpointError, ConfigError) as error:
             self._fail(error, str(error))
         except Exception as error:
@@ -290,6 +292,8 @@ class ReplaySession:
             self._playing = False
 
     def _loading(self, fraction: float, text: str) -> None:
+        if self._stopping.is_set():
+            raise StoppedError
         with self._lock:
             self._progress, self._message = fraction, text
 

@@ -23,6 +23,10 @@ _LEAST_PATIENCE_SECONDS: Final = 0.1  # for each, however late it is
 FACE_SHOWN_SECONDS: Final = 0.4  # a box older than this is no longer drawn
 
 
+class StoppedError(Exception):
+    """Raised in what still loads a session that has been stopped meanwhile."""
+
+
 class Deadline:
     """Two seconds for all that has to end, of which each waits for what is left."""
 

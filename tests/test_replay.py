@@ -27,6 +27,7 @@ from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine
 from tests.fakes.session import ManualTime
 from tests.recordings import movie, sound_file
+from tests.test_live_session import endless
 
 PATIENCE_SECONDS = 60.0
 
@@ -179,6 +180,15 @@ def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> No
     session.seek(session.duration_seconds - 0.01)  # as near as a slider comes
     session.resume()
     assert session.position_seconds < 2
+
+
+def test_stopping_breaks_the_loading_off(demo: Path) -> None:
+    session = ReplaySession(demo, endless)
+    session.start()
+    wait_for(lambda: session.snapshot().progress == 0.5, "loading")
+    session.stop()
+    assert session.failure is None
+    assert session.snapshot().state is SessionState.LOADING
 
 
 class GatedEngine(ArithmeticEngine):
