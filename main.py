@@ -468,7 +468,7 @@ class _Sessions:
         """A session on a recording, not yet started."""
         from realtime.replay import ReplaySession
 
-        return ReplaySession(path, self.engine, config=self.config)
+        return ReplaySession(path, self.engine, config=self.config, sound=True)
 
     def show(self, session: LiveSession | ReplaySession, seconds: float | None = None) -> None:
         """Run the window until it is closed, or for so many seconds."""

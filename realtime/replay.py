@@ -3,7 +3,7 @@
 `analyse` is the deterministic driver: it pushes the recording's packets in time order into the
 rings and takes the worker's steps until nothing is due, with no clock, so that the same file and
 weights give the same predictions every time. `ReplaySession` runs it on a thread of its
-own as fast as it goes and lets a second thread play the pictures (docs/adr/0004).
+own as fast as it goes and lets others play picture and sound (docs/adr/0004).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from realtime.messages import (
     SourceState,
     VideoPacket,
 )
+from realtime.playback import SoundPlayback
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
 from realtime.session import Deadline, StoppedError, face_at
@@ -58,6 +59,7 @@ EngineFactory = Callable[[Progress], Engine]
 """Loads the network; called on the thread that will use it."""
 
 SLOWEST, FASTEST = 0.25, 4.0
+HEARD_BEHIND_SECONDS = 0.3  # behind the analysis: at its heels sound would come in shreds
 END_SECONDS = 0.05  # what is left of a recording that has as good as come to its end
 
 
@@ -180,7 +182,8 @@ class ReplaySession:
     """A recording being analysed, and played back beside that.
 
     Threads: `analysis` owns the engine and the recording; `player` owns the frame player. Both
-    write what they found under the session's one lock; the GUI reads it.
+    write what they found under the session's one lock; the GUI reads it. `sound` (if wanted) asks
+    under the same lock where playback stands; see realtime/playback.py.
     """
 
     def __init__(
@@ -190,6 +193,7 @@ class ReplaySession:
         *,
         config: SessionConfig | None = None,
         play: bool = True,
+        sound: bool = False,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = path
@@ -220,13 +224,19 @@ class ReplaySession:
         self._has_video = self._has_audio = False
         self._sound: list[AudioPacket] = []  # all that was heard, for the spectrogram
         self._shown: Prediction | None = None  # what the last snapshot showed, with spectrogram
+        self._playback: SoundPlayback | None = None
+        if sound:
+            self._playback = SoundPlayback(path, self._began, now, self._stopping)
         self.failure: Exception | None = None  # why the state is FAILED
 
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """See Session.start."""
-        for name, target in (("analysis", self._analyse), ("player", self._play)):
+        bodies = {"analysis": self._analyse, "player": self._play}
+        if self._playback is not None:
+            bodies["sound"] = self._playback.run
+        for name, target in bodies.items():
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -482,6 +492,35 @@ class ReplaySession:
             answer_rate=len(self._predictions) / seconds if running else 0.0,
             engine=self._engine_name,
         )
+
+    # -- sound ----------------------------------------------------------------------------------
+
+    def set_muted(self, muted: bool) -> None:
+        """See ReplayControls.set_muted."""
+        if self._playback is not None:
+            self._playback.muted = muted
+
+    @property
+    def sound_problem(self) -> str:
+        """See ReplayControls.sound_problem."""
+        with self._lock:
+            if self._has_video and not self._has_audio:
+                return "the recording has none"
+        return "" if self._playback is None else self._playback.problem
+
+    def _began(self) -> float | None:
+        """When the recording began that is heard now; None where nothing is to be heard."""
+        with self._lock:
+            position = self._position()
+            if not (self._playing and self._speed == 1.0 and self._has_audio):
+                return None
+            if self._state is SessionState.RUNNING:
+                end = self._analysed - HEARD_BEHIND_SECONDS
+            else:
+                end = self._duration if self._state is SessionState.ENDED else 0.0
+            return self._anchor_time - self._anchor_position if position < end else None
+
+    # -- answers --------------------------------------------------------------------------------
 
     def history(self, after_index: int = -1) -> Sequence[Prediction]:
         """See Session.history."""

@@ -148,6 +148,15 @@ class ReplayControls(Session, Protocol):
         """Set the playback speed, 0.25 to 4."""
         ...
 
+    @property
+    def sound_problem(self) -> str:
+        """Why the recording's sound cannot be heard, for people; empty while it can."""
+        ...
+
+    def set_muted(self, muted: bool) -> None:
+        """Keep the recording's sound silent, or let it be heard (at a speed of 1)."""
+        ...
+
     def export(self, path: Path) -> int:
         """Write the predictions so far as .csv or .jsonl and return how many.
 
