@@ -59,7 +59,9 @@ EngineFactory = Callable[[Progress], Engine]
 """Loads the network; called on the thread that will use it."""
 
 SLOWEST, FASTEST = 0.25, 4.0
-HEARD_BEHIND_SECONDS = 0.3  # behind the analysis: at its heels sound would come in shreds
+# Playback that waits for the analysis again and again would be heard in shreds: nearer to it than
+# the one there is silence, until the other is between them.
+LEAST_LEAD_SECONDS, ENOUGH_LEAD_SECONDS = 0.3, 1.0
 END_SECONDS = 0.05  # what is left of a recording that has as good as come to its end
 
 
@@ -224,6 +226,7 @@ class ReplaySession:
         self._has_video = self._has_audio = False
         self._sound: list[AudioPacket] = []  # all that was heard, for the spectrogram
         self._shown: Prediction | None = None  # what the last snapshot showed, with spectrogram
+        self._audible = False  # as far as the analysis lets it
         self._playback: SoundPlayback | None = None
         if sound:
             self._playback = SoundPlayback(path, self._began, now, self._stopping)
@@ -515,10 +518,11 @@ class ReplaySession:
             if not (self._playing and self._speed == 1.0 and self._has_audio):
                 return None
             if self._state is SessionState.RUNNING:
-                end = self._analysed - HEARD_BEHIND_SECONDS
+                least = LEAST_LEAD_SECONDS if self._audible else ENOUGH_LEAD_SECONDS
+                self._audible = self._analysed - position >= least
             else:
-                end = self._duration if self._state is SessionState.ENDED else 0.0
-            return self._anchor_time - self._anchor_position if position < end else None
+                self._audible = self._state is SessionState.ENDED and position < self._duration
+            return self._anchor_time - self._anchor_position if self._audible else None
 
     # -- answers --------------------------------------------------------------------------------
 

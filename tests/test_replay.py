@@ -248,6 +248,22 @@ def test_ahead_of_the_analysis_no_other_instant_is_shown(slow_session: ReplaySes
     assert snapshot.face is None
 
 
+def test_at_the_heels_of_the_analysis_nothing_is_heard(
+    slow_session: ReplaySession, slow_engine: GatedEngine
+) -> None:
+    session = slow_session
+    analysed = session.analysed_seconds
+    heard = []
+    for lead in (1.01, 0.5, 0.31, 0.2, 0.5, 0.9, 1.01):
+        session.seek(analysed - lead)
+        heard.append(session._began() is not None)
+    assert heard == [True, True, True, False, False, False, True]
+    session.seek(analysed - 0.1)
+    slow_engine.gate.set()
+    wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+    assert session._began() == -session.position_seconds  # as the clock stands at 0
+
+
 @pytest.mark.parametrize("sought", [None, 5.0])
 def test_playback_waits_for_the_analysis_and_does_not_rush_afterwards(
     slow_session: ReplaySession,
