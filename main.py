@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -95,7 +95,8 @@ class Program(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             raise typer.Exit(ExitCode.DONE) from None
         except (Exception, KeyboardInterrupt) as error:
-            code, sentence = explain(error)
+            # A library that was being loaded makes an ImportError of Ctrl-C.
+            code, sentence = explain(KeyboardInterrupt() if interrupted.is_set() else error)
             if code is ExitCode.UNEXPECTED:
                 from realtime.output import log_directory
 
@@ -468,7 +469,8 @@ class _Sessions:
     def engine(self, progress: Progress) -> Engine:
         """The network, loaded once for all sessions, which call this on a thread of theirs.
 
-        Loading takes seconds and cannot be broken off: whoever comes meanwhile waits for the same.
+        Loading takes seconds: whoever comes meanwhile waits for the same. It is broken off by what
+        the newest `progress` raises.
         """
         from realtime.engine import load_engine
 
@@ -492,7 +494,7 @@ class _Sessions:
         """A session on a recording, not yet started."""
         from realtime.replay import ReplaySession
 
-        return ReplaySession(path, self.engine, config=self.config)
+        return ReplaySession(path, self.engine, config=self.config, sound=True)
 
     def show(self, session: LiveSession | ReplaySession, seconds: float | None = None) -> None:
         """Run the window until it is closed, or for so many seconds."""
@@ -925,8 +927,21 @@ def _torch_device(device: Device) -> torch.device:
 
 
 def main() -> None:
-    """What the command `msaf-live` runs."""
-    app()
+    """What the command `msaf-live` runs.
+
+    A thread that did not end in time (a driver that blocks, a library that is still being loaded)
+    is left, and must not meet the end of the interpreter: most libraries crash there.
+    """
+    try:
+        app()
+    except SystemExit as end:
+        if isinstance(end.code, int) and any(each.daemon for each in threading.enumerate()):
+            logging.shutdown()
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError):
+                    stream.flush()
+            os._exit(end.code)
+        raise
 
 
 if __name__ == "__main__":

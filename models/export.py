@@ -1,8 +1,9 @@
 """The network as three ONNX graphs, the form in which it runs fastest on a CPU.
 
 Made once per file of weights and kept in the user's cache, named by the weights' SHA-256, until
-nobody has used them for a month; a warm cache is found without loading torch. Thread: any. Inputs
-and outputs of the graphs:
+nobody has used them for a month; a warm cache is found without loading torch. A process of its own
+makes them (`python -m models.export`): torch can neither be told to stop nor be left behind on a
+thread, but a process can be ended at any moment. Thread: any. Inputs and outputs of the graphs:
 
     trunk    crops (n, 1, 48, 48)                          → maps (n, C, S, S)
     encoder  mel (B, 80, n)                                → frames (B, C, n / 2)
@@ -16,6 +17,8 @@ import atexit
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -45,6 +48,8 @@ _KEPT_SECONDS: Final[Mapping[str, float]] = {
 }
 """How long folders in the cache stay untouched before they are removed, by their names."""
 
+POLL_SECONDS: Final = 0.05  # how often the process that makes them is looked at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedGraphs:
@@ -69,7 +74,8 @@ def exported_graphs(
     cache_dir
         Where graphs are kept; by default the user's cache folder.
     progress
-        Called with the part that is done, 0 to 1, and what comes next.
+        Called with the part that is done, 0 to 1, and what comes next, again and again while that
+        lasts. What it raises breaks the work off at once and leaves nothing behind.
 
     Raises
     ------
@@ -131,15 +137,13 @@ def _tidy(cache_dir: Path) -> None:
 
 
 def _export(checkpoint: Checkpoint, folder: Path, report: Callable[[float, str], None]) -> None:
-    """Write the three graphs into `folder`, which appears whole or not at all."""
-    report(0.1, "loading torch")
-    network = checkpoint.network()
+    """Let the three graphs be written into `folder`, which appears whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
-        for index, part in enumerate(PARTS):
-            report(0.3 + 0.2 * index, f"preparing the network: {part}")
-            _export_part(network, part, _graph(partial, part))
+        if not _written_elsewhere(checkpoint, partial, report):
+            logger.info("the network is prepared in this process, where that cannot be broken off")
+            _write(checkpoint, partial)  # which also tells what is wrong, if anything is
         if not _complete(folder):
             shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -149,6 +153,42 @@ def _export(checkpoint: Checkpoint, folder: Path, report: Callable[[float, str],
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _written_elsewhere(
+    checkpoint: Checkpoint, folder: Path, report: Callable[[float, str], None]
+) -> bool:
+    """Let another process write the graphs; False when it did not, for whatever reason."""
+    module = [sys.executable, "-m", "models.export"]
+    try:
+        process = subprocess.Popen(
+            [*module, checkpoint.path.absolute(), folder.absolute(), checkpoint.sha256],
+            cwd=Path(__file__).parents[1],  # where it finds this package
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us alone, and so it is …
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # … on Windows
+        )
+    except OSError:
+        return False
+    with process:
+        try:
+            while process.poll() is None:
+                done = sum(_graph(folder, part).exists() for part in PARTS)
+                report((0.1, 0.5, 0.7, 0.9)[done], f"preparing the network, once ({done} of 3)")
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL_SECONDS)
+        finally:
+            process.kill()
+    return process.returncode == 0
+
+
+def _write(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write the three graphs into `folder`; takes seconds and cannot be broken off."""
+    network = checkpoint.network()
+    for part in PARTS:
+        _export_part(network, part, _graph(folder, part))
 
 
 def _export_part(network: LiveNet, name: str, path: Path) -> None:
@@ -203,3 +243,15 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def _main(weights: str, folder: str, sha256: str) -> None:
+    """What the process of its own does."""
+    checkpoint = read_checkpoint(Path(weights))
+    if checkpoint.sha256 != sha256:
+        sys.exit("the weights have changed meanwhile")
+    _write(checkpoint, Path(folder))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from realtime.sources.base import SourceError
+from realtime.sources.base import NoDeviceError, SourceError
 
 logger = logging.getLogger(__name__)
 
@@ -267,7 +267,7 @@ _CONVERTERS: Final = frozenset(
 
 
 class PortAudio:
-    """sounddevice, loaded when first needed, its list of devices renewed while nobody records.
+    """sounddevice, loaded when first needed, its list of devices renewed while no stream is open.
 
     PortAudio looks for devices only when it is initialised, so what is plugged in later is found by
     doing that again, which would break an open stream. Thread: any; one lock, held while devices
@@ -280,7 +280,7 @@ class PortAudio:
         self._streams = 0
 
     @property
-    def recording(self) -> bool:
+    def in_use(self) -> bool:
         """Whether a stream is open, so that the list of devices stays as it is."""
         return self._streams > 0
 
@@ -296,7 +296,7 @@ class PortAudio:
             try:
                 import sounddevice
 
-                if not is_new and not self.recording:
+                if not is_new and not self.in_use:
                     if self._initialised:
                         sounddevice._terminate()
                         self._initialised = False
@@ -333,7 +333,7 @@ def list_microphones() -> Listing[MicrophoneInfo]:
     try:
         with PORTAUDIO.devices() as sounddevice:
             found = microphones(sounddevice)
-            renewed = not PORTAUDIO.recording
+            renewed = not PORTAUDIO.in_use
     except SourceError as error:
         return Listing(problem=str(error))
     except Exception as error:
@@ -347,23 +347,15 @@ def list_microphones() -> Listing[MicrophoneInfo]:
 
 
 def microphones(sounddevice: Any) -> list[MicrophoneInfo]:
-    """What PortAudio lists, without what is no device. Call it inside `PORTAUDIO.devices`.
-
-    On Windows every device is there once per interface; WASAPI has the full names and the shortest
-    delay.
-    """
-    apis = sounddevice.query_hostapis()
-    names = [api["name"] for api in apis]
-    wanted = sounddevice.default.hostapi
-    if "Windows WASAPI" in names:
-        wanted = names.index("Windows WASAPI")
-    if not 0 <= wanted < len(apis):
+    """What PortAudio lists, without what is no device. Call it inside `PORTAUDIO.devices`."""
+    number, api = _host_api(sounddevice)
+    if api is None:
         return []
-    default = apis[wanted]["default_input_device"]
+    default = api["default_input_device"]
     inputs = [
         device
         for device in sounddevice.query_devices()
-        if device["hostapi"] == wanted
+        if device["hostapi"] == number
         and device["max_input_channels"] > 0
         and device["name"] not in _CONVERTERS
     ]
@@ -375,8 +367,47 @@ def microphones(sounddevice: Any) -> list[MicrophoneInfo]:
             selector=device["name"] if named[device["name"]] == 1 else str(device["index"]),
             channels=device["max_input_channels"],
             sample_rate=round(device["default_samplerate"]),
-            host_api=names[wanted],
+            host_api=api["name"],
             is_default=device["index"] == default,
         )
         for device in inputs
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoudspeakerInfo:
+    """The device that plays the system's sounds."""
+
+    index: int
+    name: str
+    channels: int  # at most
+    sample_rate: int  # its own
+
+
+def loudspeaker(sounddevice: Any) -> LoudspeakerInfo:
+    """Where sound is heard. Call it inside `PORTAUDIO.devices`; raises NoDeviceError."""
+    _, api = _host_api(sounddevice)
+    index = -1 if api is None else api["default_output_device"]
+    if index < 0:
+        raise NoDeviceError("there is no loudspeaker: plug one in, or headphones")
+    device = sounddevice.query_devices(index)
+    return LoudspeakerInfo(
+        index=index,
+        name=device["name"],
+        channels=device["max_output_channels"],
+        sample_rate=round(device["default_samplerate"]),
+    )
+
+
+def _host_api(sounddevice: Any) -> tuple[int, Any]:
+    """Number and description of the system's usual interface, None where there is none.
+
+    On Windows every device is there once per interface; WASAPI has the full names and the shortest
+    delay.
+    """
+    apis = sounddevice.query_hostapis()
+    names = [api["name"] for api in apis]
+    number = sounddevice.default.hostapi
+    if "Windows WASAPI" in names:
+        number = names.index("Windows WASAPI")
+    return number, apis[number] if 0 <= number < len(apis) else None

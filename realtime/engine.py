@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 Progress = Callable[[float, str], None]
-"""Told how far loading is, 0..1, and what it is doing."""
+"""Told how far loading is, 0..1, and what it is doing; what it raises breaks the loading off."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,7 +37,7 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing, SightingRing
-from realtime.session import Deadline, face_at
+from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import Source
 from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
@@ -267,6 +267,8 @@ class LiveSession:
         """Run a thread's body; what it fails of becomes the session's failure."""
         try:
             run()
+        except StoppedError:
+            logger.info("stopped while loading")
         except (CheckpointError, ConfigError) as error:
             self._fail(error, str(error))
         except Exception as error:
@@ -323,6 +325,8 @@ class LiveSession:
                 self._wake.wait(IDLE_SECONDS)
 
     def _loading(self, fraction: float, text: str) -> None:
+        if self._stopping.is_set():
+            raise StoppedError
         with self._lock:
             self._progress, self._message = fraction, text
 

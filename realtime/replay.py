@@ -3,7 +3,7 @@
 `analyse` is the deterministic driver: it pushes the recording's packets in time order into the
 rings and takes the worker's steps until nothing is due, with no clock, so that the same file and
 weights give the same predictions every time. `ReplaySession` runs it on a thread of its
-own as fast as it goes and lets a second thread play the pictures (docs/adr/0004).
+own as fast as it goes and lets others play picture and sound (docs/adr/0004).
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ from realtime.messages import (
     SourceState,
     VideoPacket,
 )
+from realtime.playback import SoundPlayback
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.session import Deadline, face_at
+from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.speech import VoiceActivity
@@ -58,6 +59,9 @@ EngineFactory = Callable[[Progress], Engine]
 """Loads the network; called on the thread that will use it."""
 
 SLOWEST, FASTEST = 0.25, 4.0
+# Playback that waits for the analysis again and again would be heard in shreds: nearer to it than
+# the one there is silence, until the other is between them.
+LEAST_LEAD_SECONDS, ENOUGH_LEAD_SECONDS = 0.3, 1.0
 END_SECONDS = 0.05  # what is left of a recording that has as good as come to its end
 
 
@@ -180,7 +184,8 @@ class ReplaySession:
     """A recording being analysed, and played back beside that.
 
     Threads: `analysis` owns the engine and the recording; `player` owns the frame player. Both
-    write what they found under the session's one lock; the GUI reads it.
+    write what they found under the session's one lock; the GUI reads it. `sound` (if wanted) asks
+    under the same lock where playback stands; see realtime/playback.py.
     """
 
     def __init__(
@@ -190,6 +195,7 @@ class ReplaySession:
         *,
         config: SessionConfig | None = None,
         play: bool = True,
+        sound: bool = False,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = path
@@ -220,13 +226,20 @@ class ReplaySession:
         self._has_video = self._has_audio = False
         self._sound: list[AudioPacket] = []  # all that was heard, for the spectrogram
         self._shown: Prediction | None = None  # what the last snapshot showed, with spectrogram
+        self._audible = False  # as far as the analysis lets it
+        self._playback: SoundPlayback | None = None
+        if sound:
+            self._playback = SoundPlayback(path, self._began, now, self._stopping)
         self.failure: Exception | None = None  # why the state is FAILED
 
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """See Session.start."""
-        for name, target in (("analysis", self._analyse), ("player", self._play)):
+        bodies = {"analysis": self._analyse, "player": self._play}
+        if self._playback is not None:
+            bodies["sound"] = self._playback.run
+        for name, target in bodies.items():
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -273,6 +286,8 @@ class ReplaySession:
                 self._notes = tuple(recording.notes)
                 self._duration = max(self._analysed, self._last_time())
                 self._state = SessionState.ENDED
+        except StoppedError:
+            logger.info("stopped while loading")
         except (SourceError, CheckpointError, ConfigError) as error:
             self._fail(error, str(error))
         except Exception as error:
@@ -290,6 +305,8 @@ class ReplaySession:
             self._playing = False
 
     def _loading(self, fraction: float, text: str) -> None:
+        if self._stopping.is_set():
+            raise StoppedError
         with self._lock:
             self._progress, self._message = fraction, text
 
@@ -478,6 +495,36 @@ class ReplaySession:
             answer_rate=len(self._predictions) / seconds if running else 0.0,
             engine=self._engine_name,
         )
+
+    # -- sound ----------------------------------------------------------------------------------
+
+    def set_muted(self, muted: bool) -> None:
+        """See ReplayControls.set_muted."""
+        if self._playback is not None:
+            self._playback.muted = muted
+
+    @property
+    def sound_problem(self) -> str:
+        """See ReplayControls.sound_problem."""
+        with self._lock:
+            if self._has_video and not self._has_audio:
+                return "the recording has none"
+        return "" if self._playback is None else self._playback.problem
+
+    def _began(self) -> float | None:
+        """When the recording began that is heard now; None where nothing is to be heard."""
+        with self._lock:
+            position = self._position()
+            if not (self._playing and self._speed == 1.0 and self._has_audio):
+                return None
+            if self._state is SessionState.RUNNING:
+                least = LEAST_LEAD_SECONDS if self._audible else ENOUGH_LEAD_SECONDS
+                self._audible = self._analysed - position >= least
+            else:
+                self._audible = self._state is SessionState.ENDED and position < self._duration
+            return self._anchor_time - self._anchor_position if self._audible else None
+
+    # -- answers --------------------------------------------------------------------------------
 
     def history(self, after_index: int = -1) -> Sequence[Prediction]:
         """See Session.history."""

@@ -23,6 +23,10 @@ _LEAST_PATIENCE_SECONDS: Final = 0.1  # for each, however late it is
 FACE_SHOWN_SECONDS: Final = 0.4  # a box older than this is no longer drawn
 
 
+class StoppedError(Exception):
+    """Raised in what still loads a session that has been stopped meanwhile."""
+
+
 class Deadline:
     """Two seconds for all that has to end, of which each waits for what is left."""
 
@@ -142,6 +146,15 @@ class ReplayControls(Session, Protocol):
 
     def set_speed(self, speed: float) -> None:
         """Set the playback speed, 0.25 to 4."""
+        ...
+
+    @property
+    def sound_problem(self) -> str:
+        """Why the recording's sound cannot be heard, for people; empty while it can."""
+        ...
+
+    def set_muted(self, muted: bool) -> None:
+        """Keep the recording's sound silent, or let it be heard (at a speed of 1)."""
         ...
 
     def export(self, path: Path) -> int:

@@ -274,6 +274,22 @@ def test_ctrl_c_is_how_live_ends_and_cuts_a_replay_short(
     assert run("replay", demo, "--headless").exit_code == ExitCode.INTERRUPTED
 
 
+def test_ctrl_c_that_a_library_made_something_else_of_is_still_ctrl_c(
+    run: Run, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        errors.interrupted.set()
+        raise ImportError("numpy._core.multiarray failed to import")
+
+    monkeypatch.setattr("realtime.engine.load_engine", load)
+    try:
+        result = run("replay", demo, "--headless")
+    finally:
+        errors.interrupted.clear()
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert result.stderr == "msaf-live: stopped\n"
+
+
 def test_nothing_to_listen_to(run: Run, no_devices: None) -> None:
     for arguments in (["live", "--headless"], ["live", "--camera", "none"]):
         result = run(*arguments)
@@ -607,6 +623,55 @@ def test_ctrl_c_ends_in_two_seconds(
     assert program.returncode == ExitCode.INTERRUPTED
     assert "msaf-live: stopped" in err
     assert time.monotonic() - asked < 3.0  # two are promised; machines that test are busy
+
+
+@needs_weights
+@pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["replay", "{demo}"], ExitCode.DONE),  # the window
+        (["replay", "{demo}", "--headless"], ExitCode.INTERRUPTED),
+    ],
+)
+def test_leaving_while_the_network_is_prepared_leaves_nothing_behind(
+    process: Callable[..., subprocess.Popen[str]],
+    demo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: ExitCode,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    program = process(*(each.format(demo=demo) for each in arguments), "--device", "cpu")
+    graphs = tmp_path / "msaf-live" / "graphs"
+    while not list(graphs.glob("making-*")):
+        assert program.poll() is None
+        time.sleep(0.01)
+    program.send_signal(signal.SIGINT)
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == code, err
+    assert err == ("" if code is ExitCode.DONE else "msaf-live: stopped\n")
+    assert not list(graphs.iterdir())  # it was broken off, not waited for
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_thread_that_was_left_does_not_meet_the_interpreter_s_end(left: bool) -> None:
+    script = (
+        "import atexit, sys, threading, main\n"
+        "atexit.register(print, 'the end')\n"
+        "thread = threading.Thread(target=threading.Event().wait, daemon=True)\n"
+        f"thread.start() if {left} else None\n"
+        "sys.argv = ['main.py', 'devices', '--no-such-option']\n"
+        "main.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == ExitCode.WRONG_USE
+    assert "--no-such-option" in ended.stderr
+    assert ("the end" in ended.stdout) is not left
 
 
 @needs_weights

@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose
 
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
 from realtime.sources.base import UnreadableFileError
-from realtime.sources.file import FramePlayer, Recording
+from realtime.sources.file import FramePlayer, Recording, SoundPlayer
 from tests import recordings
 from tests.recordings import movie
 
@@ -578,6 +578,49 @@ def test_the_player_needs_pictures(tmp_path: Path) -> None:
     path = movie(tmp_path / "sound.m4a", codec=None)
     with pytest.raises(UnreadableFileError, match=r"sound\.m4a has no picture"):
         FramePlayer(path)
+
+
+@pytest.mark.parametrize("name", ["s.wav", "s.mkv", "s.mp4", "s.ts", "s.avi", "s.webm"])
+def test_sound_is_played_from_any_instant(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name in ("s.wav", "s.mkv"):
+        noise = np.random.default_rng(0).normal(0.0, 0.1, 4 * 48000).astype(np.float32)
+        recordings.sound_file(path, noise, 48000)
+    else:
+        options: dict[str, Any] = {}
+        if name == "s.webm":
+            options = {"codec": "libvpx-vp9", "sound": "libopus", "sound_format": "flt"}
+        movie(path, seconds=4.0, layout="mono", **options)
+    whole = Read(path).samples[:, 0]
+    with SoundPlayer(path, sample_rate=48000, channels=1) as player:
+        for seconds in (0.0, 3.0, 1.5, 0.7, 3.9):
+            player.seek(seconds)
+            sounds = [sound for _ in range(8) if (sound := player.read()) is not None]
+            assert seconds - 2.5 < sounds[0][0] <= seconds
+            if seconds < 3.5:  # some decoders need several frames to be themselves again
+                time, samples = sounds[7]
+                place = round(time * 48000)
+                apart = [
+                    np.abs(samples[:500, 0] - whole[place + shift :][:500]).max()
+                    for shift in range(-48, 49)  # as times may be rounded to a millisecond
+                ]
+                assert min(apart) < 0.02
+        player.seek(100.0)
+        assert sum(1 for _ in iter(player.read, None)) < 250  # it ends, wherever it went on
+
+
+def test_sound_comes_as_the_device_takes_it(tmp_path: Path) -> None:
+    path = movie(tmp_path / "s.mkv", seconds=2.0, layout="5.1")
+    with SoundPlayer(path, sample_rate=44100, channels=2) as player:
+        sounds = [*iter(player.read, None)]
+    assert all(samples.shape[1] == 2 for _, samples in sounds)
+    assert sum(len(samples) for _, samples in sounds) == pytest.approx(2 * 44100, rel=0.03)
+
+
+def test_sound_that_is_not_there_cannot_be_played(tmp_path: Path) -> None:
+    path = movie(tmp_path / "silent.mp4", sound=None)
+    with pytest.raises(UnreadableFileError, match=r"silent\.mp4 has no sound"):
+        SoundPlayer(path, sample_rate=48000, channels=2)
 
 
 # -- real recordings ------------------------------------------------------------------------------

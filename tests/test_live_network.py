@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given, settings
@@ -192,6 +193,30 @@ def test_graphs_are_made_once(network: LiveNet, tmp_path: Path) -> None:
     assert again == first
     assert again.head.stat().st_mtime_ns == stamp
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.head.parent.name]
+
+
+def test_making_them_can_be_broken_off(network: LiveNet, tmp_path: Path) -> None:
+    class BrokenOffError(Exception): ...
+
+    def progress(done: float, _text: str) -> None:
+        if done >= 0.1:
+            raise BrokenOffError
+
+    weights = tmp_path / "live.safetensors"
+    save_checkpoint(weights, network, {})
+    with pytest.raises(BrokenOffError):
+        exported_graphs(weights, cache_dir=tmp_path / "cache", progress=progress)
+    assert not list((tmp_path / "cache").iterdir())
+    assert not psutil.Process().children()
+
+
+def test_where_no_process_can_be_started_they_are_made_in_this_one(
+    network: LiveNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "live.safetensors"
+    save_checkpoint(weights, network, {})
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert exported_graphs(weights, cache_dir=tmp_path / "cache").head.is_file()
 
 
 def test_graphs_that_were_tidied_away_are_made_again(network: LiveNet, tmp_path: Path) -> None:

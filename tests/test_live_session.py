@@ -68,6 +68,13 @@ def arithmetic(progress: Progress) -> ArithmeticEngine:
     return ArithmeticEngine()
 
 
+def endless(progress: Progress) -> ArithmeticEngine:
+    """Loads until it is broken off."""
+    while True:
+        progress(0.5, "Counting")
+        time.sleep(0.001)
+
+
 @pytest.fixture
 def clock() -> ShiftedClock:
     return ShiftedClock()
@@ -481,6 +488,15 @@ def test_a_stopped_session_leaves_nothing_running(session: LiveSession) -> None:
     before = run_once()  # with what is started once and for all
     run_once()
     wait_for(lambda: process.num_threads() <= before, "the end of all threads, mediapipe's too")
+
+
+def test_stopping_breaks_the_loading_off() -> None:
+    session = LiveSession(endless, camera=None, microphone=None)
+    session.start()
+    wait_for(lambda: session.snapshot().progress == 0.5, "loading")
+    session.stop()
+    assert session.failure is None
+    assert session.snapshot().state is SessionState.LOADING
 
 
 @pytest.mark.logs_warnings

@@ -27,6 +27,7 @@ from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine
 from tests.fakes.session import ManualTime
 from tests.recordings import movie, sound_file
+from tests.test_live_session import endless
 
 PATIENCE_SECONDS = 60.0
 
@@ -181,6 +182,15 @@ def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> No
     assert session.position_seconds < 2
 
 
+def test_stopping_breaks_the_loading_off(demo: Path) -> None:
+    session = ReplaySession(demo, endless)
+    session.start()
+    wait_for(lambda: session.snapshot().progress == 0.5, "loading")
+    session.stop()
+    assert session.failure is None
+    assert session.snapshot().state is SessionState.LOADING
+
+
 class GatedEngine(ArithmeticEngine):
     """Fuses ten windows, and the others when the test lets it."""
 
@@ -236,6 +246,22 @@ def test_ahead_of_the_analysis_no_other_instant_is_shown(slow_session: ReplaySes
     snapshot = session.snapshot()
     assert snapshot.prediction is None
     assert snapshot.face is None
+
+
+def test_at_the_heels_of_the_analysis_nothing_is_heard(
+    slow_session: ReplaySession, slow_engine: GatedEngine
+) -> None:
+    session = slow_session
+    analysed = session.analysed_seconds
+    heard = []
+    for lead in (1.01, 0.5, 0.31, 0.2, 0.5, 0.9, 1.01):
+        session.seek(analysed - lead)
+        heard.append(session._began() is not None)
+    assert heard == [True, True, True, False, False, False, True]
+    session.seek(analysed - 0.1)
+    slow_engine.gate.set()
+    wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+    assert session._began() == -session.position_seconds  # as the clock stands at 0
 
 
 @pytest.mark.parametrize("sought", [None, 5.0])

@@ -24,6 +24,7 @@ _ENTRIES: Final = {
     "pause": _Entry("Pause", ("Space",), "pause"),
     "heatmap": _Entry("Heatmap over the face", ("H",), "heatmap", checkable=True),
     "mirror": _Entry("Mirror the picture", ("M",), "mirror", checkable=True),
+    "sound": _Entry("Sound of the recording", ("S",), "speaker", checkable=True),
     "full_screen": _Entry("Full screen", ("F11", "F"), "full-screen", checkable=True),
     "escape": _Entry("Dismiss a notice, then leave full screen", ("Esc",)),
     "open": _Entry("Open recording…", ("Ctrl+O",), "open"),
@@ -45,18 +46,19 @@ _ENTRIES: Final = {
 
 REPLAY_ONLY: Final = (
     "live", "back", "forward", "far_back", "far_forward", "begin", "end", "slower", "faster",
-    "export",
+    "sound", "export",
 )  # fmt: skip
 LIVE_ONLY: Final = ("refresh",)
 MENU: Final = (
-    "open", "live", "export", "", "pause", "heatmap", "mirror", "full_screen", "refresh", "",
-    "help", "about", "", "quit",
+    "open", "live", "export", "", "pause", "heatmap", "mirror", "sound", "full_screen", "refresh",
+    "", "help", "about", "", "quit",
 )  # fmt: skip
 HELP: Final = (
     ("Everywhere", ("pause", "heatmap", "mirror", "full_screen", "escape", "open",
                     "help", "quit")),
     ("Live", ("refresh",)),
-    ("Recording", ("back", "far_back", "begin", "slower", "export", "live")),
+    ("Recording", ("back", "far_back", "begin", "slower", "sound", "export",
+                   "live")),
 )  # fmt: skip
 PAIRS: Final = {"back": "forward", "far_back": "far_forward", "begin": "end", "slower": "faster"}
 
@@ -69,7 +71,7 @@ def make_actions(parent: QObject) -> dict[str, QAction]:
         action.setShortcuts([QKeySequence(key) for key in entry.keys])
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setCheckable(entry.checkable)
-        action.setAutoRepeat(name in REPLAY_ONLY)
+        action.setAutoRepeat(name in REPLAY_ONLY and not entry.checkable)
         if entry.icon is not None:
             action.setIcon(icons.icon(entry.icon))
             action.setIconText(f"\u2002{entry.text.rstrip('…')}")  # an en space after the icon

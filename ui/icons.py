@@ -43,6 +43,9 @@ _DRAWINGS: Final = {
     "no-picture": '<path d="M3.5 3.5 20.5 20.5M9 6.5h5a1.5 1.5 0 0 1 1.5 1.5v2.5l5.5-3v9"/>'
     '<path d="M15.5 15.5V16a1.5 1.5 0 0 1-1.5 1.5H5A1.5 1.5 0 0 1 3.5 16V8A1.5 1.5 0 0 1 5 6.5"/>',
     "sound": '<path d="M4 10v4M8 7v10M12 4v16M16 8v8M20 10.5v3"/>',
+    "speaker": '<path d="M4 9.5v5h3.5l4.5 4v-13l-4.5 4z"/>'
+    '<path d="M15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11"/>',
+    "speaker-off": '<path d="M4 9.5v5h3.5l4.5 4v-13l-4.5 4zM15.5 9.5l5 5M20.5 9.5l-5 5"/>',
     "refresh": '<path d="M19.5 12a7.5 7.5 0 1 1-2.3-5.4L19.5 9M19.5 4v5h-5"/>',
     "quit": '<path d="M12 3.5v8M7 6.5a8 8 0 1 0 10 0"/>',
 }
@@ -68,10 +71,14 @@ def pixmap(name: str, colour: str, pixels: int) -> QPixmap:
 
 
 def icon(name: str) -> QIcon:
-    """The icon for buttons and menus: soft, in the accent when switched on, faint when disabled."""
+    """The icon for buttons and menus: soft, in the accent when switched on, faint when disabled.
+
+    Where there is a drawing of that name with `-off`, that is shown when switched off.
+    """
     result = QIcon()
+    off = f"{name}-off" if f"{name}-off" in _DRAWINGS else name
     for pixels in (16, 32, 64):
-        soft = pixmap(name, palette.TEXT, pixels)
+        soft = pixmap(off, palette.TEXT, pixels)
         result.addPixmap(soft, QIcon.Mode.Normal, QIcon.State.Off)
         result.addPixmap(pixmap(name, palette.ACCENT, pixels), QIcon.Mode.Normal, QIcon.State.On)
         result.addPixmap(pixmap(name, palette.LINE, pixels), QIcon.Mode.Disabled, QIcon.State.Off)

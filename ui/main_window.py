@@ -68,6 +68,7 @@ _BOTTOM_HEIGHT: Final = 132.0
 _RECORDINGS: Final = "Recordings (*.mp4 *.mkv *.mov *.webm *.avi *.m4v *.wav *.flac *.mp3 *.m4a)"
 _EXPORTS: Final = ("Comma-separated values (*.csv)", "JSON lines (*.jsonl)")
 _PRIVACY_SEEN: Final = "privacy_seen"
+_SOUND: Final = "sound"
 
 
 class SessionFactory(Protocol):
@@ -132,6 +133,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(SMALLEST)
         self.setAcceptDrops(True)
         self._build()
+        self.commands["sound"].setChecked(settings.value(_SOUND, True, type=bool))
         self._connect()
         self._adopt(session)
         self.resize(1280, 720)
@@ -309,6 +311,7 @@ class MainWindow(QMainWindow):
             self.commands[name].triggered.connect(lambda _, call=handler: call())
         self.commands["heatmap"].toggled.connect(self.video.set_heatmap)
         self.commands["mirror"].toggled.connect(self.video.set_mirrored)
+        self.commands["sound"].toggled.connect(self._set_sound)
         self.commands["full_screen"].toggled.connect(self.set_full_screen)
 
     # -- sessions ------------------------------------------------------------------------------
@@ -394,6 +397,8 @@ class MainWindow(QMainWindow):
         for command in LIVE_ONLY:
             self.commands[command].setEnabled(is_live)
         self.commands["mirror"].setChecked(is_live)
+        if replay is not None:
+            replay.set_muted(not self.commands["sound"].isChecked())
         self._show_devices()
         self._focus_window()
 
@@ -415,6 +420,7 @@ class MainWindow(QMainWindow):
             self.timeline.set_extent(duration, replay.analysed_seconds, position)
             self.transport.show_position(position, duration)
             self.transport.show_speed(replay.speed)
+            self.transport.show_sound(replay.sound_problem, replay.speed)
             analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
             ahead = analysing and position > replay.analysed_seconds
             playing = replay.playing
@@ -576,6 +582,11 @@ class MainWindow(QMainWindow):
     def _set_speed(self, speed: float) -> None:
         if (replay := self.replay) is not None:
             replay.set_speed(speed)
+
+    def _set_sound(self, heard: bool) -> None:
+        self._settings.setValue(_SOUND, heard)
+        if (replay := self.replay) is not None:
+            replay.set_muted(not heard)
 
     def _change_speed(self, direction: int) -> None:
         if (replay := self.replay) is not None:

@@ -271,6 +271,16 @@ def moments_curve(moments: NDArray[np.float32], top: float = 6.0) -> NDArray[np.
     return np.clip(moments * len(moments) / top, 0.0, 1.0).astype(np.float32)
 
 
+# -- playback ----------------------------------------------------------------------------------
+
+
+def sound_hint(problem: str, speed: float) -> str:
+    """What the sound's button says of itself."""
+    if problem:
+        return f"No sound: {problem}"
+    return "Sound of the recording (S)" + ("" if speed == 1.0 else ", heard at 1× only")
+
+
 # -- status line -------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Play, seek, speed and export of a recording.
+"""Play, seek, speed, sound and export of a recording.
 
 Thread: GUI.
 """
@@ -12,9 +12,10 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from ui import icons
 from ui.controls import Button, Choice, SeekSlider
 from ui.panel import text_width
-from ui.presenters import clock_time
+from ui.presenters import clock_time, sound_hint
 from ui.theme import BODY, MEDIUM, Theme
 
 SPEEDS: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
@@ -46,12 +47,15 @@ class TransportView(QWidget):
         self.speed_choice.activated.connect(
             lambda index: self.speed_chosen.emit(self.speed_choice.itemData(index))
         )
+        self._sound_action = actions["sound"]
+        self._sound = Button(self._sound_action)
         self._export = Button(actions["export"], labelled=True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._play)
         layout.addWidget(self._time)
         layout.addWidget(self.slider, stretch=1)
+        layout.addWidget(self._sound)
         layout.addWidget(self.speed_choice)
         layout.addWidget(self._export)
         self.set_theme(theme)
@@ -77,6 +81,13 @@ class TransportView(QWidget):
             speeds = sorted({*SPEEDS, speed})
             self.speed_choice.fill([(f"{each:g}×", each) for each in speeds], speed)
 
+    def show_sound(self, problem: str, speed: float) -> None:
+        """Show whether sound is heard, and why not."""
+        hint = sound_hint(problem, speed)
+        if hint != self._sound_action.toolTip():
+            self._sound_action.setToolTip(hint)
+            self._sound_action.setIcon(icons.icon("speaker-off" if problem else "speaker"))
+
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""
         self.theme = theme
@@ -85,12 +96,13 @@ class TransportView(QWidget):
         layout = self.layout()
         assert layout is not None
         layout.setSpacing(px(10))
-        self._play.setFixedSize(px(38), px(34))
+        for button in (self._play, self._sound):
+            button.setFixedSize(px(38), px(34))
         self._time.setFont(theme.font(BODY, MEDIUM, tabular=True))
         self._fit_time()
         self.speed_choice.setFixedWidth(px(84))
         self._export.setFixedHeight(px(34))
-        for button in (self._play, self._export):
+        for button in (self._play, self._sound, self._export):
             button.setIconSize(QSize(px(18), px(18)))
 
     def _fit_time(self) -> None:

@@ -1,8 +1,8 @@
-"""Recordings of every kind, through PyAV: packets in time order, or the picture of an instant.
+"""Recordings of every kind, through PyAV: packets in time order, or what belongs to an instant.
 
-Thread: each `Recording` or `FramePlayer` belongs to one. Times are seconds from the start of the
-recording, which is where the earlier of picture and sound begins. What the frames' own timestamps
-say counts, never the rate the container claims.
+Thread: each `Recording`, `FramePlayer` or `SoundPlayer` belongs to one. Times are seconds from the
+start of the recording, which is where the earlier of picture and sound begins. What the frames' own
+timestamps say counts, never the rate the container claims.
 """
 
 from __future__ import annotations
@@ -313,6 +313,11 @@ class Recording(Closing):
         """What the container calls the instant that is 0 here, for its pictures."""
         return self._origins["video"]
 
+    @property
+    def sound_start_seconds(self) -> float:
+        """What the container calls the instant that is 0 here, for its sound."""
+        return self._origins["audio"]
+
     def __iter__(self) -> Iterator[VideoPacket | AudioPacket]:
         """All packets in time order; a second iteration goes on where the first one ended."""
         tracks: tuple[Iterator[VideoPacket | AudioPacket], ...] = (
@@ -477,18 +482,70 @@ class FramePlayer(Closing):
 
     def _seek(self, wanted: float) -> None:
         """Stand on a frame not after `wanted`, or on the first one."""
-        for earlier in (0.0, 2.0, 10.0):  # some containers land behind what they were asked for
-            try:
-                self._track.seek(wanted - earlier)
-            except _DECODING_ERRORS:
-                break
-            first = self._track.peek()
-            if first is not None and first.frame.pts is not None and first.time <= wanted:
-                self._take()
-                return
-        self._track.close()
-        self._track = _Track(self._path, "video", self._threads)
+        if not _led_before(self._track, wanted):
+            self._track.close()
+            self._track = _Track(self._path, "video", self._threads)
         self._take()
+
+
+class SoundPlayer(Closing):
+    """Sound of a recording from any instant on, as a device takes it.
+
+    Raises UnreadableFileError as `Recording` does, and when there is no sound.
+    """
+
+    def __init__(self, path: Path, *, sample_rate: int, channels: int) -> None:
+        """`channels`: one or two; others are mixed into them."""
+        with Recording(path) as recording:
+            if not recording.has_audio:
+                raise UnreadableFileError(f"{recording.name} has no sound to play")
+            self._origin = recording.sound_start_seconds
+        self._path = Path(path)
+        self._sample_rate, self._layout = sample_rate, "mono" if channels == 1 else "stereo"
+        self._resampler: av.AudioResampler | None = None
+        self._resampled: tuple[str, str, int] | None = None  # format that the resampler is for
+        self._track = _Track(self._path, "audio", 1)
+
+    def seek(self, seconds: float) -> None:
+        """Go on with what is heard at `seconds`, or with something before it."""
+        if not _led_before(self._track, seconds + self._origin):
+            self._track.close()
+            self._track = _Track(self._path, "audio", 1)
+        self._resampled = None
+
+    def read(self) -> tuple[float, FloatArray] | None:
+        """The next sound, when it begins and samples (n, channels); None at the end."""
+        while (timed := next(self._track.frames, None)) is not None:
+            with suppress(*_DECODING_ERRORS):
+                frames = self._resample(cast(AudioFrame, timed.frame))
+                if frames:
+                    return timed.time - self._origin, np.concatenate([*map(_samples, frames)])
+        return None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._track.close()
+
+    def _resample(self, frame: AudioFrame) -> list[AudioFrame]:
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if self._resampler is None or kind != self._resampled:  # it may change within a file
+            self._resampled = kind
+            self._resampler = av.AudioResampler("flt", self._layout, self._sample_rate)
+        frame.pts = None  # the track's times count
+        return self._resampler.resample(frame)
+
+
+def _led_before(track: _Track, wanted: float) -> bool:
+    """Whether `track` could be made to go on with a frame that begins not after `wanted`."""
+    for earlier in (0.0, 2.0, 10.0):  # some containers land behind what they were asked for
+        try:
+            track.seek(wanted - earlier)
+        except _DECODING_ERRORS:
+            return False
+        first = track.peek()
+        if first is not None and first.frame.pts is not None and first.time <= wanted:
+            return True
+    return False
 
 
 # -- files ----------------------------------------------------------------------------------------

@@ -421,6 +421,8 @@ class FakeReplaySession(_FakeSession):
     duration_seconds: float = 48.0
     speed: float = 1.0
     playing: bool = True
+    muted: bool = False
+    sound_problem: str = ""
     analysis_speed: float = 8.0
     _base: float = 0.0  # position when …
     _since: float = 0.0  # … the clock showed this
@@ -459,6 +461,9 @@ class FakeReplaySession(_FakeSession):
     def set_speed(self, speed: float) -> None:
         self._rebase()
         self.speed = speed
+
+    def set_muted(self, muted: bool) -> None:
+        self.muted = muted
 
     def export(self, path: Path) -> int:
         if path.suffix not in (".csv", ".jsonl"):

@@ -442,6 +442,52 @@ def test_every_command_has_its_own_keys(open_window: OpenWindow, live: FakeLiveS
 # -- recordings --------------------------------------------------------------------------------
 
 
+def test_the_sound_can_be_switched_off_and_stays_so(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+    now: ManualTime,
+) -> None:
+    window = open_window(replay)
+    assert not replay.muted
+    press(window, Qt.Key.Key_S)
+    assert replay.muted
+    window.open_recording(Path("other.mp4"))
+    assert isinstance(factory.made[-1], FakeReplaySession)
+    assert factory.made[-1].muted
+    window.close()
+    again = open_window(FakeReplaySession(now))
+    assert isinstance(again.replay, FakeReplaySession)
+    assert again.replay.muted
+    click(again.transport._sound)
+    assert not again.replay.muted
+    again.go_live()
+    qtbot.waitUntil(lambda: again.live is not None)
+    press(again, Qt.Key.Key_S)  # live there is nothing to hear
+    assert again.commands["sound"].isChecked()
+
+
+def test_why_nothing_is_heard_is_said_where_sound_is_switched(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    button = window.transport._sound
+    run(window, now, 0.2)
+    assert button.toolTip() == "Sound of the recording (S)"
+    replay.set_speed(2.0)
+    run(window, now, 0.2)
+    assert button.toolTip() == "Sound of the recording (S), heard at 1× only"
+    replay.sound_problem = "there is no loudspeaker: plug one in, or headphones"
+    press(window, Qt.Key.Key_S)
+    run(window, now, 0.2)
+    assert button.toolTip() == f"No sound: {replay.sound_problem}"
+    replay.sound_problem = ""
+    replay.set_speed(1.0)
+    run(window, now, 0.2)
+    assert button.toolTip() == "Sound of the recording (S)"
+
+
 def test_replay_controls_drive_the_session(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
