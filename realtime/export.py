@@ -25,9 +25,10 @@ def _rounded(value: float | None) -> float | None:
 def record_of(prediction: Prediction) -> dict[str, Any]:
     """One prediction in plain Python types, ready for JSON.
 
-    `probabilities` are the smoothed ones, of which `confidence` is that of the label; None when no
-    modality was present. `modality_share` has None for an absent modality. `reason` is None exactly
-    when there is a label, `latency_ms` where time is the recording's.
+    `probabilities` are the smoothed ones, of which `confidence` is that of the label, or of the
+    likeliest class where there is none; both are None when no modality was present.
+    `modality_share` has None for an absent modality. `reason` is None exactly when there is a
+    label, `latency_ms` where time is the recording's.
     """
     smoothed, latency = prediction.smoothed, prediction.latency_seconds
     return {

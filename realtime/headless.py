@@ -253,10 +253,11 @@ def line(prediction: Prediction) -> Text:
     sure = prediction.label is not None
     text = Text(f"{prediction.window_end:7.1f} s  ")
     text.append(f"{_outcome(prediction):<26}", style="bold" if sure else "dim")
-    full = round(20 * prediction.confidence)
+    confidence = prediction.confidence
+    full = round(20 * (confidence or 0.0))
     text.append("━" * full, style="cyan" if sure else "dim")
     text.append("━" * (20 - full), style="bright_black")
-    text.append(f" {100 * prediction.confidence:3.0f} %")
+    text.append("   – %" if confidence is None else f" {100 * confidence:3.0f} %")
     for each in prediction.modalities:
         what = f"{100 * each.share:3.0f} %" if each.share is not None else each.status.value
         text.append(f"  {each.name} {what:<9}", style="" if each.present else "dim")

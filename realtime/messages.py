@@ -138,7 +138,7 @@ class Prediction:
     labels: tuple[str, ...]  # names of the classes in the network's order
     label: str | None  # the steady label; None is "not sure"
     reason: Reason | None  # why there is no label; None exactly when there is one
-    confidence: float  # smoothed probability of the label, or of the likeliest class
+    confidence: float | None  # smoothed, of the label or the likeliest class; None without either
     logits: FloatArray | None  # (n_classes,) calibrated; None when no modality was present
     probabilities: FloatArray | None  # (n_classes,) softmax of the logits
     smoothed: FloatArray | None  # (n_classes,) over the last windows

@@ -53,7 +53,7 @@ def unsure() -> Prediction:
         labels=LABELS,
         label=None,
         reason=Reason.NO_FACE,
-        confidence=0.0,
+        confidence=None,
         logits=None,
         probabilities=None,
         smoothed=None,
@@ -93,7 +93,7 @@ def test_record_of_no_answer_says_why() -> None:
         "window_end": 0.1,
         "label": None,
         "reason": "no face",
-        "confidence": 0.0,
+        "confidence": None,
         "probabilities": None,
         "modalities": [],
         "modality_share": {"face": None, "voice": None},
@@ -130,6 +130,7 @@ def test_csv_is_flat_and_leaves_absent_values_empty(tmp_path: Path) -> None:
     assert happy["modalities"] == "face+voice"
     assert happy["probability_sad"] == "0.2"
     assert (none["label"], none["reason"], none["probability_sad"]) == ("", "no face", "")
+    assert none["confidence"] == ""
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])

@@ -223,6 +223,7 @@ def test_one_json_object_per_answer() -> None:
     }
     assert (first["label"], first["reason"]) == ("neutral", None)
     assert (second["label"], second["reason"]) == (None, "no face")
+    assert second["confidence"] is second["probabilities"] is None
 
 
 def test_a_line_says_what_how_sure_and_from_what() -> None:
@@ -234,6 +235,7 @@ def test_a_line_says_what_how_sure_and_from_what() -> None:
     told = rendered(headless.line(replace(absent_prediction(), latency_seconds=None)))
     assert "not sure (no face)" in told
     assert "voice no source" in told
+    assert "0 %" not in told
     assert " ms" not in told
 
 

@@ -164,7 +164,7 @@ def bars(prediction: Prediction | None, labels: Sequence[str]) -> tuple[Bar, ...
         Bar(
             name=sentence(name),
             value=0.0 if values is None else float(values[index]),
-            text="–" if values is None else percent(float(values[index])),
+            text=percent(None if values is None else float(values[index])),
             colour=palette.emotion_colour(name),
             leading=name == label,
         )
@@ -448,8 +448,10 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def percent(value: float) -> str:
+def percent(value: float | None) -> str:
     """0..1 as whole per cent; what is only nearly none or all is not called so."""
+    if value is None:
+        return "–"
     if _ROUNDING < value < LEAST_DRAWN:
         return "<1\u202f%"
     if 0.995 <= value < 1.0 - _ROUNDING:

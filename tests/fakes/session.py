@@ -221,7 +221,7 @@ def absent_prediction(index: int = 50) -> Prediction:
         index,
         label=None,
         reason=Reason.NO_FACE,
-        confidence=0.0,
+        confidence=None,
         logits=None,
         probabilities=None,
         smoothed=None,
