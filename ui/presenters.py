@@ -190,7 +190,7 @@ class Share:
     share: float | None
     chance: float | None
     text: str  # "62 %", or in one word why it is absent
-    opinion: str  # what this modality alone would say
+    opinion: str  # what this modality alone would say of this window, not steadied
 
 
 def shares(prediction: Prediction | None) -> tuple[Share, ...]:
@@ -213,7 +213,7 @@ def _share(report: ModalityReport) -> Share:
         share=report.share,
         chance=report.chance_share,
         text=percent(report.share),
-        opinion=f"alone: {report.label}" if report.label else "",
+        opinion=f"alone now: {report.label}" if report.label else "",
     )
 
 

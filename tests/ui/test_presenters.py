@@ -89,7 +89,7 @@ def test_bars_mark_the_label() -> None:
 def test_shares_show_chance_and_the_status_of_what_is_absent() -> None:
     face, voice = presenters.shares(make_prediction(10))
     assert face.chance == voice.chance == 0.5
-    assert face.opinion == "alone: neutral"
+    assert face.opinion == "alone now: neutral"
     face, voice = presenters.shares(make_prediction(70))  # nobody speaks
     assert (face.text, voice.text) == ("100\u202f%", "silence")
     assert voice.share is None
