@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from models.training.paper.run import Protocol, Task
     from realtime.devices import CameraInfo, Listing, MicrophoneInfo
     from realtime.engine import Engine, Progress
+    from realtime.export import PredictionWriter
     from realtime.live import LiveSession
     from realtime.messages import Prediction
     from realtime.replay import ReplaySession
@@ -313,8 +314,7 @@ def live(
     sessions = _Sessions(weights, device, adapt=adapt)
     session = sessions.live(camera, microphone)
     if not headless and has_screen():
-        sessions.show(session, seconds)
-        return
+        raise typer.Exit(sessions.show(session, seconds))
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
     with _output(), closing(live_predictions(session, seconds, required=required)) as predictions:
         _report(predictions, headless=headless, endless=seconds is None)
@@ -338,7 +338,7 @@ def replay(
         Path | None,
         typer.Option(
             metavar="FILE.csv|FILE.jsonl",
-            help="Write the answers to this file too (without a window).",
+            help="Write the answers to this file too.",
             show_default=False,
         ),
     ] = None,
@@ -352,13 +352,11 @@ def replay(
 
     factor = _speed(speed or ("max" if headless else "1"))
     window = not headless and has_screen()
-    if out is not None and (window or out.suffix.lower() not in (".csv", ".jsonl")):
+    if out is not None and out.suffix.lower() not in (".csv", ".jsonl"):
         raise typer.BadParameter(
-            "needs --headless (the window has its own export)"
-            if window
-            else f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}",
-            param_hint="--out",
+            f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}", param_hint="--out"
         )
+    from realtime.export import PredictionWriter
     from realtime.replay import FASTEST, SLOWEST, analyse
     from realtime.sources.file import Recording
 
@@ -371,10 +369,13 @@ def replay(
                 "any speed will do)",
                 param_hint="--speed",
             )
-        session = sessions.replay(file)
-        session.set_speed(factor)
-        sessions.show(session)
-        return
+        with nullcontext() if out is None else PredictionWriter(out) as writer:
+            session = sessions.replay(file, writer)
+            session.set_speed(factor)
+            code = sessions.show(session)
+        if (written := session.written) is not None and not written.complete:
+            typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
+        raise typer.Exit(code)
     with _output(), Recording(file) as recording:
         engine = sessions.engine(lambda _fraction, _text: None)
         with closing(analyse(recording, engine, config=sessions.config)) as predictions:
@@ -462,31 +463,31 @@ class _Sessions:
 
         return LiveSession(self.engine, camera=camera, microphone=microphone, config=self.config)
 
-    def replay(self, path: Path) -> ReplaySession:
-        """A session on a recording, not yet started."""
+    def replay(self, path: Path, writer: PredictionWriter | None = None) -> ReplaySession:
+        """A session on a recording, not yet started; `writer` gets the answers too."""
         from realtime.replay import ReplaySession
 
-        return ReplaySession(path, self.engine, config=self.config)
+        return ReplaySession(path, self.engine, config=self.config, writer=writer)
 
-    def show(self, session: LiveSession | ReplaySession, seconds: float | None = None) -> None:
-        """Run the window until it is closed, or for so many seconds."""
+    def show(self, session: LiveSession | ReplaySession, seconds: float | None = None) -> int:
+        """Run the window until it is closed, or for so many seconds; returns the exit code."""
         from realtime.output import log_directory
         from ui.app import run_window
         from ui.main_window import WindowOptions
 
         card = self.weights.with_name("MODEL_CARD.md")
-        code = run_window(
-            session,
-            self,
-            list_devices=_list_devices,
-            options=WindowOptions(
-                version=_version(),
-                model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
-            ),
-            log_path=log_directory() / "msaf-live.log",
-            seconds=seconds,
-        )
-        raise typer.Exit(code)
+        with _output():
+            return run_window(
+                session,
+                self,
+                list_devices=_list_devices,
+                options=WindowOptions(
+                    version=_version(),
+                    model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
+                ),
+                log_path=log_directory() / "msaf-live.log",
+                seconds=seconds,
+            )
 
 
 def _report(

@@ -25,6 +25,7 @@ from realtime import errors
 from realtime.devices import Listing
 from realtime.errors import ExitCode
 from realtime.live import LiveSession
+from realtime.messages import Snapshot
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.conftest import ROOT
 from tests.fakes.engine import ArithmeticEngine
@@ -134,7 +135,6 @@ def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         ["replay", "x.mp4", "--headless", "--speed", "fast"],
         ["replay", "x.mp4", "--headless", "--speed", "-1"],
         ["replay", "x.mp4", "--headless", "--out", "answers.txt"],
-        ["replay", "x.mp4", "--out", "answers.csv"],
         ["bench", "--device", "tpu"],
         ["convert", "a.pth", "--kind", "foo", "--out", "a.safetensors"],
     ],
@@ -195,9 +195,10 @@ def test_what_cannot_be_read(
 
 
 def test_an_unwritable_output(run: Run, quick: None, demo: Path, tmp_path: Path) -> None:
-    result = run("replay", demo, "--headless", "--out", tmp_path / "nowhere" / "a.csv")
-    assert result.exit_code == ExitCode.UNREADABLE_FILE
-    assert result.stdout == ""
+    for headless in (["--headless"], []):
+        result = run("replay", demo, *headless, "--out", tmp_path / "nowhere" / "a.csv")
+        assert result.exit_code == ExitCode.UNREADABLE_FILE
+        assert result.stdout == ""
 
 
 def test_damaged_weights(run: Run, demo: Path, tmp_path: Path) -> None:
@@ -376,6 +377,61 @@ def test_a_screen_gets_a_window(
     assert how["options"].version.startswith("0.")
     assert how["seconds"] == 5.0
     assert [list(each) for each in how["list_devices"]()] == [[], []]
+
+
+@pytest.fixture
+def close_when(
+    qapp: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[Callable[[Any, Snapshot], bool]], None]:
+    """Real windows: each is closed once what it shows is as wanted."""
+    from PyQt6.QtCore import QSettings, QTimer
+
+    from ui.main_window import MainWindow
+
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(tmp_path))
+    start = MainWindow.start
+
+    def close(wanted: Callable[[Any, Snapshot], bool]) -> None:
+        def started(window: MainWindow) -> None:
+            def look(snapshot: Snapshot) -> None:
+                if wanted(window, snapshot):
+                    QTimer.singleShot(0, window.close)  # not amid a poll
+
+            window.bridge.polled.connect(look)
+            start(window)
+
+        monkeypatch.setattr(MainWindow, "start", started)
+
+    return close
+
+
+def test_the_window_writes_the_file_that_was_asked_for(
+    run: Run, quick: None, close_when: Callable[..., None], demo: Path, tmp_path: Path
+) -> None:
+    beside, alone = tmp_path / "beside.csv", tmp_path / "alone.csv"
+
+    def said(window: Any, _: Snapshot) -> bool:
+        notice = window.banner.notice
+        return notice is not None and f"answers written to {beside}" in notice.text
+
+    close_when(said)
+    result = run("replay", demo, "--out", beside)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    run("replay", demo, "--headless", "--out", alone)
+    assert beside.read_bytes() == alone.read_bytes()
+
+
+def test_a_window_that_is_closed_early_says_how_far_its_file_goes(
+    run: Run, quick: None, close_when: Callable[..., None], demo: Path, tmp_path: Path
+) -> None:
+    close_when(lambda *_: True)
+    out = tmp_path / "part.jsonl"
+    result = run("replay", demo, "--out", out)
+    assert result.exit_code == 0
+    count = len(out.read_text().splitlines())
+    assert "the analysis was not at its end" in result.stderr
+    assert f"{count} answer" in result.stderr
+    assert f"written to {out}" in result.stderr.strip().replace("\n", "")
 
 
 def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -559,6 +615,18 @@ def test_only_answers_on_stdout_and_no_chatter_on_stderr(
     assert all("window_end" in json.loads(line) for line in out.splitlines())
     assert err.lstrip().startswith("Summary")
     assert "TensorFlow" not in err
+
+
+@needs_weights
+def test_no_chatter_on_stderr_beside_the_window(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    nowhere = "http://127.0.0.1:9/"  # the face detector is loaded all the same, and talks
+    program = process(
+        "--camera", nowhere, "--microphone", "none", "--seconds", 1, "--device", "cpu"
+    )
+    out, err = program.communicate(timeout=150)
+    assert (program.returncode, out, err) == (0, "", "")
 
 
 @needs_weights

@@ -563,13 +563,12 @@ class MainWindow(QMainWindow):
         if (replay := self.replay) is None:
             return
         try:
-            count = replay.export(path)
+            written = replay.export(path)
         except (OSError, ValueError) as error:
             told = explain(error)[1] if isinstance(error, OSError) else error
             self._tell(f"Could not export: {told}", severity="error")
         else:
-            what = "1 answer" if count == 1 else f"{count} answers"
-            self._tell(f"{what} written to {path.name}")
+            self._tell(str(written), severity="info" if written.complete else "warning")
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))

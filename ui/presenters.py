@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.clock import clock_time as clock_time
 from realtime.messages import (
     NOT_DELIVERING,
     Attention,
@@ -467,13 +468,3 @@ def decibels(level: float) -> str:
 def milliseconds(seconds: float | None) -> str:
     """Seconds as whole milliseconds without their unit."""
     return "–" if seconds is None else f"{1000.0 * seconds:.0f}"
-
-
-def clock_time(seconds: float, *, tenths: bool = False) -> str:
-    """Seconds as m:ss, or h:mm:ss from an hour on; `tenths` adds a decimal."""
-    total = max(seconds, 0.0)
-    whole = int(total)
-    text = f"{whole // 60 % 60}:{whole % 60:02d}"
-    if whole >= 3600:
-        text = f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{text}.{int(total * 10) % 10}" if tenths else text

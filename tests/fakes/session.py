@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices import Listing
+from realtime.export import Written
 from realtime.messages import (
     Attention,
     Box,
@@ -459,12 +460,18 @@ class FakeReplaySession(_FakeSession):
         self._rebase()
         self.speed = speed
 
-    def export(self, path: Path) -> int:
+    def export(self, path: Path) -> Written:
         if path.suffix not in (".csv", ".jsonl"):
             raise ValueError(f"{path.suffix or 'no ending'} is neither .csv nor .jsonl")
         count = len(self.history())
         path.write_text(json.dumps({"predictions": count}), encoding="utf-8")
-        return count
+        return Written(
+            path=path,
+            count=count,
+            end=self.analysed_seconds,
+            duration=self.duration_seconds,
+            complete=self.analysed_seconds == self.duration_seconds,
+        )
 
     def snapshot(self) -> Snapshot:
         state = SessionState.RUNNING if self.loaded >= 1.0 else SessionState.LOADING

@@ -370,11 +370,25 @@ def test_export_says_what_was_written(
     window.export(tmp_path / "talk.csv")
     assert (tmp_path / "talk.csv").exists()
     assert window.banner.notice is not None
-    assert window.banner.notice.text == "480 answers written to talk.csv"
+    notice = window.banner.notice
+    assert notice.text == f"480 answers written to {tmp_path / 'talk.csv'}"
+    assert notice.severity == "info"
     window.export(tmp_path / "talk.doc")
     assert "neither .csv nor .jsonl" in window.banner.notice.text
     window.export(tmp_path / "none" / "talk.csv")
     assert window.banner.notice.text.endswith("talk.csv: no such file or directory")
+
+
+def test_an_export_amid_the_analysis_says_how_far_it_goes(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    window.export(tmp_path / "part.csv")
+    notice = window.banner.notice
+    assert notice is not None
+    assert notice.text == f"160 answers, up to 0:16 of 0:48, written to {tmp_path / 'part.csv'}"
+    assert notice.severity == "warning"
 
 
 def test_a_failure_is_shown_before_what_was_exported(
@@ -388,7 +402,7 @@ def test_a_failure_is_shown_before_what_was_exported(
         return window.banner.notice.text if window.banner.notice else ""
 
     window.export(tmp_path / "talk.csv")
-    assert "written to talk.csv" in told()  # what was just done, before what is no graver
+    assert "talk.csv" in told()  # what was just done, before what is no graver
     replay.state, replay.message = SessionState.FAILED, "The analysis failed."
     run(window, now, 0.1)
     assert told() == "The analysis failed."
@@ -396,7 +410,7 @@ def test_a_failure_is_shown_before_what_was_exported(
     assert told() == "The analysis failed."
     window.banner.dismissed.emit(window.banner.notice)
     run(window, now, 0.1)
-    assert "written to talk.csv" in told()
+    assert "talk.csv" in told()
 
 
 @pytest.mark.parametrize("command", ["open", "export"])
