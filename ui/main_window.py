@@ -65,9 +65,15 @@ logger = logging.getLogger(__name__)
 SMALLEST: Final = QSize(960, 600)
 _SIDE_WIDTH: Final = 396.0  # design pixels
 _BOTTOM_HEIGHT: Final = 132.0
-_RECORDINGS: Final = "Recordings (*.mp4 *.mkv *.mov *.webm *.avi *.m4v *.wav *.flac *.mp3 *.m4a)"
+_ENDINGS: Final = (
+    "mp4 m4v mov mkv webm avi wmv flv mpg mpeg ts mts m2ts 3gp ogv gif "
+    "wav flac mp3 m4a aac ogg oga opus wma aiff"
+)
+_RECORDINGS: Final = f"Recordings ({' '.join(f'*.{ending}' for ending in _ENDINGS.split())})"
 _EXPORTS: Final = ("Comma-separated values (*.csv)", "JSON lines (*.jsonl)")
 _PRIVACY_SEEN: Final = "privacy_seen"
+_FOLDER: Final = "folder"  # of the recording opened last
+_ADDRESS: Final = "camera_address"  # of the network camera used last, without its password
 
 
 class SessionFactory(Protocol):
@@ -311,6 +317,7 @@ class MainWindow(QMainWindow):
     def open_recording(self, path: Path) -> None:
         """Leave the present session for a recording."""
         self._note_sources()
+        self._settings.setValue(_FOLDER, str(path.absolute().parent))
         self._change_session(lambda: self._factory.replay(path))
 
     def go_live(self) -> None:
@@ -537,7 +544,8 @@ class MainWindow(QMainWindow):
                 replay.set_speed(min(beyond, key=lambda each: abs(each - replay.speed)))
 
     def _ask_recording(self) -> None:
-        dialog = QFileDialog(self, "Open recording", "", f"{_RECORDINGS};;All files (*)")
+        folder = self._settings.value(_FOLDER, "", type=str)
+        dialog = QFileDialog(self, "Open recording", folder, f"{_RECORDINGS};;All files (*)")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda path: self.open_recording(Path(path)))
         self._open_dialog(dialog)
@@ -548,10 +556,11 @@ class MainWindow(QMainWindow):
         if not replay.analysed_seconds:
             self._tell("There are no answers to export yet.")
             return
-        suggestion = str(replay.path.with_suffix(".csv").name)
-        dialog = QFileDialog(self, "Export answers", suggestion, ";;".join(_EXPORTS))
+        folder = str(replay.path.absolute().parent)
+        dialog = QFileDialog(self, "Export answers", folder, ";;".join(_EXPORTS))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("csv")
+        dialog.selectFile(replay.path.with_suffix(".csv").name)
         dialog.filterSelected.connect(
             lambda chosen: dialog.setDefaultSuffix("jsonl" if chosen == _EXPORTS[1] else "csv")
         )

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
@@ -22,6 +23,7 @@ from pytestqt.qtbot import QtBot
 
 from realtime.devices import Listing
 from realtime.messages import SessionState, SourceHealth, SourceState
+from realtime.sources.file import Recording
 from tests.fakes.session import (
     FakeDevice,
     FakeFactory,
@@ -29,9 +31,10 @@ from tests.fakes.session import (
     FakeReplaySession,
     ManualTime,
 )
+from tests.recordings import movie
 from tests.ui.conftest import OpenWindow, click, press
 from ui.dialogs import AboutDialog, HelpDialog
-from ui.main_window import SMALLEST, MainWindow
+from ui.main_window import _ENDINGS, SMALLEST, MainWindow
 from ui.presenters import PRIVACY, WAITS_FOR_ANALYSIS
 
 
@@ -429,6 +432,49 @@ def test_files_are_asked_for_without_stopping_the_window(
     run(window, now, 1.0)
     assert window.transport.slider.value() > before
     dialog.close()
+
+
+def test_files_are_asked_for_where_the_last_ones_were(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    replay.path = tmp_path / "talk.mp4"
+    (tmp_path / "other").mkdir()
+    window = open_window(replay)
+    run(window, now, 3.0)
+    window.commands["export"].trigger()
+    (dialog,) = window.findChildren(QFileDialog)
+    assert [Path(each) for each in dialog.selectedFiles()] == [tmp_path / "talk.csv"]
+    dialog.close()
+    window.open_recording(tmp_path / "other" / "one.mp4")
+    again = open_window(replay)
+    again.commands["open"].trigger()
+    (dialog,) = again.findChildren(QFileDialog)
+    assert Path(dialog.directory().absolutePath()) == tmp_path / "other"
+    dialog.close()
+
+
+@pytest.mark.parametrize(
+    ("ending", "picture", "sound"),
+    [
+        ("gif", {"codec": "gif", "pixel_format": "rgb8"}, None),
+        ("wmv", {"codec": "wmv2"}, "wmav2"),
+        ("mpg", {"codec": None}, "mp2"),
+        ("mts", {}, "aac"),
+        ("3gp", {}, "aac"),
+        ("webm", {"codec": "libvpx-vp9"}, "libopus"),
+        ("ogg", {"codec": None}, "libopus"),
+        ("opus", {"codec": None}, "libopus"),
+        ("aac", {"codec": None}, "aac"),
+    ],
+)
+def test_what_is_offered_can_be_read(
+    ending: str, picture: dict[str, Any], sound: str | None, tmp_path: Path
+) -> None:
+    whole: dict[str, Any] = {"sound_format": "s16"} if sound in ("libopus", "mp2") else {}
+    path = movie(tmp_path / f"talk.{ending}", sound=sound, **picture, **whole)
+    with Recording(path) as recording:
+        assert next(iter(recording))
+    assert ending in _ENDINGS.split()
 
 
 def test_without_answers_there_is_nothing_to_export(
