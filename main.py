@@ -295,7 +295,11 @@ def live(
     from realtime.headless import has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
-    camera, microphone = _devices(camera, microphone)
+    camera, microphone, faults = _devices(camera, microphone)
+    trouble = "; ".join(faults)
+    trouble = trouble[:1].upper() + trouble[1:]
+    if trouble:
+        typer.echo(f"msaf-live: {trouble}", err=True)
     if camera is None and microphone is None:
         from realtime.sources.base import NoDeviceError
 
@@ -308,13 +312,15 @@ def live(
                 f"{missing}: plug one in, name an IP camera with --camera URL, or replay a "
                 "recording (`replay FILE`)"
             )
-        typer.echo("No camera and no microphone here: showing the demo recording.", err=True)
-        replay(DEMO, adapt=adapt, device=device, weights=weights)
+        told = "No camera or microphone found: this is the demo recording"
+        typer.echo(told, err=True)
+        notice = f"{told}. {trouble}" if trouble else told
+        _replay(DEMO, adapt=adapt, device=device, weights=weights, notice=notice)
         return
     sessions = _Sessions(weights, device, adapt=adapt)
     session = sessions.live(camera, microphone)
     if not headless and has_screen():
-        raise typer.Exit(sessions.show(session, seconds))
+        raise typer.Exit(sessions.show(session, seconds, notice=trouble))
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
     with _output(), closing(live_predictions(session, seconds, required=required)) as predictions:
         _report(predictions, headless=headless, endless=seconds is None)
@@ -348,6 +354,21 @@ def replay(
     verbose: Verbose = 0,
 ) -> None:
     """A recording, through the very same path."""
+    _replay(file, headless, speed, out, adapt=adapt, device=device, weights=weights)
+
+
+def _replay(
+    file: Path,
+    headless: bool = False,
+    speed: str | None = None,
+    out: Path | None = None,
+    *,
+    adapt: bool,
+    device: Device,
+    weights: Path | None,
+    notice: str = "",
+) -> None:
+    """What `replay` does; `notice` is shown in the window."""
     from realtime.headless import has_screen, paced
 
     factor = _speed(speed or ("max" if headless else "1"))
@@ -372,7 +393,7 @@ def replay(
         with nullcontext() if out is None else PredictionWriter(out) as writer:
             session = sessions.replay(file, writer)
             session.set_speed(factor)
-            code = sessions.show(session)
+            code = sessions.show(session, notice=notice)
         if (written := session.written) is not None and not written.complete:
             typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
         raise typer.Exit(code)
@@ -387,22 +408,30 @@ def replay(
             )
 
 
-def _devices(camera: str | None, microphone: str | None) -> tuple[str | None, str | None]:
+def _devices(
+    camera: str | None, microphone: str | None
+) -> tuple[str | None, str | None, list[str]]:
     """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
 
-    A microphone's number means what it stands for now: it may be another one when it is opened.
+    The third is why devices that nobody chose could not be looked for. A microphone's number means what it stands for now: it may be another one when it is opened.
     """
     from realtime.devices import list_cameras, list_microphones
 
+    faults = []
     with _output():
         if camera is None:
-            camera = next((each.selector for each in list_cameras()), None)
+            cameras = list_cameras()
+            camera = next((each.selector for each in cameras), None)
+            faults += [cameras.problem] if cameras.fault else []
         if microphone is None:
-            microphone = "default" if list_microphones() else None
+            microphones = list_microphones()
+            microphone = "default" if microphones else None
+            faults += [microphones.problem] if microphones.fault else []
         elif microphone.isdecimal():
             names = {str(each.index): each.selector for each in list_microphones()}
             microphone = names.get(microphone, microphone)
-    return (None if camera == "none" else camera), (None if microphone == "none" else microphone)
+    camera, microphone = (None if each == "none" else each for each in (camera, microphone))
+    return camera, microphone, faults
 
 
 def _speed(text: str) -> float | None:
@@ -469,7 +498,13 @@ class _Sessions:
 
         return ReplaySession(path, self.engine, config=self.config, writer=writer)
 
-    def show(self, session: LiveSession | ReplaySession, seconds: float | None = None) -> int:
+    def show(
+        self,
+        session: LiveSession | ReplaySession,
+        seconds: float | None = None,
+        *,
+        notice: str = "",
+    ) -> int:
         """Run the window until it is closed, or for so many seconds; returns the exit code."""
         from realtime.output import log_directory
         from ui.app import run_window
@@ -484,6 +519,8 @@ class _Sessions:
                 options=WindowOptions(
                     version=_version(),
                     model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
+                    demo=DEMO,
+                    notice=notice,
                 ),
                 log_path=log_directory() / "msaf-live.log",
                 seconds=seconds,

@@ -27,11 +27,17 @@ Info = TypeVar("Info")
 
 
 class Listing(list[Info]):
-    """The devices found; `problem` tells people why there are none, or not all."""
+    """The devices found; `problem` tells people why there are none, or not all.
 
-    def __init__(self, devices: Iterable[Info] = (), problem: str = "") -> None:
+    `fault`: they could not be looked for, which is another thing than there being none.
+    """
+
+    def __init__(
+        self, devices: Iterable[Info] = (), problem: str = "", *, fault: bool = False
+    ) -> None:
         super().__init__(devices)
         self.problem = problem
+        self.fault = fault
 
 
 # -- cameras --------------------------------------------------------------------------------------
@@ -109,7 +115,7 @@ def list_cameras() -> Listing[CameraInfo]:
         cameras = _video4linux() if sys.platform == "linux" else _probed_cameras()
     except Exception as error:  # whatever a driver does, the list of cameras is not worth a crash
         logger.info("cameras cannot be listed", exc_info=True)
-        return Listing(problem=f"cameras cannot be listed: {error}")
+        return Listing(problem=f"cameras cannot be listed: {error}", fault=True)
     problem = "" if cameras else "no camera was found: plug one in, or use an IP camera's address"
     return Listing(cameras, problem)
 
@@ -335,10 +341,10 @@ def list_microphones() -> Listing[MicrophoneInfo]:
             found = microphones(sounddevice)
             renewed = not PORTAUDIO.recording
     except SourceError as error:
-        return Listing(problem=str(error))
+        return Listing(problem=str(error), fault=True)
     except Exception as error:
         logger.info("microphones cannot be listed", exc_info=True)
-        return Listing(problem=f"microphones cannot be listed: {error}")
+        return Listing(problem=f"microphones cannot be listed: {error}", fault=True)
     if not renewed:
         problem = "new microphones are found only while none is in use: switch it off first"
     else:

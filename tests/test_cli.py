@@ -297,6 +297,30 @@ def test_without_devices_the_demo_is_shown(
     assert len(result.stdout.splitlines()) > 20
 
 
+def test_without_a_sound_library_that_is_said(
+    run: Run,
+    quick: None,
+    synthetic: list[LiveSession],
+    windows: list[tuple[Any, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from realtime.devices import CameraInfo
+
+    monkeypatch.setitem(sys.modules, "sounddevice", None)  # as if importing it failed
+    monkeypatch.setattr(
+        "realtime.devices.list_cameras", lambda: Listing([CameraInfo(index=0, name="Lid")])
+    )
+    result = run("live", "--headless", "--seconds", "0.5")
+    assert (result.exit_code, synthetic[0].microphone) == (0, None)
+    assert "msaf-live: The sound" in result.stderr
+    assert run("live").exit_code == 0
+    monkeypatch.setattr("realtime.devices.list_cameras", lambda: Listing((), "no camera"))
+    assert run("live").exit_code == 0
+    with_camera, demo = (how["options"].notice for _, how in windows)
+    assert with_camera.startswith("The sound system")
+    assert demo.startswith("No camera or microphone found: this is the demo recording. The sound")
+
+
 def test_devices_are_listed_with_what_they_can_do(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +397,8 @@ def test_a_screen_gets_a_window(
     assert live.microphone is None
     assert (replay.path, replay.speed) == (demo, 2.0)
     assert fallback.path == demo
+    told = "No camera or microphone found: this is the demo recording"
+    assert [how["options"].notice for _, how in windows] == ["", "", told]
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
     assert how["seconds"] == 5.0

@@ -27,6 +27,7 @@ _ENTRIES: Final = {
     "full_screen": _Entry("Full screen", ("F11", "F"), "full-screen", checkable=True),
     "leave_full_screen": _Entry("Leave full screen", ("Esc",)),
     "open": _Entry("Open recording…", ("Ctrl+O",), "open"),
+    "demo": _Entry("Open the demo", ()),
     "live": _Entry("Back to live", ("Ctrl+L",), "live"),
     "refresh": _Entry("Look for devices again", ("F5",), "refresh"),
     "back": _Entry("One second back", ("Left",)),
@@ -49,8 +50,8 @@ REPLAY_ONLY: Final = (
 )  # fmt: skip
 LIVE_ONLY: Final = ("refresh",)
 MENU: Final = (
-    "open", "live", "export", "", "pause", "heatmap", "mirror", "full_screen", "refresh", "",
-    "help", "about", "", "quit",
+    "open", "demo", "live", "export", "", "pause", "heatmap", "mirror", "full_screen", "refresh",
+    "", "help", "about", "", "quit",
 )  # fmt: skip
 HELP: Final = (
     ("Everywhere", ("pause", "heatmap", "mirror", "full_screen", "leave_full_screen", "open",

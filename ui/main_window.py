@@ -40,6 +40,7 @@ from ui.dialogs import AboutDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
 from ui.presenters import (
+    NO_DEVICES,
     PRIVACY,
     UNANSWERED,
     WAITS_FOR_ANALYSIS,
@@ -94,6 +95,8 @@ class WindowOptions:
 
     version: str = ""
     model_card: str = ""  # Markdown
+    demo: Path | None = None  # the recording that comes with the program
+    notice: str = ""  # about the first session
     labels: tuple[str, ...] = EMOTIONS
     config: SessionConfig = field(default_factory=SessionConfig)
 
@@ -140,6 +143,9 @@ class MainWindow(QMainWindow):
         self._build()
         self._connect()
         self._adopt(session)
+        if self.options.notice:
+            self._trouble = Notice(text=self.options.notice, severity="warning")
+        self.commands["demo"].setVisible(self.options.demo is not None)
         self.resize(1280, 720)
 
     # -- layout --------------------------------------------------------------------------------
@@ -267,6 +273,7 @@ class MainWindow(QMainWindow):
             "pause": self.toggle_pause,
             "leave_full_screen": lambda: self.set_full_screen(False),
             "open": self._ask_recording,
+            "demo": self._open_demo,
             "live": self.go_live,
             "refresh": self._look_for_devices,
             "back": lambda: self._seek_by(-1.0),
@@ -320,13 +327,17 @@ class MainWindow(QMainWindow):
         self._settings.setValue(_FOLDER, str(path.absolute().parent))
         self._change_session(lambda: self._factory.replay(path))
 
+    def _open_demo(self) -> None:
+        if (demo := self.options.demo) is not None:
+            self.open_recording(demo)
+
     def go_live(self) -> None:
         """Leave the present session for the devices used last, at first for those there are now."""
         self._note_sources()
         if (sources := self._sources) is not None:
             self._change_session(lambda: self._factory.live(*sources))
         else:
-            self._going_live = True
+            self._going_live = self._devices_asked_for = True
             self._listing.call(self._list_devices)
 
     def _note_sources(self) -> None:
@@ -384,7 +395,9 @@ class MainWindow(QMainWindow):
             self.loading.setVisible(loading)
             self._place_overlays()
         if snapshot.preview is None:
-            self.video.set_empty(*(("", "") if loading else empty_picture(snapshot, live=is_live)))
+            found = self._devices is None or len(self._devices[0]) > 0
+            empty = empty_picture(snapshot, live=is_live, cameras=found)
+            self.video.set_empty(*(("", "") if loading else empty))
         self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
             position, duration = replay.position_seconds, replay.duration_seconds
@@ -401,7 +414,11 @@ class MainWindow(QMainWindow):
             )
             self._show_paused(not playing, badge=WAITS_FOR_ANALYSIS if ahead and playing else "")
         else:
-            self.answer.set_absence(unanswered(snapshot.state, None, playing=True))
+            live = self.live
+            nothing = live is not None and live.camera is None and live.microphone is None
+            self.answer.set_absence(
+                NO_DEVICES if nothing else unanswered(snapshot.state, None, playing=True)
+            )
             self._show_paused(snapshot.state is SessionState.PAUSED, badge=badge(snapshot))
 
     def _show_picture(self, snapshot: Snapshot) -> None:

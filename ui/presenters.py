@@ -89,6 +89,7 @@ class Bar:
 
 
 UNANSWERED: Final = ("Waiting", "The first answer comes after a second of input")
+NO_DEVICES: Final = ("No input", "No camera or microphone")
 WAITS_FOR_ANALYSIS: Final = "Waiting for the analysis"
 
 
@@ -121,8 +122,10 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
         )
     if prediction.label is None:
         reason = prediction.reason or Reason.LOW_CONFIDENCE
-        detail = REASON_WORDS[reason]
-        if (
+        headline, detail = NOT_SURE, REASON_WORDS[reason]
+        if all(each.status is Status.NO_SOURCE for each in prediction.modalities):
+            headline, detail = NO_DEVICES
+        elif (
             reason is Reason.NO_INPUT
             and prediction.modality("voice").status not in NOT_DELIVERING  # only nobody speaks
         ):
@@ -130,7 +133,7 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
         if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
             detail = f"{detail}; likeliest is {leader}, {percent(prediction.confidence)}"
         return Answer(
-            headline=NOT_SURE,
+            headline=headline,
             detail=sentence(detail),
             confidence="",
             colour=palette.TEXT_FAINT,
@@ -414,8 +417,8 @@ def _was_opened(health: Health) -> bool:
     return {health.camera.state, health.microphone.state} != {SourceState.OFF}
 
 
-def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
-    """Title and advice in place of the picture when there is none."""
+def empty_picture(snapshot: Snapshot, *, live: bool, cameras: bool = True) -> tuple[str, str]:
+    """Title and advice in place of the picture when there is none; `cameras`: some were found."""
     camera = snapshot.health.camera
     if not live and snapshot.state is SessionState.FAILED:
         return "Nothing to show", "Open another recording"
@@ -424,7 +427,8 @@ def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
     if camera.state in (SourceState.OPENING, SourceState.RUNNING):
         return "Opening the camera", camera.name
     if camera.state is SourceState.OFF:
-        return "No camera", "Choose one above, or open a recording"
+        choose = "Choose one above" if cameras else "Connect a camera"
+        return "No camera", f"{choose}, or open a recording"
     if camera.state is SourceState.RETRYING:
         return "No picture", "The camera is tried again; or choose another one above"
     return "No picture", "Choose another camera above, or open a recording"

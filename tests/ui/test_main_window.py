@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
+from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QSettings, QSize, Qt, QUrl
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -22,7 +22,14 @@ from PyQt6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from realtime.devices import Listing
-from realtime.messages import SessionState, SourceHealth, SourceState
+from realtime.messages import (
+    ModalityReport,
+    Reason,
+    SessionState,
+    SourceHealth,
+    SourceState,
+    Status,
+)
 from realtime.sources.file import Recording
 from tests.fakes.session import (
     FakeDevice,
@@ -30,12 +37,13 @@ from tests.fakes.session import (
     FakeLiveSession,
     FakeReplaySession,
     ManualTime,
+    list_fake_devices,
 )
 from tests.recordings import movie
 from tests.ui.conftest import OpenWindow, click, press
 from ui.dialogs import AboutDialog, HelpDialog
-from ui.main_window import _ENDINGS, SMALLEST, MainWindow
-from ui.presenters import PRIVACY, WAITS_FOR_ANALYSIS
+from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
+from ui.presenters import NO_DEVICES, PRIVACY, WAITS_FOR_ANALYSIS
 
 
 @pytest.fixture
@@ -124,6 +132,66 @@ def test_looking_for_devices_says_what_stands_in_the_way(
         return window.banner.notice is not None and window.banner.notice.text == text
 
     qtbot.waitUntil(told)
+
+
+def test_going_live_with_nothing_to_go_live_on_says_so(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(replay)
+    nothing = Listing[FakeDevice]((), "no camera was found: plug one in")
+    monkeypatch.setattr(window, "_list_devices", lambda: (nothing, Listing((), "no microphone")))
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    window.commands["live"].trigger()
+    qtbot.waitUntil(lambda: window.live is not None)
+    (session,) = factory.made
+    qtbot.waitUntil(lambda: session.started == 1)
+    session.pictures = None
+    session.health_changes["camera"] = SourceHealth(name="none")
+    absent = ModalityReport(
+        name="face", status=Status.NO_SOURCE, share=None, chance_share=None, label=None
+    )
+    session.changes = {
+        "label": None,
+        "reason": Reason.NO_INPUT,
+        "modalities": (absent, replace(absent, name="voice")),
+    }
+    window.bridge.poll()
+    assert (window.answer.headline, window.answer.detail) == NO_DEVICES
+    run(window, now, 2.0)
+    assert (window.answer.headline, window.answer.detail) == NO_DEVICES
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "No camera was found: plug one in; no microphone"
+    assert window.video._empty[1] == "Connect a camera, or open a recording"
+
+
+def test_the_demo_is_called_one_and_can_be_opened(
+    qtbot: QtBot, factory: FakeFactory, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    told = "No camera or microphone found: this is the demo recording"
+    window = MainWindow(
+        replay,
+        factory,
+        list_devices=list_fake_devices,
+        settings=QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat),
+        options=WindowOptions(demo=Path("demo.mp4"), notice=told),
+        now=now,
+    )
+    qtbot.addWidget(window)
+    window.show()
+    window.start()
+    run(window, now, 1.0)
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == told
+    window.commands["demo"].trigger()
+    (session,) = factory.made
+    assert isinstance(session, FakeReplaySession)
+    assert session.path == Path("demo.mp4")
+    window.stop()
 
 
 def test_the_system_s_microphone_is_offered_once(
