@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import struct
 import sys
 import threading
@@ -160,6 +161,17 @@ def camera_name(index: int) -> str:
     return name or f"Camera {index}"
 
 
+def local_number(selector: str) -> int | None:
+    """Number of the local camera that `selector` means, None where it is an address."""
+    number = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", selector.strip())
+    return int(number[1]) if number else None
+
+
+def public_address(address: str) -> str:
+    """`address` without user, password and query, as it may be kept."""
+    return f"{address.partition('://')[0]}://{public_name(address)}"
+
+
 def public_name(selector: str) -> str:
     """What to call the camera `selector` before it is open; of an address, what people may see.
 
@@ -168,7 +180,8 @@ def public_name(selector: str) -> str:
     try:
         address = urlsplit(selector)
         if not address.hostname:  # a number, or an address that lacks its beginning
-            return f"Camera {selector.rpartition('@')[2]}"
+            plain = selector.rpartition("@")[2]
+            return plain if local_number(selector) is None else f"Camera {plain}"
         port = f":{address.port}" if address.port else ""
     except ValueError:
         return "Camera"

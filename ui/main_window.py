@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBo
 
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
+from realtime.devices import local_number, public_address
 from realtime.errors import explain
 from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
@@ -142,6 +143,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self._build()
         self._connect()
+        self.header.offer_address(settings.value(_ADDRESS, "", type=str))
         self._adopt(session)
         if self.options.notice:
             self._trouble = Notice(text=self.options.notice, severity="warning")
@@ -447,7 +449,9 @@ class MainWindow(QMainWindow):
     # -- notices -------------------------------------------------------------------------------
 
     def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
-        found = notices(snapshot, live=is_live)
+        camera = None if self.live is None else self.live.camera
+        network = camera is not None and local_number(camera) is None
+        found = notices(snapshot, live=is_live, network_camera=network)
         self._dismissed.intersection_update(found)  # what went away may be told again
         waiting = [notice for notice in found if notice not in self._dismissed]
         if self._trouble is not None:
@@ -485,6 +489,8 @@ class MainWindow(QMainWindow):
             self._ask_recording()
         elif remedy is Remedy.CAMERA and live is not None:
             live.set_camera(live.camera)
+        elif remedy is Remedy.ADDRESS:
+            self.header.ask_address()
         elif remedy is Remedy.MICROPHONE and live is not None:
             live.set_microphone(live.microphone)
 
@@ -518,6 +524,8 @@ class MainWindow(QMainWindow):
     def _use_camera(self, selector: str | None) -> None:
         if (live := self.live) is not None:
             live.set_camera(selector)
+        if selector is not None and local_number(selector) is None:
+            self._settings.setValue(_ADDRESS, public_address(selector))
 
     def _use_microphone(self, selector: str | None) -> None:
         if (live := self.live) is not None:

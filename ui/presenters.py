@@ -369,6 +369,7 @@ class Remedy(StrEnum):
     OPEN = "open"
     CAMERA = "camera"
     MICROPHONE = "microphone"
+    ADDRESS = "address"  # of a network camera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,25 +389,31 @@ def gravest_first(found: Iterable[Notice]) -> list[Notice]:
     return sorted(found, key=lambda notice: SEVERITIES.index(notice.severity))
 
 
-def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
+def notices(snapshot: Snapshot, *, live: bool, network_camera: bool = False) -> tuple[Notice, ...]:
     """What is wrong now, the gravest first."""
     found: list[Notice] = []
     if snapshot.state is SessionState.FAILED:
         text = snapshot.message or "The analysis stopped."
         remedy = Remedy.SESSION if live or _was_opened(snapshot.health) else Remedy.OPEN
         found.append(Notice(text=text, severity="error", remedy=remedy))
+    # A network camera is tried again by itself; what people can do is to correct its address.
+    mend = Remedy.ADDRESS if network_camera else Remedy.CAMERA
     sources = (
-        ("Camera" if live else "Picture", snapshot.health.camera, Remedy.CAMERA),
+        ("Camera" if live else "Picture", snapshot.health.camera, mend),
         ("Microphone" if live else "Sound", snapshot.health.microphone, Remedy.MICROPHONE),
     )
     for kind, source, remedy in sources:
         text = f"{kind}: {source.message}" if source.message else f"{kind} {source.state.value}"
+        if source.message.casefold().startswith(kind.casefold()):
+            text = sentence(source.message)
         if source.state is SourceState.FAILED:
             found.append(
                 Notice(text=text, severity="error", remedy=remedy if live else Remedy.NONE)
             )
         elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
-            found.append(Notice(text=text, severity="warning"))
+            address = remedy is Remedy.ADDRESS and source.state is SourceState.RETRYING
+            remedy = remedy if address else Remedy.NONE
+            found.append(Notice(text=text, severity="warning", remedy=remedy))
     if snapshot.notes:  # in one: they are of one weight, and the first would hide the others
         found.append(Notice(text=sentence("; ".join(snapshot.notes))))
     return tuple(gravest_first(found))

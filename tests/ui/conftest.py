@@ -35,6 +35,11 @@ def press(
     _QTEST.keyClick(widget, key, modifier)
 
 
+def type_in(widget: QWidget, text: str) -> None:
+    """Press the keys of `text` on `widget`."""
+    _QTEST.keyClicks(widget, text)
+
+
 def click(widget: QWidget, place: QPoint | None = None) -> None:
     """Click `widget` at `place`, by default in its middle."""
     _QTEST.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place or widget.rect().center())

@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import (
     QDialog,
     QFileDialog,
     QInputDialog,
+    QLineEdit,
     QSlider,
     QWidget,
 )
@@ -40,7 +41,7 @@ from tests.fakes.session import (
     list_fake_devices,
 )
 from tests.recordings import movie
-from tests.ui.conftest import OpenWindow, click, press
+from tests.ui.conftest import OpenWindow, click, press, type_in
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
 from ui.presenters import NO_DEVICES, PRIVACY, WAITS_FOR_ANALYSIS
@@ -223,8 +224,9 @@ def test_the_address_of_a_network_camera_is_asked_for(
 
 @pytest.mark.parametrize("typed", [True, False], ids=["typed", "from the command line"])
 def test_the_password_of_a_network_camera_is_not_shown(
-    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, typed: bool
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, typed: bool, tmp_path: Path
 ) -> None:
+    (tmp_path / "settings.ini").touch()
     address = "rtsp://me:secret@10.0.0.20/live?token=secret"
     live.camera = "0" if typed else address
     window = open_window(live)
@@ -236,7 +238,64 @@ def test_the_password_of_a_network_camera_is_not_shown(
     assert live.camera == address
     choice.activated.emit(choice.count() - 1)
     (dialog,) = window.header.findChildren(QInputDialog)
-    assert dialog.textValue() == "http://"
+    assert dialog.textValue() == "rtsp://10.0.0.20/live"
+    dialog.close()
+    window._settings.sync()
+    assert "secret" not in (tmp_path / "settings.ini").read_text()
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("192.168.1.20:8080/video", "http://192.168.1.20:8080/video"),
+        ("rtsp://cam.local/live", "rtsp://cam.local/live"),
+        ("", None),
+    ],
+)
+def test_an_address_is_typed_behind_its_beginning(
+    open_window: OpenWindow, live: FakeLiveSession, typed: str, address: str | None
+) -> None:
+    window = open_window(live)
+    for replaced in (False, True):
+        window.header.offer_address("")
+        live.camera = None
+        window._show_devices()
+        window.header.ask_address()
+        dialog = next(d for d in window.header.findChildren(QInputDialog) if d.isVisible())
+        (line,) = dialog.findChildren(QLineEdit)
+        assert (line.text(), line.selectedText()) == ("http://", "")
+        if replaced:
+            line.selectAll()
+        type_in(line, typed)
+        dialog.accept()
+        assert live.camera == address
+    if address is not None:  # it is offered to the next window too
+        again = open_window(live)
+        live.camera = None
+        again._show_devices()
+        again.header.ask_address()
+        (dialog,) = again.header.findChildren(QInputDialog)
+        assert dialog.textValue() == address
+        dialog.close()
+
+
+def test_the_address_of_a_camera_that_is_not_reached_can_be_changed(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.camera = "http://10.0.0.20/vidoe"
+    live.health_changes["camera"] = SourceHealth(
+        name="10.0.0.20/vidoe", state=SourceState.RETRYING, message="it cannot be reached"
+    )
+    window = open_window(live)
+    run(window, now, 2.0)
+    change = next(
+        each
+        for each in window.banner.findChildren(QAbstractButton)
+        if each.text() == "Change address…"
+    )
+    click(change)
+    (dialog,) = window.header.findChildren(QInputDialog)
+    assert dialog.textValue() == live.camera
     dialog.close()
 
 

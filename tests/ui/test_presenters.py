@@ -174,6 +174,14 @@ def test_a_failed_camera_offers_to_try_again_only_live() -> None:
     assert presenters.notices(bad, live=False)[0].remedy is Remedy.NONE
 
 
+def test_a_device_is_named_once() -> None:
+    failed = SourceHealth(name="Camera 7", state=SourceState.FAILED, message="camera 7 is in use")
+    (notice,) = presenters.notices(
+        snapshot(health=Health(camera=failed, microphone=RUNNING)), live=True
+    )
+    assert notice.text == "Camera 7 is in use"
+
+
 def test_a_source_that_tries_again_is_a_warning() -> None:
     retrying = SourceHealth(name="Microphone", state=SourceState.RETRYING)
     bad = snapshot(health=Health(camera=RUNNING, microphone=retrying))
