@@ -70,7 +70,7 @@ def exported_graphs(
         There is no folder to write to, neither the cache nor one for temporary files.
     """
     report = progress or (lambda done, text: None)
-    report(0.0, "checking the weights")
+    report(0.0, "Checking the weights")
     checkpoint = read_checkpoint(weights)
     if cache_dir is None:
         from platformdirs import user_cache_path
@@ -89,7 +89,7 @@ def exported_graphs(
             folder = Path(tempfile.mkdtemp(prefix="msaf-live-")) / folder.name
             atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
             _export(checkpoint, folder, report)
-    report(1.0, "graphs are ready")
+    report(1.0, "Graphs are ready")
     trunk, encoder, head = (_graph(folder, part) for part in PARTS)
     return ExportedGraphs(
         config=checkpoint.config,
@@ -111,13 +111,13 @@ def _complete(folder: Path) -> bool:
 
 def _export(checkpoint: Checkpoint, folder: Path, report: Callable[[float, str], None]) -> None:
     """Write the three graphs into `folder`, which appears whole or not at all."""
-    report(0.1, "loading torch")
+    report(0.1, "Loading torch")
     network = checkpoint.network()
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
         for index, part in enumerate(PARTS):
-            report(0.3 + 0.2 * index, f"preparing the network: {part}")
+            report(0.3 + 0.2 * index, f"Preparing the network: {part}")
             _export_part(network, part, _graph(partial, part))
         if not _complete(folder):
             shutil.rmtree(folder, ignore_errors=True)

@@ -478,15 +478,18 @@ class ReplaySession:
             SessionState.ENDED: SourceState.ENDED,
         }.get(self._state, SourceState.RUNNING)
 
+        opening = self._state is SessionState.LOADING and not (self._has_video or self._has_audio)
+
         def source(there: bool) -> SourceHealth:
-            return SourceHealth(
-                name=self._path.name if there else "none", state=state if there else SourceState.OFF
-            )
+            if there or opening:
+                return SourceHealth(name=self._path.name, state=state)
+            return SourceHealth(name="none")
 
         return Health(
             camera=source(self._has_video),
             microphone=source(self._has_audio),
             answer_rate=len(self._predictions) / seconds if running else 0.0,
+            analysis_speed=self._analysed / seconds if running else 0.0,
             engine=self._engine_name,
         )
 

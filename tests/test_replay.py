@@ -272,6 +272,17 @@ def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> N
     assert session.snapshot().message == told
 
 
+def test_before_a_recording_is_open_nobody_knows_what_it_lacks(demo: Path) -> None:
+    health = ReplaySession(demo, lambda _progress: ArithmeticEngine()).snapshot().health
+    assert health.camera.state is health.microphone.state is SourceState.OPENING
+
+
+def test_the_pace_of_the_analysis_is_told(slow_session: ReplaySession, now: ManualTime) -> None:
+    now.advance(2.0)
+    speed = slow_session.snapshot().health.analysis_speed
+    assert speed == pytest.approx(slow_session.analysed_seconds / 2.0)
+
+
 def test_ahead_of_the_analysis_no_other_instant_is_shown(slow_session: ReplaySession) -> None:
     session = slow_session
     session.pause()

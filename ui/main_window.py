@@ -409,9 +409,13 @@ class MainWindow(QMainWindow):
             analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
             ahead = analysing and position > replay.analysed_seconds
             playing = replay.playing
+            analysed, speed = replay.analysed_seconds, snapshot.health.analysis_speed
             self.answer.set_absence(
                 unanswered(
-                    snapshot.state, replay.analysed_seconds if ahead else None, playing=playing
+                    snapshot.state,
+                    analysed if ahead else None,
+                    playing=playing,
+                    wait_seconds=(position - analysed) / speed if speed else None,
                 )
             )
             self._show_paused(not playing, badge=WAITS_FOR_ANALYSIS if ahead and playing else "")

@@ -93,20 +93,29 @@ NO_DEVICES: Final = ("No input", "No camera or microphone")
 WAITS_FOR_ANALYSIS: Final = "Waiting for the analysis"
 
 
-def unanswered(state: SessionState, ahead_of: float | None, *, playing: bool) -> tuple[str, str]:
+def unanswered(
+    state: SessionState,
+    ahead_of: float | None,
+    *,
+    playing: bool,
+    wait_seconds: float | None = None,
+) -> tuple[str, str]:
     """Headline and detail where there is no answer.
 
-    `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that.
+    `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that;
+    `wait_seconds`: how long it will take to get there, as far as one can tell.
     """
     if state is SessionState.FAILED:
         return "No answer", "Nothing can be analysed"
     if ahead_of is None:
         return UNANSWERED
-    reached = f"the analysis, now at {clock_time(ahead_of)}, gets here"
-    return (
-        "Not analysed yet",
-        f"{'Playback goes on' if playing else 'An answer comes'} when {reached}",
+    reached = clock_time(ahead_of)
+    when = (
+        f"when the analysis, now at {reached}, gets here"
+        if wait_seconds is None
+        else f"in {roughly(wait_seconds)}; analysed up to {reached}"
     )
+    return "Not analysed yet", f"{'Playback goes on' if playing else 'An answer comes'} {when}"
 
 
 def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED) -> Answer:
@@ -204,13 +213,16 @@ def shares(prediction: Prediction | None) -> tuple[Share, ...]:
             Share(name=name, share=None, chance=None, text="–", opinion="")
             for name in ("Face", "Voice")
         )
-    return tuple(_share(report) for report in prediction.modalities)
+    starting = prediction.reason is Reason.STARTING
+    return tuple(_share(report, starting=starting) for report in prediction.modalities)
 
 
-def _share(report: ModalityReport) -> Share:
+def _share(report: ModalityReport, *, starting: bool) -> Share:
     name = sentence(report.name)
     if not report.present or report.share is None:
         words = STATUS_WORDS[report.status]
+        if starting and report.status in (Status.NO_FACE, Status.SILENCE):
+            words = "starting"  # nothing could be seen or heard yet
         return Share(name=name, share=None, chance=None, text=words, opinion="")
     return Share(
         name=name,
@@ -285,25 +297,27 @@ class Cell:
 
 
 def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
-    """Always the same cells in the same order, whatever is known."""
+    """Always the same cells in the same order, whatever is known; the last three are states."""
+    picture = Cell(
+        caption="Picture",
+        text="–" if health.camera.state is SourceState.OFF else f"{health.preview_rate:.0f} fps",
+        tip=f"{'Camera frames' if live else 'Pictures of the recording'} shown per second",
+    )
+    engine = Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers")
+    if not live:
+        return (
+            picture,
+            _analysis_cell(health),
+            track_cell("Picture", health.camera),
+            track_cell("Sound", health.microphone),
+            engine,
+        )
     p50, p95 = milliseconds(health.latency_p50), milliseconds(health.latency_p95)
-    if live:
-        camera = source_cell("Camera", health.camera)
-        microphone = source_cell("Microphone", health.microphone)
-    else:
-        camera = track_cell("Picture", health.camera)
-        microphone = track_cell("Sound", health.microphone)
     return (
-        Cell(
-            caption="Picture",
-            text=(
-                "–" if health.camera.state is SourceState.OFF else f"{health.preview_rate:.0f} fps"
-            ),
-            tip="Camera frames shown per second",
-        ),
+        picture,
         Cell(
             caption="Answers",
-            text=f"{health.answer_rate:.1f} /s" if health.answer_rate or live else "–",
+            text=f"{health.answer_rate:.1f} /s",
             tip="Predictions per second over the last five seconds",
         ),
         Cell(
@@ -329,9 +343,20 @@ def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
             ),
             tip="How much later the sound arrives than the picture of the same moment",
         ),
-        camera,
-        microphone,
-        Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers"),
+        source_cell("Camera", health.camera),
+        source_cell("Microphone", health.microphone),
+        engine,
+    )
+
+
+def _analysis_cell(health: Health) -> Cell:
+    """How fast a recording is analysed, or that this is done."""
+    states = {health.camera.state, health.microphone.state}
+    speed = f"{health.analysis_speed:.1f}×" if health.analysis_speed else "–"
+    return Cell(
+        caption="Analysis",
+        text="done" if SourceState.ENDED in states else speed,
+        tip="How fast the recording is analysed; 1× is as fast as it plays",
     )
 
 
@@ -345,9 +370,18 @@ def source_cell(caption: str, source: SourceHealth) -> Cell:
     )
 
 
+_TRACK_WORDS: Final = {
+    SourceState.OPENING: "–",
+    SourceState.RUNNING: "being read",
+    SourceState.ENDED: "read",
+}
+
+
 def track_cell(kind: str, track: SourceHealth) -> Cell:
-    """The state of one track of a recording, which may lack it."""
+    """How far one track of a recording is read, which may lack it."""
     cell = source_cell(f"{kind} track", track)
+    if (word := _TRACK_WORDS.get(track.state)) is not None:
+        cell = replace(cell, text=word, tip=f"{track.name}: {word}")
     if track.state is SourceState.OFF:
         return replace(cell, text="none", tip=f"No {kind.lower()} in this recording", colour=None)
     return cell
@@ -469,6 +503,15 @@ def percent(value: float | None) -> str:
     if 0.995 <= value < 1.0 - _ROUNDING:
         return ">99\u202f%"
     return f"{100.0 * value:.0f}\u202f%"
+
+
+def roughly(seconds: float) -> str:
+    """A duration that is only estimated, in its largest unit."""
+    if seconds < 59.5:
+        return f"about {max(seconds, 1.0):.0f} s"
+    if seconds < 5370:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.1f} h"
 
 
 def decibels(level: float) -> str:

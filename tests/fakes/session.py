@@ -439,6 +439,11 @@ class FakeReplaySession(_FakeSession):
         done = (self.now() - self._origin - self.loading_seconds) * self.analysis_speed
         return min(max(done, 0.0), self.duration_seconds) if self.started else 0.0
 
+    def health(self) -> Health:
+        analysing = 0 < self.analysed_seconds < self.duration_seconds
+        speed = self.analysis_speed if analysing else 0.0
+        return replace(super().health(), analysis_speed=speed)
+
     def _rebase(self) -> None:
         self._base, self._since = self.position_seconds, self.now()
 

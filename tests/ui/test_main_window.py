@@ -476,7 +476,7 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     window.timeline.sought.emit(40.0)
     run(window, now, 0.2)
     assert window.answer.headline == "Not analysed yet"
-    assert window.answer.detail == "Playback goes on when the analysis, now at 0:17, gets here"
+    assert window.answer.detail == "Playback goes on in about 3 s; analysed up to 0:17"
     assert (window.video.badge, window.video.accessibleDescription()) == (WAITS_FOR_ANALYSIS, "")
     run(window, now, 4.0)
     assert window.answer.headline not in ("Not analysed yet", "Waiting")
