@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from realtime.devices import CameraInfo, Listing, MicrophoneInfo
     from realtime.engine import Engine, Progress
     from realtime.export import PredictionWriter
+    from realtime.headless import Steps, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
     from realtime.replay import ReplaySession
@@ -322,8 +323,13 @@ def live(
     if not headless and has_screen():
         raise typer.Exit(sessions.show(session, seconds, notice=trouble))
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
-    with _output(), closing(live_predictions(session, seconds, required=required)) as predictions:
-        _report(predictions, headless=headless, endless=seconds is None)
+    with (
+        _output(),
+        _steps() as steps,
+        closing(live_predictions(session, seconds, required=required)) as predictions,
+    ):
+        sessions.also_told = steps.loading
+        _report(predictions, steps, headless=headless, endless=seconds is None)
 
 
 @app.command("replay")
@@ -397,13 +403,22 @@ def _replay(
         if (written := session.written) is not None and not written.complete:
             typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
         raise typer.Exit(code)
-    with _output(), Recording(file) as recording:
-        engine = sessions.engine(lambda _fraction, _text: None)
+    with _output(), Recording(file) as recording, _steps() as steps:
+        engine = sessions.engine(steps.loading)
+        text, duration = f"Analysing {file.name}", recording.duration_seconds or float("inf")
+        steps.tell(0.0, text)
+
+        def progress(prediction: Prediction) -> None:
+            if not sys.stdout.isatty():  # where answers are not seen coming
+                steps.tell(prediction.window_end / duration, text)
+
         with closing(analyse(recording, engine, config=sessions.config)) as predictions:
             _report(
                 predictions if factor is None else paced(predictions, factor),
+                steps,
                 headless=headless,
                 out=out,
+                progress=progress,
                 notes=lambda: recording.notes,
             )
 
@@ -469,6 +484,7 @@ class _Sessions:
         self._loading = threading.Lock()
         self._engine: Engine | None = None
         self._progress: Progress = lambda _done, _text: None
+        self.also_told: Progress = lambda _done, _text: None
 
     def engine(self, progress: Progress) -> Engine:
         """The network, loaded once for all sessions, which call this on a thread of theirs.
@@ -483,9 +499,13 @@ class _Sessions:
                 self._engine = load_engine(
                     self.weights,
                     device=self._device.value,
-                    progress=lambda done, text: self._progress(done, text),
+                    progress=self._tell,
                 )
             return self._engine
+
+    def _tell(self, done: float, text: str) -> None:
+        for tell in (self._progress, self.also_told):
+            tell(done, text)
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""
@@ -528,12 +548,23 @@ class _Sessions:
             )
 
 
+def _steps() -> Steps:
+    """What the program is at, on standard error."""
+    from rich.console import Console
+
+    from realtime.headless import Steps
+
+    return Steps(Console(stderr=True))
+
+
 def _report(
     predictions: Iterable[Prediction],
+    steps: Steps,
     *,
     headless: bool,
     endless: bool = False,
     out: Path | None = None,
+    progress: Writer | None = None,
     notes: Callable[[], Iterable[str]] = tuple,
 ) -> None:
     """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
@@ -545,6 +576,8 @@ def _report(
     summary = Summary()
     with ExitStack() as files:
         writers = [json_writer(sys.stdout) if headless else text_writer(Console())]
+        if progress is not None:
+            writers.append(progress)
         if out is not None:
             writers.append(files.enter_context(PredictionWriter(out)).write)
         try:
@@ -553,6 +586,7 @@ def _report(
             if not endless:
                 raise
         finally:
+            steps.close()
             told = tuple(notes())
             if summary.answers or told:
                 Console(stderr=True).print(summary.table(told))

@@ -20,9 +20,11 @@ from typing import TextIO
 
 import numpy as np
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from realtime.closing import Closing
 from realtime.config import WindowConfig
 from realtime.errors import interrupted
 from realtime.export import record_of
@@ -155,6 +157,54 @@ def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, s
         elif before and source.state is SourceState.RUNNING:
             logger.warning("%s delivers now", source.name)
         messages[kind] = source.message
+
+
+class Steps(Closing):
+    """What the program is at while no answer comes: a bar on a terminal, else a line per step.
+
+    Thread: any, one at a time.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            redirect_stdout=False,  # that belongs to the answers
+            redirect_stderr=False,
+        )
+        self._task = self._bar.add_task("", total=1.0)
+        self._told = ""
+        self._closed = False
+
+    def loading(self, fraction: float, text: str) -> None:
+        """Tell what is being loaded; see engine.Progress."""
+        self.tell(fraction, text)
+        if fraction >= 1.0:
+            self._rest()
+
+    def tell(self, fraction: float, text: str) -> None:
+        """Tell what is being done, and how much of it is."""
+        if self._closed:
+            return
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=fraction, description=text)
+            self._bar.start()
+        elif text != self._told:
+            self._console.print(text, highlight=False, soft_wrap=True)
+        self._told = text
+
+    def close(self) -> None:
+        """Leave the terminal as it was; what is told later is not shown."""
+        self._closed = True
+        self._rest()
+
+    def _rest(self) -> None:
+        if self._bar.live.is_started:  # else a line would be left behind
+            self._bar.stop()
 
 
 def paced(

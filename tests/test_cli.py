@@ -639,7 +639,10 @@ def test_only_answers_on_stdout_and_no_chatter_on_stderr(
     out, err = program.communicate(timeout=150)
     assert program.returncode == 0, err
     assert all("window_end" in json.loads(line) for line in out.splitlines())
-    assert err.lstrip().startswith("Summary")
+    steps, _, _ = err.partition("Summary")
+    assert steps.splitlines()[0] == "Checking the weights"
+    assert {"Ready", "Analysing demo.mp4"} < set(steps.split("\n"))
+    assert len(set(steps.split("\n"))) >= len(steps.strip().split("\n"))  # each is told once
     assert "TensorFlow" not in err
 
 
