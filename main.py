@@ -11,7 +11,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
     from models.training.paper.run import Protocol, Task
     from realtime.devices import CameraInfo, Listing, MicrophoneInfo
     from realtime.engine import Engine, Progress
+    from realtime.export import PredictionWriter
+    from realtime.headless import Steps, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
     from realtime.replay import ReplaySession
@@ -308,7 +317,11 @@ def live(
     from realtime.headless import has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
-    camera, microphone = _devices(camera, microphone)
+    camera, microphone, faults = _devices(camera, microphone)
+    trouble = "; ".join(faults)
+    trouble = trouble[:1].upper() + trouble[1:]
+    if trouble:
+        typer.echo(f"msaf-live: {trouble}", err=True)
     if camera is None and microphone is None:
         from realtime.sources.base import NoDeviceError
 
@@ -321,17 +334,24 @@ def live(
                 f"{missing}: plug one in, name an IP camera with --camera URL, or replay a "
                 "recording (`replay FILE`)"
             )
-        typer.echo("No camera and no microphone here: showing the demo recording.", err=True)
-        _replay(_Sessions(weights, device, adapt=adapt), DEMO, seconds=seconds)
+        told = "No camera or microphone found: this is the demo recording"
+        typer.echo(told, err=True)
+        notice = f"{told}. {trouble}" if trouble else told
+        sessions = _Sessions(weights, device, adapt=adapt)
+        _replay(sessions, DEMO, seconds=seconds, notice=notice)
         return
     sessions = _Sessions(weights, device, adapt=adapt)
     session = sessions.live(camera, microphone)
     if not headless and has_screen():
-        sessions.show(session, seconds)
-        return
+        raise typer.Exit(sessions.show(session, seconds, notice=trouble))
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
-    with _output(), closing(live_predictions(session, seconds, required=required)) as predictions:
-        _report(predictions, headless=headless, endless=seconds is None)
+    with (
+        _output(),
+        _steps() as steps,
+        closing(live_predictions(session, seconds, required=required)) as predictions,
+    ):
+        sessions.also_told = steps.loading
+        _report(predictions, steps, headless=headless, endless=seconds is None)
 
 
 @app.command("replay")
@@ -352,7 +372,7 @@ def replay(
         Path | None,
         typer.Option(
             metavar="FILE.csv|FILE.jsonl",
-            help="Write the answers to this file too (without a window).",
+            help="Write the answers to this file too.",
             show_default=False,
         ),
     ] = None,
@@ -374,19 +394,21 @@ def _replay(
     speed: str | None = None,
     out: Path | None = None,
     seconds: float | None = None,
+    notice: str = "",
 ) -> None:
-    """Play `file`; where answers come at a pace, only for so many seconds."""
+    """Play `file`; where answers come at a pace, only for so many seconds.
+
+    `notice` is shown in the window.
+    """
     from realtime.headless import has_screen, paced
 
     factor = _speed(speed or ("max" if headless else "1"))
     window = not headless and has_screen()
-    if out is not None and (window or out.suffix.lower() not in (".csv", ".jsonl")):
+    if out is not None and out.suffix.lower() not in (".csv", ".jsonl"):
         raise typer.BadParameter(
-            "needs --headless (the window has its own export)"
-            if window
-            else f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}",
-            param_hint="--out",
+            f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}", param_hint="--out"
         )
+    from realtime.export import PredictionWriter
     from realtime.replay import FASTEST, SLOWEST, analyse
     from realtime.sources.file import Recording
 
@@ -398,37 +420,58 @@ def _replay(
                 "any speed will do)",
                 param_hint="--speed",
             )
-        session = sessions.replay(file)
-        session.set_speed(factor)
-        sessions.show(session, seconds)
-        return
-    with _output(), Recording(file) as recording:
-        engine = sessions.engine(lambda _fraction, _text: None)
+        with nullcontext() if out is None else PredictionWriter(out) as writer:
+            session = sessions.replay(file, writer)
+            session.set_speed(factor)
+            code = sessions.show(session, seconds, notice=notice)
+        if (written := session.written) is not None and not written.complete:
+            typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
+        raise typer.Exit(code)
+    with _output(), Recording(file) as recording, _steps() as steps:
+        engine = sessions.engine(steps.loading)
+        text, duration = f"Analysing {file.name}", recording.duration_seconds or float("inf")
+        steps.tell(0.0, text)
+
+        def progress(prediction: Prediction) -> None:
+            if not sys.stdout.isatty():  # where answers are not seen coming
+                steps.tell(prediction.window_end / duration, text)
+
         with closing(analyse(recording, engine, config=sessions.config)) as predictions:
             _report(
                 predictions if factor is None else paced(predictions, factor, seconds),
+                steps,
                 headless=headless,
                 out=out,
+                progress=progress,
                 notes=lambda: recording.notes,
             )
 
 
-def _devices(camera: str | None, microphone: str | None) -> tuple[str | None, str | None]:
+def _devices(
+    camera: str | None, microphone: str | None
+) -> tuple[str | None, str | None, list[str]]:
     """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
 
-    A microphone's number means what it stands for now: it may be another one when it is opened.
+    The third is why devices that nobody chose could not be looked for. A microphone's number means
+    what it stands for now: it may be another one when it is opened.
     """
     from realtime.devices import list_cameras, list_microphones
 
+    faults = []
     with _output():
         if camera is None:
-            camera = next((each.selector for each in list_cameras()), None)
+            cameras = list_cameras()
+            camera = next((each.selector for each in cameras), None)
+            faults += [cameras.problem] if cameras.fault else []
         if microphone is None:
-            microphone = "default" if list_microphones() else None
+            microphones = list_microphones()
+            microphone = "default" if microphones else None
+            faults += [microphones.problem] if microphones.fault else []
         elif microphone.isdecimal():
             names = {str(each.index): each.selector for each in list_microphones()}
             microphone = names.get(microphone, microphone)
-    return (None if camera == "none" else camera), (None if microphone == "none" else microphone)
+    camera, microphone = (None if each == "none" else each for each in (camera, microphone))
+    return camera, microphone, faults
 
 
 def _speed(text: str) -> float | None:
@@ -465,6 +508,7 @@ class _Sessions:
         self._loading = threading.Lock()
         self._engine: Engine | None = None
         self._progress: Progress = lambda _done, _text: None
+        self.also_told: Progress = lambda _done, _text: None
 
     def engine(self, progress: Progress) -> Engine:
         """The network, loaded once for all sessions, which call this on a thread of theirs.
@@ -480,9 +524,13 @@ class _Sessions:
                 self._engine = load_engine(
                     self.weights,
                     device=self._device.value,
-                    progress=lambda done, text: self._progress(done, text),
+                    progress=self._tell,
                 )
             return self._engine
+
+    def _tell(self, done: float, text: str) -> None:
+        for tell in (self._progress, self.also_told):
+            tell(done, text)
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""
@@ -490,33 +538,41 @@ class _Sessions:
 
         return LiveSession(self.engine, camera=camera, microphone=microphone, config=self.config)
 
-    def replay(self, path: Path) -> ReplaySession:
-        """A session on a recording, not yet started."""
+    def replay(self, path: Path, writer: PredictionWriter | None = None) -> ReplaySession:
+        """A session on a recording, not yet started; `writer` gets the answers too."""
         from realtime.replay import ReplaySession
 
-        return ReplaySession(path, self.engine, config=self.config, sound=True)
+        return ReplaySession(path, self.engine, config=self.config, writer=writer, sound=True)
 
-    def show(self, session: LiveSession | ReplaySession, seconds: float | None = None) -> None:
-        """Run the window until it is closed, or for so many seconds."""
+    def show(
+        self,
+        session: LiveSession | ReplaySession,
+        seconds: float | None = None,
+        *,
+        notice: str = "",
+    ) -> int:
+        """Run the window until it is closed, or for so many seconds; returns the exit code."""
         from realtime.output import log_directory
         from ui.app import run_window
         from ui.main_window import WindowOptions
 
         card = self.weights.with_name("MODEL_CARD.md")
-        code = run_window(
-            session,
-            self,
-            list_devices=_list_devices,
-            options=WindowOptions(
-                version=_version(),
-                model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
-                labels=self._labels(),
-                config=self.config,
-            ),
-            log_path=log_directory() / "msaf-live.log",
-            seconds=seconds,
-        )
-        raise typer.Exit(code)
+        with _output():
+            return run_window(
+                session,
+                self,
+                list_devices=_list_devices,
+                options=WindowOptions(
+                    version=_version(),
+                    model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
+                    labels=self._labels(),
+                    config=self.config,
+                    demo=DEMO,
+                    notice=notice,
+                ),
+                log_path=log_directory() / "msaf-live.log",
+                seconds=seconds,
+            )
 
     def _labels(self) -> tuple[str, ...]:
         """The network's classes; those of our own where its weights are not to be read.
@@ -532,12 +588,23 @@ class _Sessions:
             return EMOTIONS
 
 
+def _steps() -> Steps:
+    """What the program is at, on standard error."""
+    from rich.console import Console
+
+    from realtime.headless import Steps
+
+    return Steps(Console(stderr=True))
+
+
 def _report(
     predictions: Iterable[Prediction],
+    steps: Steps,
     *,
     headless: bool,
     endless: bool = False,
     out: Path | None = None,
+    progress: Writer | None = None,
     notes: Callable[[], Iterable[str]] = tuple,
 ) -> None:
     """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
@@ -549,6 +616,8 @@ def _report(
     summary = Summary()
     with ExitStack() as files:
         writers = [json_writer(sys.stdout) if headless else text_writer(Console())]
+        if progress is not None:
+            writers.append(progress)
         if out is not None:
             writers.append(files.enter_context(PredictionWriter(out)).write)
         try:
@@ -557,6 +626,7 @@ def _report(
             if not endless:
                 raise
         finally:
+            steps.close()
             told = tuple(notes())
             if summary.answers or told:
                 Console(stderr=True).print(summary.table(told))

@@ -85,7 +85,7 @@ def exported_graphs(
         There is no folder to write to, neither the cache nor one for temporary files.
     """
     report = progress or (lambda done, text: None)
-    report(0.0, "checking the weights")
+    report(0.0, "Checking the weights")
     checkpoint = read_checkpoint(weights)
     if cache_dir is None:
         from platformdirs import user_cache_path
@@ -107,7 +107,7 @@ def exported_graphs(
             _export(checkpoint, folder, report)
     with suppress(OSError):
         os.utime(folder)  # so that it counts as used
-    report(1.0, "graphs are ready")
+    report(1.0, "Graphs are ready")
     trunk, encoder, head = (_graph(folder, part) for part in PARTS)
     return ExportedGraphs(
         config=checkpoint.config,
@@ -176,7 +176,7 @@ def _written_elsewhere(
         try:
             while process.poll() is None:
                 done = sum(_graph(folder, part).exists() for part in PARTS)
-                report((0.1, 0.5, 0.7, 0.9)[done], f"preparing the network, once ({done} of 3)")
+                report((0.1, 0.5, 0.7, 0.9)[done], f"Preparing the network, once ({done} of 3)")
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(POLL_SECONDS)
         finally:

@@ -29,3 +29,13 @@ class MonotonicClock:
     def now(self) -> float:
         """Seconds since construction."""
         return round(time.perf_counter() - self._origin, 6)
+
+
+def clock_time(seconds: float, *, tenths: bool = False) -> str:
+    """Seconds as m:ss, or h:mm:ss from an hour on; `tenths` adds a decimal."""
+    total = max(seconds, 0.0)
+    whole = int(total)
+    text = f"{whole // 60 % 60}:{whole % 60:02d}"
+    if whole >= 3600:
+        text = f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{text}.{int(total * 10) % 10}" if tenths else text

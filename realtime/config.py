@@ -25,6 +25,7 @@ class SmoothingConfig:
     decay_seconds: float = 0.5  # time constant of the exponential average
     switch_margin: float = 0.08  # a new label must lead the old one by this probability …
     switch_seconds: float = 0.25  # … for this long
+    switch_at_once: float = 0.15  # … unless it leads by this much
     sure: float = 0.45  # a label appears at this smoothed probability …
     unsure: float = 0.36  # … and disappears below this one
 
@@ -32,6 +33,7 @@ class SmoothingConfig:
         _check(self, "decay_seconds", 0.0, 10.0)
         _check(self, "switch_margin", 0.0, 1.0)
         _check(self, "switch_seconds", 0.0, 10.0)
+        _check(self, "switch_at_once", self.switch_margin, 1.0)
         _check(self, "sure", 0.0, 1.0)
         _check(self, "unsure", 0.0, self.sure)
 

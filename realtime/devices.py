@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import struct
 import sys
 import threading
@@ -27,11 +28,17 @@ Info = TypeVar("Info")
 
 
 class Listing(list[Info]):
-    """The devices found; `problem` tells people why there are none, or not all."""
+    """The devices found; `problem` tells people why there are none, or not all.
 
-    def __init__(self, devices: Iterable[Info] = (), problem: str = "") -> None:
+    `fault`: they could not be looked for, which is another thing than there being none.
+    """
+
+    def __init__(
+        self, devices: Iterable[Info] = (), problem: str = "", *, fault: bool = False
+    ) -> None:
         super().__init__(devices)
         self.problem = problem
+        self.fault = fault
 
 
 # -- cameras --------------------------------------------------------------------------------------
@@ -109,7 +116,7 @@ def list_cameras() -> Listing[CameraInfo]:
         cameras = _video4linux() if sys.platform == "linux" else _probed_cameras()
     except Exception as error:  # whatever a driver does, the list of cameras is not worth a crash
         logger.info("cameras cannot be listed", exc_info=True)
-        return Listing(problem=f"cameras cannot be listed: {error}")
+        return Listing(problem=f"cameras cannot be listed: {error}", fault=True)
     problem = "" if cameras else "no camera was found: plug one in, or use an IP camera's address"
     return Listing(cameras, problem)
 
@@ -154,6 +161,17 @@ def camera_name(index: int) -> str:
     return name or f"Camera {index}"
 
 
+def local_number(selector: str) -> int | None:
+    """Number of the local camera that `selector` means, None where it is an address."""
+    number = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", selector.strip())
+    return int(number[1]) if number else None
+
+
+def public_address(address: str) -> str:
+    """`address` without user, password and query, as it may be kept."""
+    return f"{address.partition('://')[0]}://{public_name(address)}"
+
+
 def public_name(selector: str) -> str:
     """What to call the camera `selector` before it is open; of an address, what people may see.
 
@@ -162,7 +180,8 @@ def public_name(selector: str) -> str:
     try:
         address = urlsplit(selector)
         if not address.hostname:  # a number, or an address that lacks its beginning
-            return f"Camera {selector.rpartition('@')[2]}"
+            plain = selector.rpartition("@")[2]
+            return plain if local_number(selector) is None else f"Camera {plain}"
         port = f":{address.port}" if address.port else ""
     except ValueError:
         return "Camera"
@@ -335,10 +354,10 @@ def list_microphones() -> Listing[MicrophoneInfo]:
             found = microphones(sounddevice)
             renewed = not PORTAUDIO.in_use
     except SourceError as error:
-        return Listing(problem=str(error))
+        return Listing(problem=str(error), fault=True)
     except Exception as error:
         logger.info("microphones cannot be listed", exc_info=True)
-        return Listing(problem=f"microphones cannot be listed: {error}")
+        return Listing(problem=f"microphones cannot be listed: {error}", fault=True)
     if not renewed:
         problem = "new microphones are found only while none is in use: switch it off first"
     else:

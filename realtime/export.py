@@ -9,9 +9,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from realtime.clock import clock_time
 from realtime.closing import Closing
 from realtime.messages import Prediction
 
@@ -25,9 +28,10 @@ def _rounded(value: float | None) -> float | None:
 def record_of(prediction: Prediction) -> dict[str, Any]:
     """One prediction in plain Python types, ready for JSON.
 
-    `probabilities` are the smoothed ones, of which `confidence` is that of the label; None when no
-    modality was present. `modality_share` has None for an absent modality. `reason` is None exactly
-    when there is a label, `latency_ms` where time is the recording's.
+    `probabilities` are the smoothed ones, of which `confidence` is that of the label, or of the
+    likeliest class where there is none; both are None when no modality was present.
+    `modality_share` has None for an absent modality. `reason` is None exactly when there is a
+    label, `latency_ms` where time is the recording's.
     """
     smoothed, latency = prediction.smoothed, prediction.latency_seconds
     return {
@@ -64,6 +68,24 @@ def _row_of(prediction: Prediction) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What of a recording was written where."""
+
+    path: Path
+    count: int  # predictions
+    end: float  # s, how far they reach …
+    duration: float  # s, … in a recording of this length
+    complete: bool  # its analysis has come to the end
+
+    def __str__(self) -> str:
+        """`824 answers, up to 1:22 of 1:52, written to talk.csv`."""
+        what = "1 answer" if self.count == 1 else f"{self.count} answers"
+        if self.count and not self.complete:
+            what += f", up to {clock_time(self.end)} of {clock_time(self.duration)},"
+        return f"{what} written to {self.path}"
+
+
 class PredictionWriter(Closing):
     """Writes predictions to a .csv or .jsonl file, each one whole and at once.
 
@@ -77,6 +99,7 @@ class PredictionWriter(Closing):
             raise ValueError(
                 f"predictions are written as .csv or .jsonl: change the ending of {path.name!r}"
             )
+        self.path = path
         self._as_csv = ending == ".csv"
         self._file = path.open("w", encoding="utf-8", newline="")
         self._columns: csv.DictWriter[str] | None = None
@@ -85,11 +108,15 @@ class PredictionWriter(Closing):
 
     def write(self, prediction: Prediction) -> None:
         """Add one prediction."""
-        if self._as_csv:
-            self._write_row(_row_of(prediction))
-        else:
-            self._file.write(json.dumps(record_of(prediction), allow_nan=False) + "\n")
-        self._file.flush()
+        try:
+            if self._as_csv:
+                self._write_row(_row_of(prediction))
+            else:
+                self._file.write(json.dumps(record_of(prediction), allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            error.filename = str(self.path)  # which the system does not say of an open file
+            raise
         self.count += 1
 
     def _write_row(self, row: dict[str, Any]) -> None:
@@ -100,7 +127,8 @@ class PredictionWriter(Closing):
 
     def close(self) -> None:
         """Close the file; harmless when closed."""
-        self._file.close()
+        with suppress(OSError):  # what could not be written, `write` has told of
+            self._file.close()
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> int:

@@ -20,9 +20,11 @@ from typing import TextIO
 
 import numpy as np
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from realtime.closing import Closing
 from realtime.config import WindowConfig
 from realtime.errors import interrupted
 from realtime.export import record_of
@@ -157,6 +159,54 @@ def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, s
         messages[kind] = source.message
 
 
+class Steps(Closing):
+    """What the program is at while no answer comes: a bar on a terminal, else a line per step.
+
+    Thread: any, one at a time.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            redirect_stdout=False,  # that belongs to the answers
+            redirect_stderr=False,
+        )
+        self._task = self._bar.add_task("", total=1.0)
+        self._told = ""
+        self._closed = False
+
+    def loading(self, fraction: float, text: str) -> None:
+        """Tell what is being loaded; see engine.Progress."""
+        self.tell(fraction, text)
+        if fraction >= 1.0:
+            self._rest()
+
+    def tell(self, fraction: float, text: str) -> None:
+        """Tell what is being done, and how much of it is."""
+        if self._closed:
+            return
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=fraction, description=text)
+            self._bar.start()
+        elif text != self._told:
+            self._console.print(text, highlight=False, soft_wrap=True)
+        self._told = text
+
+    def close(self) -> None:
+        """Leave the terminal as it was; what is told later is not shown."""
+        self._closed = True
+        self._rest()
+
+    def _rest(self) -> None:
+        if self._bar.live.is_started:  # else a line would be left behind
+            self._bar.stop()
+
+
 def paced(
     predictions: Iterable[Prediction],
     speed: float,
@@ -259,10 +309,11 @@ def line(prediction: Prediction) -> Text:
     sure = prediction.label is not None
     text = Text(f"{prediction.window_end:7.1f} s  ")
     text.append(f"{_outcome(prediction):<26}", style="bold" if sure else "dim")
-    full = round(20 * prediction.confidence)
+    confidence = prediction.confidence
+    full = round(20 * (confidence or 0.0))
     text.append("━" * full, style="cyan" if sure else "dim")
     text.append("━" * (20 - full), style="bright_black")
-    text.append(f" {100 * prediction.confidence:3.0f} %")
+    text.append("   – %" if confidence is None else f" {100 * confidence:3.0f} %")
     for each in prediction.modalities:
         what = f"{100 * each.share:3.0f} %" if each.share is not None else each.status.value
         text.append(f"  {each.name} {what:<9}", style="" if each.present else "dim")

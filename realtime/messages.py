@@ -139,7 +139,7 @@ class Prediction:
     labels: tuple[str, ...]  # names of the classes in the network's order
     label: str | None  # the steady label; None is "not sure"
     reason: Reason | None  # why there is no label; None exactly when there is one
-    confidence: float  # smoothed probability of the label, or of the likeliest class
+    confidence: float | None  # smoothed, of the label or the likeliest class; None without either
     logits: FloatArray | None  # (n_classes,) calibrated; None when no modality was present
     probabilities: FloatArray | None  # (n_classes,) softmax of the logits
     smoothed: FloatArray | None  # (n_classes,) over the last windows
@@ -198,6 +198,7 @@ class Health:
     microphone: SourceHealth
     preview_rate: float = 0.0  # frames shown per second; filled in by the window
     answer_rate: float = 0.0  # predictions per second over the last 5 s
+    analysis_speed: float = 0.0  # of a recording, while it is analysed; 1 is as fast as it plays
     latency_p50: float | None = None  # s, over the last 30 s
     latency_p95: float | None = None
     windows_skipped: int = 0  # windows not computed because a newer one was due

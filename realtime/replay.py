@@ -26,7 +26,8 @@ from models.checkpoint import CheckpointError
 from models.mel import log_mel
 from realtime.config import ConfigError, SessionConfig
 from realtime.engine import Engine, Progress
-from realtime.export import write_predictions
+from realtime.errors import explain
+from realtime.export import PredictionWriter, Written, write_predictions
 from realtime.faces import FaceDetector, FaceTracker, MediapipeDetector
 from realtime.messages import (
     AudioPacket,
@@ -194,13 +195,16 @@ class ReplaySession:
         engine_factory: EngineFactory,
         *,
         config: SessionConfig | None = None,
+        writer: PredictionWriter | None = None,
         play: bool = True,
         sound: bool = False,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`writer`: takes every prediction as it is made; whoever made it closes it."""
         self._path = path
         self._engine_factory = engine_factory
         self._config = config or SessionConfig()
+        self._writer = writer
         self._grid = WindowGrid(self._config.windows)
         self._now = now
         self._lock = threading.Lock()
@@ -277,6 +281,8 @@ class ReplaySession:
                     for prediction in predictions:
                         if self._stopping.is_set():
                             return
+                        if self._writer is not None:
+                            self._writer.write(prediction)
                         with self._lock:
                             self._predictions.append(prediction.compact())
                             self._analysed = prediction.window_end
@@ -286,10 +292,15 @@ class ReplaySession:
                 self._notes = tuple(recording.notes)
                 self._duration = max(self._analysed, self._last_time())
                 self._state = SessionState.ENDED
+            if (written := self.written) is not None:
+                with self._lock:
+                    self._notes += (str(written),)
         except StoppedError:
             logger.info("stopped while loading")
         except (SourceError, CheckpointError, ConfigError) as error:
             self._fail(error, str(error))
+        except OSError as error:
+            self._fail(error, f"The analysis stopped: {explain(error)[1]}")
         except Exception as error:
             logger.exception("the analysis failed")
             self._fail(error, f"The analysis failed: {error}")
@@ -484,15 +495,18 @@ class ReplaySession:
             SessionState.ENDED: SourceState.ENDED,
         }.get(self._state, SourceState.RUNNING)
 
+        opening = self._state is SessionState.LOADING and not (self._has_video or self._has_audio)
+
         def source(there: bool) -> SourceHealth:
-            return SourceHealth(
-                name=self._path.name if there else "none", state=state if there else SourceState.OFF
-            )
+            if there or opening:
+                return SourceHealth(name=self._path.name, state=state)
+            return SourceHealth(name="none")
 
         return Health(
             camera=source(self._has_video),
             microphone=source(self._has_audio),
             answer_rate=len(self._predictions) / seconds if running else 0.0,
+            analysis_speed=self._analysed / seconds if running else 0.0,
             engine=self._engine_name,
         )
 
@@ -531,6 +545,27 @@ class ReplaySession:
         with self._lock:
             return self._predictions[max(after_index, 0) :]
 
-    def export(self, path: Path) -> int:
+    def export(self, path: Path) -> Written:
         """See ReplayControls.export."""
-        return write_predictions(path, self.history())
+        with self._lock:
+            predictions = self._predictions.copy()
+            written = self._written(path, len(predictions))
+        write_predictions(path, predictions)
+        return written
+
+    @property
+    def written(self) -> Written | None:
+        """What the session's own writer has written so far, None when it has none."""
+        if (writer := self._writer) is None:
+            return None
+        with self._lock:
+            return self._written(writer.path, writer.count)
+
+    def _written(self, path: Path, count: int) -> Written:
+        return Written(
+            path=path,
+            count=count,
+            end=self._analysed,
+            duration=self._duration,
+            complete=self._state is SessionState.ENDED,
+        )

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from realtime.export import Written
 from realtime.messages import FaceObservation, Prediction, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -157,8 +158,8 @@ class ReplayControls(Session, Protocol):
         """Keep the recording's sound silent, or let it be heard (at a speed of 1)."""
         ...
 
-    def export(self, path: Path) -> int:
-        """Write the predictions so far as .csv or .jsonl and return how many.
+    def export(self, path: Path) -> Written:
+        """Write the predictions so far as .csv or .jsonl, and tell how far they go.
 
         Raises OSError, and ValueError for another ending.
         """

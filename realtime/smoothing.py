@@ -25,8 +25,8 @@ class Smoothed:
 class Smoother:
     """Exponential average by seconds, then hysteresis on the label.
 
-    A new label must lead the shown one by a margin for a while; a label appears at one probability
-    and goes at a lower one.
+    A new label must lead the shown one by a margin for a while, or by a lot; a label appears at one
+    probability and goes at a lower one.
     """
 
     def __init__(self, config: SmoothingConfig) -> None:
@@ -57,11 +57,13 @@ class Smoother:
         if self._label is None:
             if average[best] >= config.sure:
                 self._label, self._challenger = best, None
-        elif best == self._label or average[best] - average[self._label] < config.switch_margin:
+        elif (lead := average[best] - average[self._label]) < config.switch_margin:
             self._challenger = None
-        elif best != self._challenger:
-            self._challenger, self._challenged_at = best, time
-        elif time - self._challenged_at >= config.switch_seconds - 1e-9:
-            self._label = best if average[best] >= config.unsure else None
-            self._challenger = None
+        else:
+            if best != self._challenger:
+                self._challenger, self._challenged_at = best, time
+            lasted = time - self._challenged_at >= config.switch_seconds - 1e-9
+            if lasted or lead >= config.switch_at_once:
+                self._label = best if average[best] >= config.unsure else None
+                self._challenger = None
         return Smoothed(average, self._label)

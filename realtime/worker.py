@@ -327,8 +327,7 @@ class InferenceWorker:
             probabilities = _softmax(fusion.logits)
             smoothed = self._smoother.update(due.end, probabilities)
         label = smoothed.label if smoothed is not None else None
-        confidence = 0.0
-        activation = None
+        confidence = activation = None
         if fusion is not None and smoothed is not None:
             shown = label if label is not None else int(smoothed.probabilities.argmax())
             confidence = float(smoothed.probabilities[shown])

@@ -179,7 +179,7 @@ def test_an_address_that_is_no_camera() -> None:
         ("http://10.0.0.20:8080/video", "10.0.0.20:8080/video"),
         ("rtsp://me:secret@camera.local/one?token=secret", "camera.local/one"),
         ("http://[bad", "Camera"),
-        ("me:secret@camera.local", "Camera camera.local"),
+        ("me:secret@camera.local", "camera.local"),
         ("2", "Camera 2"),
     ],
 )

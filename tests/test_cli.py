@@ -28,6 +28,7 @@ from realtime import errors
 from realtime.devices import Listing
 from realtime.errors import ExitCode
 from realtime.live import LiveSession
+from realtime.messages import Snapshot
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.conftest import ROOT
 from tests.fakes.engine import ArithmeticEngine
@@ -140,7 +141,6 @@ def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         ["replay", "x.mp4", "--headless", "--speed", "fast"],
         ["replay", "x.mp4", "--headless", "--speed", "-1"],
         ["replay", "x.mp4", "--headless", "--out", "answers.txt"],
-        ["replay", "x.mp4", "--out", "answers.csv"],
         ["bench", "--device", "tpu"],
         ["convert", "a.pth", "--kind", "foo", "--out", "a.safetensors"],
     ],
@@ -201,9 +201,10 @@ def test_what_cannot_be_read(
 
 
 def test_an_unwritable_output(run: Run, quick: None, demo: Path, tmp_path: Path) -> None:
-    result = run("replay", demo, "--headless", "--out", tmp_path / "nowhere" / "a.csv")
-    assert result.exit_code == ExitCode.UNREADABLE_FILE
-    assert result.stdout == ""
+    for headless in (["--headless"], []):
+        result = run("replay", demo, *headless, "--out", tmp_path / "nowhere" / "a.csv")
+        assert result.exit_code == ExitCode.UNREADABLE_FILE
+        assert result.stdout == ""
 
 
 def test_damaged_weights(run: Run, demo: Path, tmp_path: Path) -> None:
@@ -326,6 +327,30 @@ def test_the_demo_is_shown_for_as_long_as_live_was_asked_for(
     assert len(result.stdout.splitlines()) == 5
 
 
+def test_without_a_sound_library_that_is_said(
+    run: Run,
+    quick: None,
+    synthetic: list[LiveSession],
+    windows: list[tuple[Any, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from realtime.devices import CameraInfo
+
+    monkeypatch.setitem(sys.modules, "sounddevice", None)  # as if importing it failed
+    monkeypatch.setattr(
+        "realtime.devices.list_cameras", lambda: Listing([CameraInfo(index=0, name="Lid")])
+    )
+    result = run("live", "--headless", "--seconds", "0.5")
+    assert (result.exit_code, synthetic[0].microphone) == (0, None)
+    assert "msaf-live: The sound" in result.stderr
+    assert run("live").exit_code == 0
+    monkeypatch.setattr("realtime.devices.list_cameras", lambda: Listing((), "no camera"))
+    assert run("live").exit_code == 0
+    with_camera, demo = (how["options"].notice for _, how in windows)
+    assert with_camera.startswith("The sound system")
+    assert demo.startswith("No camera or microphone found: this is the demo recording. The sound")
+
+
 def test_devices_are_listed_with_what_they_can_do(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -402,6 +427,8 @@ def test_a_screen_gets_a_window(
     assert live.microphone is None
     assert (replay.path, replay.speed) == (demo, 2.0)
     assert fallback.path == demo
+    told = "No camera or microphone found: this is the demo recording"
+    assert [how["options"].notice for _, how in windows] == ["", "", told]
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
     assert [how["seconds"] for _, how in windows] == [5.0, None, 7.0]
@@ -422,6 +449,61 @@ def test_the_window_shows_the_classes_of_the_network_and_knows_the_settings(
     for session, how in windows:
         assert how["options"].config is session.config
         assert not how["options"].config.adapt
+
+
+@pytest.fixture
+def close_when(
+    qapp: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[Callable[[Any, Snapshot], bool]], None]:
+    """Real windows: each is closed once what it shows is as wanted."""
+    from PyQt6.QtCore import QSettings, QTimer
+
+    from ui.main_window import MainWindow
+
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(tmp_path))
+    start = MainWindow.start
+
+    def close(wanted: Callable[[Any, Snapshot], bool]) -> None:
+        def started(window: MainWindow) -> None:
+            def look(snapshot: Snapshot) -> None:
+                if wanted(window, snapshot):
+                    QTimer.singleShot(0, window.close)  # not amid a poll
+
+            window.bridge.polled.connect(look)
+            start(window)
+
+        monkeypatch.setattr(MainWindow, "start", started)
+
+    return close
+
+
+def test_the_window_writes_the_file_that_was_asked_for(
+    run: Run, quick: None, close_when: Callable[..., None], demo: Path, tmp_path: Path
+) -> None:
+    beside, alone = tmp_path / "beside.csv", tmp_path / "alone.csv"
+
+    def said(window: Any, _: Snapshot) -> bool:
+        notice = window.banner.notice
+        return notice is not None and f"answers written to {beside}" in notice.text
+
+    close_when(said)
+    result = run("replay", demo, "--out", beside)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    run("replay", demo, "--headless", "--out", alone)
+    assert beside.read_bytes() == alone.read_bytes()
+
+
+def test_a_window_that_is_closed_early_says_how_far_its_file_goes(
+    run: Run, quick: None, close_when: Callable[..., None], demo: Path, tmp_path: Path
+) -> None:
+    close_when(lambda *_: True)
+    out = tmp_path / "part.jsonl"
+    result = run("replay", demo, "--out", out)
+    assert result.exit_code == 0
+    count = len(out.read_text().splitlines())
+    assert "the analysis was not at its end" in result.stderr
+    assert f"{count} answer" in result.stderr
+    assert f"written to {out}" in result.stderr.strip().replace("\n", "")
 
 
 def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -604,8 +686,23 @@ def test_only_answers_on_stdout_and_no_chatter_on_stderr(
     out, err = program.communicate(timeout=150)
     assert program.returncode == 0, err
     assert all("window_end" in json.loads(line) for line in out.splitlines())
-    assert err.lstrip().startswith("Summary")
+    steps, _, _ = err.partition("Summary")
+    assert steps.splitlines()[0] == "Checking the weights"
+    assert {"Ready", "Analysing demo.mp4"} < set(steps.split("\n"))
+    assert len(set(steps.split("\n"))) >= len(steps.strip().split("\n"))  # each is told once
     assert "TensorFlow" not in err
+
+
+@needs_weights
+def test_no_chatter_on_stderr_beside_the_window(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    nowhere = "http://127.0.0.1:9/"  # the face detector is loaded all the same, and talks
+    program = process(
+        "--camera", nowhere, "--microphone", "none", "--seconds", 1, "--device", "cpu"
+    )
+    out, err = program.communicate(timeout=150)
+    assert (program.returncode, out, err) == (0, "", "")
 
 
 @needs_weights

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime.export import PredictionWriter, record_of, write_predictions
+from realtime.export import PredictionWriter, Written, record_of, write_predictions
 from realtime.messages import ModalityReport, Prediction, Reason, Status
 
 LABELS = ("neutral", "happy", "sad")
@@ -53,7 +53,7 @@ def unsure() -> Prediction:
         labels=LABELS,
         label=None,
         reason=Reason.NO_FACE,
-        confidence=0.0,
+        confidence=None,
         logits=None,
         probabilities=None,
         smoothed=None,
@@ -93,7 +93,7 @@ def test_record_of_no_answer_says_why() -> None:
         "window_end": 0.1,
         "label": None,
         "reason": "no face",
-        "confidence": 0.0,
+        "confidence": None,
         "probabilities": None,
         "modalities": [],
         "modality_share": {"face": None, "voice": None},
@@ -130,6 +130,7 @@ def test_csv_is_flat_and_leaves_absent_values_empty(tmp_path: Path) -> None:
     assert happy["modalities"] == "face+voice"
     assert happy["probability_sad"] == "0.2"
     assert (none["label"], none["reason"], none["probability_sad"]) == ("", "no face", "")
+    assert none["confidence"] == ""
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
@@ -155,6 +156,26 @@ def test_tiny_differences_do_not_change_a_line(tmp_path: Path, ending: str) -> N
         write_predictions(path, [first])
         texts.append(path.read_bytes())
     assert texts[0] == texts[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_full_disk_is_told_of_with_the_file(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"answers{ending}"
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=path.name), PredictionWriter(path) as writer:
+        writer.write(prediction())
+
+
+def test_what_was_written_is_said_with_how_far_it_goes() -> None:
+    def told(count: int, *, complete: bool) -> str:
+        path = Path("out", "part.csv")
+        return str(Written(path=path, count=count, end=82.4, duration=112.0, complete=complete))
+
+    path = Path("out", "part.csv")
+    assert told(824, complete=False) == f"824 answers, up to 1:22 of 1:52, written to {path}"
+    assert told(1, complete=True) == f"1 answer written to {path}"
+    assert told(0, complete=False) == f"0 answers written to {path}"
 
 
 def test_unknown_ending_is_refused_before_a_file_is_made(tmp_path: Path) -> None:

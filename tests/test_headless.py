@@ -231,6 +231,7 @@ def test_one_json_object_per_answer() -> None:
     }
     assert (first["label"], first["reason"]) == ("neutral", None)
     assert (second["label"], second["reason"]) == (None, "no face")
+    assert second["confidence"] is second["probabilities"] is None
 
 
 def test_a_line_says_what_how_sure_and_from_what() -> None:
@@ -242,6 +243,7 @@ def test_a_line_says_what_how_sure_and_from_what() -> None:
     told = rendered(headless.line(replace(absent_prediction(), latency_seconds=None)))
     assert "not sure (no face)" in told
     assert "voice no source" in told
+    assert "0 %" not in told
     assert " ms" not in told
 
 
@@ -273,6 +275,24 @@ def test_one_answer_covers_a_step() -> None:
 
 def test_an_empty_run_has_a_summary_too() -> None:
     assert "answers" in rendered(headless.Summary().table())
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_being_done_is_told(terminal: bool) -> None:
+    stream = io.StringIO()
+    with headless.Steps(Console(file=stream, force_terminal=terminal, width=100)) as steps:
+        for fraction, text in ((0.0, "Checking"), (0.5, "Warming up"), (1.0, "Ready")):
+            steps.loading(fraction, text)
+        for fraction in (0.0, 0.5, 1.0):
+            steps.tell(fraction, "Analysing talk.mp4")
+    steps.tell(0.5, "Late")
+    told = stream.getvalue()
+    if terminal:
+        assert "Analysing talk.mp4" in told
+        assert "━" in told
+        assert "Late" not in told
+    else:
+        assert told.splitlines() == ["Checking", "Warming up", "Ready", "Analysing talk.mp4"]
 
 
 # -- screens ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 
 from realtime.config import SessionConfig
 from realtime.engine import Fusion
-from realtime.export import record_of
+from realtime.export import PredictionWriter, record_of, write_predictions
 from realtime.faces import FaceTracker, MediapipeDetector
 from realtime.messages import FloatArray, Prediction, SessionState, SourceState, VideoPacket
 from realtime.replay import ReplaySession, ahead, analyse
@@ -147,12 +147,31 @@ def test_the_whole_recording_is_analysed_beside_playback(
     assert snapshot.face is not None
     assert snapshot.health.camera.state is SourceState.ENDED
 
-    written = session.export(tmp_path / "answers.jsonl")
-    lines = (tmp_path / "answers.jsonl").read_text().splitlines()
-    assert written == len(lines) == len(demo_answers)
+    path = tmp_path / "answers.jsonl"
+    written = session.export(path)
+    lines = path.read_text().splitlines()
+    assert written.complete
+    assert str(written) == f"{len(demo_answers)} answers written to {path}"
+    assert len(lines) == len(demo_answers)
     assert json.loads(lines[29]) == record_of(demo_answers[29])
     with pytest.raises(ValueError, match=r"\.txt"):
         session.export(tmp_path / "answers.txt")
+
+
+def test_a_writer_gets_the_same_answers_and_the_end_is_noted(
+    demo: Path, demo_answers: list[Prediction], tmp_path: Path
+) -> None:
+    path, same = tmp_path / "answers.csv", tmp_path / "same.csv"
+    with PredictionWriter(path) as writer:
+        session = ReplaySession(demo, lambda _progress: ArithmeticEngine(), writer=writer)
+        session.start()
+        wait_for(lambda: bool(session.snapshot().notes), "the note about the file")
+        session.stop()
+    assert session.snapshot().notes == (f"{len(demo_answers)} answers written to {path}",)
+    assert session.written is not None
+    assert session.written.complete
+    write_predictions(same, demo_answers)
+    assert path.read_bytes() == same.read_bytes()
 
 
 def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> None:
@@ -231,6 +250,47 @@ def slow_session(demo: Path, slow_engine: GatedEngine, now: ManualTime) -> Itera
     finally:
         slow_engine.gate.set()
         session.stop()
+
+
+def test_a_writer_keeps_what_there_is_when_the_analysis_is_left(
+    demo: Path, slow_engine: GatedEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "part.csv"
+    with PredictionWriter(path) as writer:
+        session = ReplaySession(demo, lambda _progress: slow_engine, writer=writer)
+        session.start()
+        assert slow_engine.waiting.wait(PATIENCE_SECONDS)
+        threading.Timer(0.0, slow_engine.gate.set).start()
+        session.stop()
+    written = session.written
+    assert written is not None
+    assert not written.complete
+    assert len(path.read_text().splitlines()) == written.count + 1
+    assert f"{written.count} answers, up to 0:0" in str(written)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    path.symlink_to("/dev/full")
+    with PredictionWriter(path) as writer:
+        session = ReplaySession(demo, lambda _progress: ArithmeticEngine(), writer=writer)
+        session.start()
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        session.stop()
+    told = f"The analysis stopped: {path}: no room left on the disk"
+    assert session.snapshot().message == told
+
+
+def test_before_a_recording_is_open_nobody_knows_what_it_lacks(demo: Path) -> None:
+    health = ReplaySession(demo, lambda _progress: ArithmeticEngine()).snapshot().health
+    assert health.camera.state is health.microphone.state is SourceState.OPENING
+
+
+def test_the_pace_of_the_analysis_is_told(slow_session: ReplaySession, now: ManualTime) -> None:
+    now.advance(2.0)
+    speed = slow_session.snapshot().health.analysis_speed
+    assert speed == pytest.approx(slow_session.analysed_seconds / 2.0)
 
 
 def test_ahead_of_the_analysis_no_other_instant_is_shown(slow_session: ReplaySession) -> None:

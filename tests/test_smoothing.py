@@ -43,6 +43,29 @@ def test_a_lasting_change_is_taken_up_once() -> None:
     assert changes in ([(1, 2)], [(1, None), (None, 2)])
 
 
+@pytest.mark.parametrize(("lead", "windows"), [(0.06, None), (0.1, 3), (0.2, 0)])
+def test_the_further_another_class_leads_the_sooner_it_is_the_label(
+    lead: float, windows: int | None
+) -> None:
+    config = SmoothingConfig(decay_seconds=0)
+    challenged = np.array([0.1, 0.45 - lead / 2, 0.45 + lead / 2], np.float32)
+    seen = labels([HAPPY, *[challenged] * 9], config)
+    assert seen == [1, *[1] * 9] if windows is None else [1, *[1] * windows, *[2] * (9 - windows)]
+
+
+def test_a_headline_is_never_far_behind_the_likeliest_class() -> None:
+    config = SmoothingConfig()
+    smoother = Smoother(config)
+    random = np.random.default_rng(0)
+    for index in range(2000):  # moods of some seconds with noise on top
+        mood = 3.0 * (np.arange(7) == (index // 23) % 7)
+        powers = np.exp(mood + random.normal(0, 1.0, 7))
+        result = smoother.update(0.1 * index, (powers / powers.sum()).astype(np.float32))
+        if result.label is not None:
+            behind = result.probabilities.max() - result.probabilities[result.label]
+            assert behind < config.switch_at_once
+
+
 def test_unsure_is_an_answer_and_has_hysteresis() -> None:
     config = SmoothingConfig(decay_seconds=0, sure=0.5, unsure=0.4)
     between = np.array([0.3, 0.45, 0.25], np.float32)

@@ -28,6 +28,7 @@ _ENTRIES: Final = {
     "full_screen": _Entry("Full screen", ("F11", "F"), "full-screen", checkable=True),
     "escape": _Entry("Dismiss a notice, then leave full screen", ("Esc",)),
     "open": _Entry("Open recording…", ("Ctrl+O",), "open"),
+    "demo": _Entry("Open the demo", ()),
     "live": _Entry("Back to live", ("Ctrl+L",), "live"),
     "refresh": _Entry("Look for devices again", ("F5",), "refresh"),
     "back": _Entry("One second back", ("Left",)),
@@ -50,7 +51,8 @@ REPLAY_ONLY: Final = (
 )  # fmt: skip
 LIVE_ONLY: Final = ("refresh",)
 MENU: Final = (
-    "open", "live", "export", "", "pause", "heatmap", "mirror", "sound", "full_screen", "refresh",
+    "open", "demo", "live", "export", "", "pause", "heatmap", "mirror", "sound", "full_screen",
+    "refresh",
     "", "help", "about", "", "quit",
 )  # fmt: skip
 HELP: Final = (

@@ -23,6 +23,8 @@ _LOOKS: Final = {
     "error": ("warning", palette.ERROR),
 }
 
+_BUTTONS: Final = {Remedy.OPEN: "Open recording…", Remedy.ADDRESS: "Change address…"}
+
 
 class BannerView(QWidget):
     """Shows one notice at a time; hidden when there is none."""
@@ -71,7 +73,7 @@ class BannerView(QWidget):
         if notice is not None:
             self._text.setText(notice.text)
             self.setAccessibleDescription(notice.text)
-            self._button.setText("Open recording…" if notice.remedy is Remedy.OPEN else "Retry")
+            self._button.setText(_BUTTONS.get(notice.remedy, "Retry"))
             self._button.setVisible(notice.remedy is not Remedy.NONE)
             self._dress()
         self.setVisible(notice is not None)

@@ -5,6 +5,7 @@ Thread: GUI.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
@@ -13,6 +14,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QInputDialog,
     QLabel,
+    QLineEdit,
     QMenu,
     QSizePolicy,
     QStackedWidget,
@@ -20,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from realtime.devices import public_name
+from realtime.devices import public_address, public_name
 from ui import icons, palette
 from ui.actions import MENU
 from ui.controls import Button, Choice, ElidedLabel
@@ -30,6 +32,7 @@ from ui.theme import GAP, Theme
 
 _NONE: Final = ""  # data of the entry that switches a source off
 _ADDRESS: Final = "address"  # data of the entry that asks for an IP camera's address
+_SCHEME: Final = "http://"  # of an address that names none
 _DEFAULT_MICROPHONE: Final = ("System default", "default")
 
 
@@ -49,6 +52,7 @@ class HeaderView(QWidget):
         self._brand.setProperty("role", "brand")
         self._cameras: list[tuple[str, object]] = []
         self._camera: str | None = None
+        self._address = _SCHEME
         self.camera_choice = Choice("Camera")
         self.microphone_choice = Choice("Microphone")
         self.camera_choice.activated.connect(self._choose_camera)
@@ -177,7 +181,7 @@ class HeaderView(QWidget):
             self.camera_choice.setCurrentIndex(
                 max(self.camera_choice.findData(self._camera or _NONE), 0)
             )
-            self._ask_address()
+            self.ask_address()
         else:
             self._camera = data or None
             self.camera_chosen.emit(self._camera)
@@ -185,24 +189,34 @@ class HeaderView(QWidget):
     def _choose_microphone(self, index: int) -> None:
         self.microphone_chosen.emit(self.microphone_choice.itemData(index) or None)
 
-    def _ask_address(self) -> None:
+    def offer_address(self, address: str) -> None:
+        """Offer this address of a network camera, which was used before."""
+        self._address = address or _SCHEME
+
+    def ask_address(self) -> None:
+        """Ask for the address of a network camera."""
         dialog = QInputDialog(self)
         dialog.setWindowTitle("Network camera")
         dialog.setLabelText("Address of the camera (http://… or rtsp://…)")
-        known = self._camera or ""
-        is_public = known.partition("://")[2] == public_name(known)  # else it can be replaced only
-        dialog.setTextValue(known if is_public else "http://")
+        camera = self._camera or ""
+        dialog.setTextValue(public_address(camera) if "://" in camera else self._address)
         dialog.setOkButtonText("Connect")
         dialog.resize(dialog.sizeHint() * 1.5)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(self._use_address)
         dialog.open()
+        if (line := dialog.findChild(QLineEdit)) is not None:  # it selects all when it is shown
+            line.end(False)
 
     def _use_address(self, address: str) -> None:
-        address = address.strip()
-        if not address:
+        # Behind what stands there already, people may paste a whole address.
+        address = re.sub(r"^http://(?=[a-z]+://)", "", address.strip(), flags=re.IGNORECASE)
+        if address in ("", _SCHEME):
             return
+        if "://" not in address:
+            address = _SCHEME + address
         self._camera = address
+        self.offer_address(public_address(address))
         if self.camera_choice.findData(address) < 0:
             self.camera_choice.insertItem(len(self._cameras), public_name(address), address)
         self.camera_choice.setCurrentIndex(self.camera_choice.findData(address))

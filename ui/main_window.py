@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBo
 
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
+from realtime.devices import local_number, public_address
 from realtime.errors import explain
 from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
@@ -40,6 +41,7 @@ from ui.dialogs import AboutDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
 from ui.presenters import (
+    NO_DEVICES,
     PRIVACY,
     UNANSWERED,
     Notice,
@@ -65,10 +67,16 @@ logger = logging.getLogger(__name__)
 SMALLEST: Final = QSize(960, 600)
 _SIDE_WIDTH: Final = 396.0  # design pixels
 _BOTTOM_HEIGHT: Final = 132.0
-_RECORDINGS: Final = "Recordings (*.mp4 *.mkv *.mov *.webm *.avi *.m4v *.wav *.flac *.mp3 *.m4a)"
+_ENDINGS: Final = (
+    "mp4 m4v mov mkv webm avi wmv flv mpg mpeg ts mts m2ts 3gp ogv gif "
+    "wav flac mp3 m4a aac ogg oga opus wma aiff"
+)
+_RECORDINGS: Final = f"Recordings ({' '.join(f'*.{ending}' for ending in _ENDINGS.split())})"
 _EXPORTS: Final = ("Comma-separated values (*.csv)", "JSON lines (*.jsonl)")
 _PRIVACY_SEEN: Final = "privacy_seen"
 _SOUND: Final = "sound"
+_FOLDER: Final = "folder"  # of the recording opened last
+_ADDRESS: Final = "camera_address"  # of the network camera used last, without its password
 
 
 class SessionFactory(Protocol):
@@ -89,6 +97,8 @@ class WindowOptions:
 
     version: str = ""
     model_card: str = ""  # Markdown
+    demo: Path | None = None  # the recording that comes with the program
+    notice: str = ""  # about the first session
     labels: tuple[str, ...] = EMOTIONS
     config: SessionConfig = field(default_factory=SessionConfig)
 
@@ -135,7 +145,11 @@ class MainWindow(QMainWindow):
         self._build()
         self.commands["sound"].setChecked(settings.value(_SOUND, True, type=bool))
         self._connect()
+        self.header.offer_address(settings.value(_ADDRESS, "", type=str))
         self._adopt(session)
+        if self.options.notice:
+            self._trouble = Notice(text=self.options.notice, severity="warning")
+        self.commands["demo"].setVisible(self.options.demo is not None)
         self.resize(1280, 720)
 
     # -- layout --------------------------------------------------------------------------------
@@ -292,6 +306,7 @@ class MainWindow(QMainWindow):
             "pause": self.toggle_pause,
             "escape": self._escape,
             "open": self._ask_recording,
+            "demo": self._open_demo,
             "live": self.go_live,
             "refresh": self._look_for_devices,
             "back": lambda: self._seek_by(-1.0),
@@ -343,7 +358,12 @@ class MainWindow(QMainWindow):
     def open_recording(self, path: Path) -> None:
         """Leave the present session for a recording."""
         self._note_sources()
+        self._settings.setValue(_FOLDER, str(path.absolute().parent))
         self._change_session(lambda: self._factory.replay(path))
+
+    def _open_demo(self) -> None:
+        if (demo := self.options.demo) is not None:
+            self.open_recording(demo)
 
     def go_live(self) -> None:
         """Leave the present session for the devices used last, at first for those there are now."""
@@ -351,7 +371,7 @@ class MainWindow(QMainWindow):
         if (sources := self._sources) is not None:
             self._change_session(lambda: self._factory.live(*sources))
         else:
-            self._going_live = True
+            self._going_live = self._devices_asked_for = True
             self._listing.call(self._list_devices)
 
     def _note_sources(self) -> None:
@@ -413,7 +433,9 @@ class MainWindow(QMainWindow):
             self.loading.setVisible(loading)
             self._place_overlays()
         if snapshot.preview is None:
-            self.video.set_empty(*(("", "") if loading else empty_picture(snapshot, live=is_live)))
+            found = self._devices is None or len(self._devices[0]) > 0
+            empty = empty_picture(snapshot, live=is_live, cameras=found)
+            self.video.set_empty(*(("", "") if loading else empty))
         self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
             position, duration = replay.position_seconds, replay.duration_seconds
@@ -424,9 +446,13 @@ class MainWindow(QMainWindow):
             analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
             ahead = analysing and position > replay.analysed_seconds
             playing = replay.playing
+            analysed, speed = replay.analysed_seconds, snapshot.health.analysis_speed
             self.answer.set_absence(
                 unanswered(
-                    snapshot.state, replay.analysed_seconds if ahead else None, playing=playing
+                    snapshot.state,
+                    analysed if ahead else None,
+                    playing=playing,
+                    wait_seconds=(position - analysed) / speed if speed else None,
                 )
             )
             standing = replay_badge(
@@ -434,8 +460,11 @@ class MainWindow(QMainWindow):
             )
             self._show_paused(not playing, badge=standing)
         else:
-            paused = snapshot.state is SessionState.PAUSED
-            self.answer.set_absence(unanswered(snapshot.state, None, playing=True))
+            live, paused = self.live, snapshot.state is SessionState.PAUSED
+            nothing = live is not None and live.camera is None and live.microphone is None
+            self.answer.set_absence(
+                NO_DEVICES if nothing else unanswered(snapshot.state, None, playing=True)
+            )
             self.answer.set_paused(paused)
             self._show_paused(paused, badge=badge(snapshot))
 
@@ -465,7 +494,9 @@ class MainWindow(QMainWindow):
     # -- notices -------------------------------------------------------------------------------
 
     def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
-        found = notices(snapshot, live=is_live)
+        camera = None if self.live is None else self.live.camera
+        network = camera is not None and local_number(camera) is None
+        found = notices(snapshot, live=is_live, network_camera=network)
         self._dismissed.intersection_update(found)  # what went away may be told again
         waiting = [notice for notice in found if notice not in self._dismissed]
         if self._trouble is not None:
@@ -507,6 +538,8 @@ class MainWindow(QMainWindow):
             self._ask_recording()
         elif remedy is Remedy.CAMERA and live is not None:
             live.set_camera(live.camera)
+        elif remedy is Remedy.ADDRESS:
+            self.header.ask_address()
         elif remedy is Remedy.MICROPHONE and live is not None:
             live.set_microphone(live.microphone)
 
@@ -540,6 +573,8 @@ class MainWindow(QMainWindow):
     def _use_camera(self, selector: str | None) -> None:
         if (live := self.live) is not None:
             live.set_camera(selector)
+        if selector is not None and local_number(selector) is None:
+            self._settings.setValue(_ADDRESS, public_address(selector))
 
     def _use_microphone(self, selector: str | None) -> None:
         if (live := self.live) is not None:
@@ -595,7 +630,8 @@ class MainWindow(QMainWindow):
                 replay.set_speed(min(beyond, key=lambda each: abs(each - replay.speed)))
 
     def _ask_recording(self) -> None:
-        dialog = QFileDialog(self, "Open recording", "", f"{_RECORDINGS};;All files (*)")
+        folder = self._settings.value(_FOLDER, "", type=str)
+        dialog = QFileDialog(self, "Open recording", folder, f"{_RECORDINGS};;All files (*)")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda path: self.open_recording(Path(path)))
         self._open_dialog(dialog)
@@ -606,10 +642,11 @@ class MainWindow(QMainWindow):
         if not replay.analysed_seconds:
             self._tell("There are no answers to export yet.")
             return
-        suggestion = str(replay.path.with_suffix(".csv").name)
-        dialog = QFileDialog(self, "Export answers", suggestion, ";;".join(_EXPORTS))
+        folder = str(replay.path.absolute().parent)
+        dialog = QFileDialog(self, "Export answers", folder, ";;".join(_EXPORTS))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("csv")
+        dialog.selectFile(replay.path.with_suffix(".csv").name)
         dialog.filterSelected.connect(
             lambda chosen: dialog.setDefaultSuffix("jsonl" if chosen == _EXPORTS[1] else "csv")
         )
@@ -621,13 +658,12 @@ class MainWindow(QMainWindow):
         if (replay := self.replay) is None:
             return
         try:
-            count = replay.export(path)
+            written = replay.export(path)
         except (OSError, ValueError) as error:
             told = explain(error)[1] if isinstance(error, OSError) else error
             self._tell(f"Could not export: {told}", severity="error")
         else:
-            what = "1 answer" if count == 1 else f"{count} answers"
-            self._tell(f"{what} written to {path.name}")
+            self._tell(str(written), severity="info" if written.complete else "warning")
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.clock import clock_time as clock_time
 from realtime.messages import (
     NOT_DELIVERING,
     Attention,
@@ -88,15 +89,23 @@ class Bar:
 
 
 UNANSWERED: Final = ("Waiting", "The first answer comes after a second of input")
+NO_DEVICES: Final = ("No input", "No camera or microphone")
 WAITS_FOR_ANALYSIS: Final = "Waiting for the analysis"
 PAUSED: Final = "Paused"
 BEFORE_THE_PAUSE: Final = "The last answer before the pause"
 
 
-def unanswered(state: SessionState, ahead_of: float | None, *, playing: bool) -> tuple[str, str]:
+def unanswered(
+    state: SessionState,
+    ahead_of: float | None,
+    *,
+    playing: bool,
+    wait_seconds: float | None = None,
+) -> tuple[str, str]:
     """Headline and detail where there is no answer.
 
-    `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that.
+    `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that;
+    `wait_seconds`: how long it will take to get there, as far as one can tell.
     """
     if state is SessionState.FAILED:
         return "No answer", "Nothing can be analysed"
@@ -104,11 +113,13 @@ def unanswered(state: SessionState, ahead_of: float | None, *, playing: bool) ->
         return PAUSED, "The first answer comes when you go on"
     if ahead_of is None:
         return UNANSWERED
-    reached = f"the analysis, now at {clock_time(ahead_of)}, gets here"
-    return (
-        "Not analysed yet",
-        f"{'Playback goes on' if playing else 'An answer comes'} when {reached}",
+    reached = clock_time(ahead_of)
+    when = (
+        f"when the analysis, now at {reached}, gets here"
+        if wait_seconds is None
+        else f"in {roughly(wait_seconds)}; analysed up to {reached}"
     )
+    return "Not analysed yet", f"{'Playback goes on' if playing else 'An answer comes'} {when}"
 
 
 def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED) -> Answer:
@@ -124,8 +135,10 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
         )
     if prediction.label is None:
         reason = prediction.reason or Reason.LOW_CONFIDENCE
-        detail = REASON_WORDS[reason]
-        if (
+        headline, detail = NOT_SURE, REASON_WORDS[reason]
+        if all(each.status is Status.NO_SOURCE for each in prediction.modalities):
+            headline, detail = NO_DEVICES
+        elif (
             reason is Reason.NO_INPUT
             and prediction.modality("voice").status not in NOT_DELIVERING  # only nobody speaks
         ):
@@ -133,7 +146,7 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
         if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
             detail = f"{detail}; likeliest is {leader}, {percent(prediction.confidence)}"
         return Answer(
-            headline=NOT_SURE,
+            headline=headline,
             detail=sentence(detail),
             confidence="",
             colour=palette.TEXT_FAINT,
@@ -168,7 +181,7 @@ def bars(prediction: Prediction | None, labels: Sequence[str]) -> tuple[Bar, ...
         Bar(
             name=sentence(name),
             value=0.0 if values is None else float(values[index]),
-            text="–" if values is None else percent(float(values[index])),
+            text=percent(None if values is None else float(values[index])),
             colour=palette.emotion_colour(name),
             leading=name == label,
         )
@@ -194,7 +207,7 @@ class Share:
     share: float | None
     chance: float | None
     text: str  # "62 %", or in one word why it is absent
-    opinion: str  # what this modality alone would say
+    opinion: str  # what this modality alone would say of this window, not steadied
 
 
 def shares(prediction: Prediction | None) -> tuple[Share, ...]:
@@ -204,20 +217,23 @@ def shares(prediction: Prediction | None) -> tuple[Share, ...]:
             Share(name=name, share=None, chance=None, text="–", opinion="")
             for name in ("Face", "Voice")
         )
-    return tuple(_share(report) for report in prediction.modalities)
+    starting = prediction.reason is Reason.STARTING
+    return tuple(_share(report, starting=starting) for report in prediction.modalities)
 
 
-def _share(report: ModalityReport) -> Share:
+def _share(report: ModalityReport, *, starting: bool) -> Share:
     name = sentence(report.name)
     if not report.present or report.share is None:
         words = STATUS_WORDS[report.status]
+        if starting and report.status in (Status.NO_FACE, Status.SILENCE):
+            words = "starting"  # nothing could be seen or heard yet
         return Share(name=name, share=None, chance=None, text=words, opinion="")
     return Share(
         name=name,
         share=report.share,
         chance=report.chance_share,
         text=percent(report.share),
-        opinion=f"alone: {report.label}" if report.label else "",
+        opinion=f"alone now: {report.label}" if report.label else "",
     )
 
 
@@ -295,25 +311,27 @@ class Cell:
 
 
 def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
-    """Always the same cells in the same order, whatever is known."""
+    """Always the same cells in the same order, whatever is known; the last three are states."""
+    picture = Cell(
+        caption="Picture",
+        text="–" if health.camera.state is SourceState.OFF else f"{health.preview_rate:.0f} fps",
+        tip=f"{'Camera frames' if live else 'Pictures of the recording'} shown per second",
+    )
+    engine = Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers")
+    if not live:
+        return (
+            picture,
+            _analysis_cell(health),
+            track_cell("Picture", health.camera),
+            track_cell("Sound", health.microphone),
+            engine,
+        )
     p50, p95 = milliseconds(health.latency_p50), milliseconds(health.latency_p95)
-    if live:
-        camera = source_cell("Camera", health.camera)
-        microphone = source_cell("Microphone", health.microphone)
-    else:
-        camera = track_cell("Picture", health.camera)
-        microphone = track_cell("Sound", health.microphone)
     return (
-        Cell(
-            caption="Picture",
-            text=(
-                "–" if health.camera.state is SourceState.OFF else f"{health.preview_rate:.0f} fps"
-            ),
-            tip="Camera frames shown per second",
-        ),
+        picture,
         Cell(
             caption="Answers",
-            text=f"{health.answer_rate:.1f} /s" if health.answer_rate or live else "–",
+            text=f"{health.answer_rate:.1f} /s",
             tip="Predictions per second over the last five seconds",
         ),
         Cell(
@@ -339,9 +357,20 @@ def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
             ),
             tip="How much later the sound arrives than the picture of the same moment",
         ),
-        camera,
-        microphone,
-        Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers"),
+        source_cell("Camera", health.camera),
+        source_cell("Microphone", health.microphone),
+        engine,
+    )
+
+
+def _analysis_cell(health: Health) -> Cell:
+    """How fast a recording is analysed, or that this is done."""
+    states = {health.camera.state, health.microphone.state}
+    speed = f"{health.analysis_speed:.1f}×" if health.analysis_speed else "–"
+    return Cell(
+        caption="Analysis",
+        text="done" if SourceState.ENDED in states else speed,
+        tip="How fast the recording is analysed; 1× is as fast as it plays",
     )
 
 
@@ -355,9 +384,18 @@ def source_cell(caption: str, source: SourceHealth) -> Cell:
     )
 
 
+_TRACK_WORDS: Final = {
+    SourceState.OPENING: "–",
+    SourceState.RUNNING: "being read",
+    SourceState.ENDED: "read",
+}
+
+
 def track_cell(kind: str, track: SourceHealth) -> Cell:
-    """The state of one track of a recording, which may lack it."""
+    """How far one track of a recording is read, which may lack it."""
     cell = source_cell(f"{kind} track", track)
+    if (word := _TRACK_WORDS.get(track.state)) is not None:
+        cell = replace(cell, text=word, tip=f"{track.name}: {word}")
     if track.state is SourceState.OFF:
         return replace(cell, text="none", tip=f"No {kind.lower()} in this recording", colour=None)
     return cell
@@ -379,6 +417,7 @@ class Remedy(StrEnum):
     OPEN = "open"
     CAMERA = "camera"
     MICROPHONE = "microphone"
+    ADDRESS = "address"  # of a network camera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,25 +437,31 @@ def gravest_first(found: Iterable[Notice]) -> list[Notice]:
     return sorted(found, key=lambda notice: SEVERITIES.index(notice.severity))
 
 
-def notices(snapshot: Snapshot, *, live: bool) -> tuple[Notice, ...]:
+def notices(snapshot: Snapshot, *, live: bool, network_camera: bool = False) -> tuple[Notice, ...]:
     """What is wrong now, the gravest first."""
     found: list[Notice] = []
     if snapshot.state is SessionState.FAILED:
         text = snapshot.message or "The analysis stopped."
         remedy = Remedy.SESSION if live or _was_opened(snapshot.health) else Remedy.OPEN
         found.append(Notice(text=text, severity="error", remedy=remedy))
+    # A network camera is tried again by itself; what people can do is to correct its address.
+    mend = Remedy.ADDRESS if network_camera else Remedy.CAMERA
     sources = (
-        ("Camera" if live else "Picture", snapshot.health.camera, Remedy.CAMERA),
+        ("Camera" if live else "Picture", snapshot.health.camera, mend),
         ("Microphone" if live else "Sound", snapshot.health.microphone, Remedy.MICROPHONE),
     )
     for kind, source, remedy in sources:
         text = f"{kind}: {source.message}" if source.message else f"{kind} {source.state.value}"
+        if source.message.casefold().startswith(kind.casefold()):
+            text = sentence(source.message)
         if source.state is SourceState.FAILED:
             found.append(
                 Notice(text=text, severity="error", remedy=remedy if live else Remedy.NONE)
             )
         elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
-            found.append(Notice(text=text, severity="warning"))
+            address = remedy is Remedy.ADDRESS and source.state is SourceState.RETRYING
+            remedy = remedy if address else Remedy.NONE
+            found.append(Notice(text=text, severity="warning", remedy=remedy))
     if snapshot.notes:  # in one: they are of one weight, and the first would hide the others
         found.append(Notice(text=sentence("; ".join(snapshot.notes))))
     return tuple(gravest_first(found))
@@ -427,8 +472,8 @@ def _was_opened(health: Health) -> bool:
     return {health.camera.state, health.microphone.state} != {SourceState.OFF}
 
 
-def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
-    """Title and advice in place of the picture when there is none."""
+def empty_picture(snapshot: Snapshot, *, live: bool, cameras: bool = True) -> tuple[str, str]:
+    """Title and advice in place of the picture when there is none; `cameras`: some were found."""
     camera = snapshot.health.camera
     if not live and snapshot.state is SessionState.FAILED:
         return "Nothing to show", "Open another recording"
@@ -440,7 +485,8 @@ def empty_picture(snapshot: Snapshot, *, live: bool) -> tuple[str, str]:
     if camera.state in (SourceState.OPENING, SourceState.RUNNING):
         return "Opening the camera", camera.name
     if camera.state is SourceState.OFF:
-        return "No camera", "Choose one above, or open a recording"
+        choose = "Choose one above" if cameras else "Connect a camera"
+        return "No camera", f"{choose}, or open a recording"
     if camera.state is SourceState.RETRYING:
         return "No picture", "The camera is tried again; or choose another one above"
     return "No picture", "Choose another camera above, or open a recording"
@@ -476,13 +522,24 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def percent(value: float) -> str:
+def percent(value: float | None) -> str:
     """0..1 as whole per cent; what is only nearly none or all is not called so."""
+    if value is None:
+        return "–"
     if _ROUNDING < value < LEAST_DRAWN:
         return "<1\u202f%"
     if 0.995 <= value < 1.0 - _ROUNDING:
         return ">99\u202f%"
     return f"{100.0 * value:.0f}\u202f%"
+
+
+def roughly(seconds: float) -> str:
+    """A duration that is only estimated, in its largest unit."""
+    if seconds < 59.5:
+        return f"about {max(seconds, 1.0):.0f} s"
+    if seconds < 5370:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.1f} h"
 
 
 def decibels(level: float) -> str:
@@ -493,13 +550,3 @@ def decibels(level: float) -> str:
 def milliseconds(seconds: float | None) -> str:
     """Seconds as whole milliseconds without their unit."""
     return "–" if seconds is None else f"{1000.0 * seconds:.0f}"
-
-
-def clock_time(seconds: float, *, tenths: bool = False) -> str:
-    """Seconds as m:ss, or h:mm:ss from an hour on; `tenths` adds a decimal."""
-    total = max(seconds, 0.0)
-    whole = int(total)
-    text = f"{whole // 60 % 60}:{whole % 60:02d}"
-    if whole >= 3600:
-        text = f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{text}.{int(total * 10) % 10}" if tenths else text

@@ -30,7 +30,8 @@ class ShareView(Panel):
         self.setToolTip(
             "Share of MSAF's attention that went to each modality where the answer is put\n"
             "together.\n"
-            "The tick marks what its number of channel blocks alone would give it."
+            "The tick marks what its number of channel blocks alone would give it.\n"
+            "What each says alone is of this instant; the answer is steadied and may come later."
         )
         self._shares: tuple[Share, ...] = shares(None)
         self._lengths = [0.0] * len(self._shares)

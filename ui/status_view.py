@@ -17,7 +17,10 @@ from ui.panel import LEFT, fill, write
 from ui.presenters import Cell, decibels, level_fraction, status_cells
 from ui.theme import CAPTION, MEDIUM, Theme
 
-_WIDTHS: Final = (58.0, 66.0, 104.0, 112.0, 104.0, 94.0, 94.0, 150.0)  # design pixels, min. weights
+# Design pixels, min. weights; the meter comes before the last three.
+_LIVE: Final = (58.0, 66.0, 104.0, 112.0, 104.0, 94.0, 94.0, 150.0)
+_RECORDING: Final = (58.0, 66.0, 94.0, 94.0, 150.0)
+_STATES: Final = 3
 _METER: Final = 118.0
 _METER_CAPTION: Final = "Sound level"
 
@@ -31,6 +34,7 @@ class StatusView(QWidget):
         self.setAccessibleName("Status")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._cells: tuple[Cell, ...] = ()
+        self._widths: tuple[float, ...] = _LIVE
         self._level: float | None = None
         self._speech = False
 
@@ -46,6 +50,7 @@ class StatusView(QWidget):
     def show_health(self, health: Health, *, live: bool) -> None:
         """Show other figures."""
         cells = status_cells(health, live=live)
+        self._widths = _LIVE if live else _RECORDING
         if cells != self._cells:
             self._cells = cells
             self.setAccessibleDescription("; ".join(f"{c.caption}: {c.text}" for c in cells))
@@ -58,11 +63,11 @@ class StatusView(QWidget):
             self.update(self.meter_area().toAlignedRect())
 
     def cell_areas(self) -> list[QRectF]:
-        """Where the cells lie; the meter comes after the fifth."""
-        unit = self.width() / (sum(_WIDTHS) + _METER)
+        """Where the cells lie; the meter comes before the last three."""
+        unit = self.width() / (sum(self._widths) + _METER)
         areas, x = [], 0.0
-        for index, width in enumerate(_WIDTHS):
-            if index == 5:
+        for index, width in enumerate(self._widths):
+            if index == len(self._widths) - _STATES:
                 x += _METER * unit
             areas.append(QRectF(x, 0, width * unit, self.height()))
             x += width * unit
@@ -70,8 +75,8 @@ class StatusView(QWidget):
 
     def meter_area(self) -> QRectF:
         """Where the sound meter lies."""
-        unit = self.width() / (sum(_WIDTHS) + _METER)
-        return QRectF(sum(_WIDTHS[:5]) * unit, 0, _METER * unit, self.height())
+        unit = self.width() / (sum(self._widths) + _METER)
+        return QRectF(sum(self._widths[:-_STATES]) * unit, 0, _METER * unit, self.height())
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)

@@ -26,7 +26,7 @@ from PyQt6.QtWidgets import QToolTip, QWidget
 from realtime.messages import Prediction
 from ui import palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
-from ui.presenters import clock_time, sentence
+from ui.presenters import clock_time, percent, sentence
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
 
@@ -194,7 +194,7 @@ class TimelineView(Panel):
         write(painter, foot, clock_time(self._duration), font, palette.TEXT_FAINT, RIGHT)
         if self._analysed < self._duration - 0.2:
             fraction = self._analysed / max(self._duration, 0.1)
-            text = f"analysed {100 * fraction:.0f}\u202f%"
+            text = f"analysed {percent(fraction)}"
             write(painter, title, text, font, palette.TEXT_FAINT, RIGHT)
             left = self._x_of(self._analysed)
             rest = QRectF(left, chart.top(), chart.right() - left, chart.height())

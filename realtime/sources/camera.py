@@ -8,7 +8,6 @@ session's clock, taken when the driver hands the frame over and before anything 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any, Final, cast
@@ -59,9 +58,9 @@ class CameraSource(Source[VideoPacket]):
         """See Source.open; returns once the camera has given a first picture."""
         self.close()
         self._cv2 = devices.opencv()
-        number = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", self._selector)
-        if number:
-            capture = self._open_local(int(number[1]))
+        number = devices.local_number(self._selector)
+        if number is not None:
+            capture = self._open_local(number)
         elif self._selector.lower().startswith(_SCHEMES):
             capture = self._open_address()
         else:

@@ -515,7 +515,7 @@ class SoundPlayer(Closing):
 
     def read(self) -> tuple[float, FloatArray] | None:
         """The next sound, when it begins and samples (n, channels); None at the end."""
-        while (timed := next(self._track.frames, None)) is not None:
+        while (timed := self._track.take()) is not None:
             with suppress(*_DECODING_ERRORS):
                 frames = self._resample(cast(AudioFrame, timed.frame))
                 if frames:

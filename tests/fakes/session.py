@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices import Listing
+from realtime.export import Written
 from realtime.messages import (
     Attention,
     Box,
@@ -221,7 +222,7 @@ def absent_prediction(index: int = 50) -> Prediction:
         index,
         label=None,
         reason=Reason.NO_FACE,
-        confidence=0.0,
+        confidence=None,
         logits=None,
         probabilities=None,
         smoothed=None,
@@ -441,6 +442,11 @@ class FakeReplaySession(_FakeSession):
         done = (self.now() - self._origin - self.loading_seconds) * self.analysis_speed
         return min(max(done, 0.0), self.duration_seconds) if self.started else 0.0
 
+    def health(self) -> Health:
+        analysing = 0 < self.analysed_seconds < self.duration_seconds
+        speed = self.analysis_speed if analysing else 0.0
+        return replace(super().health(), analysis_speed=speed)
+
     def _rebase(self) -> None:
         self._base, self._since = self.position_seconds, self.now()
 
@@ -465,12 +471,18 @@ class FakeReplaySession(_FakeSession):
     def set_muted(self, muted: bool) -> None:
         self.muted = muted
 
-    def export(self, path: Path) -> int:
+    def export(self, path: Path) -> Written:
         if path.suffix not in (".csv", ".jsonl"):
             raise ValueError(f"{path.suffix or 'no ending'} is neither .csv nor .jsonl")
         count = len(self.history())
         path.write_text(json.dumps({"predictions": count}), encoding="utf-8")
-        return count
+        return Written(
+            path=path,
+            count=count,
+            end=self.analysed_seconds,
+            duration=self.duration_seconds,
+            complete=self.analysed_seconds == self.duration_seconds,
+        )
 
     def snapshot(self) -> Snapshot:
         state = SessionState.RUNNING if self.loaded >= 1.0 else SessionState.LOADING

@@ -44,6 +44,11 @@ def press_focused(key: Qt.Key) -> None:
     press(focused, key)
 
 
+def type_in(widget: QWidget, text: str) -> None:
+    """Press the keys of `text` on `widget`."""
+    _QTEST.keyClicks(widget, text)
+
+
 def click(widget: QWidget, place: QPoint | None = None) -> None:
     """Click `widget` at `place`, by default in its middle."""
     _QTEST.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place or widget.rect().center())

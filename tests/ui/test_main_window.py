@@ -2,12 +2,23 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRect, QRectF, QSize, Qt, QUrl
+from PyQt6.QtCore import (
+    QMimeData,
+    QPoint,
+    QPointF,
+    QRect,
+    QRectF,
+    QSettings,
+    QSize,
+    Qt,
+    QUrl,
+)
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -16,6 +27,7 @@ from PyQt6.QtWidgets import (
     QDialog,
     QFileDialog,
     QInputDialog,
+    QLineEdit,
     QSlider,
     QWidget,
 )
@@ -23,7 +35,15 @@ from pytestqt.qtbot import QtBot
 
 from models.labels import EMOTIONS
 from realtime.devices import Listing
-from realtime.messages import Reason, SessionState, SourceHealth, SourceState
+from realtime.messages import (
+    ModalityReport,
+    Reason,
+    SessionState,
+    SourceHealth,
+    SourceState,
+    Status,
+)
+from realtime.sources.file import Recording
 from tests.fakes.session import (
     DrawnPictures,
     FakeDevice,
@@ -31,7 +51,9 @@ from tests.fakes.session import (
     FakeLiveSession,
     FakeReplaySession,
     ManualTime,
+    list_fake_devices,
 )
+from tests.recordings import movie
 from tests.ui.conftest import (
     OpenWindow,
     click,
@@ -40,11 +62,12 @@ from tests.ui.conftest import (
     press_focused,
     share_of_colour,
     turn_wheel,
+    type_in,
 )
 from ui import palette
 from ui.dialogs import AboutDialog, HelpDialog
-from ui.main_window import SMALLEST, MainWindow
-from ui.presenters import BEFORE_THE_PAUSE, PRIVACY, WAITS_FOR_ANALYSIS
+from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
+from ui.presenters import BEFORE_THE_PAUSE, NO_DEVICES, PRIVACY, WAITS_FOR_ANALYSIS
 
 
 @pytest.fixture
@@ -154,6 +177,66 @@ def test_looking_for_devices_says_what_stands_in_the_way(
     qtbot.waitUntil(told)
 
 
+def test_going_live_with_nothing_to_go_live_on_says_so(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(replay)
+    nothing = Listing[FakeDevice]((), "no camera was found: plug one in")
+    monkeypatch.setattr(window, "_list_devices", lambda: (nothing, Listing((), "no microphone")))
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    window.commands["live"].trigger()
+    qtbot.waitUntil(lambda: window.live is not None)
+    (session,) = factory.made
+    qtbot.waitUntil(lambda: session.started == 1)
+    session.pictures = None
+    session.health_changes["camera"] = SourceHealth(name="none")
+    absent = ModalityReport(
+        name="face", status=Status.NO_SOURCE, share=None, chance_share=None, label=None
+    )
+    session.changes = {
+        "label": None,
+        "reason": Reason.NO_INPUT,
+        "modalities": (absent, replace(absent, name="voice")),
+    }
+    window.bridge.poll()
+    assert (window.answer.headline, window.answer.detail) == NO_DEVICES
+    run(window, now, 2.0)
+    assert (window.answer.headline, window.answer.detail) == NO_DEVICES
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "No camera was found: plug one in; no microphone"
+    assert window.video._empty[1] == "Connect a camera, or open a recording"
+
+
+def test_the_demo_is_called_one_and_can_be_opened(
+    qtbot: QtBot, factory: FakeFactory, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    told = "No camera or microphone found: this is the demo recording"
+    window = MainWindow(
+        replay,
+        factory,
+        list_devices=list_fake_devices,
+        settings=QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat),
+        options=WindowOptions(demo=Path("demo.mp4"), notice=told),
+        now=now,
+    )
+    qtbot.addWidget(window)
+    window.show()
+    window.start()
+    run(window, now, 1.0)
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == told
+    window.commands["demo"].trigger()
+    (session,) = factory.made
+    assert isinstance(session, FakeReplaySession)
+    assert session.path == Path("demo.mp4")
+    window.stop()
+
+
 def test_the_system_s_microphone_is_offered_once(
     qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
 ) -> None:
@@ -183,8 +266,9 @@ def test_the_address_of_a_network_camera_is_asked_for(
 
 @pytest.mark.parametrize("typed", [True, False], ids=["typed", "from the command line"])
 def test_the_password_of_a_network_camera_is_not_shown(
-    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, typed: bool
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, typed: bool, tmp_path: Path
 ) -> None:
+    (tmp_path / "settings.ini").touch()
     address = "rtsp://me:secret@10.0.0.20/live?token=secret"
     live.camera = "0" if typed else address
     window = open_window(live)
@@ -196,7 +280,64 @@ def test_the_password_of_a_network_camera_is_not_shown(
     assert live.camera == address
     choice.activated.emit(choice.count() - 1)
     (dialog,) = window.header.findChildren(QInputDialog)
-    assert dialog.textValue() == "http://"
+    assert dialog.textValue() == "rtsp://10.0.0.20/live"
+    dialog.close()
+    window._settings.sync()
+    assert "secret" not in (tmp_path / "settings.ini").read_text()
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("192.168.1.20:8080/video", "http://192.168.1.20:8080/video"),
+        ("rtsp://cam.local/live", "rtsp://cam.local/live"),
+        ("", None),
+    ],
+)
+def test_an_address_is_typed_behind_its_beginning(
+    open_window: OpenWindow, live: FakeLiveSession, typed: str, address: str | None
+) -> None:
+    window = open_window(live)
+    for replaced in (False, True):
+        window.header.offer_address("")
+        live.camera = None
+        window._show_devices()
+        window.header.ask_address()
+        dialog = next(d for d in window.header.findChildren(QInputDialog) if d.isVisible())
+        (line,) = dialog.findChildren(QLineEdit)
+        assert (line.text(), line.selectedText()) == ("http://", "")
+        if replaced:
+            line.selectAll()
+        type_in(line, typed)
+        dialog.accept()
+        assert live.camera == address
+    if address is not None:  # it is offered to the next window too
+        again = open_window(live)
+        live.camera = None
+        again._show_devices()
+        again.header.ask_address()
+        (dialog,) = again.header.findChildren(QInputDialog)
+        assert dialog.textValue() == address
+        dialog.close()
+
+
+def test_the_address_of_a_camera_that_is_not_reached_can_be_changed(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.camera = "http://10.0.0.20/vidoe"
+    live.health_changes["camera"] = SourceHealth(
+        name="10.0.0.20/vidoe", state=SourceState.RETRYING, message="it cannot be reached"
+    )
+    window = open_window(live)
+    run(window, now, 2.0)
+    change = next(
+        each
+        for each in window.banner.findChildren(QAbstractButton)
+        if each.text() == "Change address…"
+    )
+    click(change)
+    (dialog,) = window.header.findChildren(QInputDialog)
+    assert dialog.textValue() == live.camera
     dialog.close()
 
 
@@ -564,7 +705,7 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     window.timeline.sought.emit(40.0)
     run(window, now, 0.2)
     assert window.answer.headline == "Not analysed yet"
-    assert window.answer.detail == "Playback goes on when the analysis, now at 0:17, gets here"
+    assert window.answer.detail == "Playback goes on in about 3 s; analysed up to 0:17"
     assert (window.video.badge, window.video.accessibleDescription()) == (WAITS_FOR_ANALYSIS, "")
     run(window, now, 4.0)
     assert window.answer.headline not in ("Not analysed yet", "Waiting")
@@ -616,11 +757,25 @@ def test_export_says_what_was_written(
     window.export(tmp_path / "talk.csv")
     assert (tmp_path / "talk.csv").exists()
     assert window.banner.notice is not None
-    assert window.banner.notice.text == "480 answers written to talk.csv"
+    notice = window.banner.notice
+    assert notice.text == f"480 answers written to {tmp_path / 'talk.csv'}"
+    assert notice.severity == "info"
     window.export(tmp_path / "talk.doc")
     assert "neither .csv nor .jsonl" in window.banner.notice.text
     window.export(tmp_path / "none" / "talk.csv")
     assert window.banner.notice.text.endswith("talk.csv: no such file or directory")
+
+
+def test_an_export_amid_the_analysis_says_how_far_it_goes(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    window.export(tmp_path / "part.csv")
+    notice = window.banner.notice
+    assert notice is not None
+    assert notice.text == f"160 answers, up to 0:16 of 0:48, written to {tmp_path / 'part.csv'}"
+    assert notice.severity == "warning"
 
 
 def test_a_failure_is_shown_before_what_was_exported(
@@ -634,7 +789,7 @@ def test_a_failure_is_shown_before_what_was_exported(
         return window.banner.notice.text if window.banner.notice else ""
 
     window.export(tmp_path / "talk.csv")
-    assert "written to talk.csv" in told()  # what was just done, before what is no graver
+    assert "talk.csv" in told()  # what was just done, before what is no graver
     replay.state, replay.message = SessionState.FAILED, "The analysis failed."
     run(window, now, 0.1)
     assert told() == "The analysis failed."
@@ -642,7 +797,7 @@ def test_a_failure_is_shown_before_what_was_exported(
     assert told() == "The analysis failed."
     window.banner.dismissed.emit(window.banner.notice)
     run(window, now, 0.1)
-    assert "written to talk.csv" in told()
+    assert "talk.csv" in told()
 
 
 @pytest.mark.parametrize("command", ["open", "export"])
@@ -661,6 +816,49 @@ def test_files_are_asked_for_without_stopping_the_window(
     run(window, now, 1.0)
     assert window.transport.slider.value() > before
     dialog.close()
+
+
+def test_files_are_asked_for_where_the_last_ones_were(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+) -> None:
+    replay.path = tmp_path / "talk.mp4"
+    (tmp_path / "other").mkdir()
+    window = open_window(replay)
+    run(window, now, 3.0)
+    window.commands["export"].trigger()
+    (dialog,) = window.findChildren(QFileDialog)
+    assert [Path(each) for each in dialog.selectedFiles()] == [tmp_path / "talk.csv"]
+    dialog.close()
+    window.open_recording(tmp_path / "other" / "one.mp4")
+    again = open_window(replay)
+    again.commands["open"].trigger()
+    (dialog,) = again.findChildren(QFileDialog)
+    assert Path(dialog.directory().absolutePath()) == tmp_path / "other"
+    dialog.close()
+
+
+@pytest.mark.parametrize(
+    ("ending", "picture", "sound"),
+    [
+        ("gif", {"codec": "gif", "pixel_format": "rgb8"}, None),
+        ("wmv", {"codec": "wmv2"}, "wmav2"),
+        ("mpg", {"codec": None}, "mp2"),
+        ("mts", {}, "aac"),
+        ("3gp", {}, "aac"),
+        ("webm", {"codec": "libvpx-vp9"}, "libopus"),
+        ("ogg", {"codec": None}, "libopus"),
+        ("opus", {"codec": None}, "libopus"),
+        ("aac", {"codec": None}, "aac"),
+    ],
+)
+def test_what_is_offered_can_be_read(
+    ending: str, picture: dict[str, Any], sound: str | None, tmp_path: Path
+) -> None:
+    whole: dict[str, Any] = {"sound_format": "s16"} if sound in ("libopus", "mp2") else {}
+    path = movie(tmp_path / f"talk.{ending}", sound=sound, **picture, **whole)
+    with Recording(path) as recording:
+        assert next(iter(recording))
+    assert ending in _ENDINGS.split()
 
 
 def test_without_answers_there_is_nothing_to_export(

@@ -89,7 +89,7 @@ def test_bars_mark_the_label() -> None:
 def test_shares_show_chance_and_the_status_of_what_is_absent() -> None:
     face, voice = presenters.shares(make_prediction(10))
     assert face.chance == voice.chance == 0.5
-    assert face.opinion == "alone: neutral"
+    assert face.opinion == "alone now: neutral"
     face, voice = presenters.shares(make_prediction(70))  # nobody speaks
     assert (face.text, voice.text) == ("100\u202f%", "silence")
     assert voice.share is None
@@ -145,7 +145,9 @@ def test_status_cells_keep_their_number() -> None:
     assert texts["Delay p50 · p95"] == "41 · 90 ms"
     assert texts["Skipped · dropped"] == "2 · 4"
     assert texts["Sound − picture"] == "\u221212 ms"
-    assert len(full) == len(presenters.status_cells(unknown, live=False))
+    assert len(full) == len(presenters.status_cells(unknown, live=True))
+    replayed = [len(presenters.status_cells(each, live=False)) for each in (known, unknown)]
+    assert replayed == [5, 5]
 
 
 def test_sound_level_becomes_a_length() -> None:
@@ -172,6 +174,14 @@ def test_a_failed_camera_offers_to_try_again_only_live() -> None:
     (notice,) = presenters.notices(bad, live=True)
     assert (notice.text, notice.remedy) == ("Camera: it is in use", Remedy.CAMERA)
     assert presenters.notices(bad, live=False)[0].remedy is Remedy.NONE
+
+
+def test_a_device_is_named_once() -> None:
+    failed = SourceHealth(name="Camera 7", state=SourceState.FAILED, message="camera 7 is in use")
+    (notice,) = presenters.notices(
+        snapshot(health=Health(camera=failed, microphone=RUNNING)), live=True
+    )
+    assert notice.text == "Camera 7 is in use"
 
 
 def test_a_source_that_tries_again_is_a_warning() -> None:
@@ -262,7 +272,46 @@ def test_a_recording_without_pictures_has_no_picture_track() -> None:
     shown = {cell.caption: (cell.text, cell.colour) for cell in cells}
     assert shown["Picture"] == ("–", None)
     assert shown["Picture track"] == ("none", None)
-    assert shown["Sound track"] == ("running", palette.GOOD)
+    assert shown["Sound track"] == ("being read", palette.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("state", "speed", "track", "analysis"),
+    [
+        (SourceState.OPENING, 0.0, "–", "–"),
+        (SourceState.RUNNING, 4.62, "being read", "4.6×"),
+        (SourceState.ENDED, 0.0, "read", "done"),
+    ],
+)
+def test_the_status_of_a_recording_is_not_that_of_devices(
+    state: SourceState, speed: float, track: str, analysis: str
+) -> None:
+    source = SourceHealth(name="talk.mp4", state=state)
+    health = Health(camera=source, microphone=source, analysis_speed=speed)
+    cells = {cell.caption: cell for cell in presenters.status_cells(health, live=False)}
+    texts = [cells[name].text for name in ("Picture track", "Sound track", "Analysis")]
+    assert texts == [track, track, analysis]
+    assert "Delay p50 · p95" not in cells
+    assert not any("amera" in cell.tip for cell in cells.values())
+
+
+def test_at_the_start_nothing_is_missing_yet() -> None:
+    for reason, words in ((Reason.STARTING, "starting"), (Reason.NO_FACE, "no face")):
+        shown = presenters.shares(replace(absent_prediction(), reason=reason))
+        assert shown[0].text == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (42.0, "42 s"), (59.7, "1 min"), (1080.0, "18 min"), (9000.0, "2.5 h")],
+)
+def test_how_long_the_analysis_will_take(seconds: float, text: str) -> None:
+    _, detail = presenters.unanswered(
+        SessionState.RUNNING, 12.0, playing=True, wait_seconds=seconds
+    )
+    assert detail == f"Playback goes on in about {text}; analysed up to 0:12"
+    _, detail = presenters.unanswered(SessionState.RUNNING, 12.0, playing=True)
+    assert detail == "Playback goes on when the analysis, now at 0:12, gets here"
 
 
 def test_levels_carry_a_true_minus_sign() -> None:

@@ -21,7 +21,7 @@ from tests.fakes.session import (
     make_prediction,
 )
 from tests.ui.conftest import click, has_colour
-from ui import palette
+from ui import palette, presenters
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
@@ -328,10 +328,14 @@ def test_the_status_line_is_painted_and_told(qtbot: QtBot, now: ManualTime) -> N
     assert "Delay p50 · p95: 43 · 81 ms" in view.accessibleDescription()
 
 
-def test_status_cells_stand_side_by_side(qtbot: QtBot) -> None:
+@pytest.mark.parametrize("live", [True, False])
+def test_status_cells_stand_side_by_side(qtbot: QtBot, now: ManualTime, live: bool) -> None:
     view = StatusView(Theme())
     qtbot.addWidget(view)
     view.resize(990, 40)
+    health = FakeLiveSession(now).health()
+    view.show_health(health, live=live)
+    assert len(view.cell_areas()) == len(presenters.status_cells(health, live=live))
     areas = sorted([*view.cell_areas(), view.meter_area()], key=lambda area: area.left())
     for left, right in pairwise(areas):
         assert left.right() <= right.left() + 1e-6
