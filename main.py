@@ -420,6 +420,8 @@ def _replay(
                 "any speed will do)",
                 param_hint="--speed",
             )
+        if out is not None:
+            Recording(file).close()  # what cannot be read must not empty a table of before
         with nullcontext() if out is None else PredictionWriter(out) as writer:
             session = sessions.replay(file, writer)
             session.set_speed(factor)
@@ -430,10 +432,12 @@ def _replay(
     with _output(), Recording(file) as recording, _steps() as steps:
         engine = sessions.engine(steps.loading)
         text, duration = f"Analysing {file.name}", recording.duration_seconds or float("inf")
-        steps.tell(0.0, text)
+        seen = sys.stdout.isatty()  # answers are seen coming, and a bar would be in their way
+        if not seen:
+            steps.tell(0.0, text)
 
         def progress(prediction: Prediction) -> None:
-            if not sys.stdout.isatty():  # where answers are not seen coming
+            if not seen:
                 steps.tell(prediction.window_end / duration, text)
 
         with closing(analyse(recording, engine, config=sessions.config)) as predictions:
@@ -507,30 +511,28 @@ class _Sessions:
         self._device = device
         self._loading = threading.Lock()
         self._engine: Engine | None = None
-        self._progress: Progress = lambda _done, _text: None
         self.also_told: Progress = lambda _done, _text: None
 
     def engine(self, progress: Progress) -> Engine:
         """The network, loaded once for all sessions, which call this on a thread of theirs.
 
-        Loading takes seconds: whoever comes meanwhile waits for the same. It is broken off by what
-        the newest `progress` raises.
+        Loading takes seconds. What `progress` raises breaks it off, as a session does that is left:
+        the next one begins anew.
         """
         from realtime.engine import load_engine
 
-        self._progress = progress  # of the session that the person looks at, the newest
+        def tell(done: float, text: str) -> None:
+            progress(done, text)
+            self.also_told(done, text)
+
         with self._loading:
             if self._engine is None:
                 self._engine = load_engine(
                     self.weights,
                     device=self._device.value,
-                    progress=self._tell,
+                    progress=tell,
                 )
             return self._engine
-
-    def _tell(self, done: float, text: str) -> None:
-        for tell in (self._progress, self.also_told):
-            tell(done, text)
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from realtime.sources.base import NoDeviceError, SourceError
 
@@ -168,8 +168,15 @@ def local_number(selector: str) -> int | None:
 
 
 def public_address(address: str) -> str:
-    """`address` without user, password and query, as it may be kept."""
-    return f"{address.partition('://')[0]}://{public_name(address)}"
+    """`address` without user, password and query, as it may be kept; "" if it is none."""
+    try:
+        parts = urlsplit(address)
+        whole = parts.hostname and (parts.port or True)
+    except ValueError:
+        return ""
+    if not whole:
+        return ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def public_name(selector: str) -> str:
@@ -359,7 +366,7 @@ def list_microphones() -> Listing[MicrophoneInfo]:
         logger.info("microphones cannot be listed", exc_info=True)
         return Listing(problem=f"microphones cannot be listed: {error}", fault=True)
     if not renewed:
-        problem = "new microphones are found only while none is in use: switch it off first"
+        problem = "new microphones are found only while no sound is recorded or played"
     else:
         problem = "" if found else "no microphone was found: plug one in"
     return Listing(found, problem)

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
@@ -162,10 +163,11 @@ def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, s
 class Steps(Closing):
     """What the program is at while no answer comes: a bar on a terminal, else a line per step.
 
-    Thread: any, one at a time.
+    Thread: any.
     """
 
     def __init__(self, console: Console) -> None:
+        self._lock = threading.Lock()
         self._console = console
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -184,23 +186,26 @@ class Steps(Closing):
         """Tell what is being loaded; see engine.Progress."""
         self.tell(fraction, text)
         if fraction >= 1.0:
-            self._rest()
+            with self._lock:
+                self._rest()
 
     def tell(self, fraction: float, text: str) -> None:
         """Tell what is being done, and how much of it is."""
-        if self._closed:
-            return
-        if self._console.is_terminal:
-            self._bar.update(self._task, completed=fraction, description=text)
-            self._bar.start()
-        elif text != self._told:
-            self._console.print(text, highlight=False, soft_wrap=True)
-        self._told = text
+        with self._lock:
+            if self._closed:
+                return
+            if self._console.is_terminal:
+                self._bar.update(self._task, completed=fraction, description=text)
+                self._bar.start()
+            elif text != self._told:
+                self._console.print(text, highlight=False, soft_wrap=True)
+            self._told = text
 
     def close(self) -> None:
         """Leave the terminal as it was; what is told later is not shown."""
-        self._closed = True
-        self._rest()
+        with self._lock:
+            self._closed = True
+            self._rest()
 
     def _rest(self) -> None:
         if self._bar.live.is_started:  # else a line would be left behind

@@ -132,7 +132,12 @@ class LiveSession:
             self._state, self._message, self._progress = SessionState.LOADING, "Starting", 0.0
             self.failure = None
         for name, run in (("inference", self._infer), ("faces", self._look)):
-            thread = threading.Thread(target=self._guard, args=(run,), name=name, daemon=True)
+            thread = threading.Thread(
+                target=self._guard,
+                args=(partial(run, self._stopping), self._stopping),
+                name=name,
+                daemon=True,
+            )
             self._threads.append(thread)
             thread.start()
         self._devices = ThreadPoolExecutor(1, thread_name_prefix="devices")
@@ -198,7 +203,8 @@ class LiveSession:
 
     def _switch(self, kind: str, selector: str | None) -> None:
         if self._devices is not None:
-            self._devices.submit(self._guard, partial(self._exchange, kind, selector))
+            run = partial(self._exchange, kind, selector)
+            self._devices.submit(self._guard, run, self._stopping)
 
     def _exchange(self, kind: str, selector: str | None) -> None:
         """Stop the capture of this kind and start another. Thread: devices."""
@@ -263,21 +269,22 @@ class LiveSession:
 
     # -- inference ------------------------------------------------------------------------------
 
-    def _guard(self, run: Callable[[], None]) -> None:
+    def _guard(self, run: Callable[[], None], stopping: threading.Event) -> None:
         """Run a thread's body; what it fails of becomes the session's failure."""
         try:
             run()
         except StoppedError:
             logger.info("stopped while loading")
-        except (CheckpointError, ConfigError) as error:
-            self._fail(error, str(error))
         except Exception as error:
-            logger.exception("the %s thread failed", threading.current_thread().name)
-            self._fail(error, f"The analysis stopped: {str(error) or type(error).__name__}")
+            known = isinstance(error, CheckpointError | ConfigError)
+            if not known:
+                logger.exception("the %s thread failed", threading.current_thread().name)
+            if not stopping.is_set():  # else the session may have been started again
+                told = str(error) or type(error).__name__
+                self._fail(error, told if known else f"The analysis stopped: {told}")
 
-    def _look(self) -> None:
+    def _look(self, stopping: threading.Event) -> None:
         """Search pictures for the face until stopped. Thread: faces."""
-        stopping = self._stopping
         with closing(self._detector_factory()) as detector:
             looker = FaceLooker(self._frames, self._sightings, FaceTracker(detector))
             while not stopping.is_set():
@@ -291,10 +298,16 @@ class LiveSession:
                 else:
                     self._picture_came.wait(IDLE_SECONDS)
 
-    def _infer(self) -> None:
+    def _infer(self, stopping: threading.Event) -> None:
         """Load, then step until stopped. Thread: inference."""
-        stopping = self._stopping
-        engine = self._engine_factory(self._loading)
+
+        def loading(fraction: float, text: str) -> None:
+            if stopping.is_set():
+                raise StoppedError
+            with self._lock:
+                self._progress, self._message = fraction, text
+
+        engine = self._engine_factory(loading)
         worker = InferenceWorker(
             config=self.config,
             sightings=self._sightings,
@@ -323,12 +336,6 @@ class LiveSession:
                 self._publish(prediction, worker)
             else:
                 self._wake.wait(IDLE_SECONDS)
-
-    def _loading(self, fraction: float, text: str) -> None:
-        if self._stopping.is_set():
-            raise StoppedError
-        with self._lock:
-            self._progress, self._message = fraction, text
 
     def _fail(self, error: Exception, message: str) -> None:
         with self._lock:

@@ -50,7 +50,7 @@ class SpeechResampler:
             stream = self._stream = _Stream(packet.sample_rate, self.sample_rate)
         self._end = packet.end
         first, n_before = stream.n_out, stream.n_in
-        samples = stream.push(_harmless(packet.samples).mean(axis=1, dtype=np.float32))
+        samples = stream.push(harmless(packet.samples).mean(axis=1, dtype=np.float32))
         # Counted from this packet's own time, so that the source's lean towards its clock is kept.
         ago = n_before / stream.rate_in - first / self.sample_rate
         return self._packet(packet.timestamp - ago, samples, packet.overflowed)
@@ -79,7 +79,7 @@ class SpeechResampler:
         )
 
 
-def _harmless(samples: FloatArray) -> FloatArray:
+def harmless(samples: FloatArray) -> FloatArray:
     """Within [-1, 1], silent where there is no number: damaged files and drivers give anything."""
     return np.clip(np.nan_to_num(samples, nan=0.0), -1.0, 1.0)
 

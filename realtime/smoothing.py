@@ -64,6 +64,5 @@ class Smoother:
                 self._challenger, self._challenged_at = best, time
             lasted = time - self._challenged_at >= config.switch_seconds - 1e-9
             if lasted or lead >= config.switch_at_once:
-                self._label = best if average[best] >= config.unsure else None
-                self._challenger = None
+                self._label, self._challenger = best, None
         return Smoothed(average, self._label)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
+from realtime.devices import public_address
 from realtime.messages import SourceState, VideoPacket
 from realtime.sources import camera as camera_module
 from realtime.sources.base import NoDeviceError, SourceError
@@ -186,6 +187,22 @@ def test_an_address_that_is_no_camera() -> None:
 def test_names_keep_passwords_to_themselves(selector: str, name: str) -> None:
     source = CameraSource(selector, ManualClock())
     assert source.name == name
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("http://[::1]:8080/v", "http://[::1]:8080/v"),
+        ("rtsp://me:secret@camera.local/one?token=secret", "rtsp://camera.local/one"),
+        ("http://me:secret@camera.local:99999/v", ""),
+        ("http://camera:80a/", ""),
+        ("2", ""),
+    ],
+)
+def test_addresses_are_kept_without_passwords_and_only_if_they_are_some(
+    address: str, kept: str
+) -> None:
+    assert public_address(address) == kept
 
 
 @pytest.mark.parametrize("selector", ["rtmp://me:secret@camera.local", "me:secret@camera.local"])

@@ -477,6 +477,21 @@ def close_when(
     return close
 
 
+@pytest.mark.parametrize("window", [[], ["--headless"]])
+def test_a_recording_that_is_not_there_leaves_the_table_of_before(
+    run: Run,
+    windows: list[tuple[Any, dict[str, Any]]],
+    tmp_path: Path,
+    window: list[str],
+) -> None:
+    table = tmp_path / "old.csv"
+    table.write_text("precious")
+    result = run("replay", tmp_path / "nosuch.mp4", "--out", table, *window)
+    assert result.exit_code == ExitCode.UNREADABLE_FILE
+    assert table.read_text() == "precious"
+    assert not windows
+
+
 def test_the_window_writes_the_file_that_was_asked_for(
     run: Run, quick: None, close_when: Callable[..., None], demo: Path, tmp_path: Path
 ) -> None:

@@ -439,8 +439,12 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(sto
 
         wait_for(speaks, "answers after the retry")
         assert session.failure is None
-        names = [thread.name for thread in threading.enumerate()]
-        assert [names.count(each) for each in ("inference", "faces", "microphone")] == [1, 1, 1]
+
+        def threads() -> list[int]:
+            names = [thread.name for thread in threading.enumerate()]
+            return [names.count(each) for each in ("inference", "faces", "microphone")]
+
+        wait_for(lambda: threads() == [1, 1, 1], "each thread once")
     finally:
         session.stop()
 
@@ -455,7 +459,7 @@ def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPat
         def voice_frames(self, mel: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
             held.append(threading.current_thread())
             assert release.wait(PATIENCE_SECONDS)
-            return super().voice_frames(mel)
+            raise RuntimeError("too late")
 
     engines = iter([Held(), ArithmeticEngine()])
     session = LiveSession(
@@ -471,6 +475,8 @@ def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPat
         wait_for(lambda: session.predictions.poll()[1] > count, "answers after the restart")
         release.set()
         wait_for(lambda: not held[0].is_alive(), "the end of the thread that was left")
+        assert session.failure is None
+        assert session.snapshot().state is SessionState.RUNNING
     finally:
         release.set()
         session.stop()

@@ -335,3 +335,15 @@ def test_a_real_sound_server_plays_in_step(demo: Path) -> None:
     found = recorded[place : place + rate]
     assert np.corrcoef(part, found)[0, 1] > 0.9
     assert abs(place / rate - (heard[0].timestamp - began)) < 0.1
+
+
+@pytest.mark.parametrize("rate", [48000, 44100])
+def test_what_is_no_sound_does_not_reach_the_loudspeaker(tmp_path: Path, rate: int) -> None:
+    samples = np.full(48000, 0.25, np.float32)
+    samples[1000], samples[2000], samples[3000:3010] = np.nan, np.inf, 1e30
+    path = sound_file(tmp_path / "odd.wav", samples, 48000)
+    with SoundPlayer(path, sample_rate=rate, channels=1) as player:
+        heard = np.concatenate([block for _, block in iter(player.read, None)])
+    assert np.isfinite(heard).all()
+    assert np.abs(heard).max() < 1.2  # a resampler rings at an edge
+    assert np.mean(np.abs(heard - 0.25) < 0.01) > 0.98

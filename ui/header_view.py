@@ -197,9 +197,12 @@ class HeaderView(QWidget):
         """Ask for the address of a network camera."""
         dialog = QInputDialog(self)
         dialog.setWindowTitle("Network camera")
-        dialog.setLabelText("Address of the camera (http://… or rtsp://…)")
-        camera = self._camera or ""
-        dialog.setTextValue(public_address(camera) if "://" in camera else self._address)
+        label, camera = "Address of the camera (http://… or rtsp://…)", self._camera or ""
+        shown = public_address(camera)
+        if shown not in ("", camera):
+            label += "\nUser, password and what follows a ? are not shown: type them again."
+        dialog.setLabelText(label)
+        dialog.setTextValue(shown or self._address)
         dialog.setOkButtonText("Connect")
         dialog.resize(dialog.sizeHint() * 1.5)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

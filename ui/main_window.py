@@ -301,7 +301,7 @@ class MainWindow(QMainWindow):
         self.banner.remedied.connect(self._remedy)
         self.banner.dismissed.connect(self._dismiss)
         self._listing.done.connect(self._devices_listed)
-        self._stopping.done.connect(self._start_session)
+        self._stopping.done.connect(self._session_stopped)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
             "escape": self._escape,
@@ -372,7 +372,17 @@ class MainWindow(QMainWindow):
             self._change_session(lambda: self._factory.live(*sources))
         else:
             self._going_live = self._devices_asked_for = True
+            if self._started:  # while its sound is played no new microphone can be found
+                self._started = False
+                self._stopping.call(self._session.stop)
+            else:
+                self._listing.call(self._list_devices)
+
+    def _session_stopped(self) -> None:
+        if self._going_live:
             self._listing.call(self._list_devices)
+        else:
+            self._start_session()
 
     def _note_sources(self) -> None:
         if (live := self.live) is not None:

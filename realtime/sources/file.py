@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from realtime.closing import Closing
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
+from realtime.resampling import harmless
 from realtime.sources.base import UnreadableFileError
 
 Kind = Literal["video", "audio"]
@@ -532,7 +533,20 @@ class SoundPlayer(Closing):
             self._resampled = kind
             self._resampler = av.AudioResampler("flt", self._layout, self._sample_rate)
         frame.pts = None  # the track's times count
-        return self._resampler.resample(frame)
+        return self._resampler.resample(_harmless_frame(frame))
+
+
+def _harmless_frame(frame: AudioFrame) -> AudioFrame:
+    """The same sound; where samples may be anything, as floating point may, they are made sound.
+
+    FFmpeg's resampler would smear one that is no number over its neighbours.
+    """
+    if not frame.format.name.startswith(("flt", "dbl")):
+        return frame
+    samples = np.ascontiguousarray(harmless(_samples(frame)).reshape(1, -1))
+    clean = AudioFrame.from_ndarray(samples, format="flt", layout=frame.layout.name)
+    clean.sample_rate = frame.sample_rate
+    return clean
 
 
 def _led_before(track: _Track, wanted: float) -> bool:

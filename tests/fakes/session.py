@@ -535,5 +535,5 @@ def list_fake_devices() -> tuple[Listing[FakeDevice], Listing[FakeDevice]]:
     """Two cameras and a microphone, which is in use."""
     cameras = Listing([FakeDevice("0", "Studio camera"), FakeDevice("1", "Lid camera")])
     microphones = Listing([FakeDevice("default", "default"), FakeDevice("Desk", "Desk")])
-    microphones.problem = "new microphones are found only while none is in use"
+    microphones.problem = "new microphones are found only while no sound is recorded or played"
     return cameras, microphones

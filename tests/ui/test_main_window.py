@@ -171,7 +171,7 @@ def test_looking_for_devices_says_what_stands_in_the_way(
     press(window, Qt.Key.Key_F5)
 
     def told() -> bool:
-        text = "New microphones are found only while none is in use"
+        text = "New microphones are found only while no sound is recorded or played"
         return window.banner.notice is not None and window.banner.notice.text == text
 
     qtbot.waitUntil(told)
@@ -607,6 +607,27 @@ def test_the_sound_can_be_switched_off_and_stays_so(
     qtbot.waitUntil(lambda: again.live is not None)
     press(again, Qt.Key.Key_S)  # live there is nothing to hear
     assert again.commands["sound"].isChecked()
+
+
+def test_a_recording_is_silent_before_devices_are_looked_for(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(replay)
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    stopped: list[int] = []
+
+    def look() -> tuple[Listing[FakeDevice], Listing[FakeDevice]]:
+        stopped.append(replay.stopped)
+        return list_fake_devices()
+
+    monkeypatch.setattr(window, "_list_devices", look)
+    window.go_live()
+    qtbot.waitUntil(lambda: window.live is not None)
+    assert stopped == [1]
+    assert replay.stopped == 1
 
 
 def test_why_nothing_is_heard_is_said_where_sound_is_switched(
