@@ -10,10 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import (
     AbstractContextManager,
-    ExitStack,
     closing,
     contextmanager,
     nullcontext,
@@ -428,8 +427,14 @@ def _replay(
             code = sessions.show(session, seconds, notice=notice)
         if (written := session.written) is not None and not written.complete:
             typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
+            code = code or ExitCode.INTERRUPTED
         raise typer.Exit(code)
-    with _output(), Recording(file) as recording, _steps() as steps:
+    with (
+        _output(),
+        Recording(file) as recording,
+        nullcontext() if out is None else PredictionWriter(out) as writer,
+        _steps() as steps,
+    ):
         engine = sessions.engine(steps.loading)
         text, duration = f"Analysing {file.name}", recording.duration_seconds or float("inf")
         seen = sys.stdout.isatty()  # answers are seen coming, and a bar would be in their way
@@ -445,8 +450,7 @@ def _replay(
                 predictions if factor is None else paced(predictions, factor, seconds),
                 steps,
                 headless=headless,
-                out=out,
-                progress=progress,
+                more=[progress] if writer is None else [progress, writer.write],
                 notes=lambda: recording.notes,
             )
 
@@ -605,33 +609,26 @@ def _report(
     *,
     headless: bool,
     endless: bool = False,
-    out: Path | None = None,
-    progress: Writer | None = None,
+    more: Sequence[Writer] = (),
     notes: Callable[[], Iterable[str]] = tuple,
 ) -> None:
     """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
     from rich.console import Console
 
-    from realtime.export import PredictionWriter
     from realtime.headless import Summary, json_writer, report, text_writer
 
     summary = Summary()
-    with ExitStack() as files:
-        writers = [json_writer(sys.stdout) if headless else text_writer(Console())]
-        if progress is not None:
-            writers.append(progress)
-        if out is not None:
-            writers.append(files.enter_context(PredictionWriter(out)).write)
-        try:
-            report(predictions, writers, summary)
-        except KeyboardInterrupt:
-            if not endless:
-                raise
-        finally:
-            steps.close()
-            told = tuple(notes())
-            if summary.answers or told:
-                Console(stderr=True).print(summary.table(told))
+    writers = [json_writer(sys.stdout) if headless else text_writer(Console()), *more]
+    try:
+        report(predictions, writers, summary)
+    except KeyboardInterrupt:
+        if not endless:
+            raise
+    finally:
+        steps.close()
+        told = tuple(notes())
+        if summary.answers or told:
+            Console(stderr=True).print(summary.table(told))
 
 
 @app.command()

@@ -46,7 +46,8 @@ _MEANINGS: Final = {
     ExitCode.NO_TRAINING_DATA: "training data, a starting point, an earlier stage or a package for "
     "training is missing",
     ExitCode.BUDGET_MISSED: "bench: a figure is outside its budget",
-    ExitCode.INTERRUPTED: "stopped by Ctrl-C or SIGTERM before the end",
+    ExitCode.INTERRUPTED: "stopped before the end: by Ctrl-C or SIGTERM, with replay --out also "
+    "by closing the window",
 }
 
 # Looked up along the method resolution order, so that the most particular class decides.

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 STEP_SECONDS: Final = 0.02
 BLOCK_SECONDS: Final = 0.02
 # As long as the interpreter's lock may be out of reach without a crack in the sound.
-DRIVER_BUFFER_SECONDS: Final = 0.1
+DRIVER_BUFFER_SECONDS: Final = 0.3
 MOST_DELAY_SECONDS: Final = 1.0  # drivers that name more make it up
 AHEAD_SECONDS, BEHIND_SECONDS = 1.0, 0.3  # what is kept decoded around the position
 LEAP_SECONDS: Final = 20.0  # up to here decoding on is as quick as seeking
@@ -76,6 +76,7 @@ class SoundPlayback(Closing):
         self._gain = 0.0  # at the end of the last block
         self._heard: float | None = None  # the beginning that the cursor belongs to
         self._apart = 0.0  # samples that the cursor is late by, averaged
+        self._underflows = 0  # how often the driver ran dry
 
     def run(self) -> None:
         """Play until stopped. Thread: sound."""
@@ -119,6 +120,8 @@ class SoundPlayback(Closing):
         stream, self._stream = self._stream, None
         if stream is not None:
             PORTAUDIO.close(stream)
+            if self._underflows:
+                logger.info("the sound card ran dry %d times", self._underflows)
         player, self._player = self._player, None
         if player is not None:
             player.close()
@@ -128,7 +131,7 @@ class SoundPlayback(Closing):
         with PORTAUDIO.devices() as sounddevice:
             info = loudspeaker(sounddevice)
             self._rate, self._channels = info.sample_rate, min(info.channels, 2)
-            self._blocks, self._gain = (), 0.0
+            self._blocks, self._gain, self._underflows = (), 0.0, 0
             try:
                 stream = sounddevice.OutputStream(
                     device=info.index,
@@ -178,12 +181,13 @@ class SoundPlayback(Closing):
 
     # -- PortAudio's thread ---------------------------------------------------------------------
 
-    def _play(self, out: FloatArray, count: int, times: Any, _status: Any) -> None:
+    def _play(self, out: FloatArray, count: int, times: Any, status: Any) -> None:
         """Fill `out` (count, channels) with what is to be heard when it comes out.
 
         Sound fades in and out within a block, so that nothing clicks: where it belongs elsewhere,
         because of a seek or a sound card's drift, it fades out here and in there.
         """
+        self._underflows += bool(status.output_underflow)
         began = self._began
         delay = times.outputBufferDacTime - times.currentTime
         if not 0.0 < delay <= MOST_DELAY_SECONDS:

@@ -492,6 +492,14 @@ def test_a_recording_that_is_not_there_leaves_the_table_of_before(
     assert not windows
 
 
+def test_a_table_that_cannot_be_written_is_refused_before_anything_is_loaded(
+    run: Run, demo: Path, tmp_path: Path
+) -> None:
+    result = run("replay", demo, "--headless", "--out", tmp_path / "nowhere" / "table.csv")
+    assert result.exit_code == ExitCode.UNREADABLE_FILE
+    assert "Analysing" not in result.stderr
+
+
 def test_the_window_writes_the_file_that_was_asked_for(
     run: Run, quick: None, close_when: Callable[..., None], demo: Path, tmp_path: Path
 ) -> None:
@@ -514,7 +522,7 @@ def test_a_window_that_is_closed_early_says_how_far_its_file_goes(
     close_when(lambda *_: True)
     out = tmp_path / "part.jsonl"
     result = run("replay", demo, "--out", out)
-    assert result.exit_code == 0
+    assert result.exit_code == ExitCode.INTERRUPTED
     count = len(out.read_text().splitlines())
     assert "the analysis was not at its end" in result.stderr
     assert f"{count} answer" in result.stderr

@@ -358,7 +358,8 @@ class MainWindow(QMainWindow):
     def open_recording(self, path: Path) -> None:
         """Leave the present session for a recording."""
         self._note_sources()
-        self._settings.setValue(_FOLDER, str(path.absolute().parent))
+        if path != self.options.demo:
+            self._settings.setValue(_FOLDER, str(path.absolute().parent))
         self._change_session(lambda: self._factory.replay(path))
 
     def _open_demo(self) -> None:
@@ -653,6 +654,8 @@ class MainWindow(QMainWindow):
             self._tell("There are no answers to export yet.")
             return
         folder = str(replay.path.absolute().parent)
+        if replay.path == self.options.demo:  # which lies among the program's own files
+            folder = self._settings.value(_FOLDER, str(Path.home()), type=str)
         dialog = QFileDialog(self, "Export answers", folder, ";;".join(_EXPORTS))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("csv")

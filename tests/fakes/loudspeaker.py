@@ -37,7 +37,7 @@ class Stream:
         count = self.options["blocksize"]
         out = np.full((count, self.options["channels"]), np.nan, np.float32)
         times = SimpleNamespace(currentTime=1000.0, outputBufferDacTime=1000.0 + delay)
-        self.options["callback"](out, count, times, None)
+        self.options["callback"](out, count, times, SimpleNamespace(output_underflow=False))
         return out
 
 
