@@ -111,6 +111,8 @@ def unanswered(
         return "No answer", "Nothing can be analysed"
     if state is SessionState.PAUSED:
         return PAUSED, "The first answer comes when you go on"
+    if ahead_of is None and not playing and state in (SessionState.RUNNING, SessionState.ENDED):
+        return PAUSED, "The first answer comes when you play"
     if ahead_of is None:
         return UNANSWERED
     reached = clock_time(ahead_of)

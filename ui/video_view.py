@@ -259,7 +259,9 @@ class VideoView(Panel):
     def _paint_heat_caption(self, painter: QPainter, area: QRectF) -> None:
         px = self.theme.px
         font = self.theme.font(CAPTION, MEDIUM)
-        text = HEATMAP_CAPTION if self._heat is not None else f"{HEATMAP_CAPTION}: no face"
+        text = HEATMAP_CAPTION
+        if self._heat is None:
+            text += ": no face" if self.face_area() is None else ": none yet"
         bar_width = px(56)
         width = text_width(text, font) + bar_width + px(32)
         pill = QRectF(area.left() + px(12), area.bottom() - px(12) - px(26), width, px(26))

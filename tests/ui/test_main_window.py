@@ -68,6 +68,7 @@ from ui import palette
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
 from ui.presenters import BEFORE_THE_PAUSE, NO_DEVICES, PRIVACY, WAITS_FOR_ANALYSIS
+from ui.video_view import HEATMAP_CAPTION
 
 
 @pytest.fixture
@@ -731,6 +732,37 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     run(window, now, 4.0)
     assert window.answer.headline not in ("Not analysed yet", "Waiting")
     assert window.video.badge == ""
+
+
+def test_a_recording_paused_before_its_first_answer_does_not_wait(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(
+        "ui.video_view.write", lambda _painter, _area, text, *_: written.append(text)
+    )
+    window = open_window(replay)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_H)
+    press_focused(Qt.Key.Key_Space)
+    press_focused(Qt.Key.Key_Home)
+    run(window, now, 0.2)
+    assert window.video.badge == window.answer.headline == "Paused"
+    assert window.answer.detail == "The first answer comes when you play"
+    assert window.video.face_area() is not None
+    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: none yet" in written)
+    replay.changes["face"] = None  # which takes its box away
+    replay.seek(0.04)
+    run(window, now, 0.1)
+    assert window.video.face_area() is None
+    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: no face" in written)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.5)
+    assert window.answer.headline == "Neutral"
 
 
 def test_the_tag_at_the_face_says_what_the_headline_says(
