@@ -154,6 +154,11 @@ class ReplayControls(Session, Protocol):
         """Why the recording's sound cannot be heard, for people; empty while it can."""
         ...
 
+    @property
+    def sound_waits(self) -> bool:
+        """Whether playback is too near to the analysis for the recording's sound to be heard."""
+        ...
+
     def set_muted(self, muted: bool) -> None:
         """Keep the recording's sound silent, or let it be heard (at a speed of 1)."""
         ...

@@ -49,6 +49,7 @@ from ui.presenters import (
     badge,
     empty_picture,
     gravest_first,
+    is_slowed,
     notices,
     replay_badge,
     sentence,
@@ -452,7 +453,7 @@ class MainWindow(QMainWindow):
             self.timeline.set_extent(duration, replay.analysed_seconds, position)
             self.transport.show_position(position, duration)
             self.transport.show_speed(replay.speed)
-            self.transport.show_sound(replay.sound_problem, replay.speed)
+            self.transport.show_sound(replay.sound_problem, replay.speed, waits=replay.sound_waits)
             analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
             ahead = analysing and position > replay.analysed_seconds
             playing = replay.playing
@@ -466,7 +467,11 @@ class MainWindow(QMainWindow):
                 )
             )
             standing = replay_badge(
-                snapshot.state, playing=playing, ahead=ahead, at_end=position >= duration
+                snapshot.state,
+                playing=playing,
+                ahead=ahead,
+                slowed=is_slowed(snapshot, playing=playing, lead=analysed - position),
+                at_end=position >= duration,
             )
             self._show_paused(not playing, badge=standing)
         else:

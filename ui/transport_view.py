@@ -81,9 +81,9 @@ class TransportView(QWidget):
             speeds = sorted({*SPEEDS, speed})
             self.speed_choice.fill([(f"{each:g}×", each) for each in speeds], speed)
 
-    def show_sound(self, problem: str, speed: float) -> None:
-        """Show whether sound is heard, and why not."""
-        hint = sound_hint(problem, speed)
+    def show_sound(self, problem: str, speed: float, *, waits: bool) -> None:
+        """Show whether sound is heard, and why not; `waits`: until the analysis is ahead."""
+        hint = sound_hint(problem, speed, on=self._sound_action.isChecked(), waits=waits)
         if hint != self._sound_action.toolTip():
             self._sound_action.setToolTip(hint)
             self._sound_action.setIcon(icons.icon("speaker-off" if problem else "speaker"))

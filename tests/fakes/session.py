@@ -424,6 +424,7 @@ class FakeReplaySession(_FakeSession):
     playing: bool = True
     muted: bool = False
     sound_problem: str = ""
+    sound_waits: bool = False
     analysis_speed: float = 8.0
     _base: float = 0.0  # position when …
     _since: float = 0.0  # … the clock showed this

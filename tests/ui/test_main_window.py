@@ -67,7 +67,13 @@ from tests.ui.conftest import (
 from ui import palette
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
-from ui.presenters import BEFORE_THE_PAUSE, NO_DEVICES, PRIVACY, WAITS_FOR_ANALYSIS
+from ui.presenters import (
+    BEFORE_THE_PAUSE,
+    NO_DEVICES,
+    PRIVACY,
+    SLOWED_BY_ANALYSIS,
+    WAITS_FOR_ANALYSIS,
+)
 from ui.video_view import HEATMAP_CAPTION
 
 
@@ -637,18 +643,20 @@ def test_why_nothing_is_heard_is_said_where_sound_is_switched(
     window = open_window(replay)
     button = window.transport._sound
     run(window, now, 0.2)
-    assert button.toolTip() == "Sound of the recording (S)"
+    assert button.toolTip() == "Sound is on (S)"
+    replay.sound_waits = True
+    run(window, now, 0.2)
+    assert button.toolTip() == "Sound is on (S), silent until the analysis is ahead"
     replay.set_speed(2.0)
     run(window, now, 0.2)
-    assert button.toolTip() == "Sound of the recording (S), heard at 1× only"
+    assert button.toolTip() == "Sound is on (S), heard at 1× only"
     replay.sound_problem = "there is no loudspeaker: plug one in, or headphones"
     press(window, Qt.Key.Key_S)
     run(window, now, 0.2)
     assert button.toolTip() == f"No sound: {replay.sound_problem}"
     replay.sound_problem = ""
-    replay.set_speed(1.0)
     run(window, now, 0.2)
-    assert button.toolTip() == "Sound of the recording (S)"
+    assert button.toolTip() == "Sound is off (S)"
 
 
 def test_replay_controls_drive_the_session(
@@ -731,6 +739,26 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     assert (window.video.badge, window.video.accessibleDescription()) == (WAITS_FOR_ANALYSIS, "")
     run(window, now, 4.0)
     assert window.answer.headline not in ("Not analysed yet", "Waiting")
+    assert window.video.badge == ""
+
+
+def test_at_the_heels_of_the_analysis_the_window_says_what_slows_it(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.analysis_speed = 1.0
+    window = open_window(replay)
+    run(window, now, 2.0)
+    assert (window.video.badge, window.answer.headline) == (SLOWED_BY_ANALYSIS, "Neutral")
+    press_focused(Qt.Key.Key_Left)
+    run(window, now, 0.1)
+    assert window.video.badge == ""
+    press_focused(Qt.Key.Key_Right)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == "Paused"
+    replay.analysis_speed = 48.0
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
     assert window.video.badge == ""
 
 
