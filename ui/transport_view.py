@@ -12,7 +12,7 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from ui import icons
+from ui import icons, palette
 from ui.controls import Button, Choice, SeekSlider
 from ui.panel import text_width
 from ui.presenters import clock_time, sound_hint
@@ -86,7 +86,9 @@ class TransportView(QWidget):
         hint = sound_hint(problem, speed, on=self._sound_action.isChecked(), waits=waits)
         if hint != self._sound_action.toolTip():
             self._sound_action.setToolTip(hint)
-            self._sound_action.setIcon(icons.icon("speaker-off" if problem else "speaker"))
+            self._sound_action.setIcon(
+                icons.icon("speaker-off", palette.WARNING) if problem else icons.icon("speaker")
+            )
 
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""

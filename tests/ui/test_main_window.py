@@ -70,6 +70,7 @@ from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
 from ui.presenters import (
     BEFORE_THE_PAUSE,
     NO_DEVICES,
+    NOT_SURE,
     PRIVACY,
     SLOWED_BY_ANALYSIS,
     WAITS_FOR_ANALYSIS,
@@ -445,6 +446,42 @@ def test_a_pause_without_a_picture_is_seen(
     assert window.answer.detail != BEFORE_THE_PAUSE
 
 
+def test_the_last_answer_before_a_pause_can_be_read(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    written: dict[str, float] = {}
+    monkeypatch.setattr(
+        "ui.answer_view.write",
+        lambda painter, _area, text, *_: written.update({text: painter.opacity()}),
+    )
+    window.answer.update()
+    qtbot.waitUntil(lambda: "Surprised" in written)
+    assert {"Neutral", BEFORE_THE_PAUSE} < set(written)
+    assert set(written.values()) == {1.0}  # only bars and dots are dimmed
+    assert not has_colour(window.answer.grab().toImage(), palette.emotion_colour("happy"))
+
+
+def test_not_sure_keeps_its_reason_in_a_pause(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.changes.update(label=None, reason=Reason.TOO_DARK)
+    window = open_window(live)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.answer.headline == NOT_SURE
+    assert window.answer.detail == "Too dark to see a face"
+    assert window.answer.accessibleDescription().endswith(BEFORE_THE_PAUSE)
+
+
 def test_a_recording_of_sound_says_that_it_is_paused_or_waits(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
@@ -650,7 +687,12 @@ def test_why_nothing_is_heard_is_said_where_sound_is_switched(
     replay.set_speed(2.0)
     run(window, now, 0.2)
     assert button.toolTip() == "Sound is on (S), heard at 1× only"
+    assert has_colour(button.grab().toImage(), palette.ACCENT)
     replay.sound_problem = "there is no loudspeaker: plug one in, or headphones"
+    run(window, now, 0.2)
+    image = button.grab().toImage()
+    assert has_colour(image, palette.WARNING)
+    assert not has_colour(image, palette.ACCENT)  # nothing is on
     press(window, Qt.Key.Key_S)
     run(window, now, 0.2)
     assert button.toolTip() == f"No sound: {replay.sound_problem}"
