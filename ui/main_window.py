@@ -30,7 +30,7 @@ from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError, UnreadableFileError
 from ui import icons
-from ui.actions import LIVE_ONLY, REPLAY_ONLY, make_actions
+from ui.actions import LIVE_ONLY, LOOKING, PLAYING, REPLAY_ONLY, make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
 from ui.background import Background
@@ -427,6 +427,7 @@ class MainWindow(QMainWindow):
             self.commands[command].setEnabled(not is_live)
         for command in LIVE_ONLY:
             self.commands[command].setEnabled(is_live)
+        self.commands["pause"].setEnabled(True)
         self.commands["mirror"].setChecked(is_live)
         if replay is not None:
             replay.set_muted(not self.commands["sound"].isChecked())
@@ -449,6 +450,7 @@ class MainWindow(QMainWindow):
             self.video.set_empty(*(("", "") if loading else empty))
         self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
+            self._allow_playback(replay, failed=snapshot.state is SessionState.FAILED)
             position, duration = replay.position_seconds, replay.duration_seconds
             self.timeline.set_extent(duration, replay.analysed_seconds, position)
             self.transport.show_position(position, duration)
@@ -482,6 +484,12 @@ class MainWindow(QMainWindow):
             )
             self.answer.set_paused(paused)
             self._show_paused(paused, badge=badge(snapshot))
+
+    def _allow_playback(self, replay: ReplayControls, *, failed: bool) -> None:
+        for command in PLAYING:
+            self.commands[command].setEnabled(not failed)
+        for command in LOOKING:
+            self.commands[command].setEnabled(not failed or replay.analysed_seconds > 0)
 
     def _show_picture(self, snapshot: Snapshot) -> None:
         self.video.show_frame(snapshot.preview, snapshot.face)
@@ -622,7 +630,7 @@ class MainWindow(QMainWindow):
             self.set_full_screen(False)
 
     def _seek(self, seconds: float) -> None:
-        if (replay := self.replay) is not None:
+        if (replay := self.replay) is not None and self.commands["begin"].isEnabled():
             replay.seek(min(seconds, replay.duration_seconds))
 
     def _seek_by(self, seconds: float) -> None:

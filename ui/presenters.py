@@ -492,7 +492,7 @@ def empty_picture(snapshot: Snapshot, *, live: bool, cameras: bool = True) -> tu
     """Title and advice in place of the picture when there is none; `cameras`: some were found."""
     camera = snapshot.health.camera
     if not live and snapshot.state is SessionState.FAILED:
-        return "Nothing to show", "Open another recording"
+        return "Nothing to show", snapshot.message or "Open another recording"
     if not live:
         return "This recording has no picture", "Its sound is analysed"
     is_open = camera.state in (SourceState.RUNNING, SourceState.STALLED)

@@ -47,6 +47,8 @@ class TransportView(QWidget):
         self.speed_choice.activated.connect(
             lambda index: self.speed_chosen.emit(self.speed_choice.itemData(index))
         )
+        actions["begin"].enabledChanged.connect(self.slider.setEnabled)
+        actions["faster"].enabledChanged.connect(self.speed_choice.setEnabled)
         self._sound_action = actions["sound"]
         self._sound = Button(self._sound_action)
         self._export = Button(actions["export"], labelled=True)

@@ -804,6 +804,48 @@ def test_at_the_heels_of_the_analysis_the_window_says_what_slows_it(
     assert window.video.badge == ""
 
 
+def test_a_failed_recording_cannot_be_played(
+    qtbot: QtBot, open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.pictures, replay.playing, replay.analysis_speed = None, False, 0.0
+    replay.state, replay.message = SessionState.FAILED, "The weights are damaged."
+    window = open_window(replay)
+    run(window, now, 0.2)
+    transport = window.transport
+    controls = (
+        transport._play, transport._sound, transport._export, transport.slider,
+        transport.speed_choice,
+    )  # fmt: skip
+    assert not any(control.isEnabled() for control in controls)
+    for key in (Qt.Key.Key_Space, Qt.Key.Key_Right, Qt.Key.Key_BracketRight, Qt.Key.Key_S):
+        press(window, key)
+    window.timeline.sought.emit(9.0)
+    assert (replay.playing, replay.position_seconds, replay.speed) == (False, 0.0, 1.0)
+    assert not replay.muted
+    press_focused(Qt.Key.Key_Escape)
+    run(window, now, 0.1)
+    assert window.video._empty == ("Nothing to show", "The weights are damaged.")
+    window.open_recording(Path("other.mp4"))
+    run(window, now, 0.1)
+    assert all(control.isEnabled() for control in controls)
+    window.go_live()
+    qtbot.waitUntil(lambda: window.live is not None)
+    assert window.commands["pause"].isEnabled()
+
+
+def test_what_was_analysed_before_a_failure_can_be_looked_at_and_exported(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    replay.playing, replay.state, replay.message = False, SessionState.FAILED, "It is damaged."
+    run(window, now, 0.1)
+    assert not window.commands["pause"].isEnabled()
+    assert window.commands["export"].isEnabled()
+    press(window, Qt.Key.Key_Right)
+    assert replay.position_seconds == pytest.approx(1.0)
+
+
 def test_a_recording_paused_before_its_first_answer_does_not_wait(
     qtbot: QtBot,
     open_window: OpenWindow,
