@@ -562,7 +562,7 @@ class ReplaySession:
 
     @property
     def written(self) -> Written | None:
-        """What the session's own writer has written so far, None when it has none."""
+        """See ReplayControls.written; the session's own writer has written it."""
         if (writer := self._writer) is None:
             return None
         with self._lock:

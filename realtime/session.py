@@ -163,6 +163,11 @@ class ReplayControls(Session, Protocol):
         """Keep the recording's sound silent, or let it be heard (at a speed of 1)."""
         ...
 
+    @property
+    def written(self) -> Written | None:
+        """What of it was written as it was analysed, None unless that was asked for."""
+        ...
+
     def export(self, path: Path) -> Written:
         """Write the predictions so far as .csv or .jsonl, and tell how far they go.
 

@@ -397,10 +397,13 @@ class MainWindow(QMainWindow):
             remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
             self._tell(str(error), severity="error", remedy=remedy)
             return
+        written = None if self.replay is None else self.replay.written
         if self._started:
             self._started = False
             self._stopping.call(self._session.stop)
         self._adopt(session)
+        if written is not None and not written.complete:  # which nothing else will tell any more
+            self._tell(str(written), severity="warning")
         if self._running:
             self.bridge.start(session)
         self._start_session()
@@ -577,11 +580,13 @@ class MainWindow(QMainWindow):
             return
         self._devices = cameras, microphones = found
         self._show_devices()
+        problems = [each.problem for each in found if each.problem]
         if self._going_live:
             camera = next((each.selector for each in cameras), None)
             self._sources = (camera, "default" if len(microphones) else None)
             self.go_live()
-        problems = [each.problem for each in found if each.problem]
+            if self._trouble is not None:  # of the recording that was left, and graver
+                problems = []
         if self._devices_asked_for and problems:
             self._tell(sentence("; ".join(problems)))
         self._devices_asked_for = False

@@ -943,6 +943,31 @@ def test_an_export_amid_the_analysis_says_how_far_it_goes(
     assert notice.severity == "warning"
 
 
+@pytest.mark.parametrize("seconds", [2.0, 6.5], ids=["amid", "after"])
+@pytest.mark.parametrize("to", ["recording", "live"])
+def test_leaving_a_recording_amid_its_analysis_says_what_of_it_is_written(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    to: str,
+    seconds: float,
+) -> None:
+    replay.out = Path("talk.csv")
+    window = open_window(replay)
+    run(window, now, seconds)
+    press_focused(Qt.Key.Key_Escape)  # of the first run
+    if to == "live":
+        window.go_live()
+        qtbot.waitUntil(lambda: window.live is not None)
+    else:
+        window.open_recording(Path("other.mp4"))
+    run(window, now, 0.2)
+    told = window.banner.notice.text if window.banner.notice else ""
+    cut_short = "160 answers, up to 0:16 of 0:48, written to talk.csv"
+    assert told == cut_short if seconds < 6.0 else "written" not in told
+
+
 def test_a_failure_is_shown_before_what_was_exported(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
 ) -> None:
