@@ -134,6 +134,7 @@ class MainWindow(QMainWindow):
         self._stopping = Background("stop-session", self)
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
+        self._partial: Notice | None = None  # of an export, until the analysis ends
         self._dialog: QDialog | None = None
         self._running = False  # from start to stop of the window
         self._started = False  # so the session is
@@ -524,6 +525,8 @@ class MainWindow(QMainWindow):
         network = camera is not None and local_number(camera) is None
         found = notices(snapshot, live=is_live, network_camera=network)
         self._dismissed.intersection_update(found)  # what went away may be told again
+        if snapshot.state is SessionState.ENDED and self._trouble is self._partial:
+            self._trouble = None
         waiting = [notice for notice in found if notice not in self._dismissed]
         if self._trouble is not None:
             waiting = gravest_first([self._trouble, *waiting])
@@ -599,12 +602,14 @@ class MainWindow(QMainWindow):
             )
 
     def _use_camera(self, selector: str | None) -> None:
+        self._trouble = None  # was told of what was used before
         if (live := self.live) is not None:
             live.set_camera(selector)
         if selector is not None and local_number(selector) is None:
             self._settings.setValue(_ADDRESS, public_address(selector))
 
     def _use_microphone(self, selector: str | None) -> None:
+        self._trouble = None
         if (live := self.live) is not None:
             live.set_microphone(selector)
 
@@ -692,6 +697,7 @@ class MainWindow(QMainWindow):
             self._tell(f"Could not export: {told}", severity="error")
         else:
             self._tell(str(written), severity="info" if written.complete else "warning")
+            self._partial = None if written.complete else self._trouble
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))

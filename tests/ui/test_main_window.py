@@ -941,6 +941,15 @@ def test_an_export_amid_the_analysis_says_how_far_it_goes(
     assert notice is not None
     assert notice.text == f"160 answers, up to 0:16 of 0:48, written to {tmp_path / 'part.csv'}"
     assert notice.severity == "warning"
+    run(window, now, 3.9)
+    assert window.banner.notice == notice
+    run(window, now, 0.2)  # to the end of the analysis
+    assert window.banner.notice != notice
+    window.export(tmp_path / "whole.csv")
+    run(window, now, 0.1)
+    whole = window.banner.notice
+    assert whole is not None
+    assert whole.text == f"480 answers written to {tmp_path / 'whole.csv'}"
 
 
 @pytest.mark.parametrize("seconds", [2.0, 6.5], ids=["amid", "after"])
@@ -1306,6 +1315,23 @@ def test_a_failed_session_can_be_tried_again(
     assert second.camera == "http://cam.local/"
     run(window, now, 2.0)
     assert window.answer.headline == "Neutral"
+
+
+@pytest.mark.parametrize("kind", ["camera", "microphone"])
+def test_what_was_told_of_a_device_goes_when_another_is_chosen(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, kind: str
+) -> None:
+    window = open_window(live)
+    choice = window.header.camera_choice if kind == "camera" else window.header.microphone_choice
+    qtbot.waitUntil(lambda: choice.count() > 2)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_Escape)  # of the first run
+    window._tell("There is no camera 7.", severity="warning")
+    run(window, now, 0.1)
+    assert window.banner.isVisible()
+    choice.activated.emit(1)
+    run(window, now, 0.1)
+    assert window.banner.notice is None
 
 
 def test_a_failed_camera_can_be_tried_again(
