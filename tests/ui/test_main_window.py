@@ -817,6 +817,9 @@ def test_a_failed_recording_cannot_be_played(
         transport.speed_choice,
     )  # fmt: skip
     assert not any(control.isEnabled() for control in controls)
+    assert not has_colour(
+        transport.grab().copy(transport.slider.geometry()).toImage(), palette.TEXT
+    )
     for key in (Qt.Key.Key_Space, Qt.Key.Key_Right, Qt.Key.Key_BracketRight, Qt.Key.Key_S):
         press(window, key)
     window.timeline.sought.emit(9.0)
@@ -828,6 +831,7 @@ def test_a_failed_recording_cannot_be_played(
     window.open_recording(Path("other.mp4"))
     run(window, now, 0.1)
     assert all(control.isEnabled() for control in controls)
+    assert has_colour(transport.grab().copy(transport.slider.geometry()).toImage(), palette.TEXT)
     window.go_live()
     qtbot.waitUntil(lambda: window.live is not None)
     assert window.commands["pause"].isEnabled()
