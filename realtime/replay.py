@@ -525,6 +525,13 @@ class ReplaySession:
                 return "the recording has none"
         return "" if self._playback is None else self._playback.problem
 
+    @property
+    def sound_waits(self) -> bool:
+        """See ReplayControls.sound_waits."""
+        with self._lock:
+            waits = self._state is SessionState.RUNNING and not self._audible
+            return waits and self._playing and self._has_audio
+
     def _began(self) -> float | None:
         """When the recording began that is heard now; None where nothing is to be heard."""
         with self._lock:
@@ -555,7 +562,7 @@ class ReplaySession:
 
     @property
     def written(self) -> Written | None:
-        """What the session's own writer has written so far, None when it has none."""
+        """See ReplayControls.written; the session's own writer has written it."""
         if (writer := self._writer) is None:
             return None
         with self._lock:

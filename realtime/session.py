@@ -154,8 +154,18 @@ class ReplayControls(Session, Protocol):
         """Why the recording's sound cannot be heard, for people; empty while it can."""
         ...
 
+    @property
+    def sound_waits(self) -> bool:
+        """Whether playback is too near to the analysis for the recording's sound to be heard."""
+        ...
+
     def set_muted(self, muted: bool) -> None:
         """Keep the recording's sound silent, or let it be heard (at a speed of 1)."""
+        ...
+
+    @property
+    def written(self) -> Written | None:
+        """What of it was written as it was analysed, None unless that was asked for."""
         ...
 
     def export(self, path: Path) -> Written:

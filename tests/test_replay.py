@@ -317,11 +317,13 @@ def test_at_the_heels_of_the_analysis_nothing_is_heard(
     for lead in (1.01, 0.5, 0.31, 0.2, 0.5, 0.9, 1.01):
         session.seek(analysed - lead)
         heard.append(session._began() is not None)
+        assert session.sound_waits is not heard[-1]
     assert heard == [True, True, True, False, False, False, True]
     session.seek(analysed - 0.1)
     slow_engine.gate.set()
     wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
     assert session._began() == -session.position_seconds  # as the clock stands at 0
+    assert not session.sound_waits
 
 
 @pytest.mark.parametrize("sought", [None, 5.0])

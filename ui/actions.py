@@ -50,6 +50,9 @@ REPLAY_ONLY: Final = (
     "sound", "export",
 )  # fmt: skip
 LIVE_ONLY: Final = ("refresh",)
+# Of a recording that failed there is nothing to play, and to look at only what was analysed.
+PLAYING: Final = ("pause", "slower", "faster", "sound")
+LOOKING: Final = ("back", "forward", "far_back", "far_forward", "begin", "end", "export")
 MENU: Final = (
     "open", "demo", "live", "export", "", "pause", "heatmap", "mirror", "sound", "full_screen",
     "refresh",

@@ -21,7 +21,7 @@ from ui.theme import BODY, CAPTION, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, 
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
 _HEAD: Final = 84.0  # design pixels for label and detail
-_DIMMED: Final = 0.5  # opacity of an answer that is not of now
+_DIMMED: Final = 0.5  # opacity of the dots and bars, but not of text, of an answer not of now
 _STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
 
 
@@ -56,7 +56,8 @@ class AnswerView(Panel):
         self._bars = bars(prediction, self._labels)
         told = " ".join((shown.headline, shown.confidence)).strip()
         if self._is_old():
-            self._answer = replace(shown, detail=BEFORE_THE_PAUSE)
+            if shown.sure:  # else the reason stays to be read
+                self._answer = replace(shown, detail=BEFORE_THE_PAUSE)
             told = f"{told}. {BEFORE_THE_PAUSE}"
         self.describe(told)
         self.update()
@@ -69,7 +70,7 @@ class AnswerView(Panel):
                 self.show_prediction(None)
 
     def set_paused(self, paused: bool) -> None:
-        """Dim the answer and call it the last one, or take it for that of now again."""
+        """Dim the bars and call the answer the last one, or take it for that of now again."""
         if paused != self._paused:
             self._paused = paused
             self.show_prediction(self._prediction)
@@ -94,7 +95,6 @@ class AnswerView(Panel):
         head = QRectF(area.left(), area.top(), area.width(), self.theme.px(_HEAD))
         self._paint_head(painter, head)
         body = area.adjusted(0, head.height(), 0, 0)
-        painter.setOpacity(self._opacity())
         row = body.height() / len(self._bars)
         for index, bar in enumerate(self._bars):
             line = QRectF(body.left(), body.top() + index * row, body.width(), row)
@@ -105,28 +105,24 @@ class AnswerView(Panel):
         shown = self._answer
         large = QRectF(area.left(), area.top() - px(4), area.width(), px(DISPLAY + 10))
         figure = font(FIGURE, SEMIBOLD, tabular=True)
-        painter.setOpacity(self._opacity())
         level = large.adjusted(0, px(4), 0, 0)
         write(painter, level, shown.confidence, figure, palette.TEXT, RIGHT)
         colour = shown.colour if shown.sure else palette.TEXT_SOFT
         name = large.adjusted(0, 0, -px(78), 0) if shown.confidence else large
         write(painter, name, shown.headline, font(DISPLAY, SEMIBOLD), colour)
-        painter.setOpacity(1.0)
         detail = QRectF(area.left(), large.bottom(), area.width(), px(BODY + 7))
         fits = text_width(shown.detail, font(BODY)) <= detail.width()
         write(painter, detail, shown.detail, font(BODY if fits else CAPTION), palette.TEXT_SOFT)
-
-    def _opacity(self) -> float:
-        return _DIMMED if self._is_old() else 1.0
 
     def _paint_bar(self, painter: QPainter, area: QRectF, bar: Bar, length: float) -> None:
         px = self.theme.px
         font = self.theme.font(BODY, MEDIUM if bar.leading else REGULAR, tabular=True)
         colour = palette.TEXT if bar.leading else palette.TEXT_SOFT
-        dot = QRectF(area.left(), area.center().y() - px(4), px(8), px(8))
-        fill(painter, dot, bar.colour, px(4))  # the key to the timeline, so always there
         write(painter, area.adjusted(px(16), 0, 0, 0), bar.name, font, colour)
         write(painter, area, bar.text, font, colour, RIGHT)
+        painter.setOpacity(_DIMMED if self._is_old() else 1.0)
+        dot = QRectF(area.left(), area.center().y() - px(4), px(8), px(8))
+        fill(painter, dot, bar.colour, px(4))  # the key to the timeline, so always there
         thickness = px(8)
         track = area.adjusted(px(98), (area.height() - thickness) / 2, -px(52), 0)
         track.setHeight(thickness)
@@ -137,3 +133,4 @@ class AnswerView(Panel):
             filled = QRectF(track)
             filled.setWidth(max(track.width() * min(length, 1.0), thickness))
             fill(painter, filled, ink, thickness / 2)
+        painter.setOpacity(1.0)

@@ -70,8 +70,8 @@ def pixmap(name: str, colour: str, pixels: int) -> QPixmap:
     return picture
 
 
-def icon(name: str) -> QIcon:
-    """The icon for buttons and menus: soft, in the accent when switched on, faint when disabled.
+def icon(name: str, lit: str = palette.ACCENT) -> QIcon:
+    """The icon for buttons and menus: soft, `lit` when switched on, faint when disabled.
 
     Where there is a drawing of that name with `-off`, that is shown when switched off.
     """
@@ -80,7 +80,7 @@ def icon(name: str) -> QIcon:
     for pixels in (16, 32, 64):
         soft = pixmap(off, palette.TEXT, pixels)
         result.addPixmap(soft, QIcon.Mode.Normal, QIcon.State.Off)
-        result.addPixmap(pixmap(name, palette.ACCENT, pixels), QIcon.Mode.Normal, QIcon.State.On)
+        result.addPixmap(pixmap(name, lit, pixels), QIcon.Mode.Normal, QIcon.State.On)
         result.addPixmap(pixmap(name, palette.LINE, pixels), QIcon.Mode.Disabled, QIcon.State.Off)
     return result
 

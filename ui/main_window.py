@@ -30,7 +30,7 @@ from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError, UnreadableFileError
 from ui import icons
-from ui.actions import LIVE_ONLY, REPLAY_ONLY, make_actions
+from ui.actions import LIVE_ONLY, LOOKING, PLAYING, REPLAY_ONLY, make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
 from ui.background import Background
@@ -49,6 +49,7 @@ from ui.presenters import (
     badge,
     empty_picture,
     gravest_first,
+    is_slowed,
     notices,
     replay_badge,
     sentence,
@@ -133,6 +134,7 @@ class MainWindow(QMainWindow):
         self._stopping = Background("stop-session", self)
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
+        self._partial: Notice | None = None  # of an export, until the analysis ends
         self._dialog: QDialog | None = None
         self._running = False  # from start to stop of the window
         self._started = False  # so the session is
@@ -397,10 +399,13 @@ class MainWindow(QMainWindow):
             remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
             self._tell(str(error), severity="error", remedy=remedy)
             return
+        written = None if self.replay is None else self.replay.written
         if self._started:
             self._started = False
             self._stopping.call(self._session.stop)
         self._adopt(session)
+        if written is not None and not written.complete:  # which nothing else will tell any more
+            self._tell(str(written), severity="warning")
         if self._running:
             self.bridge.start(session)
         self._start_session()
@@ -427,6 +432,7 @@ class MainWindow(QMainWindow):
             self.commands[command].setEnabled(not is_live)
         for command in LIVE_ONLY:
             self.commands[command].setEnabled(is_live)
+        self.commands["pause"].setEnabled(True)
         self.commands["mirror"].setChecked(is_live)
         if replay is not None:
             replay.set_muted(not self.commands["sound"].isChecked())
@@ -449,11 +455,12 @@ class MainWindow(QMainWindow):
             self.video.set_empty(*(("", "") if loading else empty))
         self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
+            self._allow_playback(replay, failed=snapshot.state is SessionState.FAILED)
             position, duration = replay.position_seconds, replay.duration_seconds
             self.timeline.set_extent(duration, replay.analysed_seconds, position)
             self.transport.show_position(position, duration)
             self.transport.show_speed(replay.speed)
-            self.transport.show_sound(replay.sound_problem, replay.speed)
+            self.transport.show_sound(replay.sound_problem, replay.speed, waits=replay.sound_waits)
             analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
             ahead = analysing and position > replay.analysed_seconds
             playing = replay.playing
@@ -467,7 +474,11 @@ class MainWindow(QMainWindow):
                 )
             )
             standing = replay_badge(
-                snapshot.state, playing=playing, ahead=ahead, at_end=position >= duration
+                snapshot.state,
+                playing=playing,
+                ahead=ahead,
+                slowed=is_slowed(snapshot, playing=playing, lead=analysed - position),
+                at_end=position >= duration,
             )
             self._show_paused(not playing, badge=standing)
         else:
@@ -478,6 +489,12 @@ class MainWindow(QMainWindow):
             )
             self.answer.set_paused(paused)
             self._show_paused(paused, badge=badge(snapshot))
+
+    def _allow_playback(self, replay: ReplayControls, *, failed: bool) -> None:
+        for command in PLAYING:
+            self.commands[command].setEnabled(not failed)
+        for command in LOOKING:
+            self.commands[command].setEnabled(not failed or replay.analysed_seconds > 0)
 
     def _show_picture(self, snapshot: Snapshot) -> None:
         self.video.show_frame(snapshot.preview, snapshot.face)
@@ -509,6 +526,8 @@ class MainWindow(QMainWindow):
         network = camera is not None and local_number(camera) is None
         found = notices(snapshot, live=is_live, network_camera=network)
         self._dismissed.intersection_update(found)  # what went away may be told again
+        if snapshot.state is SessionState.ENDED and self._trouble is self._partial:
+            self._trouble = None
         waiting = [notice for notice in found if notice not in self._dismissed]
         if self._trouble is not None:
             waiting = gravest_first([self._trouble, *waiting])
@@ -565,11 +584,13 @@ class MainWindow(QMainWindow):
             return
         self._devices = cameras, microphones = found
         self._show_devices()
+        problems = [each.problem for each in found if each.problem]
         if self._going_live:
             camera = next((each.selector for each in cameras), None)
             self._sources = (camera, "default" if len(microphones) else None)
             self.go_live()
-        problems = [each.problem for each in found if each.problem]
+            if self._trouble is not None:  # of the recording that was left, and graver
+                problems = []
         if self._devices_asked_for and problems:
             self._tell(sentence("; ".join(problems)))
         self._devices_asked_for = False
@@ -582,12 +603,14 @@ class MainWindow(QMainWindow):
             )
 
     def _use_camera(self, selector: str | None) -> None:
+        self._trouble = None  # was told of what was used before
         if (live := self.live) is not None:
             live.set_camera(selector)
         if selector is not None and local_number(selector) is None:
             self._settings.setValue(_ADDRESS, public_address(selector))
 
     def _use_microphone(self, selector: str | None) -> None:
+        self._trouble = None
         if (live := self.live) is not None:
             live.set_microphone(selector)
 
@@ -618,7 +641,7 @@ class MainWindow(QMainWindow):
             self.set_full_screen(False)
 
     def _seek(self, seconds: float) -> None:
-        if (replay := self.replay) is not None:
+        if (replay := self.replay) is not None and self.commands["begin"].isEnabled():
             replay.seek(min(seconds, replay.duration_seconds))
 
     def _seek_by(self, seconds: float) -> None:
@@ -677,6 +700,7 @@ class MainWindow(QMainWindow):
             self._tell(f"Could not export: {told}", severity="error")
         else:
             self._tell(str(written), severity="info" if written.complete else "warning")
+            self._partial = None if written.complete else self._trouble
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))

@@ -91,6 +91,7 @@ class Bar:
 UNANSWERED: Final = ("Waiting", "The first answer comes after a second of input")
 NO_DEVICES: Final = ("No input", "No camera or microphone")
 WAITS_FOR_ANALYSIS: Final = "Waiting for the analysis"
+SLOWED_BY_ANALYSIS: Final = "Slowed by the analysis"
 PAUSED: Final = "Paused"
 BEFORE_THE_PAUSE: Final = "The last answer before the pause"
 
@@ -111,6 +112,8 @@ def unanswered(
         return "No answer", "Nothing can be analysed"
     if state is SessionState.PAUSED:
         return PAUSED, "The first answer comes when you go on"
+    if ahead_of is None and not playing and state in (SessionState.RUNNING, SessionState.ENDED):
+        return PAUSED, "The first answer comes when you play"
     if ahead_of is None:
         return UNANSWERED
     reached = clock_time(ahead_of)
@@ -290,11 +293,24 @@ def moments_curve(moments: NDArray[np.float32], top: float = 6.0) -> NDArray[np.
 # -- playback ----------------------------------------------------------------------------------
 
 
-def sound_hint(problem: str, speed: float) -> str:
-    """What the sound's button says of itself."""
+_HEELS_SECONDS: Final = 0.3  # nearer to the analysis than this, playback is held up by it
+
+
+def is_slowed(snapshot: Snapshot, *, playing: bool, lead: float) -> bool:
+    """Whether playback moves at the heels of the analysis, which is `lead` seconds ahead of it."""
+    analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is not None
+    return playing and analysing and lead <= _HEELS_SECONDS
+
+
+def sound_hint(problem: str, speed: float, *, on: bool, waits: bool) -> str:
+    """What the sound's button says of itself; `waits`: until the analysis is ahead."""
     if problem:
         return f"No sound: {problem}"
-    return "Sound of the recording (S)" + ("" if speed == 1.0 else ", heard at 1× only")
+    if not on:
+        return "Sound is off (S)"
+    if speed != 1.0:
+        return "Sound is on (S), heard at 1× only"
+    return "Sound is on (S)" + (", silent until the analysis is ahead" if waits else "")
 
 
 # -- status line -------------------------------------------------------------------------------
@@ -476,7 +492,7 @@ def empty_picture(snapshot: Snapshot, *, live: bool, cameras: bool = True) -> tu
     """Title and advice in place of the picture when there is none; `cameras`: some were found."""
     camera = snapshot.health.camera
     if not live and snapshot.state is SessionState.FAILED:
-        return "Nothing to show", "Open another recording"
+        return "Nothing to show", snapshot.message or "Open another recording"
     if not live:
         return "This recording has no picture", "Its sound is analysed"
     is_open = camera.state in (SourceState.RUNNING, SourceState.STALLED)
@@ -499,13 +515,15 @@ def badge(snapshot: Snapshot) -> str:
     return "Camera stalled" if snapshot.health.camera.state is SourceState.STALLED else ""
 
 
-def replay_badge(state: SessionState, *, playing: bool, ahead: bool, at_end: bool) -> str:
-    """In a recording, why playback stands still; empty when it does not, and at the end.
+def replay_badge(
+    state: SessionState, *, playing: bool, ahead: bool, slowed: bool, at_end: bool
+) -> str:
+    """In a recording, why playback stands still or is slow; else empty, as it is at the end.
 
-    `ahead`: playback is past what is analysed.
+    `ahead`: playback is past what is analysed; `slowed`: it is at the heels of that.
     """
     if playing:
-        return WAITS_FOR_ANALYSIS if ahead else ""
+        return WAITS_FOR_ANALYSIS if ahead else SLOWED_BY_ANALYSIS if slowed else ""
     is_open = state in (SessionState.RUNNING, SessionState.ENDED)
     return PAUSED if is_open and not at_end else ""
 

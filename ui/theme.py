@@ -158,6 +158,7 @@ def _style_sheet(scale: float) -> str:
 
     QComboBox {{ background: {p.RAISED}; border: {px(1)} solid transparent;
         border-radius: {px(7)}; padding: {px(5)} {px(10)}; min-height: {px(20)}; }}
+    QComboBox:disabled {{ color: {p.TEXT_FAINT}; }}
     QComboBox:hover {{ background: {p.HOVER}; }}
     QComboBox:focus, QLineEdit:focus {{ border-color: {p.ACCENT}; }}
     QComboBox::drop-down {{ border: none; width: {px(22)}; }}
@@ -192,6 +193,7 @@ def _style_sheet(scale: float) -> str:
     QSlider::sub-page:horizontal {{ background: {p.ACCENT}; border-radius: {px(2)}; }}
     QSlider::handle:horizontal {{ background: {p.TEXT}; width: {2 * knob - 4}px;
         margin: -{knob - groove // 2}px 0; border-radius: {knob}px; border: 2px solid {p.TEXT}; }}
+    QSlider::handle:horizontal:disabled {{ background: {p.LINE}; border-color: {p.LINE}; }}
     QSlider::handle:horizontal:focus {{ background: {p.BACKGROUND}; border-color: {p.ACCENT}; }}
 
     QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}

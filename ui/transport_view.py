@@ -12,7 +12,7 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from ui import icons
+from ui import icons, palette
 from ui.controls import Button, Choice, SeekSlider
 from ui.panel import text_width
 from ui.presenters import clock_time, sound_hint
@@ -47,6 +47,8 @@ class TransportView(QWidget):
         self.speed_choice.activated.connect(
             lambda index: self.speed_chosen.emit(self.speed_choice.itemData(index))
         )
+        actions["begin"].enabledChanged.connect(self.slider.setEnabled)
+        actions["faster"].enabledChanged.connect(self.speed_choice.setEnabled)
         self._sound_action = actions["sound"]
         self._sound = Button(self._sound_action)
         self._export = Button(actions["export"], labelled=True)
@@ -81,12 +83,14 @@ class TransportView(QWidget):
             speeds = sorted({*SPEEDS, speed})
             self.speed_choice.fill([(f"{each:g}×", each) for each in speeds], speed)
 
-    def show_sound(self, problem: str, speed: float) -> None:
-        """Show whether sound is heard, and why not."""
-        hint = sound_hint(problem, speed)
+    def show_sound(self, problem: str, speed: float, *, waits: bool) -> None:
+        """Show whether sound is heard, and why not; `waits`: until the analysis is ahead."""
+        hint = sound_hint(problem, speed, on=self._sound_action.isChecked(), waits=waits)
         if hint != self._sound_action.toolTip():
             self._sound_action.setToolTip(hint)
-            self._sound_action.setIcon(icons.icon("speaker-off" if problem else "speaker"))
+            self._sound_action.setIcon(
+                icons.icon("speaker-off", palette.WARNING) if problem else icons.icon("speaker")
+            )
 
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""

@@ -30,6 +30,7 @@ from ui.presenters import tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
+_WRAPPED: Final = int(Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap)
 _NOT_SURE_LINE: Final = Qt.PenStyle.DotLine
 _SHADE: Final = QColor(13, 16, 20, 205)  # under text that lies on the picture
 HEATMAP_CAPTION: Final = "Class activation map (CAM)"
@@ -227,8 +228,9 @@ class VideoView(Panel):
         px, font = self.theme.px, self.theme.font
         line = QRectF(area.left(), middle.y(), area.width(), px(24))
         write(painter, line, title, font(TITLE, SEMIBOLD), palette.TEXT, CENTRE)
-        line.translate(0, px(26))
-        write(painter, line, advice, font(BODY), palette.TEXT_SOFT, CENTRE)
+        painter.setFont(font(BODY))
+        painter.setPen(QColor(palette.TEXT_SOFT))
+        painter.drawText(area.adjusted(0, line.bottom() - area.top(), 0, 0), _WRAPPED, advice)
         self._paint_badge(painter, QRectF(self.rect()))
 
     def _round_corners(self, painter: QPainter, area: QRectF) -> None:
@@ -259,7 +261,9 @@ class VideoView(Panel):
     def _paint_heat_caption(self, painter: QPainter, area: QRectF) -> None:
         px = self.theme.px
         font = self.theme.font(CAPTION, MEDIUM)
-        text = HEATMAP_CAPTION if self._heat is not None else f"{HEATMAP_CAPTION}: no face"
+        text = HEATMAP_CAPTION
+        if self._heat is None:
+            text += ": no face" if self.face_area() is None else ": none yet"
         bar_width = px(56)
         width = text_width(text, font) + bar_width + px(32)
         pill = QRectF(area.left() + px(12), area.bottom() - px(12) - px(26), width, px(26))

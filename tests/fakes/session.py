@@ -424,6 +424,8 @@ class FakeReplaySession(_FakeSession):
     playing: bool = True
     muted: bool = False
     sound_problem: str = ""
+    sound_waits: bool = False
+    out: Path | None = None  # where its answers are written while it is analysed
     analysis_speed: float = 8.0
     _base: float = 0.0  # position when …
     _since: float = 0.0  # … the clock showed this
@@ -474,11 +476,18 @@ class FakeReplaySession(_FakeSession):
     def export(self, path: Path) -> Written:
         if path.suffix not in (".csv", ".jsonl"):
             raise ValueError(f"{path.suffix or 'no ending'} is neither .csv nor .jsonl")
-        count = len(self.history())
-        path.write_text(json.dumps({"predictions": count}), encoding="utf-8")
+        written = self._written(path)
+        path.write_text(json.dumps({"predictions": written.count}), encoding="utf-8")
+        return written
+
+    @property
+    def written(self) -> Written | None:
+        return None if self.out is None else self._written(self.out)
+
+    def _written(self, path: Path) -> Written:
         return Written(
             path=path,
-            count=count,
+            count=len(self.history()),
             end=self.analysed_seconds,
             duration=self.duration_seconds,
             complete=self.analysed_seconds == self.duration_seconds,

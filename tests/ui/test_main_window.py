@@ -67,7 +67,15 @@ from tests.ui.conftest import (
 from ui import palette
 from ui.dialogs import AboutDialog, HelpDialog
 from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
-from ui.presenters import BEFORE_THE_PAUSE, NO_DEVICES, PRIVACY, WAITS_FOR_ANALYSIS
+from ui.presenters import (
+    BEFORE_THE_PAUSE,
+    NO_DEVICES,
+    NOT_SURE,
+    PRIVACY,
+    SLOWED_BY_ANALYSIS,
+    WAITS_FOR_ANALYSIS,
+)
+from ui.video_view import HEATMAP_CAPTION
 
 
 @pytest.fixture
@@ -438,6 +446,42 @@ def test_a_pause_without_a_picture_is_seen(
     assert window.answer.detail != BEFORE_THE_PAUSE
 
 
+def test_the_last_answer_before_a_pause_can_be_read(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    written: dict[str, float] = {}
+    monkeypatch.setattr(
+        "ui.answer_view.write",
+        lambda painter, _area, text, *_: written.update({text: painter.opacity()}),
+    )
+    window.answer.update()
+    qtbot.waitUntil(lambda: "Surprised" in written)
+    assert {"Neutral", BEFORE_THE_PAUSE} < set(written)
+    assert set(written.values()) == {1.0}  # only bars and dots are dimmed
+    assert not has_colour(window.answer.grab().toImage(), palette.emotion_colour("happy"))
+
+
+def test_not_sure_keeps_its_reason_in_a_pause(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.changes.update(label=None, reason=Reason.TOO_DARK)
+    window = open_window(live)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.answer.headline == NOT_SURE
+    assert window.answer.detail == "Too dark to see a face"
+    assert window.answer.accessibleDescription().endswith(BEFORE_THE_PAUSE)
+
+
 def test_a_recording_of_sound_says_that_it_is_paused_or_waits(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
@@ -636,18 +680,25 @@ def test_why_nothing_is_heard_is_said_where_sound_is_switched(
     window = open_window(replay)
     button = window.transport._sound
     run(window, now, 0.2)
-    assert button.toolTip() == "Sound of the recording (S)"
+    assert button.toolTip() == "Sound is on (S)"
+    replay.sound_waits = True
+    run(window, now, 0.2)
+    assert button.toolTip() == "Sound is on (S), silent until the analysis is ahead"
     replay.set_speed(2.0)
     run(window, now, 0.2)
-    assert button.toolTip() == "Sound of the recording (S), heard at 1× only"
+    assert button.toolTip() == "Sound is on (S), heard at 1× only"
+    assert has_colour(button.grab().toImage(), palette.ACCENT)
     replay.sound_problem = "there is no loudspeaker: plug one in, or headphones"
+    run(window, now, 0.2)
+    image = button.grab().toImage()
+    assert has_colour(image, palette.WARNING)
+    assert not has_colour(image, palette.ACCENT)  # nothing is on
     press(window, Qt.Key.Key_S)
     run(window, now, 0.2)
     assert button.toolTip() == f"No sound: {replay.sound_problem}"
     replay.sound_problem = ""
-    replay.set_speed(1.0)
     run(window, now, 0.2)
-    assert button.toolTip() == "Sound of the recording (S)"
+    assert button.toolTip() == "Sound is off (S)"
 
 
 def test_replay_controls_drive_the_session(
@@ -733,6 +784,103 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     assert window.video.badge == ""
 
 
+def test_at_the_heels_of_the_analysis_the_window_says_what_slows_it(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.analysis_speed = 1.0
+    window = open_window(replay)
+    run(window, now, 2.0)
+    assert (window.video.badge, window.answer.headline) == (SLOWED_BY_ANALYSIS, "Neutral")
+    press_focused(Qt.Key.Key_Left)
+    run(window, now, 0.1)
+    assert window.video.badge == ""
+    press_focused(Qt.Key.Key_Right)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == "Paused"
+    replay.analysis_speed = 48.0
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == ""
+
+
+def test_a_failed_recording_cannot_be_played(
+    qtbot: QtBot, open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.pictures, replay.playing, replay.analysis_speed = None, False, 0.0
+    replay.state, replay.message = SessionState.FAILED, "The weights are damaged."
+    window = open_window(replay)
+    run(window, now, 0.2)
+    transport = window.transport
+    controls = (
+        transport._play, transport._sound, transport._export, transport.slider,
+        transport.speed_choice,
+    )  # fmt: skip
+    assert not any(control.isEnabled() for control in controls)
+    assert not has_colour(
+        transport.grab().copy(transport.slider.geometry()).toImage(), palette.TEXT
+    )
+    for key in (Qt.Key.Key_Space, Qt.Key.Key_Right, Qt.Key.Key_BracketRight, Qt.Key.Key_S):
+        press(window, key)
+    window.timeline.sought.emit(9.0)
+    assert (replay.playing, replay.position_seconds, replay.speed) == (False, 0.0, 1.0)
+    assert not replay.muted
+    press_focused(Qt.Key.Key_Escape)
+    run(window, now, 0.1)
+    assert window.video._empty == ("Nothing to show", "The weights are damaged.")
+    window.open_recording(Path("other.mp4"))
+    run(window, now, 0.1)
+    assert all(control.isEnabled() for control in controls)
+    assert has_colour(transport.grab().copy(transport.slider.geometry()).toImage(), palette.TEXT)
+    window.go_live()
+    qtbot.waitUntil(lambda: window.live is not None)
+    assert window.commands["pause"].isEnabled()
+
+
+def test_what_was_analysed_before_a_failure_can_be_looked_at_and_exported(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    replay.playing, replay.state, replay.message = False, SessionState.FAILED, "It is damaged."
+    run(window, now, 0.1)
+    assert not window.commands["pause"].isEnabled()
+    assert window.commands["export"].isEnabled()
+    press(window, Qt.Key.Key_Right)
+    assert replay.position_seconds == pytest.approx(1.0)
+
+
+def test_a_recording_paused_before_its_first_answer_does_not_wait(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(
+        "ui.video_view.write", lambda _painter, _area, text, *_: written.append(text)
+    )
+    window = open_window(replay)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_H)
+    press_focused(Qt.Key.Key_Space)
+    press_focused(Qt.Key.Key_Home)
+    run(window, now, 0.2)
+    assert window.video.badge == window.answer.headline == "Paused"
+    assert window.answer.detail == "The first answer comes when you play"
+    assert window.video.face_area() is not None
+    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: none yet" in written)
+    replay.changes["face"] = None  # which takes its box away
+    replay.seek(0.04)
+    run(window, now, 0.1)
+    assert window.video.face_area() is None
+    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: no face" in written)
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.5)
+    assert window.answer.headline == "Neutral"
+
+
 def test_the_tag_at_the_face_says_what_the_headline_says(
     qtbot: QtBot,
     open_window: OpenWindow,
@@ -797,6 +945,40 @@ def test_an_export_amid_the_analysis_says_how_far_it_goes(
     assert notice is not None
     assert notice.text == f"160 answers, up to 0:16 of 0:48, written to {tmp_path / 'part.csv'}"
     assert notice.severity == "warning"
+    run(window, now, 3.9)
+    assert window.banner.notice == notice
+    run(window, now, 0.2)  # to the end of the analysis
+    assert window.banner.notice != notice
+    window.export(tmp_path / "whole.csv")
+    run(window, now, 0.1)
+    whole = window.banner.notice
+    assert whole is not None
+    assert whole.text == f"480 answers written to {tmp_path / 'whole.csv'}"
+
+
+@pytest.mark.parametrize("seconds", [2.0, 6.5], ids=["amid", "after"])
+@pytest.mark.parametrize("to", ["recording", "live"])
+def test_leaving_a_recording_amid_its_analysis_says_what_of_it_is_written(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    to: str,
+    seconds: float,
+) -> None:
+    replay.out = Path("talk.csv")
+    window = open_window(replay)
+    run(window, now, seconds)
+    press_focused(Qt.Key.Key_Escape)  # of the first run
+    if to == "live":
+        window.go_live()
+        qtbot.waitUntil(lambda: window.live is not None)
+    else:
+        window.open_recording(Path("other.mp4"))
+    run(window, now, 0.2)
+    told = window.banner.notice.text if window.banner.notice else ""
+    cut_short = "160 answers, up to 0:16 of 0:48, written to talk.csv"
+    assert told == cut_short if seconds < 6.0 else "written" not in told
 
 
 def test_a_failure_is_shown_before_what_was_exported(
@@ -1137,6 +1319,23 @@ def test_a_failed_session_can_be_tried_again(
     assert second.camera == "http://cam.local/"
     run(window, now, 2.0)
     assert window.answer.headline == "Neutral"
+
+
+@pytest.mark.parametrize("kind", ["camera", "microphone"])
+def test_what_was_told_of_a_device_goes_when_another_is_chosen(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, kind: str
+) -> None:
+    window = open_window(live)
+    choice = window.header.camera_choice if kind == "camera" else window.header.microphone_choice
+    qtbot.waitUntil(lambda: choice.count() > 2)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_Escape)  # of the first run
+    window._tell("There is no camera 7.", severity="warning")
+    run(window, now, 0.1)
+    assert window.banner.isVisible()
+    choice.activated.emit(1)
+    run(window, now, 0.1)
+    assert window.banner.notice is None
 
 
 def test_a_failed_camera_can_be_tried_again(

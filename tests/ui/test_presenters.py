@@ -229,12 +229,22 @@ def test_a_picture_that_is_not_of_now_says_so() -> None:
 
 
 def test_a_recording_that_stands_still_says_why() -> None:
-    def told(state: SessionState, *, playing: bool, ahead: bool = False, end: bool = False) -> str:
-        return presenters.replay_badge(state, playing=playing, ahead=ahead, at_end=end)
+    def told(
+        state: SessionState,
+        *,
+        playing: bool,
+        ahead: bool = False,
+        slowed: bool = False,
+        end: bool = False,
+    ) -> str:
+        return presenters.replay_badge(
+            state, playing=playing, ahead=ahead, slowed=slowed, at_end=end
+        )
 
     running, ended = SessionState.RUNNING, SessionState.ENDED
     assert told(running, playing=True) == told(ended, playing=False, end=True) == ""
     assert told(running, playing=True, ahead=True) == presenters.WAITS_FOR_ANALYSIS
+    assert told(running, playing=True, slowed=True) == presenters.SLOWED_BY_ANALYSIS
     assert told(running, playing=False, ahead=True) == told(ended, playing=False) == "Paused"
     assert told(SessionState.FAILED, playing=False) == ""
 

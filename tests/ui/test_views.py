@@ -206,6 +206,17 @@ def test_without_a_picture_it_says_why(video: VideoView) -> None:
     assert video.face_area() is None
 
 
+def test_a_long_advice_goes_on_in_the_next_line(video: VideoView) -> None:
+    video.show_frame(None, None)
+    advice = "The analysis failed and this says why, at some length. "
+    video.set_empty("Nothing to show", advice)
+    once = painted(video)
+    video.set_empty("Nothing to show", advice * 3)
+    below = QRect(0, 200 + video.theme.px(44), 640, 60)  # the title's line and the first
+    assert not has_colour(once.copy(below), palette.TEXT_SOFT, tolerance=40)
+    assert has_colour(painted(video).copy(below), palette.TEXT_SOFT, tolerance=40)
+
+
 # -- sound -------------------------------------------------------------------------------------
 
 
