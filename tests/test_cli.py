@@ -532,16 +532,15 @@ def test_a_window_that_is_closed_early_says_how_far_its_file_goes(
 def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     loads: list[str] = []
     told: list[str] = []
-    loading = threading.Event()
+    loading, asked = threading.Event(), threading.Event()
 
     def load(_weights: Path, *, progress: Callable[[float, str], None], **_: Any) -> Any:
         loads.append(threading.current_thread().name)
         if len(loads) == 1:
             raise RuntimeError("no room in memory")
         loading.set()
-        while "new" not in told:  # until another session asks, which is then told how far it is
-            progress(0.5, "preparing")
-            time.sleep(0.001)
+        assert asked.wait(30.0)
+        progress(0.5, "preparing")
         return ArithmeticEngine()
 
     monkeypatch.setattr("realtime.engine.load_engine", load)
@@ -557,8 +556,10 @@ def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     old.start()
     assert loading.wait(30.0)
     new.start()
+    asked.set()
     for thread in (old, new):
         thread.join(30.0)
+    assert told == ["old"]
     assert engines["old"] is engines["new"]
     assert loads == ["MainThread", "old"]
 

@@ -375,7 +375,7 @@ def test_a_chosen_microphone_is_found_again_under_another_number(
 def test_new_microphones_are_found_once_none_is_in_use(
     module: Sounddevice, source: MicrophoneSource
 ) -> None:
-    assert "only while none is in use" in list_microphones().problem
+    assert "only while no sound is recorded" in list_microphones().problem
     source.close()
     assert not list_microphones().problem
 
