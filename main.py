@@ -419,8 +419,7 @@ def _replay(
                 "any speed will do)",
                 param_hint="--speed",
             )
-        if out is not None:
-            Recording(file).close()  # what cannot be read must not empty a table of before
+        Recording(file).close()  # what cannot be read is refused here, and empties no old table
         with nullcontext() if out is None else PredictionWriter(out) as writer:
             session = sessions.replay(file, writer)
             session.set_speed(factor)

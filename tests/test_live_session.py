@@ -412,6 +412,16 @@ def test_windows_that_do_not_fit_the_network_fail_the_session_in_one_sentence() 
         session.stop()
 
 
+def first_with(engine: ArithmeticEngine) -> LiveSession:
+    """Of a voice alone; started again it has an engine in order."""
+    engines = iter([engine, ArithmeticEngine()])
+    return LiveSession(
+        lambda _progress: next(engines),
+        camera=None,
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+
+
 @pytest.mark.logs_warnings
 @pytest.mark.parametrize("stop", [True, False])
 def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(stop: bool) -> None:
@@ -419,12 +429,7 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(sto
         def voice_frames(self, mel: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
             raise RuntimeError("the cat walked over the keyboard")
 
-    engines = iter([Tripping(), ArithmeticEngine()])
-    session = LiveSession(
-        lambda _progress: next(engines),
-        camera=None,
-        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-    )
+    session = first_with(Tripping())
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
@@ -461,12 +466,7 @@ def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPat
             assert release.wait(PATIENCE_SECONDS)
             raise RuntimeError("too late")
 
-    engines = iter([Held(), ArithmeticEngine()])
-    session = LiveSession(
-        lambda _progress: next(engines),
-        camera=None,
-        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-    )
+    session = first_with(Held())
     session.start()
     try:
         wait_for(lambda: bool(held), "a step that does not end")

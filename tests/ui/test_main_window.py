@@ -79,6 +79,14 @@ from ui.video_view import HEATMAP_CAPTION
 
 
 @pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is painted over the picture, in the order in which it comes."""
+    texts: list[str] = []
+    monkeypatch.setattr("ui.video_view.write", lambda _painter, _area, text, *_: texts.append(text))
+    return texts
+
+
+@pytest.fixture
 def live(now: ManualTime) -> FakeLiveSession:
     return FakeLiveSession(now, loading_seconds=1.0)
 
@@ -855,12 +863,8 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     open_window: OpenWindow,
     replay: FakeReplaySession,
     now: ManualTime,
-    monkeypatch: pytest.MonkeyPatch,
+    written: list[str],
 ) -> None:
-    written: list[str] = []
-    monkeypatch.setattr(
-        "ui.video_view.write", lambda _painter, _area, text, *_: written.append(text)
-    )
     window = open_window(replay)
     run(window, now, 2.0)
     press_focused(Qt.Key.Key_H)
@@ -886,12 +890,8 @@ def test_the_tag_at_the_face_says_what_the_headline_says(
     open_window: OpenWindow,
     replay: FakeReplaySession,
     now: ManualTime,
-    monkeypatch: pytest.MonkeyPatch,
+    written: list[str],
 ) -> None:
-    written: list[str] = []
-    monkeypatch.setattr(
-        "ui.video_view.write", lambda _painter, _area, text, *_: written.append(text)
-    )
     window = open_window(replay)
     run(window, now, 8.0)
     replay.pause()
