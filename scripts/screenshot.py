@@ -27,7 +27,7 @@ from realtime.live import LiveSession
 from realtime.messages import SessionState
 from realtime.replay import ReplaySession
 from realtime.session import LiveControls, ReplayControls
-from ui.app import make_application
+from ui.app import destroy, make_application
 from ui.main_window import MainWindow, SessionFactory
 
 RUN_UP_SECONDS: Final = 2.5  # of playback before the picture is taken, so that bars have settled
@@ -64,7 +64,7 @@ def take(
 
     Raises RuntimeError when the session fails.
     """
-    application = make_application()  # lives as long as this variable
+    make_application()
     with tempfile.TemporaryDirectory() as folder:
         settings = QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat)
         settings.setValue("privacy_seen", True)
@@ -86,7 +86,7 @@ def take(
             window.grab().save(str(path))
         finally:
             window.close()
-            application.processEvents()
+            destroy(window)
 
 
 def _play_up_to(session: ReplayControls, seconds: float) -> None:

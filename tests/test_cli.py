@@ -723,7 +723,7 @@ def test_no_chatter_on_stderr_beside_the_window(
 ) -> None:
     nowhere = "http://127.0.0.1:9/"  # the face detector is loaded all the same, and talks
     program = process(
-        "--camera", nowhere, "--microphone", "none", "--seconds", 6, "--device", "cpu"
+        "--camera", nowhere, "--microphone", "none", "--seconds", 1, "--device", "cpu"
     )
     out, err = program.communicate(timeout=150)
     assert (program.returncode, out, err) == (0, "", "")

@@ -5,6 +5,7 @@ Thread: GUI.
 
 from __future__ import annotations
 
+import functools
 import logging
 import signal
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QObject, QSettings, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QMessageBox, QWidget
 
@@ -69,6 +71,16 @@ def run_window(
             return application.exec()
         finally:
             window.stop()
+            destroy(window)
+
+
+def destroy(window: QWidget) -> None:
+    """Destroy a closed window and all that is in it, which must be done before the process ends.
+
+    What is left then PyQt destroys, and it crashes where that frees the object it is looking at:
+    our windows, which at last are held by nothing but the slots of their own actions.
+    """
+    sip.delete(window)
 
 
 def close_after(window: MainWindow, seconds: float) -> None:
@@ -116,8 +128,9 @@ class FirstPaint(QObject):
         self.happened.emit()
 
 
+@functools.cache
 def make_application() -> QApplication:
-    """The one application of the process, in our look."""
+    """The one application of the process, in our look; it lives as long as the process."""
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
     application.setApplicationName("MSAF Live")

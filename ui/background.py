@@ -15,13 +15,16 @@ logger = logging.getLogger(__name__)
 
 
 class Background(QObject):
-    """One call at a time, on a thread of its own that is called `name`."""
+    """One call at a time, on a thread of its own that is called `name`.
+
+    It has no parent, which might destroy it while the thread tells it of the call.
+    """
 
     done = pyqtSignal(object)  # what the call returned, None where it failed
     _returned = pyqtSignal(object)  # the same, on its way to the GUI's thread
 
-    def __init__(self, name: str, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, name: str) -> None:
+        super().__init__()
         self._name = name
         self._thread: threading.Thread | None = None  # until `done` has told of it
         self._returned.connect(self._finish)
@@ -51,10 +54,7 @@ class Background(QObject):
             result = function()
         except Exception:
             logger.exception("the %s thread failed", self._name)
-        try:
-            self._returned.emit(result)
-        except RuntimeError:  # the window was closed meanwhile
-            logger.debug("nobody waits for the %s thread any more", self._name)
+        self._returned.emit(result)
 
     def _finish(self, result: object) -> None:
         self._thread = None

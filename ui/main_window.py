@@ -130,8 +130,8 @@ class MainWindow(QMainWindow):
         self._devices: tuple[Devices, Devices] | None = None
         self._devices_asked_for = False  # by the person, who is told what stands in the way
         self._list_devices = list_devices
-        self._listing = Background("list-devices", self)
-        self._stopping = Background("stop-session", self)
+        self._listing = Background("list-devices")
+        self._stopping = Background("stop-session")
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._partial: Notice | None = None  # of an export, until the analysis ends

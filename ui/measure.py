@@ -11,7 +11,7 @@ from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 from realtime.devices import Listing
 from realtime.messages import Health, SessionState, Snapshot
 from realtime.session import LiveControls
-from ui.app import make_application
+from ui.app import destroy, make_application
 from ui.main_window import MainWindow, SessionFactory
 
 SETTLE_SECONDS = 3.0  # the shown rate is an average over two seconds
@@ -28,7 +28,7 @@ def shown_rate(
 
     Counted for `seconds` from when the network runs. Raises RuntimeError when the session fails.
     """
-    application = make_application()  # lives as long as this variable
+    make_application()
     rates: list[float] = []
     state = [SessionState.LOADING]
     loop = QEventLoop()
@@ -59,10 +59,8 @@ def shown_rate(
         window.show()
         window.start()
         loop.exec()
-        window.stop()
         window.close()
-        window.deleteLater()
-        application.processEvents()
+        destroy(window)
     if state[-1] is SessionState.FAILED:
         raise RuntimeError(session.snapshot().message)
     return statistics.median(rates) if rates else 0.0
