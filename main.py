@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from models.training.loop import RunContext
     from models.training.paper.run import Protocol, Task
     from realtime.devices import CameraInfo, Listing, MicrophoneInfo
-    from realtime.engine import Engine, Progress
+    from realtime.emotion.task import EmotionTask
+    from realtime.engine import Progress
     from realtime.export import PredictionWriter
     from realtime.headless import Steps, Writer
     from realtime.live import LiveSession
@@ -434,7 +435,7 @@ def _replay(
         nullcontext() if out is None else PredictionWriter(out) as writer,
         _steps() as steps,
     ):
-        engine = sessions.engine(steps.loading)
+        task = sessions.task(steps.loading)
         text, duration = f"Analysing {file.name}", recording.duration_seconds or float("inf")
         seen = sys.stdout.isatty()  # answers are seen coming, and a bar would be in their way
         if not seen:
@@ -444,7 +445,7 @@ def _replay(
             if not seen:
                 steps.tell(prediction.window_end / duration, text)
 
-        with closing(analyse(recording, engine, config=sessions.config)) as predictions:
+        with closing(analyse(recording, task, config=sessions.config)) as predictions:
             _report(
                 predictions if factor is None else paced(predictions, factor, seconds),
                 steps,
@@ -513,41 +514,41 @@ class _Sessions:
         self.config = SessionConfig(adapt=adapt)
         self._device = device
         self._loading = threading.Lock()
-        self._engine: Engine | None = None
+        self._task: EmotionTask | None = None
         self.also_told: Progress = lambda _done, _text: None
 
-    def engine(self, progress: Progress) -> Engine:
+    def task(self, progress: Progress) -> EmotionTask:
         """The network, loaded once for all sessions, which call this on a thread of theirs.
 
         Loading takes seconds. What `progress` raises breaks it off, as a session does that is left:
         the next one begins anew.
         """
-        from realtime.engine import load_engine
+        from realtime.emotion.task import load_emotion_task
 
         def tell(done: float, text: str) -> None:
             progress(done, text)
             self.also_told(done, text)
 
         with self._loading:
-            if self._engine is None:
-                self._engine = load_engine(
+            if self._task is None:
+                self._task = load_emotion_task(
                     self.weights,
                     device=self._device.value,
                     progress=tell,
                 )
-            return self._engine
+            return self._task
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""
         from realtime.live import LiveSession
 
-        return LiveSession(self.engine, camera=camera, microphone=microphone, config=self.config)
+        return LiveSession(self.task, camera=camera, microphone=microphone, config=self.config)
 
     def replay(self, path: Path, writer: PredictionWriter | None = None) -> ReplaySession:
         """A session on a recording, not yet started; `writer` gets the answers too."""
         from realtime.replay import ReplaySession
 
-        return ReplaySession(path, self.engine, config=self.config, writer=writer, sound=True)
+        return ReplaySession(path, self.task, config=self.config, writer=writer, sound=True)
 
     def show(
         self,
@@ -687,7 +688,7 @@ def bench(
     plan = benchmark.Plan(
         demo=DEMO,
         weights=sessions.weights,
-        load_engine=sessions.engine,
+        load_task=sessions.task,
         minutes=minutes,
         paper_network=paper,
         start_command=(sys.executable, __file__, "replay", str(DEMO), "-v"),

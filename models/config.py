@@ -12,7 +12,9 @@ from typing import Any, Final, Self
 
 from models.labels import EMOTIONS
 
-MODALITIES: Final = ("face", "voice")
+FACE: Final = "face"
+VOICE: Final = "voice"
+MODALITIES: Final = (FACE, VOICE)
 """Order of the modalities in masks, attention and block counts."""
 
 FACE_STRIDE: Final = 16

@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from realtime.engine import Engine, OnnxEngine, Progress, TorchEngine
+from realtime.emotion.task import EmotionTask, in_onnxruntime, in_torch
+from realtime.engine import OnnxEngine, Progress
 from realtime.faces import MediapipeDetector
 from realtime.live import LiveSession
 from realtime.messages import FloatArray, Health, Prediction, SessionState
@@ -81,7 +82,7 @@ class Plan:
     """What to measure, and on what."""
 
     demo: Path  # a recording with a face and a voice
-    load_engine: Callable[[Progress], Engine]
+    load_task: Callable[[Progress], EmotionTask]
     weights: Path
     minutes: float = 3.0  # of the sustained run
     start_command: Sequence[str] = ()  # starts the program; its log says when the window is shown
@@ -134,16 +135,16 @@ def run(plan: Plan, tell: Tell) -> Result:
     """Measure everything; takes `plan.minutes` and about a minute more."""
     load = ", ".join(f"{each:.2f}" for each in psutil.getloadavg())  # before we add to it
     tell("loading the network")
-    engine = plan.load_engine(lambda _fraction, _text: None)
+    task = plan.load_task(lambda _fraction, _text: None)
     # Before torch and others are loaded for comparison, whose memory is not the program's.
     tell(f"sustained run of {plan.minutes:g} min")
-    sustained = sustained_run(plan, on_gpu=not isinstance(engine, OnnxEngine))
+    sustained = sustained_run(plan, on_gpu=not isinstance(task.engine, OnnxEngine))
     tell("the window")
     figures = [*sustained, *window_rate(plan)]
     tell("replay as fast as it will go")
-    figures += replay_speed(plan.demo, engine)
+    figures += replay_speed(plan.demo, task)
     tell("cost of one hop")
-    figures += [*hop_costs(engine), *engines_compared(plan.weights, engine)]
+    figures += [*hop_costs(task), *engines_compared(plan.weights, task)]
     tell("drift over an hour")
     figures += drift()
     figures += weights_size(plan.weights)
@@ -153,7 +154,7 @@ def run(plan: Plan, tell: Tell) -> Result:
     if plan.paper_network:
         tell("the paper's network, once")
         figures += paper_network(sustained)
-    where = {"engine": engine.name} | machine() | {"load average before": load}
+    where = {"engine": task.engine_name} | machine() | {"load average before": load}
     return Result(figures=tuple(figures), machine=where)
 
 
@@ -170,17 +171,17 @@ def milliseconds(action: Callable[[], object], repeats: int = 25) -> float:
     return 1e3 * min(times)
 
 
-def hop_costs(engine: Engine) -> list[Figure]:
+def hop_costs(task: EmotionTask) -> list[Figure]:
     """What a hop costs for windows of several lengths, the maps of older frames being kept."""
-    config = engine.config
+    config = task.config
     rng = np.random.default_rng(0)
     crop = rng.random((config.face.image_size,) * 2, np.float32)
-    one = engine.face_map(crop)
+    one = task.face_map(crop)
 
     def face_hop(maps: FloatArray) -> Callable[[], object]:
         def hop() -> None:
-            maps[:, -1] = engine.face_map(crop)
-            engine.fuse(maps, None)
+            maps[:, -1] = task.face_map(crop)
+            task.fuse({"maps": maps})
 
         return hop
 
@@ -194,7 +195,7 @@ def hop_costs(engine: Engine) -> list[Figure]:
 
     def voice_hop(seconds: int) -> Callable[[], object]:
         mel = rng.random((config.voice.n_mels, 100 * seconds), np.float32)
-        return lambda: engine.voice_frames(mel)
+        return lambda: task.voice_frames(mel)
 
     voice = {seconds: milliseconds(voice_hop(seconds)) for seconds in (1, 2, 3)}
     growth = max(voice[2] / voice[1] / 2, voice[3] / voice[1] / 3)
@@ -217,39 +218,40 @@ def hop_costs(engine: Engine) -> list[Figure]:
     ]
 
 
-def engines_compared(weights: Path, engine: Engine) -> list[Figure]:
+def engines_compared(weights: Path, task: EmotionTask) -> list[Figure]:
     """The whole network for one hop in each engine that can run it here."""
     rng = np.random.default_rng(0)
-    config = engine.config
+    config = task.config
     crop = rng.random((config.face.image_size,) * 2, np.float32)
     mel = rng.random((config.voice.n_mels, round(100 * config.window_seconds)), np.float32)
 
-    def answer(each: Engine) -> Callable[[], object]:
+    def answer(each: EmotionTask) -> Callable[[], object]:
         maps = np.stack([each.face_map(crop)] * config.max_maps, axis=1)
 
         def hop() -> None:
             maps[:, -1] = each.face_map(crop)
-            each.fuse(maps, each.voice_frames(mel))
+            each.fuse({"maps": maps, "frames": each.voice_frames(mel)})
 
         return hop
 
-    engines: list[Engine] = [engine]
-    if isinstance(engine, OnnxEngine):
-        engines.append(TorchEngine(weights, device="cpu"))
-    else:
-        engines.append(OnnxEngine(weights))
+    on_onnxruntime = isinstance(task.engine, OnnxEngine)
+    other = in_torch(weights, device="cpu") if on_onnxruntime else in_onnxruntime(weights)
     return [
-        Figure(name=f"network per answer, {each.name}", value=milliseconds(answer(each)), unit="ms")
-        for each in engines
+        Figure(
+            name=f"network per answer, {each.engine_name}",
+            value=milliseconds(answer(each)),
+            unit="ms",
+        )
+        for each in (task, other)
     ]
 
 
-def replay_speed(demo: Path, engine: Engine) -> list[Figure]:
+def replay_speed(demo: Path, task: EmotionTask) -> list[Figure]:
     """Seconds of recording analysed per second, network and face detector being loaded."""
     detector = MediapipeDetector()  # which `analyse` closes
     cpu_before, started = time.process_time(), time.perf_counter()
     with Recording(demo) as recording:
-        predictions = analyse(recording, engine, detector_factory=lambda: detector)
+        predictions = analyse(recording, task, detector_factory=lambda: detector)
         end = max(prediction.window_end for prediction in predictions)
     seconds = time.perf_counter() - started
     cores = (time.process_time() - cpu_before) / seconds
@@ -272,7 +274,7 @@ def generated_session(plan: Plan) -> LiveSession:
     with FramePlayer(plan.demo) as player:
         picture = player.frame_at(0.5).image
     return LiveSession(
-        plan.load_engine,
+        plan.load_task,
         camera_factory=lambda _selector, clock: SyntheticCamera(clock, image=picture),
         microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
     )

@@ -1,7 +1,7 @@
 """Live input: camera and microphone threads fill the rings, an inference thread empties them.
 
 Threads: `camera` and `microphone` (realtime/capture.py) push into the rings; `faces` searches the
-pictures for the face and hands its sightings on; `inference` owns the engine and the worker; the
+pictures for the face and hands its sightings on; `inference` owns the worker; the
 thread that made the session controls it. Changing a device can take
 seconds, so that is done by a fourth thread, `devices`, one change at a time.
 """
@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from typing import Any
 
 from models.checkpoint import CheckpointError
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import ConfigError, SessionConfig
-from realtime.engine import Engine, Progress
+from realtime.engine import Progress
 from realtime.faces import FaceDetector, FaceLooker, FaceTracker, MediapipeDetector
 from realtime.health import Rolling
 from realtime.mailbox import Mailbox
@@ -39,7 +40,7 @@ from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing, SightingRing
 from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import Source
-from realtime.speech import VoiceActivity
+from realtime.task import Task, Track
 from realtime.worker import InferenceWorker
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class LiveSession:
 
     def __init__(
         self,
-        engine_factory: Callable[[Progress], Engine],
+        task_factory: Callable[[Progress], Task[Any]],
         *,
         camera: str | None = "0",
         microphone: str | None = "default",
@@ -82,7 +83,7 @@ class LiveSession:
     ) -> None:
         self.config = config or SessionConfig()
         self._clock = clock or MonotonicClock()
-        self._engine_factory = engine_factory
+        self._task_factory = task_factory
         self._detector_factory = detector_factory
         self._camera_factory = camera_factory
         self._microphone_factory = microphone_factory
@@ -107,7 +108,7 @@ class LiveSession:
             maxlen=round(self.config.history_seconds / windows.hop_seconds)
         )
         self._captures: dict[str, CaptureThread[VideoPacket] | CaptureThread[AudioPacket]] = {}
-        self._commands: deque[Callable[[InferenceWorker], None]] = deque()
+        self._commands: deque[Callable[[InferenceWorker[Any]], None]] = deque()
         self._windows_skipped = 0
         self._frames_skipped = 0
         self._frozen: VideoPacket | None = None  # the picture while paused
@@ -216,14 +217,12 @@ class LiveSession:
         if old is not None:
             old.stop(timeout_seconds=DEVICE_PATIENCE_SECONDS)
 
-        def prepare(worker: InferenceWorker) -> None:
-            if is_camera:
-                worker.forget_pictures()
-                worker.has_pictures = selector is not None
-            else:
-                worker.forget_sound()
-                worker.forget_voice()
-                worker.has_sound = selector is not None
+        def prepare(worker: InferenceWorker[Any]) -> None:
+            track = Track.PICTURES if is_camera else Track.SOUND
+            worker.forget_input(track)
+            worker.tracks[track].connected = selector is not None
+            if not is_camera:  # somebody else may speak into another microphone
+                worker.forget_person()
 
         if is_camera:
             self._frames.clear()
@@ -307,19 +306,18 @@ class LiveSession:
             with self._lock:
                 self._progress, self._message = fraction, text
 
-        engine = self._engine_factory(loading)
+        task = self._task_factory(loading)
         worker = InferenceWorker(
             config=self.config,
             sightings=self._sightings,
             samples=self._samples,
-            engine=engine,
-            activity=VoiceActivity(self.config.windows.kept_seconds),
+            task=task,
             clock=self._clock,
         )
-        worker.has_pictures = self._camera is not None
-        worker.has_sound = self._microphone is not None
+        worker.tracks[Track.PICTURES].connected = self._camera is not None
+        worker.tracks[Track.SOUND].connected = self._microphone is not None
         with self._lock:
-            self._engine_name = engine.name
+            self._engine_name = task.engine_name
             if stopping.is_set() or self._state is not SessionState.LOADING:
                 return  # another thread has failed meanwhile, which must stay to be seen
             self._state, self._message, self._progress = SessionState.RUNNING, "", None
@@ -342,7 +340,7 @@ class LiveSession:
             self.failure = error
             self._state, self._message, self._progress = SessionState.FAILED, message, None
 
-    def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
+    def _publish(self, prediction: Prediction, worker: InferenceWorker[Any]) -> None:
         now = self._clock.now()
         self._answers.add(now, 1.0)
         arrives = any(report.status not in NOT_DELIVERING for report in prediction.modalities)

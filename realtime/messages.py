@@ -143,18 +143,20 @@ class Prediction:
     logits: FloatArray | None  # (n_classes,) calibrated; None when no modality was present
     probabilities: FloatArray | None  # (n_classes,) softmax of the logits
     smoothed: FloatArray | None  # (n_classes,) over the last windows
-    modalities: tuple[ModalityReport, ...]  # face, voice
+    modalities: tuple[ModalityReport, ...]  # in the network's order
     attention: tuple[Attention, ...]  # one per depth; empty when no modality was present
-    face: FaceObservation | None  # newest face of the window
-    face_activation: FloatArray | None  # (6, 6) class activation map over face.crop, 0..1
-    spectrogram: FloatArray | None  # (80, n) log-mel of the window's sound, whether speech or not
-    spectrogram_end: float | None  # s, before window_end where sound is late; kept in histories
-    voice_moments: FloatArray | None  # (n / 2,) weight of each 20 ms of the sound, sums to 1
-    sound_level: float | None  # dBFS, RMS of the last hop
-    speech: bool  # somebody speaks in the last hop
-    frames_used: tuple[int, ...]  # sequence numbers of the images whose maps were used
-    inference_seconds: float  # time the worker spent on this window
-    latency_seconds: float | None  # newest sample → published; None where time is the recording's
+    inference_seconds: float = 0.0  # time the worker spent on this window
+    latency_seconds: float | None = None  # newest sample → published; None in a recording's time
+    # What there is to show of the face,
+    face: FaceObservation | None = None  # newest of the window
+    face_activation: FloatArray | None = None  # (6, 6) class activation map over face.crop, 0..1
+    frames_used: tuple[int, ...] = ()  # sequence numbers of the images whose maps were used
+    # … and of the voice.
+    spectrogram: FloatArray | None = None  # (80, n) log-mel of the window, whether speech or not
+    spectrogram_end: float | None = None  # s; kept in histories
+    voice_moments: FloatArray | None = None  # (n / 2,) weight of each 20 ms, sums to 1
+    sound_level: float | None = None  # dBFS, RMS of the last hop
+    speech: bool = False  # somebody speaks in the last hop
     speaker_seconds: float = 0.0  # that what is known of this voice rests on, at most two minutes
 
     def compact(self) -> Prediction:

@@ -20,19 +20,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from models.checkpoint import CheckpointError
 from models.mel import log_mel
 from realtime.config import ConfigError, SessionConfig
-from realtime.engine import Engine, Progress
+from realtime.engine import Progress
 from realtime.errors import explain
 from realtime.export import PredictionWriter, Written, write_predictions
 from realtime.faces import FaceDetector, FaceTracker, MediapipeDetector
 from realtime.messages import (
     AudioPacket,
     FaceObservation,
-    FloatArray,
     Health,
     Prediction,
     SessionState,
@@ -48,16 +47,16 @@ from realtime.rings import SampleRing, SightingRing
 from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
-from realtime.speech import VoiceActivity
+from realtime.task import Task, Track
 from realtime.windowing import WindowGrid
-from realtime.worker import DueWindow, InferenceWorker
+from realtime.worker import DueWindow, Features, InferenceWorker
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-EngineFactory = Callable[[Progress], Engine]
-"""Loads the network; called on the thread that will use it."""
+TaskFactory = Callable[[Progress], Task[Any]]
+"""Loads the task's network; called on the thread that will use it."""
 
 SLOWEST, FASTEST = 0.25, 4.0
 # Playback that waits for the analysis again and again would be heard in shreds: nearer to it than
@@ -73,7 +72,7 @@ READ_AHEAD = 32  # packets; some pictures of a large recording are all that shou
 
 def analyse(
     recording: Recording,
-    engine: Engine,
+    task: Task[Any],
     *,
     config: SessionConfig | None = None,
     detector_factory: Callable[[], FaceDetector] = MediapipeDetector,
@@ -97,10 +96,10 @@ def analyse(
         config=config,
         sightings=sightings,
         samples=samples,
-        engine=engine,
-        activity=VoiceActivity(windows.kept_seconds),
+        task=task,
     )
-    worker.has_pictures, worker.has_sound = recording.has_video, recording.has_audio
+    worker.tracks[Track.PICTURES].connected = recording.has_video
+    worker.tracks[Track.SOUND].connected = recording.has_audio
     frame_seconds = 1.0 / (recording.frame_rate or 30.0)
     end = 0.0
 
@@ -115,12 +114,12 @@ def analyse(
         for packet in recording:
             yield tracker.look(packet) if isinstance(packet, VideoPacket) else packet
 
-    pending: deque[tuple[DueWindow, Future[FloatArray | None]]] = deque()
+    pending: deque[tuple[DueWindow, Future[Features]]] = deque()
 
     def answers(most_pending: int) -> Iterator[Prediction]:
         while len(pending) > most_pending:
-            due, frames = pending.popleft()
-            yield worker.answer(due, frames.result())
+            due, features = pending.popleft()
+            yield worker.answer(due, features.result())
 
     with (
         ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
@@ -184,7 +183,7 @@ def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
 class ReplaySession:
     """A recording being analysed, and played back beside that.
 
-    Threads: `analysis` owns the engine and the recording; `player` owns the frame player. Both
+    Threads: `analysis` owns the worker and the recording; `player` owns the frame player. Both
     write what they found under the session's one lock; the GUI reads it. `sound` (if wanted) asks
     under the same lock where playback stands; see realtime/playback.py.
     """
@@ -192,7 +191,7 @@ class ReplaySession:
     def __init__(
         self,
         path: Path,
-        engine_factory: EngineFactory,
+        task_factory: TaskFactory,
         *,
         config: SessionConfig | None = None,
         writer: PredictionWriter | None = None,
@@ -202,7 +201,7 @@ class ReplaySession:
     ) -> None:
         """`writer`: takes every prediction as it is made; whoever made it closes it."""
         self._path = path
-        self._engine_factory = engine_factory
+        self._task_factory = task_factory
         self._config = config or SessionConfig()
         self._writer = writer
         self._grid = WindowGrid(self._config.windows)
@@ -263,16 +262,16 @@ class ReplaySession:
                     self._has_video = recording.has_video
                     self._has_audio = recording.has_audio
                 self._wake.set()
-                engine = self._engine_factory(self._loading)
+                task = self._task_factory(self._loading)
                 with self._lock:
                     self._state, self._message, self._progress = SessionState.RUNNING, "", None
                     self._anchor_time = self._now()
                     self._analysis_started = self._now()
-                    self._engine_name = engine.name
+                    self._engine_name = task.engine_name
                 self._wake.set()
                 predictions = analyse(
                     recording,
-                    engine,
+                    task,
                     config=self._config,
                     on_sighting=self._remember,
                     on_sound=self._remember_sound,

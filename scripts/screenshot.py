@@ -22,7 +22,8 @@ from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
 from models.checkpoint import default_weights
 from realtime.devices import list_cameras, list_microphones
-from realtime.engine import Engine, Progress, load_engine
+from realtime.emotion.task import EmotionTask, load_emotion_task
+from realtime.engine import Progress
 from realtime.live import LiveSession
 from realtime.messages import SessionState
 from realtime.replay import ReplaySession
@@ -34,9 +35,9 @@ RUN_UP_SECONDS: Final = 2.5  # of playback before the picture is taken, so that 
 POLL_MILLISECONDS: Final = 20
 
 
-def load(progress: Progress) -> Engine:
+def load(progress: Progress) -> EmotionTask:
     """The network that ships with the program."""
-    return load_engine(default_weights(), device="auto", progress=progress)
+    return load_emotion_task(default_weights(), device="auto", progress=progress)
 
 
 class Sessions:

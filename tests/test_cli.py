@@ -31,9 +31,11 @@ from realtime.live import LiveSession
 from realtime.messages import Snapshot
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.conftest import ROOT
-from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.engine import arithmetic_task
 
 Run = Callable[..., Any]
+
+LOADER = "realtime.emotion.task.load_emotion_task"
 
 
 @pytest.fixture
@@ -48,8 +50,8 @@ def run() -> Run:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine that needs no weights."""
-    monkeypatch.setattr("realtime.engine.load_engine", lambda *_, **__: ArithmeticEngine())
+    """A network that needs no weights."""
+    monkeypatch.setattr(LOADER, lambda *_, **__: arithmetic_task())
 
 
 @pytest.fixture
@@ -68,10 +70,10 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> list[LiveSession]:
     """Live sessions on generated input; those that were made."""
     made: list[LiveSession] = []
 
-    def make(engine: Any, **chosen: Any) -> LiveSession:
+    def make(task: Any, **chosen: Any) -> LiveSession:
         made.append(
             LiveSession(
-                engine,
+                task,
                 **chosen,
                 camera_factory=lambda _, clock: SyntheticCamera(clock, size=(320, 240)),
                 microphone_factory=lambda _, clock: SyntheticMicrophone(clock),
@@ -282,7 +284,7 @@ def test_ctrl_c_that_a_library_made_something_else_of_is_still_ctrl_c(
         errors.interrupted.set()
         raise ImportError("numpy._core.multiarray failed to import")
 
-    monkeypatch.setattr("realtime.engine.load_engine", load)
+    monkeypatch.setattr(LOADER, load)
     try:
         result = run("replay", demo, "--headless")
     finally:
@@ -541,14 +543,14 @@ def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         loading.set()
         assert asked.wait(30.0)
         progress(0.5, "preparing")
-        return ArithmeticEngine()
+        return arithmetic_task()
 
-    monkeypatch.setattr("realtime.engine.load_engine", load)
+    monkeypatch.setattr(LOADER, load)
     sessions = main._Sessions(tmp_path / "weights", main.Device.CPU)
-    engines: dict[str, Any] = {}
+    tasks: dict[str, Any] = {}
 
     def ask(name: str) -> None:
-        engines[name] = sessions.engine(lambda _fraction, _text: told.append(name))
+        tasks[name] = sessions.task(lambda _fraction, _text: told.append(name))
 
     with pytest.raises(RuntimeError, match="no room"):
         ask("failing")
@@ -560,7 +562,7 @@ def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for thread in (old, new):
         thread.join(30.0)
     assert told == ["old"]
-    assert engines["old"] is engines["new"]
+    assert tasks["old"] is tasks["new"]
     assert loads == ["MainThread", "old"]
 
 
@@ -649,7 +651,7 @@ def test_the_unexpected_names_the_log_file(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("realtime.engine.load_engine", broken)
+    monkeypatch.setattr(LOADER, broken)
     result = run("replay", demo, "--headless")
     assert result.exit_code == ExitCode.UNEXPECTED
     assert "ZeroDivisionError: by zero" in result.stderr

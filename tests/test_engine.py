@@ -11,7 +11,7 @@ import torch
 from models.checkpoint import CheckpointError, save_checkpoint
 from models.config import LiveNetConfig, VoiceEncoderConfig
 from models.live import LiveNet
-from realtime.engine import Engine, OnnxEngine, TorchEngine, load_engine
+from realtime.emotion.task import EmotionTask, in_onnxruntime, in_torch, load_emotion_task
 from realtime.messages import FloatArray
 
 RNG = np.random.default_rng(5)
@@ -39,44 +39,41 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *_names, **_options: cache)
 
 
-def answers(engine: Engine) -> list[FloatArray]:
-    maps = np.stack([engine.face_map(CROP), engine.face_map(CROP.T.copy())], axis=1)
-    frames = engine.voice_frames(MEL)
-    fusions = [
-        engine.fuse(maps, frames),
-        engine.fuse(maps, None),
-        engine.fuse(None, frames),
-        engine.fuse(maps, frames, frames.mean(axis=1)),
-    ]
-    fields = (
-        "logits",
-        "attention_maps",
-        "attention_sequences",
-        "face_activation",
-        "voice_residual",
-    )
-    return [getattr(fusion, name) for fusion in fusions for name in fields]
+def answers(task: EmotionTask) -> list[FloatArray]:
+    maps = np.stack([task.face_map(CROP), task.face_map(CROP.T.copy())], axis=1)
+    frames = task.voice_frames(MEL)
+    found = []
+    for inputs in (
+        {"maps": maps, "frames": frames},
+        {"maps": maps},
+        {"frames": frames},
+        {"maps": maps, "frames": frames, "speaker": frames.mean(axis=1)},
+    ):
+        fusion = task.fuse(inputs)
+        found += [fusion.logits, fusion.face_activation, fusion.voice_residual]
+        found += [attention.weights for attention in fusion.attention]
+    return found
 
 
 def test_onnxruntime_says_what_torch_says(weights: Path) -> None:
-    reference = answers(TorchEngine(weights, device="cpu"))
-    for ours, theirs in zip(answers(OnnxEngine(weights)), reference, strict=True):
+    reference = answers(in_torch(weights, device="cpu"))
+    for ours, theirs in zip(answers(in_onnxruntime(weights)), reference, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
 def test_the_same_input_gives_the_same_bits(weights: Path) -> None:
-    first, second = answers(OnnxEngine(weights)), answers(OnnxEngine(weights))
+    first, second = answers(in_onnxruntime(weights)), answers(in_onnxruntime(weights))
     for ours, theirs in zip(first, second, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_shapes_and_sums(weights: Path) -> None:
-    engine = OnnxEngine(weights)
-    maps = np.stack([engine.face_map(CROP)] * 3, axis=1)
-    frames = engine.voice_frames(MEL)
+    task = in_onnxruntime(weights)
+    maps = np.stack([task.face_map(CROP)] * 3, axis=1)
+    frames = task.voice_frames(MEL)
     assert maps.shape == (128, 3, 6, 6)
     assert frames.shape == (128, 60)
-    fusion = engine.fuse(maps, frames)
+    fusion = task.fuse({"maps": maps, "frames": frames})
     assert fusion.logits.shape == (7,)
     assert fusion.face_activation.shape == (7, 6, 6)
     assert fusion.voice_moments.sum() == pytest.approx(1, abs=1e-5)
@@ -84,14 +81,14 @@ def test_shapes_and_sums(weights: Path) -> None:
 
 def test_without_face_and_voice_there_is_nothing_to_fuse(weights: Path) -> None:
     with pytest.raises(ValueError, match="neither"):
-        OnnxEngine(weights).fuse(None, None)
+        in_onnxruntime(weights).fuse({})
 
 
 def test_loading_tells_how_far_it_is(weights: Path) -> None:
     told: list[float] = []
-    engine = load_engine(weights, device="cpu", progress=lambda done, _text: told.append(done))
-    assert engine.config.labels[0] == "neutral"
-    assert "CPU" in engine.name
+    task = load_emotion_task(weights, device="cpu", progress=lambda done, _text: told.append(done))
+    assert task.labels[0] == "neutral"
+    assert "CPU" in task.engine_name
     assert told == sorted(told)
     assert told[-1] == 1.0
 
@@ -102,10 +99,10 @@ def test_damaged_weights_are_said(weights: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(content)
     with pytest.raises(CheckpointError, match="damaged"):
-        load_engine(damaged)
+        load_emotion_task(damaged)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_said(weights: Path) -> None:
     with pytest.raises(ValueError, match="--device cpu"):
-        load_engine(weights, device="cuda")
+        load_emotion_task(weights, device="cuda")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.checkpoint import default_weights
-from realtime.engine import Engine, OnnxEngine, TorchEngine, load_engine
+from realtime.emotion.task import EmotionTask, in_onnxruntime, load_emotion_task
 from realtime.messages import FloatArray
 from realtime.replay import analyse
 from realtime.sources.file import Recording
@@ -21,16 +21,16 @@ TOLERANCE = 1e-2  # of probabilities: half precision against single
 
 
 @pytest.fixture(scope="module")
-def gpu() -> TorchEngine:
-    engine = load_engine(default_weights(), device="cuda")
-    assert isinstance(engine, TorchEngine)
-    assert "CPU" not in engine.name
-    return engine
+def gpu() -> EmotionTask:
+    task = load_emotion_task(default_weights(), device="cuda")
+    assert task.engine_name.startswith("torch")
+    assert "CPU" not in task.engine_name
+    return task
 
 
 @pytest.fixture(scope="module")
-def cpu() -> OnnxEngine:
-    return OnnxEngine(default_weights())
+def cpu() -> EmotionTask:
+    return in_onnxruntime(default_weights())
 
 
 def probabilities(logits: FloatArray) -> FloatArray:
@@ -39,31 +39,31 @@ def probabilities(logits: FloatArray) -> FloatArray:
     return result
 
 
-def answers(engine: Engine, seed: int) -> list[FloatArray]:
+def answers(task: EmotionTask, seed: int) -> list[FloatArray]:
     """Probabilities on one generated window with face and voice, face alone, voice alone."""
     rng = np.random.default_rng(seed)
     blurred = rng.random((30, 13, 13)).repeat(4, axis=1).repeat(4, axis=2)[:, 2:50, 2:50]
     crops = blurred.astype(np.float32)
     mel = np.clip(rng.normal(0, 0.5, (80, 300)).cumsum(axis=1) / 8, -1, 1).astype(np.float32)
-    maps = np.stack([engine.face_map(crop) for crop in crops], axis=1)
-    frames = engine.voice_frames(mel)
-    fusions = [engine.fuse(maps, frames), engine.fuse(maps, None), engine.fuse(None, frames)]
-    return [probabilities(fusion.logits) for fusion in fusions]
+    maps = np.stack([task.face_map(crop) for crop in crops], axis=1)
+    frames = task.voice_frames(mel)
+    present = ({"maps": maps, "frames": frames}, {"maps": maps}, {"frames": frames})
+    return [probabilities(task.fuse(inputs).logits) for inputs in present]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_generated_windows_get_the_cpus_answers(
-    gpu: TorchEngine, cpu: OnnxEngine, seed: int
+    gpu: EmotionTask, cpu: EmotionTask, seed: int
 ) -> None:
     for ours, theirs in zip(answers(gpu, seed), answers(cpu, seed), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
-def test_a_recording_gets_the_cpus_answers(gpu: TorchEngine, cpu: OnnxEngine, demo: Path) -> None:
+def test_a_recording_gets_the_cpus_answers(gpu: EmotionTask, cpu: EmotionTask, demo: Path) -> None:
     runs = []
-    for engine in (gpu, cpu):
+    for task in (gpu, cpu):
         with Recording(demo) as recording:
-            runs.append(list(analyse(recording, engine)))
+            runs.append(list(analyse(recording, task)))
     for ours, theirs in zip(*runs, strict=True):
         assert ours.frames_used == theirs.frames_used
         assert (ours.probabilities is None) == (theirs.probabilities is None)
@@ -73,12 +73,12 @@ def test_a_recording_gets_the_cpus_answers(gpu: TorchEngine, cpu: OnnxEngine, de
                 assert one.share == pytest.approx(other.share, abs=TOLERANCE)
 
 
-def test_the_same_window_gets_the_same_bits(gpu: TorchEngine) -> None:
+def test_the_same_window_gets_the_same_bits(gpu: EmotionTask) -> None:
     for first, second in zip(answers(gpu, 1), answers(gpu, 1), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
-def test_memory_stays_where_it_is(gpu: TorchEngine) -> None:
+def test_memory_stays_where_it_is(gpu: EmotionTask) -> None:
     for seed in range(5):
         answers(gpu, seed)
     allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.checkpoint import default_weights
-from realtime.engine import load_engine
+from realtime.emotion.task import load_emotion_task
 from realtime.live import LiveSession
 from realtime.messages import Prediction, SessionState, VideoPacket
 from realtime.sources.file import Recording
@@ -36,7 +36,7 @@ def test_camera_and_microphone_are_answered_in_step(demo: Path) -> None:
     pictures, sound = pictures_and_sound(demo, 5.0)
     with MjpegServer(pictures) as camera, VirtualMicrophone() as microphone:
         session = LiveSession(
-            lambda progress: load_engine(default_weights(), device="cpu", progress=progress),
+            lambda progress: load_emotion_task(default_weights(), device="cpu", progress=progress),
             camera=camera.url,
             microphone="default",
         )

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
 from models.checkpoint import CheckpointError
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig, WindowConfig
-from realtime.engine import Progress
+from realtime.emotion.task import EmotionTask
+from realtime.engine import Arrays, Progress
 from realtime.faces import FaceDetector
 from realtime.live import LiveSession
 from realtime.mailbox import Mailbox
@@ -33,12 +33,11 @@ from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.windowing import WindowGrid
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
-from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.engine import ArithmeticEngine, arithmetic_task
 from tests.fakes.sources import FailingSource, ListSource, jittered_speech
 from tests.test_worker import (
     TWO_PEOPLE,
     BrightFaces,
-    engine_that_hears_who_speaks,
     pictures_of_two_people,
 )
 
@@ -63,12 +62,12 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-def arithmetic(progress: Progress) -> ArithmeticEngine:
+def arithmetic(progress: Progress) -> EmotionTask:
     progress(0.5, "Counting")
-    return ArithmeticEngine()
+    return arithmetic_task()
 
 
-def endless(progress: Progress) -> ArithmeticEngine:
+def endless(progress: Progress) -> EmotionTask:
     """Loads until it is broken off."""
     while True:
         progress(0.5, "Counting")
@@ -175,7 +174,7 @@ def test_threads_find_what_one_thread_finds() -> None:
     pictures, sound = pictures_of_two_people(7.0), jittered_speech(7.0)
     clock = PacketClock()
     driver = SteppedDriver(
-        engine_that_hears_who_speaks(), BrightFaces(), config=TWO_PEOPLE, clock=clock
+        arithmetic_task(residual=0.5), BrightFaces(), config=TWO_PEOPLE, clock=clock
     )
     expected = []
     for packet in in_time_order(pictures, sound):
@@ -201,7 +200,7 @@ def test_threads_find_what_one_thread_finds() -> None:
     camera = GatedSource(pictures, clock, may)
     microphone = GatedSource(sound, clock, may)
     session = LiveSession(
-        lambda _progress: engine_that_hears_who_speaks(),
+        lambda _progress: arithmetic_task(residual=0.5),
         config=TWO_PEOPLE,
         clock=clock,
         detector_factory=BrightFaces,
@@ -388,7 +387,7 @@ def test_a_camera_that_is_not_there_is_said_and_sound_goes_on() -> None:
 
 
 def test_damaged_weights_fail_the_session_in_one_sentence() -> None:
-    def damaged(_progress: Progress) -> ArithmeticEngine:
+    def damaged(_progress: Progress) -> EmotionTask:
         raise CheckpointError("live.safetensors is damaged")
 
     session = LiveSession(damaged, camera=None, microphone=None)
@@ -414,9 +413,9 @@ def test_windows_that_do_not_fit_the_network_fail_the_session_in_one_sentence() 
 
 def first_with(engine: ArithmeticEngine) -> LiveSession:
     """Of a voice alone; started again it has an engine in order."""
-    engines = iter([engine, ArithmeticEngine()])
+    tasks = iter([arithmetic_task(engine), arithmetic_task()])
     return LiveSession(
-        lambda _progress: next(engines),
+        lambda _progress: next(tasks),
         camera=None,
         microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
     )
@@ -426,7 +425,7 @@ def first_with(engine: ArithmeticEngine) -> LiveSession:
 @pytest.mark.parametrize("stop", [True, False])
 def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(stop: bool) -> None:
     class Tripping(ArithmeticEngine):
-        def voice_frames(self, mel: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        def run(self, part: str, inputs: Arrays) -> Arrays:
             raise RuntimeError("the cat walked over the keyboard")
 
     session = first_with(Tripping())
@@ -461,7 +460,7 @@ def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPat
     release = threading.Event()
 
     class Held(ArithmeticEngine):
-        def voice_frames(self, mel: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        def run(self, part: str, inputs: Arrays) -> Arrays:
             held.append(threading.current_thread())
             assert release.wait(PATIENCE_SECONDS)
             raise RuntimeError("too late")
@@ -512,9 +511,9 @@ def test_a_failure_stays_to_be_seen_when_the_network_is_loaded_after_it() -> Non
     def broken() -> FaceDetector:
         raise RuntimeError("no detector")
 
-    def slow(_progress: Progress) -> ArithmeticEngine:
+    def slow(_progress: Progress) -> EmotionTask:
         assert failed.wait(PATIENCE_SECONDS)
-        return ArithmeticEngine()
+        return arithmetic_task()
 
     session = LiveSession(slow, camera=None, microphone=None, detector_factory=broken)
     session.start()

@@ -13,18 +13,18 @@ import psutil
 import pytest
 
 from realtime.config import SessionConfig
-from realtime.engine import Fusion
+from realtime.engine import Arrays
 from realtime.export import PredictionWriter, record_of, write_predictions
 from realtime.faces import FaceTracker, MediapipeDetector
-from realtime.messages import FloatArray, Prediction, SessionState, SourceState, VideoPacket
+from realtime.messages import Prediction, SessionState, SourceState, VideoPacket
 from realtime.replay import ReplaySession, ahead, analyse
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import UnreadableFileError
 from realtime.sources.file import Recording
-from realtime.speech import VoiceActivity
+from realtime.task import Track
 from realtime.worker import InferenceWorker
-from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.engine import ArithmeticEngine, arithmetic_task
 from tests.fakes.session import ManualTime
 from tests.recordings import movie, sound_file
 from tests.test_live_session import endless
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 60.0
 
 def answers(path: Path) -> list[Prediction]:
     with Recording(path) as recording:
-        return list(analyse(recording, ArithmeticEngine()))
+        return list(analyse(recording, arithmetic_task()))
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,10 @@ def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) 
         config=config,
         sightings=sightings,
         samples=samples,
-        engine=ArithmeticEngine(),
-        activity=VoiceActivity(config.windows.window_seconds),
+        task=arithmetic_task(),
     )
-    worker.has_pictures = worker.has_sound = True
+    for track in Track:
+        worker.tracks[track].connected = True
     resampler = SpeechResampler(config.windows.sample_rate)
     plain = []
     with MediapipeDetector() as detector, Recording(demo) as recording:
@@ -87,7 +87,7 @@ def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) 
 
 def test_an_abandoned_analysis_leaves_no_thread(demo: Path) -> None:
     with Recording(demo) as recording:
-        predictions = analyse(recording, ArithmeticEngine())
+        predictions = analyse(recording, arithmetic_task())
         next(predictions)
         predictions.close()
 
@@ -123,7 +123,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture
 def session(demo: Path) -> Iterator[ReplaySession]:
-    session = ReplaySession(demo, lambda _progress: ArithmeticEngine(), play=False)
+    session = ReplaySession(demo, lambda _progress: arithmetic_task(), play=False)
     yield session
     session.stop()
 
@@ -163,7 +163,7 @@ def test_a_writer_gets_the_same_answers_and_the_end_is_noted(
 ) -> None:
     path, same = tmp_path / "answers.csv", tmp_path / "same.csv"
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, lambda _progress: ArithmeticEngine(), writer=writer)
+        session = ReplaySession(demo, lambda _progress: arithmetic_task(), writer=writer)
         session.start()
         wait_for(lambda: bool(session.snapshot().notes), "the note about the file")
         session.stop()
@@ -217,16 +217,11 @@ class GatedEngine(ArithmeticEngine):
         super().__init__()
         self.waiting, self.gate = threading.Event(), threading.Event()
 
-    def fuse(
-        self,
-        maps: FloatArray | None,
-        frames: FloatArray | None,
-        speaker: FloatArray | None = None,
-    ) -> Fusion:
-        if self.fusions >= 10:
+    def run(self, part: str, inputs: Arrays) -> Arrays:
+        if part == "head" and self.fusions >= 10:
             self.waiting.set()
             assert self.gate.wait(PATIENCE_SECONDS)
-        return super().fuse(maps, frames, speaker)
+        return super().run(part, inputs)
 
 
 @pytest.fixture
@@ -242,7 +237,7 @@ def slow_engine() -> GatedEngine:
 @pytest.fixture
 def slow_session(demo: Path, slow_engine: GatedEngine, now: ManualTime) -> Iterator[ReplaySession]:
     """A session whose analysis has come as far as its engine goes for now."""
-    session = ReplaySession(demo, lambda _progress: slow_engine, now=now)
+    session = ReplaySession(demo, lambda _progress: arithmetic_task(slow_engine), now=now)
     session.start()
     try:
         assert slow_engine.waiting.wait(PATIENCE_SECONDS)
@@ -257,7 +252,7 @@ def test_a_writer_keeps_what_there_is_when_the_analysis_is_left(
 ) -> None:
     path = tmp_path / "part.csv"
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, lambda _progress: slow_engine, writer=writer)
+        session = ReplaySession(demo, lambda _progress: arithmetic_task(slow_engine), writer=writer)
         session.start()
         assert slow_engine.waiting.wait(PATIENCE_SECONDS)
         threading.Timer(0.0, slow_engine.gate.set).start()
@@ -274,7 +269,7 @@ def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> N
     path = tmp_path / "answers.csv"
     path.symlink_to("/dev/full")
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, lambda _progress: ArithmeticEngine(), writer=writer)
+        session = ReplaySession(demo, lambda _progress: arithmetic_task(), writer=writer)
         session.start()
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
         session.stop()
@@ -283,7 +278,7 @@ def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> N
 
 
 def test_before_a_recording_is_open_nobody_knows_what_it_lacks(demo: Path) -> None:
-    health = ReplaySession(demo, lambda _progress: ArithmeticEngine()).snapshot().health
+    health = ReplaySession(demo, lambda _progress: arithmetic_task()).snapshot().health
     assert health.camera.state is health.microphone.state is SourceState.OPENING
 
 
@@ -377,7 +372,7 @@ def test_the_spectrogram_is_that_of_the_answer(
 ) -> None:
     path = make(tmp_path / "recording.mkv")
     expected = answers(path)
-    session = ReplaySession(path, lambda _progress: ArithmeticEngine(), play=False)
+    session = ReplaySession(path, lambda _progress: arithmetic_task(), play=False)
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
@@ -404,7 +399,7 @@ def _preview_time(session: ReplaySession) -> float:
 def test_what_is_no_recording_fails_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("this is a text file")
-    session = ReplaySession(path, lambda _progress: ArithmeticEngine())
+    session = ReplaySession(path, lambda _progress: arithmetic_task())
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")

@@ -16,9 +16,10 @@ from realtime.messages import FloatArray, Prediction, Reason, Status, VideoPacke
 from realtime.rings import SampleRing, SightingRing
 from realtime.sources.file import FramePlayer
 from realtime.speech import VoiceActivity
+from realtime.task import Track
 from realtime.worker import InferenceWorker
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
-from tests.fakes.engine import ArithmeticEngine
+from tests.fakes.engine import ArithmeticEngine, arithmetic_task
 from tests.fakes.sources import jittered_speech
 from tests.test_faces import face
 
@@ -60,7 +61,7 @@ class Bench:
         self, *, live: bool = False, config: SessionConfig | None = None, **trained: float
     ) -> None:
         self.engine = ArithmeticEngine()
-        self.engine.config = replace(self.engine.config, **trained)  # type: ignore[arg-type]
+        self.activity = LoudIsSpeech()
         self.clock = ManualClock()
         self.tracker = FaceTracker(BrightFaces())
         self.sightings = SightingRing(8)
@@ -69,11 +70,13 @@ class Bench:
             config=config or SessionConfig(),
             sightings=self.sightings,
             samples=self.samples,
-            engine=self.engine,
-            activity=LoudIsSpeech(),
+            task=arithmetic_task(
+                self.engine, make_activity=lambda _seconds: self.activity, **trained
+            ),
             clock=self.clock if live else None,
         )
-        self.worker.has_pictures = self.worker.has_sound = True
+        for track in Track:
+            self.worker.tracks[track].connected = True
         self.sequence = 0
         self.predictions: list[Prediction] = []
 
@@ -194,8 +197,8 @@ def test_a_noisy_picture_of_a_dark_room_is_too_dark(demo: Path) -> None:
     reasons = {}
     for light in (1.0, 0.05):
         with MediapipeDetector() as detector, FramePlayer(demo) as player:
-            driver = SteppedDriver(ArithmeticEngine(), detector)
-            driver.worker.has_sound = False
+            driver = SteppedDriver(arithmetic_task(), detector)
+            driver.worker.tracks[Track.SOUND].connected = False
             for number in range(20):
                 image = player.frame_at(1.0 + number / 10).image
                 image = light * image + chance.normal(0, 8, image.shape)
@@ -228,7 +231,7 @@ def test_a_face_that_left_stops_counting_after_a_second() -> None:
 
 def test_without_a_microphone_pictures_alone_make_windows() -> None:
     bench = Bench()
-    bench.worker.has_sound = False
+    bench.worker.tracks[Track.SOUND].connected = False
     newest = bench.run(0, 4, loudness=None)[-1]
     assert newest.modality("voice").status is Status.NO_SOURCE
     assert newest.sound_level is None
@@ -278,18 +281,12 @@ def pictures_of_two_people(seconds: float, frame_rate: float = 15.0) -> list[Vid
 TWO_PEOPLE = SessionConfig(presence=PresenceConfig(new_person_seconds=1.0))
 
 
-def engine_that_hears_who_speaks() -> ArithmeticEngine:
-    engine = ArithmeticEngine()
-    engine.residual = np.full(16, 0.5, np.float32)
-    return engine
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_neither_the_order_between_sources_nor_late_reading_changes_an_answer(seed: int) -> None:
     chance = random.Random(seed)
     sound, pictures = jittered_speech(7.0), pictures_of_two_people(7.0)
     in_order, shuffled = (
-        SteppedDriver(engine_that_hears_who_speaks(), BrightFaces(), config=TWO_PEOPLE)
+        SteppedDriver(arithmetic_task(residual=0.5), BrightFaces(), config=TWO_PEOPLE)
         for _ in range(2)
     )
     expected = []
@@ -323,14 +320,14 @@ def test_a_stranger_is_charged_to_the_window_that_shows_him() -> None:
         bench.worker.ingest()
     strangers = []
     while (due := bench.worker.gather()) is not None:
-        strangers += [due.index] if due.stranger else []
+        strangers += [due.index] if any(each.new_person for each in due.excerpts) else []
     assert strangers == [51]  # which ends at 5.1 s; he was seen twice at 5.03 s
 
 
 def test_sound_that_comes_while_the_worker_listens_is_not_answered_unheard() -> None:
     bench = Bench()
     bench.run(0, 3)
-    listen, heard = bench.worker._activity.push, []
+    listen, heard = bench.activity.push, []
 
     def interrupted(start: float, samples: FloatArray) -> None:
         listen(start, samples)
@@ -338,7 +335,7 @@ def test_sound_that_comes_while_the_worker_listens_is_not_answered_unheard() -> 
         if len(heard) == 1:
             bench.sound(3.05, 0.06)  # the microphone's thread, meanwhile
 
-    bench.worker._activity.push = interrupted  # type: ignore[method-assign]
+    bench.activity.push = interrupted  # type: ignore[method-assign]
     bench.picture(3.1)
     bench.sound(3.0, 0.05)
     assert bench.worker.gather() is None
@@ -418,8 +415,8 @@ def test_a_pause_of_a_moment_answers_no_window_twice() -> None:
 def test_another_camera_starts_over() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
-    bench.worker.forget_pictures()
-    bench.worker.forget_sound()
+    for track in Track:
+        bench.worker.forget_input(track)
     assert bench.sightings.latest() is None
     again = bench.run(3, 3.3)
     assert all(not report.present for each in again for report in each.modalities)
@@ -512,7 +509,7 @@ def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> Non
     known = bench.run(0, 4)[-1].speaker_seconds
     bench.worker.start_over()
     assert bench.run(4, 4.3)[-1].speaker_seconds == known > 3.0
-    bench.worker.forget_voice()
+    bench.worker.forget_person()
     assert bench.run(4.3, 4.4)[-1].speaker_seconds == 0.0
 
 

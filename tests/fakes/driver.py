@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from realtime.clock import Clock
 from realtime.config import SessionConfig
-from realtime.engine import Engine
 from realtime.faces import FaceDetector, FaceTracker
 from realtime.messages import AudioPacket, Prediction, VideoPacket
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.speech import VoiceActivity
+from realtime.task import Task, Track
 from realtime.worker import InferenceWorker
 
 AnyPacket = VideoPacket | AudioPacket
@@ -27,7 +27,7 @@ class SteppedDriver:
 
     def __init__(
         self,
-        engine: Engine,
+        task: Task[Any],
         detector: FaceDetector,
         *,
         config: SessionConfig | None = None,
@@ -43,11 +43,11 @@ class SteppedDriver:
             config=config,
             sightings=self._sightings,
             samples=self._samples,
-            engine=engine,
-            activity=VoiceActivity(windows.kept_seconds),
+            task=task,
             clock=clock,
         )
-        self.worker.has_pictures = self.worker.has_sound = True
+        for track in Track:
+            self.worker.tracks[track].connected = True
 
     def push(self, packet: AnyPacket) -> None:
         """What happens to a packet before the worker sees it."""

@@ -2,67 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
-from realtime.engine import Fusion
+from realtime.emotion.task import EmotionTask
+from realtime.engine import Arrays
 from realtime.messages import FloatArray
+from realtime.speech import VoiceActivity
+
+CONFIG = LiveNetConfig(face=FaceTrunkConfig(channels=16), voice=VoiceEncoderConfig(channels=16))
 
 
 class ArithmeticEngine:
     """Bright faces are happy, loud voices angry; counts how often each part was run."""
 
     def __init__(self) -> None:
-        self.config = LiveNetConfig(
-            face=FaceTrunkConfig(channels=16), voice=VoiceEncoderConfig(channels=16)
-        )
         self.name = "arithmetic"
         self.trunk_runs = 0
         self.encoder_runs = 0
         self.fusions = 0
         self.residual: FloatArray = np.zeros(16, np.float32)
 
-    def face_map(self, crop: FloatArray) -> FloatArray:
+    def run(self, part: str, inputs: Arrays) -> Arrays:
+        parts = {"trunk": self._trunk, "encoder": self._encoder, "head": self._head}
+        found: dict[str, FloatArray] = parts[part](**inputs)  # type: ignore[operator]
+        return {name: output[None] for name, output in found.items()}
+
+    def _trunk(self, crops: FloatArray) -> dict[str, FloatArray]:
         self.trunk_runs += 1
-        size = self.config.face.map_size
-        return np.full((16, size, size), crop.mean(), np.float32)
+        size = CONFIG.face.map_size
+        return {"maps": np.full((16, size, size), crops[0, 0].mean(), np.float32)}
 
-    def voice_frames(self, mel: FloatArray) -> FloatArray:
+    def _encoder(self, mel: FloatArray) -> dict[str, FloatArray]:
         self.encoder_runs += 1
-        return np.full((16, mel.shape[1] // 2), mel.max(), np.float32)
+        return {"frames": np.full((16, mel.shape[2] // 2), mel[0].max(), np.float32)}
 
-    def fuse(
-        self,
-        maps: FloatArray | None,
-        frames: FloatArray | None,
-        speaker: FloatArray | None = None,
-    ) -> Fusion:
-        if maps is None and frames is None:
-            raise ValueError("nothing to fuse")
+    def _head(
+        self, maps: FloatArray, frames: FloatArray, present: Any, speaker: FloatArray
+    ) -> dict[str, FloatArray]:
         self.fusions += 1
-        count = len(self.config.labels)
+        count, steps = len(CONFIG.labels), maps.shape[2]
         face, voice = np.zeros((2, count), np.float32)
-        if maps is not None:
-            face[1] = 6 * maps.mean()
-        if frames is not None:
-            voice[3] = 4 * (frames if speaker is None else frames - speaker[:, None]).mean()
-        size = self.config.face.map_size
-        shares = np.array([maps is not None, frames is not None], np.float32)
-        lowest = self.config.lowest_attention
+        has_face, has_voice = present[0]
+        if has_face:
+            face[1] = 6 * maps[0].mean()
+        if has_voice:
+            voice[3] = 4 * (frames[0] - speaker[0][:, None]).mean()
+        lowest, size = CONFIG.lowest_attention, CONFIG.face.map_size
 
         def weights(counts: tuple[int, int]) -> FloatArray:
-            rows = np.repeat(shares, counts)
+            rows = np.repeat(present[0].astype(np.float32), counts)
             rows = np.where(rows > 0, lowest + (1 - lowest) * rows / rows.sum(), 0)
-            return np.tile(rows[:, None], (1, self.config.block_channels)).astype(np.float32)
+            return np.tile(rows[:, None], (1, CONFIG.block_channels)).astype(np.float32)
 
-        moments = 1 if frames is None else frames.shape[1]
-        return Fusion(
-            logits=face + voice,
-            face_logits=face,
-            voice_logits=voice,
-            attention_maps=weights(self.config.map_block_counts),
-            attention_sequences=weights(self.config.sequence_block_counts),
-            voice_moments=np.full(moments, 1 / moments, np.float32),
-            face_activation=np.ones((count, size, size), np.float32),
-            voice_residual=np.zeros(16, np.float32) if frames is None else self.residual,
-        )
+        moments = frames.shape[2]
+        return {
+            "logits": face + voice,
+            "face_logits": face,
+            "voice_logits": voice,
+            "attention_maps": weights(CONFIG.map_block_counts),
+            "attention_sequences": weights(CONFIG.sequence_block_counts),
+            "voice_moments": np.full(moments, 1 / moments, np.float32),
+            "face_activation": np.ones((count, steps, size, size), np.float32),
+            "voice_residual": self.residual if has_voice else np.zeros(16, np.float32),
+        }
+
+
+def arithmetic_task(
+    engine: ArithmeticEngine | None = None,
+    *,
+    residual: float = 0.0,
+    make_activity: Callable[[float], VoiceActivity] = VoiceActivity,
+    **trained: float,
+) -> EmotionTask:
+    """The task on this engine; `residual` is what each voice has of its own."""
+    if engine is None:
+        engine = ArithmeticEngine()
+        engine.residual = np.full(16, residual, np.float32)
+    config = replace(CONFIG, **trained)  # type: ignore[arg-type]
+    return EmotionTask(engine, config, make_activity=make_activity)

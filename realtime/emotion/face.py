@@ -1,0 +1,176 @@
+"""The face: one picture of each hop that shows the followed face, put through the trunk once.
+
+Thread: the worker's, but for `encode`. A window is seen as slots, see realtime/windowing.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.config import FACE
+from realtime.config import SessionConfig
+from realtime.emotion.fusion import EmotionFusion
+from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting, Status
+from realtime.task import Excerpt, Modality, Track
+from realtime.windowing import WindowGrid
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FaceExcerpt(Excerpt):
+    """The face in one window."""
+
+    faces: tuple[FaceObservation, ...]  # the followed one, oldest first
+    maps: FloatArray | None  # (channels, n, height, width); None when the face does not count
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """The newest picture of one hop that shows the followed face."""
+
+    face: FaceObservation
+    feature_map: FloatArray | None = None  # made when the slot's window is due
+
+
+class Face(Modality[FaceExcerpt, EmotionFusion]):
+    """The followed face."""
+
+    name = FACE
+    track = Track.PICTURES
+
+    def __init__(self, config: SessionConfig, trunk: Callable[[FloatArray], FloatArray]) -> None:
+        """`trunk`: aligned grey crop (48, 48) in [0, 1] → feature map (channels, height, width)."""
+        self._presence = config.presence
+        self._grid = WindowGrid(config.windows)
+        self._picture_lag_seconds = config.windows.picture_lag_seconds
+        self._trunk = trunk
+        self._slots: dict[int, _Slot] = {}
+        self._brightness: dict[int, float] = {}  # of each slot's newest picture
+        self._picture_time: float | None = None
+        self._followed: FaceObservation | None = None  # the newest sight of a face
+        self._absent_seconds = 0.0  # of pictures without one since then
+        self._strangers: list[int] = []  # slots in which a face came that may be another person's
+
+    def see(self, sighting: Sighting) -> None:
+        """See Modality.see."""
+        self._notice_strangers(sighting)
+        self._picture_time = sighting.timestamp
+        slot = self._grid.slot_of(sighting.timestamp)
+        self._brightness[slot] = sighting.brightness
+        if sighting.searched and sighting.face is not None:
+            self._slots[slot] = _Slot(sighting.face)
+
+    def forget_input(self) -> None:
+        """See Modality.forget_input."""
+        self._slots.clear()
+        self._brightness.clear()
+        self._picture_time = self._followed = None
+        self._absent_seconds = 0.0
+
+    def excerpt(self, index: int, flow: Status) -> FaceExcerpt:
+        """See Modality.excerpt."""
+        status, slots = self._status(index, flow)
+        found = FaceExcerpt(
+            status=status,
+            new_person=any(slot <= index for slot in self._strangers),
+            faces=tuple(slot.face for slot in slots),
+            maps=self._maps(slots) if status is Status.PRESENT else None,
+        )
+        self._drop_old_slots(index)
+        return found
+
+    def encode(self, excerpt: FaceExcerpt) -> FloatArray | None:
+        """The feature maps, most of which earlier windows had as well."""
+        return excerpt.maps
+
+    def inputs(self, features: FloatArray) -> Mapping[str, FloatArray]:
+        """See Modality.inputs."""
+        return {"maps": features}
+
+    def explain(
+        self,
+        prediction: Prediction,
+        excerpt: FaceExcerpt,
+        fusion: EmotionFusion | None,
+        shown: int | None,
+    ) -> Prediction:
+        """The newest face and what of it speaks for the class that is shown."""
+        newest = excerpt.faces[-1] if excerpt.faces else None
+        if fusion is None or shown is None:
+            return replace(prediction, face=newest)
+        return replace(
+            prediction,
+            face=newest,
+            face_activation=_unit_range(fusion.face_activation[shown]),
+            frames_used=tuple(face.sequence for face in excerpt.faces),
+        )
+
+    def _notice_strangers(self, sighting: Sighting) -> None:
+        """Tell when a face takes over from another, or comes after a long time without one.
+
+        One that comes back after a short loss, as a new face to the tracker, is taken for the same.
+        """
+        presence, face, before = self._presence, sighting.face, self._followed
+        since = 0.0 if self._picture_time is None else sighting.timestamp - self._picture_time
+        # Neither in the dark nor without pictures can anybody be seen to be gone.
+        if sighting.brightness >= presence.dark_picture:
+            self._absent_seconds += min(since, presence.stall_seconds)
+        if face is None:
+            return
+        took_over = (
+            before is not None
+            and before.identity != face.identity
+            and face.timestamp - before.timestamp < presence.face_age_seconds
+        )
+        if took_over or self._absent_seconds > presence.new_person_seconds:
+            self._strangers.append(self._grid.slot_of(sighting.timestamp))
+        self._followed, self._absent_seconds = face, 0.0
+
+    def _status(self, index: int, flow: Status) -> tuple[Status, list[_Slot]]:
+        """Status of the face and the slots of the window that show it, oldest first."""
+        presence = self._presence
+        first = self._grid.first_slot(index)
+        slots = [self._slots[slot] for slot in sorted(self._slots) if first <= slot <= index]
+        missing = flow
+        if flow is Status.PRESENT:
+            seen = max((slot for slot in self._brightness if slot <= index), default=None)
+            dark = seen is not None and self._brightness[seen] < presence.dark_picture
+            missing = Status.TOO_DARK if dark else Status.NO_FACE
+        if not slots:
+            return missing, slots
+        newest = slots[-1].face
+        slots = [slot for slot in slots if slot.face.identity == newest.identity]
+        age = self._grid.end(index) - self._picture_lag_seconds - newest.timestamp
+        if len(slots) < presence.face_frames or age > presence.face_age_seconds:
+            return missing, slots
+        if newest.brightness < presence.dark:
+            return Status.TOO_DARK, slots
+        return Status.PRESENT, slots
+
+    def _maps(self, slots: list[_Slot]) -> FloatArray:
+        """Feature maps (channels, n, height, width); those made for earlier windows are reused."""
+        maps = []
+        for slot in slots:
+            if slot.feature_map is None:
+                assert slot.face.crop is not None
+                slot.feature_map = self._trunk(slot.face.crop)
+            maps.append(slot.feature_map)
+        return np.stack(maps, axis=1)
+
+    def _drop_old_slots(self, index: int) -> None:
+        """Drop what no window after `index` has a use for."""
+        oldest = self._grid.first_slot(index + 1)
+        for kept in (self._slots, self._brightness):
+            for slot in [slot for slot in kept if slot < oldest]:
+                del kept[slot]
+        self._strangers = [slot for slot in self._strangers if slot > index]
+
+
+def _unit_range(activation: FloatArray) -> FloatArray:
+    """Scale an activation map to [0, 1]; negative activation speaks against the class and is 0."""
+    positive = np.maximum(activation, 0)
+    peak = float(positive.max())
+    result: FloatArray = (positive / peak if peak > 0 else positive).astype(np.float32)
+    return result

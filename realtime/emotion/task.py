@@ -1,0 +1,219 @@
+"""The task that ships: which of seven emotions, from face and voice (models/live.py).
+
+Thread: any. The one place where channels-last pictures and sound become the network's
+channels-first batches of one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from models.attention import modality_share
+from models.config import MODALITIES, LiveNetConfig
+from models.speaker import SpeakerOffset
+from realtime.config import SessionConfig
+from realtime.emotion.face import Face
+from realtime.emotion.fusion import EmotionFusion
+from realtime.emotion.voice import Voice
+from realtime.engine import Engine, OnnxEngine, Progress, TorchEngine, has_gpu
+from realtime.messages import Attention, FloatArray
+from realtime.rings import SampleRing
+from realtime.speech import VoiceActivity
+from realtime.task import Contribution
+
+
+def load_emotion_task(
+    weights: Path, *, device: str = "auto", progress: Progress | None = None
+) -> EmotionTask:
+    """Load the network on `device` ("auto", "cpu", "cuda") and warm it up.
+
+    Raises models.checkpoint.CheckpointError for missing or damaged weights, ConfigError for a
+    device that is not there.
+    """
+    tell = progress or (lambda _fraction, _text: None)
+    if device == "cuda" or (device == "auto" and has_gpu()):
+        tell(0.1, "Loading torch")
+        task = in_torch(weights, device="cuda")
+    else:
+        task = in_onnxruntime(weights, progress=lambda done, text: tell(0.8 * done, text))
+    tell(0.8, "Warming up")
+    task.warm_up()
+    tell(1.0, "Ready")
+    return task
+
+
+def in_onnxruntime(weights: Path, *, progress: Progress | None = None) -> EmotionTask:
+    """The network on the CPU, exported once from the weights into a cache."""
+    from models.export import exported_graphs
+
+    exported = exported_graphs(weights, progress=progress)
+    graphs = {"trunk": exported.trunk, "encoder": exported.encoder, "head": exported.head}
+    # Nearly all of a hop's work, and the only part large enough for two threads to pay.
+    threads = {"encoder": min(2, os.cpu_count() or 1)}
+    return EmotionTask(OnnxEngine(graphs, threads=threads), exported.config)
+
+
+def in_torch(weights: Path, *, device: str = "cuda") -> EmotionTask:
+    """The network as it was trained, on a torch device."""
+    from models.checkpoint import load_checkpoint
+
+    network = load_checkpoint(weights)
+    parts = {"trunk": network.trunk, "encoder": network.encoder, "head": network.head}
+    return EmotionTask(TorchEngine(parts, device=device), network.config)
+
+
+class EmotionTask:
+    """See realtime.task.Task."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: LiveNetConfig,
+        *,
+        make_activity: Callable[[float], VoiceActivity] = VoiceActivity,
+    ) -> None:
+        """`make_activity` is called with the seconds that a session's speech detector keeps."""
+        self.engine = engine
+        self.config = config
+        self._make_activity = make_activity
+
+    @property
+    def engine_name(self) -> str:
+        """See Task.engine_name."""
+        return self.engine.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """See Task.labels."""
+        return self.config.labels
+
+    @property
+    def window_seconds(self) -> float:
+        """See Task.window_seconds."""
+        return self.config.window_seconds
+
+    @property
+    def hop_seconds(self) -> float:
+        """See Task.hop_seconds."""
+        return self.config.hop_seconds
+
+    @property
+    def sample_rate(self) -> int:
+        """See Task.sample_rate."""
+        return self.config.sample_rate
+
+    def modalities(self, config: SessionConfig, samples: SampleRing) -> tuple[Face, Voice]:
+        """See Task.modalities."""
+        speaker = SpeakerOffset(
+            self.config.voice.channels,
+            prior_windows=self.config.speaker_prior_windows,
+            memory_windows=self.config.speaker_memory_windows,
+        )
+        voice = Voice(
+            config,
+            samples,
+            activity=self._make_activity(config.windows.kept_seconds),
+            speaker=speaker,
+            encoder=self.voice_frames,
+        )
+        return Face(config, self.face_map), voice
+
+    def face_map(self, crop: FloatArray) -> FloatArray:
+        """Aligned grey crop (48, 48) in [0, 1] → feature map (channels, height, width)."""
+        return self._run("trunk", crops=crop[None, None])
+
+    def voice_frames(self, mel: FloatArray) -> FloatArray:
+        """Log-mel (80, n) → encoded frames (channels, n / 2)."""
+        return self._run("encoder", mel=mel[None])
+
+    def _run(self, part: str, **inputs: FloatArray) -> FloatArray:
+        """One of a batch of one, of a part with one output."""
+        (output,) = self.engine.run(part, inputs).values()
+        first: FloatArray = output[0]
+        return first
+
+    def fuse(self, inputs: Mapping[str, FloatArray]) -> EmotionFusion:
+        """Both branches → the answer.
+
+        Parameters
+        ----------
+        inputs
+            `maps` (channels, n_maps, height, width), oldest first, where there is a face;
+            `frames` (channels, n_frames) where there is a voice;
+            `speaker` (channels,) what is known of the speaker's own, nothing by default.
+
+        Raises ValueError when there is neither.
+        """
+        config = self.config
+        maps, frames = inputs.get("maps"), inputs.get("frames")
+        if maps is None and frames is None:
+            raise ValueError("neither face nor voice is present: there is nothing to fuse")
+        present = np.array([[maps is not None, frames is not None]])
+        if maps is None:  # an absent modality is a masked placeholder
+            size = config.face.map_size
+            maps = np.zeros((config.face.channels, 1, size, size), np.float32)
+        if frames is None:
+            frames = np.zeros((config.voice.channels, 1), np.float32)
+        speaker = inputs.get("speaker", np.zeros(config.voice.channels, np.float32))
+        out = self.engine.run(
+            "head",
+            {
+                "maps": maps[None],
+                "frames": frames[None],
+                "present": present,
+                "speaker": speaker[None],
+            },
+        )
+        # How much each counted is told where the two sequences meet. Where maps meet frames a layer
+        # norm follows in each branch, so that only the relations between a modality's own blocks
+        # get past it.
+        counted = modality_share(
+            out["attention_sequences"][0],
+            config.sequence_block_counts,
+            lowest_attention=config.lowest_attention,
+        )
+        return EmotionFusion(
+            logits=out["logits"][0],
+            contributions={
+                name: Contribution(
+                    logits=out[f"{name}_logits"][0],
+                    share=float(counted.share[index]),
+                    chance_share=float(counted.chance[index]),
+                )
+                for index, name in enumerate(MODALITIES)
+                if present[0, index]
+            },
+            attention=(
+                self._attention("maps", out["attention_maps"], config.map_block_counts),
+                self._attention(
+                    "sequences", out["attention_sequences"], config.sequence_block_counts
+                ),
+            ),
+            voice_moments=out["voice_moments"][0],
+            face_activation=out["face_activation"][0][:, -1],
+            voice_residual=out["voice_residual"][0],
+        )
+
+    def _attention(
+        self, name: str, weights: FloatArray, block_counts: tuple[int, ...]
+    ) -> Attention:
+        lowest = self.config.lowest_attention
+        return Attention(
+            name=name,
+            # Back from L + (1 - L) a, by which a block was multiplied, to its softmax a.
+            weights=np.maximum(weights[0] - lowest, 0) / (1 - lowest),
+            modalities=tuple(np.repeat(MODALITIES, block_counts).tolist()),
+        )
+
+    def warm_up(self) -> None:
+        """Run every part once, in all the ways there are: the first time is slow."""
+        config = self.config
+        crop = np.full((config.face.image_size,) * 2, 0.5, np.float32)
+        maps = np.stack([self.face_map(crop)] * 2, axis=1)
+        frames = self.voice_frames(np.zeros((config.voice.n_mels, 300), np.float32))
+        for inputs in ({"maps": maps, "frames": frames}, {"maps": maps}, {"frames": frames}):
+            self.fuse(inputs)
