@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     import torch
 
     from models.training.loop import RunContext
-    from models.training.paper.run import Protocol, Task
+    from models.training.paper import run as paper_run
     from realtime.devices import CameraInfo, Listing, MicrophoneInfo
-    from realtime.emotion.task import EmotionTask
-    from realtime.engine import Progress
+    from realtime.emotion.network import EmotionNetwork
     from realtime.export import PredictionWriter
     from realtime.headless import Steps, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
     from realtime.replay import ReplaySession
+    from realtime.task import Progress, Task
 
-    PaperParts = tuple[Task, RunContext, Protocol]
+    PaperParts = tuple[paper_run.Task, RunContext, paper_run.Protocol]
 
 logger = logging.getLogger(__name__)
 
@@ -435,7 +435,8 @@ def _replay(
         nullcontext() if out is None else PredictionWriter(out) as writer,
         _steps() as steps,
     ):
-        task = sessions.task(steps.loading)
+        task = sessions.task()
+        network = task.load(steps.loading)
         text, duration = f"Analysing {file.name}", recording.duration_seconds or float("inf")
         seen = sys.stdout.isatty()  # answers are seen coming, and a bar would be in their way
         if not seen:
@@ -445,7 +446,9 @@ def _replay(
             if not seen:
                 steps.tell(prediction.window_end / duration, text)
 
-        with closing(analyse(recording, task, config=sessions.config)) as predictions:
+        with closing(
+            analyse(recording, network, task.watch, config=sessions.config)
+        ) as predictions:
             _report(
                 predictions if factor is None else paced(predictions, factor, seconds),
                 steps,
@@ -514,41 +517,48 @@ class _Sessions:
         self.config = SessionConfig(adapt=adapt)
         self._device = device
         self._loading = threading.Lock()
-        self._task: EmotionTask | None = None
+        self._network: EmotionNetwork | None = None
         self.also_told: Progress = lambda _done, _text: None
 
-    def task(self, progress: Progress) -> EmotionTask:
+    def load(self, progress: Progress) -> EmotionNetwork:
         """The network, loaded once for all sessions, which call this on a thread of theirs.
 
         Loading takes seconds. What `progress` raises breaks it off, as a session does that is left:
         the next one begins anew.
         """
-        from realtime.emotion.task import load_emotion_task
+        from realtime.emotion.network import load_emotion_network
 
         def tell(done: float, text: str) -> None:
             progress(done, text)
             self.also_told(done, text)
 
         with self._loading:
-            if self._task is None:
-                self._task = load_emotion_task(
+            if self._network is None:
+                self._network = load_emotion_network(
                     self.weights,
                     device=self._device.value,
                     progress=tell,
                 )
-            return self._task
+            return self._network
+
+    def task(self) -> Task:
+        """What all sessions do: read emotions off one face and its voice."""
+        from realtime.faces import watch_face
+        from realtime.task import Task
+
+        return Task(watch=watch_face, load=self.load)
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""
         from realtime.live import LiveSession
 
-        return LiveSession(self.task, camera=camera, microphone=microphone, config=self.config)
+        return LiveSession(self.task(), camera=camera, microphone=microphone, config=self.config)
 
     def replay(self, path: Path, writer: PredictionWriter | None = None) -> ReplaySession:
         """A session on a recording, not yet started; `writer` gets the answers too."""
         from realtime.replay import ReplaySession
 
-        return ReplaySession(path, self.task, config=self.config, writer=writer, sound=True)
+        return ReplaySession(path, self.task(), config=self.config, writer=writer, sound=True)
 
     def show(
         self,
@@ -688,7 +698,7 @@ def bench(
     plan = benchmark.Plan(
         demo=DEMO,
         weights=sessions.weights,
-        load_task=sessions.task,
+        load=sessions.load,
         minutes=minutes,
         paper_network=paper,
         start_command=(sys.executable, __file__, "replay", str(DEMO), "-v"),

@@ -27,9 +27,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from realtime.emotion.task import EmotionTask, in_onnxruntime, in_torch
-from realtime.engine import OnnxEngine, Progress
-from realtime.faces import MediapipeDetector
+from models.config import FACE, VOICE
+from realtime.emotion.network import EmotionNetwork, in_onnxruntime, in_torch
+from realtime.engine import OnnxEngine
+from realtime.faces import watch_face
 from realtime.live import LiveSession
 from realtime.messages import FloatArray, Health, Prediction, SessionState
 from realtime.replay import analyse
@@ -37,6 +38,7 @@ from realtime.rings import SampleRing
 from realtime.sources.file import FramePlayer, Recording
 from realtime.sources.microphone import SampleClock
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
+from realtime.task import Progress, Task
 
 MEGABYTE = 1e6
 SCREEN_RATE = 60.0  # Hz
@@ -82,7 +84,7 @@ class Plan:
     """What to measure, and on what."""
 
     demo: Path  # a recording with a face and a voice
-    load_task: Callable[[Progress], EmotionTask]
+    load: Callable[[Progress], EmotionNetwork]
     weights: Path
     minutes: float = 3.0  # of the sustained run
     start_command: Sequence[str] = ()  # starts the program; its log says when the window is shown
@@ -135,16 +137,16 @@ def run(plan: Plan, tell: Tell) -> Result:
     """Measure everything; takes `plan.minutes` and about a minute more."""
     load = ", ".join(f"{each:.2f}" for each in psutil.getloadavg())  # before we add to it
     tell("loading the network")
-    task = plan.load_task(lambda _fraction, _text: None)
+    network = plan.load(lambda _fraction, _text: None)
     # Before torch and others are loaded for comparison, whose memory is not the program's.
     tell(f"sustained run of {plan.minutes:g} min")
-    sustained = sustained_run(plan, on_gpu=not isinstance(task.engine, OnnxEngine))
+    sustained = sustained_run(plan, on_gpu=not isinstance(network.engine, OnnxEngine))
     tell("the window")
     figures = [*sustained, *window_rate(plan)]
     tell("replay as fast as it will go")
-    figures += replay_speed(plan.demo, task)
+    figures += replay_speed(plan.demo, network)
     tell("cost of one hop")
-    figures += [*hop_costs(task), *engines_compared(plan.weights, task)]
+    figures += [*hop_costs(network), *engines_compared(plan.weights, network)]
     tell("drift over an hour")
     figures += drift()
     figures += weights_size(plan.weights)
@@ -154,7 +156,7 @@ def run(plan: Plan, tell: Tell) -> Result:
     if plan.paper_network:
         tell("the paper's network, once")
         figures += paper_network(sustained)
-    where = {"engine": task.engine_name} | machine() | {"load average before": load}
+    where = {"engine": network.engine_name} | machine() | {"load average before": load}
     return Result(figures=tuple(figures), machine=where)
 
 
@@ -171,17 +173,17 @@ def milliseconds(action: Callable[[], object], repeats: int = 25) -> float:
     return 1e3 * min(times)
 
 
-def hop_costs(task: EmotionTask) -> list[Figure]:
+def hop_costs(network: EmotionNetwork) -> list[Figure]:
     """What a hop costs for windows of several lengths, the maps of older frames being kept."""
-    config = task.config
+    config = network.config
     rng = np.random.default_rng(0)
     crop = rng.random((config.face.image_size,) * 2, np.float32)
-    one = task.face_map(crop)
+    one = network.face_map(crop)
 
     def face_hop(maps: FloatArray) -> Callable[[], object]:
         def hop() -> None:
-            maps[:, -1] = task.face_map(crop)
-            task.fuse({"maps": maps})
+            maps[:, -1] = network.face_map(crop)
+            network.fuse({FACE: {"maps": maps}})
 
         return hop
 
@@ -195,7 +197,7 @@ def hop_costs(task: EmotionTask) -> list[Figure]:
 
     def voice_hop(seconds: int) -> Callable[[], object]:
         mel = rng.random((config.voice.n_mels, 100 * seconds), np.float32)
-        return lambda: task.voice_frames(mel)
+        return lambda: network.voice_frames(mel)
 
     voice = {seconds: milliseconds(voice_hop(seconds)) for seconds in (1, 2, 3)}
     growth = max(voice[2] / voice[1] / 2, voice[3] / voice[1] / 3)
@@ -218,23 +220,23 @@ def hop_costs(task: EmotionTask) -> list[Figure]:
     ]
 
 
-def engines_compared(weights: Path, task: EmotionTask) -> list[Figure]:
+def engines_compared(weights: Path, network: EmotionNetwork) -> list[Figure]:
     """The whole network for one hop in each engine that can run it here."""
     rng = np.random.default_rng(0)
-    config = task.config
+    config = network.config
     crop = rng.random((config.face.image_size,) * 2, np.float32)
     mel = rng.random((config.voice.n_mels, round(100 * config.window_seconds)), np.float32)
 
-    def answer(each: EmotionTask) -> Callable[[], object]:
+    def answer(each: EmotionNetwork) -> Callable[[], object]:
         maps = np.stack([each.face_map(crop)] * config.max_maps, axis=1)
 
         def hop() -> None:
             maps[:, -1] = each.face_map(crop)
-            each.fuse({"maps": maps, "frames": each.voice_frames(mel)})
+            each.fuse({FACE: {"maps": maps}, VOICE: {"frames": each.voice_frames(mel)}})
 
         return hop
 
-    on_onnxruntime = isinstance(task.engine, OnnxEngine)
+    on_onnxruntime = isinstance(network.engine, OnnxEngine)
     other = in_torch(weights, device="cpu") if on_onnxruntime else in_onnxruntime(weights)
     return [
         Figure(
@@ -242,16 +244,16 @@ def engines_compared(weights: Path, task: EmotionTask) -> list[Figure]:
             value=milliseconds(answer(each)),
             unit="ms",
         )
-        for each in (task, other)
+        for each in (network, other)
     ]
 
 
-def replay_speed(demo: Path, task: EmotionTask) -> list[Figure]:
+def replay_speed(demo: Path, network: EmotionNetwork) -> list[Figure]:
     """Seconds of recording analysed per second, network and face detector being loaded."""
-    detector = MediapipeDetector()  # which `analyse` closes
+    watcher = watch_face()  # which `analyse` closes
     cpu_before, started = time.process_time(), time.perf_counter()
     with Recording(demo) as recording:
-        predictions = analyse(recording, task, detector_factory=lambda: detector)
+        predictions = analyse(recording, network, lambda: watcher)
         end = max(prediction.window_end for prediction in predictions)
     seconds = time.perf_counter() - started
     cores = (time.process_time() - cpu_before) / seconds
@@ -274,7 +276,7 @@ def generated_session(plan: Plan) -> LiveSession:
     with FramePlayer(plan.demo) as player:
         picture = player.frame_at(0.5).image
     return LiveSession(
-        plan.load_task,
+        Task(watch=watch_face, load=plan.load),
         camera_factory=lambda _selector, clock: SyntheticCamera(clock, image=picture),
         microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
     )

@@ -7,7 +7,7 @@ prints both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
-
-Progress = Callable[[float, str], None]
-"""Told how far loading is, 0..1, and what it is doing; what it raises breaks the loading off."""
 
 
 class Engine(Protocol):
@@ -40,11 +37,11 @@ class Engine(Protocol):
         part
             Its name.
         inputs
-            Batches by the names of the part's inputs, in its order.
+            Batches by the names of the part's inputs.
 
         Returns
         -------
-        The part's outputs in its order, by name where it has several.
+        The part's outputs by name; what the only output of a part is called is the engine's.
         """
         ...
 
@@ -112,19 +109,20 @@ class TorchEngine:
         torch, module = self._torch, self._parts[part]
         if not self._cuda:
             with torch.inference_mode():
-                return self._to_numpy(module(*map(torch.from_numpy, inputs.values())))
+                tensors = {name: torch.from_numpy(each) for name, each in inputs.items()}
+                return self._to_numpy(module(**tensors))
         with (
             torch.inference_mode(),
             torch.cuda.stream(self._stream),
             torch.autocast("cuda", torch.float16),
         ):
-            tensors = [
-                torch.from_numpy(each).pin_memory().to(self._device, non_blocking=True)
-                for each in inputs.values()
-            ]
-            return self._to_numpy(module(*tensors))
+            tensors = {
+                name: torch.from_numpy(each).pin_memory().to(self._device, non_blocking=True)
+                for name, each in inputs.items()
+            }
+            return self._to_numpy(module(**tensors))
 
     def _to_numpy(self, output: Any) -> Arrays:
         """A tensor, or a named tuple of them."""
-        named = {"": output} if isinstance(output, self._torch.Tensor) else output._asdict()
+        named = {"output": output} if isinstance(output, self._torch.Tensor) else output._asdict()
         return {name: each.float().cpu().numpy() for name, each in named.items()}

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from realtime.closing import Closing
 from realtime.features import align_face, brightness
 from realtime.messages import Box, FaceObservation, FloatArray, Sighting, VideoPacket
-from realtime.rings import FrameRing, SightingRing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +93,7 @@ def _overlap(a: FloatArray, b: FloatArray) -> float:
     return shared / (float(a[2] * a[3]) + float(b[2] * b[3]) - shared)
 
 
-class FaceTracker:
+class FaceTracker(Closing):
     """Follows one face: the largest steady one, through short losses.
 
     A face is taken up when it has been seen twice; another one replaces it after `keep_seconds`
@@ -118,6 +117,10 @@ class FaceTracker:
         self._search_seconds = search_seconds
         self._identities = 0
         self.reset()
+
+    def close(self) -> None:
+        """Let go of the detector."""
+        self._detector.close()
 
     def reset(self) -> None:
         """Forget whom we follow (another source)."""
@@ -213,38 +216,6 @@ class FaceTracker:
         )
 
 
-class FaceLooker:
-    """Searches the newest images for the followed face. Thread: `faces`, after construction.
-
-    When images come faster than they can be searched, only the newest `most_waiting` of those that
-    wait are; the others are counted.
-    """
-
-    def __init__(
-        self,
-        frames: FrameRing,
-        sightings: SightingRing,
-        tracker: FaceTracker,
-        *,
-        most_waiting: int = 4,
-    ) -> None:
-        self.skipped = 0  # images passed over because newer ones were waiting
-        self._frames = frames
-        self._sightings = sightings
-        self._tracker = tracker
-        self._most_waiting = most_waiting
-        self._seen = 0
-
-    def step(self) -> bool:
-        """Search what has come; False when nothing has."""
-        frames, self._seen, missed = self._frames.read(self._seen)
-        passed = max(0, len(frames) - self._most_waiting)
-        self.skipped += missed + passed
-        for frame in frames[passed:]:
-            self._sightings.push(self._tracker.look(frame))
-        return bool(frames)
-
-    def forget(self) -> None:
-        """Start over with another camera."""
-        self._tracker.reset()
-        self._frames.clear()
+def watch_face() -> FaceTracker:
+    """A task's watcher that follows one face."""
+    return FaceTracker(MediapipeDetector())

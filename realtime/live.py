@@ -1,9 +1,9 @@
 """Live input: camera and microphone threads fill the rings, an inference thread empties them.
 
-Threads: `camera` and `microphone` (realtime/capture.py) push into the rings; `faces` searches the
-pictures for the face and hands its sightings on; `inference` owns the worker; the
-thread that made the session controls it. Changing a device can take
-seconds, so that is done by a fourth thread, `devices`, one change at a time.
+Threads: `camera` and `microphone` (realtime/capture.py) push into the rings; `faces` looks at the
+pictures (realtime/search.py) and hands on what it sees; `inference` owns the worker; the thread
+that made the session controls it. Changing a device can take seconds, so that is done by another
+thread, `devices`, one change at a time.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
-from typing import Any
 
 from models.checkpoint import CheckpointError
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import ConfigError, SessionConfig
-from realtime.engine import Progress
-from realtime.faces import FaceDetector, FaceLooker, FaceTracker, MediapipeDetector
 from realtime.health import Rolling
 from realtime.mailbox import Mailbox
 from realtime.messages import (
@@ -38,6 +35,7 @@ from realtime.messages import (
 )
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing, SightingRing
+from realtime.search import PictureSearch
 from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import Source
 from realtime.task import Task, Track
@@ -71,20 +69,18 @@ class LiveSession:
 
     def __init__(
         self,
-        task_factory: Callable[[Progress], Task[Any]],
+        task: Task,
         *,
         camera: str | None = "0",
         microphone: str | None = "default",
         config: SessionConfig | None = None,
         clock: Clock | None = None,
-        detector_factory: Callable[[], FaceDetector] = MediapipeDetector,
         camera_factory: CameraFactory = open_camera,
         microphone_factory: MicrophoneFactory = open_microphone,
     ) -> None:
         self.config = config or SessionConfig()
         self._clock = clock or MonotonicClock()
-        self._task_factory = task_factory
-        self._detector_factory = detector_factory
+        self._task = task
         self._camera_factory = camera_factory
         self._microphone_factory = microphone_factory
         self._camera, self._microphone = camera, microphone
@@ -108,9 +104,10 @@ class LiveSession:
             maxlen=round(self.config.history_seconds / windows.hop_seconds)
         )
         self._captures: dict[str, CaptureThread[VideoPacket] | CaptureThread[AudioPacket]] = {}
-        self._commands: deque[Callable[[InferenceWorker[Any]], None]] = deque()
+        self._commands: deque[Callable[[InferenceWorker], None]] = deque()
         self._windows_skipped = 0
         self._frames_skipped = 0
+        self._started = 0.0  # on the clock
         self._frozen: VideoPacket | None = None  # the picture while paused
         self.failure: Exception | None = None
         self._wake = threading.Event()  # the inference thread has something to do
@@ -129,9 +126,15 @@ class LiveSession:
         """
         self.stop()
         self._stopping = threading.Event()
+        for ring in (self._frames, self._sightings, self._samples):
+            ring.clear()
         with self._lock:
             self._state, self._message, self._progress = SessionState.LOADING, "Starting", 0.0
+            self._commands.clear()
+            self._frozen = None
+            self._windows_skipped = self._frames_skipped = 0
             self.failure = None
+        self._started = self._clock.now()
         for name, run in (("inference", self._infer), ("faces", self._look)):
             thread = threading.Thread(
                 target=self._guard,
@@ -175,9 +178,9 @@ class LiveSession:
         with self._lock:
             if self._state is not SessionState.PAUSED:
                 return
-            self._state = SessionState.RUNNING
             self._forget_faces.set()
             self._commands.append(InferenceWorker.start_over)
+            self._state = SessionState.RUNNING  # from here on pictures come again
         self._wake.set()
 
     # -- devices --------------------------------------------------------------------------------
@@ -217,12 +220,9 @@ class LiveSession:
         if old is not None:
             old.stop(timeout_seconds=DEVICE_PATIENCE_SECONDS)
 
-        def prepare(worker: InferenceWorker[Any]) -> None:
+        def prepare(worker: InferenceWorker) -> None:
             track = Track.PICTURES if is_camera else Track.SOUND
-            worker.forget_input(track)
-            worker.tracks[track].connected = selector is not None
-            if not is_camera:  # somebody else may speak into another microphone
-                worker.forget_person()
+            worker.change_source(track, selector is not None)
 
         if is_camera:
             self._frames.clear()
@@ -283,16 +283,16 @@ class LiveSession:
                 self._fail(error, told if known else f"The analysis stopped: {told}")
 
     def _look(self, stopping: threading.Event) -> None:
-        """Search pictures for the face until stopped. Thread: faces."""
-        with closing(self._detector_factory()) as detector:
-            looker = FaceLooker(self._frames, self._sightings, FaceTracker(detector))
+        """Look at pictures until stopped. Thread: faces."""
+        with closing(self._task.watch()) as watcher:
+            search = PictureSearch(self._frames, self._sightings, watcher)
             while not stopping.is_set():
                 self._picture_came.clear()
                 if self._forget_faces.is_set():
                     self._forget_faces.clear()
-                    looker.forget()
-                if looker.step():
-                    self._frames_skipped = looker.skipped
+                    search.forget()
+                if search.step():
+                    self._frames_skipped = search.skipped
                     self._wake.set()
                 else:
                     self._picture_came.wait(IDLE_SECONDS)
@@ -306,18 +306,19 @@ class LiveSession:
             with self._lock:
                 self._progress, self._message = fraction, text
 
-        task = self._task_factory(loading)
+        network = self._task.load(loading)
         worker = InferenceWorker(
             config=self.config,
             sightings=self._sightings,
             samples=self._samples,
-            task=task,
+            network=network,
             clock=self._clock,
+            started=self._started,
         )
-        worker.tracks[Track.PICTURES].connected = self._camera is not None
-        worker.tracks[Track.SOUND].connected = self._microphone is not None
+        worker.connect(Track.PICTURES, self._camera is not None)
+        worker.connect(Track.SOUND, self._microphone is not None)
         with self._lock:
-            self._engine_name = task.engine_name
+            self._engine_name = network.engine_name
             if stopping.is_set() or self._state is not SessionState.LOADING:
                 return  # another thread has failed meanwhile, which must stay to be seen
             self._state, self._message, self._progress = SessionState.RUNNING, "", None
@@ -340,7 +341,7 @@ class LiveSession:
             self.failure = error
             self._state, self._message, self._progress = SessionState.FAILED, message, None
 
-    def _publish(self, prediction: Prediction, worker: InferenceWorker[Any]) -> None:
+    def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
         now = self._clock.now()
         self._answers.add(now, 1.0)
         arrives = any(report.status not in NOT_DELIVERING for report in prediction.modalities)

@@ -107,11 +107,11 @@ class Sighting:
 class ModalityReport:
     """What one modality did in one window."""
 
-    name: str  # "face" or "voice"
+    name: str  # of the emotion task "face" and "voice"
     status: Status
-    share: float | None  # of MSAF's attention on the sequences, 0..1; None when absent
-    chance_share: float | None  # what its number of channel blocks alone would give
-    label: str | None  # what this modality's own head says; None when absent
+    share: float | None = None  # of the attention, 0..1; None when absent
+    chance_share: float | None = None  # what its number of channel blocks alone would give
+    label: str | None = None  # what this modality's own head says; None when absent
 
     @property
     def present(self) -> bool:
@@ -123,7 +123,7 @@ class ModalityReport:
 class Attention:
     """MSAF's attention at one depth (arXiv 2012.07175, section 3), before its floor L."""
 
-    name: str  # "maps" or "sequences"
+    name: str  # of the emotion task "maps" and "sequences"
     weights: (
         FloatArray  # (n_channel_blocks, block_channels); softmax over the blocks that are there
     )
@@ -153,10 +153,10 @@ class Prediction:
     frames_used: tuple[int, ...] = ()  # sequence numbers of the images whose maps were used
     # … and of the voice.
     spectrogram: FloatArray | None = None  # (80, n) log-mel of the window, whether speech or not
-    spectrogram_end: float | None = None  # s; kept in histories
+    spectrogram_end: float | None = None  # s, before window_end where sound is late; it is kept
     voice_moments: FloatArray | None = None  # (n / 2,) weight of each 20 ms, sums to 1
     sound_level: float | None = None  # dBFS, RMS of the last hop
-    speech: bool = False  # somebody speaks in the last hop
+    speech: bool = False  # somebody speaks in the last two hops
     speaker_seconds: float = 0.0  # that what is known of this voice rests on, at most two minutes
 
     def compact(self) -> Prediction:

@@ -20,15 +20,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from models.checkpoint import CheckpointError
 from models.mel import log_mel
 from realtime.config import ConfigError, SessionConfig
-from realtime.engine import Progress
 from realtime.errors import explain
 from realtime.export import PredictionWriter, Written, write_predictions
-from realtime.faces import FaceDetector, FaceTracker, MediapipeDetector
 from realtime.messages import (
     AudioPacket,
     FaceObservation,
@@ -47,16 +45,13 @@ from realtime.rings import SampleRing, SightingRing
 from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
-from realtime.task import Task, Track
+from realtime.task import Network, Task, Track, Watcher
 from realtime.windowing import WindowGrid
-from realtime.worker import DueWindow, Features, InferenceWorker
+from realtime.worker import DueWindow, Excerpts, InferenceWorker
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
-
-TaskFactory = Callable[[Progress], Task[Any]]
-"""Loads the task's network; called on the thread that will use it."""
 
 SLOWEST, FASTEST = 0.25, 4.0
 # Playback that waits for the analysis again and again would be heard in shreds: nearer to it than
@@ -65,17 +60,17 @@ LEAST_LEAD_SECONDS, ENOUGH_LEAD_SECONDS = 0.3, 1.0
 END_SECONDS = 0.05  # what is left of a recording that has as good as come to its end
 
 
-ENCODERS = min(4, os.cpu_count() or 1)  # windows whose voice is encoded at the same time …
+ENCODERS = min(4, os.cpu_count() or 1)  # windows that are encoded at the same time …
 MOST_PENDING = ENCODERS + 4  # … and windows under way in all, so that no encoder has to wait
 READ_AHEAD = 32  # packets; some pictures of a large recording are all that should wait in memory
 
 
 def analyse(
     recording: Recording,
-    task: Task[Any],
+    network: Network,
+    watch: Callable[[], Watcher],
     *,
     config: SessionConfig | None = None,
-    detector_factory: Callable[[], FaceDetector] = MediapipeDetector,
     on_sighting: Callable[[Sighting], None] | None = None,
     on_sound: Callable[[AudioPacket], None] | None = None,
 ) -> Generator[Prediction, None, None]:
@@ -83,9 +78,8 @@ def analyse(
 
     The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
     `on_sighting` is told of every picture, `on_sound` of all sound, mono at the windows' rate.
-    Decoding and the search for the face run ahead on a thread of their own, and the voice encoder
-    works on a few windows at a time, which changes when things happen but neither their order nor
-    what comes of them.
+    Decoding and `watch`'s search run ahead on a thread of their own, and a few windows are encoded
+    at a time, which changes when things happen but neither their order nor what comes of them.
     """
     config = config or SessionConfig()
     windows = config.windows
@@ -96,10 +90,10 @@ def analyse(
         config=config,
         sightings=sightings,
         samples=samples,
-        task=task,
+        network=network,
     )
-    worker.tracks[Track.PICTURES].connected = recording.has_video
-    worker.tracks[Track.SOUND].connected = recording.has_audio
+    worker.connect(Track.PICTURES, recording.has_video)
+    worker.connect(Track.SOUND, recording.has_audio)
     frame_seconds = 1.0 / (recording.frame_rate or 30.0)
     end = 0.0
 
@@ -110,20 +104,19 @@ def analyse(
                 on_sound(packet)
 
     def looked_at() -> Iterator[Sighting | AudioPacket]:
-        tracker = FaceTracker(detector)
         for packet in recording:
-            yield tracker.look(packet) if isinstance(packet, VideoPacket) else packet
+            yield watcher.look(packet) if isinstance(packet, VideoPacket) else packet
 
-    pending: deque[tuple[DueWindow, Future[Features]]] = deque()
+    pending: deque[tuple[DueWindow, Future[Excerpts]]] = deque()
 
     def answers(most_pending: int) -> Iterator[Prediction]:
         while len(pending) > most_pending:
-            due, features = pending.popleft()
-            yield worker.answer(due, features.result())
+            due, excerpts = pending.popleft()
+            yield worker.answer(due, excerpts.result())
 
     with (
         ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
-        closing(detector_factory()) as detector,
+        closing(watch()) as watcher,
         closing(ahead(looked_at(), READ_AHEAD)) as packets,
     ):
         for packet in packets:
@@ -191,7 +184,7 @@ class ReplaySession:
     def __init__(
         self,
         path: Path,
-        task_factory: TaskFactory,
+        task: Task,
         *,
         config: SessionConfig | None = None,
         writer: PredictionWriter | None = None,
@@ -201,7 +194,7 @@ class ReplaySession:
     ) -> None:
         """`writer`: takes every prediction as it is made; whoever made it closes it."""
         self._path = path
-        self._task_factory = task_factory
+        self._task = task
         self._config = config or SessionConfig()
         self._writer = writer
         self._grid = WindowGrid(self._config.windows)
@@ -262,16 +255,17 @@ class ReplaySession:
                     self._has_video = recording.has_video
                     self._has_audio = recording.has_audio
                 self._wake.set()
-                task = self._task_factory(self._loading)
+                network = self._task.load(self._loading)
                 with self._lock:
                     self._state, self._message, self._progress = SessionState.RUNNING, "", None
                     self._anchor_time = self._now()
                     self._analysis_started = self._now()
-                    self._engine_name = task.engine_name
+                    self._engine_name = network.engine_name
                 self._wake.set()
                 predictions = analyse(
                     recording,
-                    task,
+                    network,
+                    self._task.watch,
                     config=self._config,
                     on_sighting=self._remember,
                     on_sound=self._remember_sound,

@@ -1,4 +1,4 @@
-"""What the live path asks of a task: its modalities, and the network that joins them.
+"""What the live path asks of a task: what to look for in pictures, modalities, and the network.
 
 The core (sources, rings, windows, worker, sessions) knows pictures, sound and time. What counts in
 them, which features that gives and which network answers is a task's, and a task is a value that
@@ -9,14 +9,20 @@ Shapes are without a batch: one window.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from realtime.config import SessionConfig
-from realtime.messages import Attention, FloatArray, Prediction, Sighting, Status
+from realtime.messages import Attention, FloatArray, Prediction, Sighting, Status, VideoPacket
 from realtime.rings import SampleRing
+
+Progress = Callable[[float, str], None]
+"""Told how far loading is, 0..1, and what it is doing; what it raises breaks the loading off."""
+
+Flow = Literal[Status.PRESENT, Status.STALLED, Status.NO_SOURCE]
+"""Whether a track is delivering."""
 
 
 class Track(StrEnum):
@@ -26,12 +32,36 @@ class Track(StrEnum):
     SOUND = "sound"
 
 
+class Watcher(Protocol):
+    """Searches pictures for what the task's modalities need. One thread, in time order."""
+
+    def look(self, packet: VideoPacket) -> Sighting:
+        """What the next picture shows; a watcher may have a kind of sighting of its own."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what earlier pictures showed (another camera)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Where the parts of a task come from; nothing is loaded before it is asked for."""
+
+    watch: Callable[[], Watcher]  # called on the thread that looks at the pictures
+    load: Callable[[Progress], Network]  # called on the thread that answers
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Excerpt:
     """What one window holds of one modality; a modality has a class of its own for it."""
 
-    status: Status  # PRESENT: good enough to count
-    new_person: bool = False  # since the window before, somebody came who may be another person
+    status: Status  # PRESENT: it counts
+    new_person: bool = False  # since the window gathered before, maybe another person came
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -47,8 +77,8 @@ class Contribution:
 class Fusion:
     """A network's answer for one window; a task's own says what else its network tells."""
 
-    logits: FloatArray  # (n_classes,) calibrated
-    contributions: Mapping[str, Contribution]  # by modality, of those that were present
+    logits: FloatArray  # (n_classes,) calibrated, of classes that exclude each other
+    contributions: Mapping[str, Contribution]  # by modality, of those that counted
     attention: tuple[Attention, ...]  # one per depth
 
 
@@ -57,73 +87,75 @@ FusionT = TypeVar("FusionT", bound=Fusion)
 
 
 class Modality(ABC, Generic[ExcerptT, FusionT]):
-    """One modality of one session: takes input in, says what a window holds of it, encodes that.
+    """One modality of one session.
 
-    Thread: the worker's, but for `encode`.
+    It works in two phases. Input is taken in and windows are cut out (`see` or `hear`, `excerpt`,
+    `forget_input`); some windows later these are answered (`inputs`, `learn`, `show`,
+    `forget_person`). How many windows later depends on the machine: the phases may share nothing
+    that changes, or answers would depend on it too. Thread: the worker's, but for `encode`.
     """
 
     name: ClassVar[str]
     track: ClassVar[Track]
 
     def see(self, sighting: Sighting) -> None:
-        """Take in a picture after the search for the face, in time order."""
+        """Take in the next picture, where pictures are the modality's track."""
 
     def hear(self, start: float, samples: FloatArray) -> None:
-        """Take in sound (n,), the first sample of which is from `start` seconds."""
+        """Take in sound (n,) from `start` seconds on, where sound is its track."""
+
+    def forget_input(self) -> None:
+        """Start over with another source; what is known of the person stays."""
 
     @abstractmethod
-    def excerpt(self, index: int, flow: Status) -> ExcerptT:
-        """What window `index` holds. Windows come in order, and each once.
+    def excerpt(self, index: int, flow: Flow) -> ExcerptT:
+        """What window `index` holds, whatever has come since then.
 
-        `flow` tells of the track: PRESENT, STALLED or NO_SOURCE. Work that is done once and kept
+        Indices rise; a live worker that is late leaves some out. Work that is done once and kept
         for the windows to come is done here.
         """
 
-    @abstractmethod
-    def encode(self, excerpt: ExcerptT) -> FloatArray | None:
-        """Features for the network; None when the modality does not count.
+    def encode(self, excerpt: ExcerptT) -> ExcerptT:
+        """`excerpt` with what takes long to make of it; that may find that it does not count.
 
-        Depends on nothing but `excerpt`, so that several can be under way. Thread: any.
+        It depends on nothing but `excerpt`, so that several can be under way. Thread: any.
         """
+        return excerpt
 
     @abstractmethod
-    def inputs(self, features: FloatArray) -> Mapping[str, FloatArray]:
-        """What the network is given of it, by the names of the network's inputs."""
+    def inputs(self, excerpt: ExcerptT) -> Mapping[str, FloatArray]:
+        """What the network is given of an excerpt that counts, by names of its own."""
+
+    def learn(self, fusion: FusionT, windows: float) -> None:
+        """Adapt to the person from an answer it counted in, of whose window that part is new."""
 
     @abstractmethod
-    def explain(
+    def show(
         self, prediction: Prediction, excerpt: ExcerptT, fusion: FusionT | None, shown: int | None
     ) -> Prediction:
         """`prediction` with what there is to show of the modality.
 
-        `fusion` is None when the modality did not count, `shown` (the class that is shown) when
-        there is none.
+        `fusion` is None where it did not count; `shown` is the class that is shown, if any.
         """
-
-    def learn(self, fusion: FusionT, windows: float) -> None:
-        """Adapt to the person from an answer, of whose window the part `windows` is new."""
-
-    def forget_input(self) -> None:
-        """Start over with another source; what is known of the person stays."""
 
     def forget_person(self) -> None:
         """Somebody else may come next."""
 
 
-class Task(Protocol[FusionT]):
-    """Labels, modalities and the network. Thread: any; sessions that follow one another share it.
+class Network(Protocol):
+    """Labels, modalities and what joins them. Thread: any; several sessions may share it.
 
-    The windows are those that the network was trained on.
+    The windows are those that it was trained on.
     """
 
     @property
     def engine_name(self) -> str:
-        """What runs the network, for the status line."""
+        """What runs it, for the status line."""
         ...
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the classes, in the network's order."""
+        """Names of the classes, in its order."""
         ...
 
     @property
@@ -143,12 +175,12 @@ class Task(Protocol[FusionT]):
 
     def modalities(
         self, config: SessionConfig, samples: SampleRing
-    ) -> Sequence[Modality[Any, FusionT]]:
-        """New ones for one session, in the network's order; `samples` is its sound."""
+    ) -> Sequence[Modality[Any, Any]]:
+        """New ones for one session, in its order; `samples` is the session's sound."""
         ...
 
-    def fuse(self, inputs: Mapping[str, FloatArray]) -> FusionT:
-        """The answer to what modalities gave; those whose inputs are not there are absent.
+    def fuse(self, inputs: Mapping[str, Mapping[str, FloatArray]]) -> Fusion:
+        """The answer to what the modalities give, by their names; one that is not there is absent.
 
         Raises ValueError when all are.
         """

@@ -1,7 +1,7 @@
 """The worker: pictures and sound in, one answer per window out.
 
 Thread: whoever calls `step` (live: the inference thread; replay: the analysis), always the same.
-It owns the task's modalities, the smoother and the window cursor; the rings take their own locks.
+It owns the modalities, the smoother and the window cursor; the rings take their own locks.
 Packet time alone decides what a window holds. The clock, which only a live worker has, tells when a
 source has stalled and how late an answer is.
 """
@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from realtime.config import ConfigError, SessionConfig
 from realtime.messages import FloatArray, ModalityReport, Prediction, Reason, Status
 from realtime.rings import SampleRing, SightingRing
 from realtime.smoothing import Smoother
-from realtime.task import Excerpt, Fusion, FusionT, Modality, Task, Track
+from realtime.task import Excerpt, Flow, Fusion, Modality, Network, Track
 from realtime.windowing import WindowGrid
 
 # Before this much input "not sure" is not the person's doing.
@@ -29,15 +29,16 @@ STARTING_SECONDS = 1.0
 # Cameras take a while to open.
 OPENING_SECONDS = 4.0
 
-Features = Sequence[FloatArray | None]
-"""Of each modality; None when it does not count."""
+Excerpts = tuple[Excerpt, ...]
+"""What one window holds of each modality, in the network's order."""
 
 
 @dataclass(slots=True, eq=False)
 class TrackState:
     """How far pictures or sound have come, in packet time."""
 
-    connected: bool = False  # set by the session: there is such a source to wait for
+    modalities: Sequence[Modality[Any, Any]]  # taken from it
+    connected: bool = False  # there is such a source to wait for
     start: float | None = None  # s
     newest: float | None = None  # s; just after it, if it is sound
 
@@ -54,20 +55,20 @@ class TrackState:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class DueWindow:
-    """All that one window needs, taken from the rings; what follows depends on nothing else."""
+    """All that one window needs, taken from the rings; encoding it depends on nothing else."""
 
     index: int
     end: float  # s
     newest: float  # s, time of the newest sample or picture
     starting: bool  # less than a second of input so far
-    excerpts: tuple[Excerpt, ...]  # of each modality
+    excerpts: Excerpts
     seconds: float  # spent on the window so far
 
 
-class InferenceWorker(Generic[FusionT]):
+class InferenceWorker:
     """One window per step.
 
-    Raises ConfigError for windows that the task's network was not trained on.
+    Raises ConfigError for windows that the network was not trained on.
     """
 
     def __init__(
@@ -76,64 +77,75 @@ class InferenceWorker(Generic[FusionT]):
         config: SessionConfig,
         sightings: SightingRing,
         samples: SampleRing,
-        task: Task[FusionT],
+        network: Network,
         clock: Clock | None = None,
+        started: float = 0.0,
     ) -> None:
+        """`clock`: of live input; `started`: when its sources were, on that clock."""
         for name in ("window_seconds", "hop_seconds", "sample_rate"):
-            trained, value = getattr(task, name), getattr(config.windows, name)
+            trained, value = getattr(network, name), getattr(config.windows, name)
             if value != trained:
                 raise ConfigError(
                     f"{name} must be {trained:g}, as the network was trained, not {value!r}"
                 )
-        self.tracks = {track: TrackState() for track in Track}
         self.windows_skipped = 0
         self._config = config
         self._grid = WindowGrid(config.windows)
         self._sightings = sightings
         self._samples = samples
-        self._task = task
-        self._modalities: Sequence[Modality[Any, FusionT]] = task.modalities(config, samples)
+        self._network = network
+        self._modalities: Sequence[Modality[Any, Any]] = network.modalities(config, samples)
+        self._tracks = {
+            track: TrackState([each for each in self._modalities if each.track is track])
+            for track in Track
+        }
         self._clock = clock
         self._smoother = Smoother(config.smoothing)
         self._answered = 0  # index of the last window that was answered
         self._sightings_seen = self._samples_seen = 0
         self._next: int | None = None
-        self._awaited = OPENING_SECONDS  # s, when input is due; "no input" before would only alarm
+        # s, when input is due; "no input" before would only alarm
+        self._awaited = started + OPENING_SECONDS
 
     # -- taking input in ------------------------------------------------------------------------
+
+    def connect(self, track: Track, connected: bool) -> None:
+        """Say whether there is a source of pictures or sound; one that nobody needs is none."""
+        state = self._tracks[track]
+        state.connected = connected and bool(state.modalities)
+
+    def change_source(self, track: Track, connected: bool) -> None:
+        """Start over with another source, which another person may be at."""
+        self._forget_input(track)
+        for modality in self._tracks[track].modalities:
+            modality.forget_person()
+        self.connect(track, connected)
 
     def ingest(self) -> None:
         """Take in the pictures and the sound that came since the last call."""
         sightings, self._sightings_seen, _ = self._sightings.read(self._sightings_seen)
+        pictures, sound = self._tracks[Track.PICTURES], self._tracks[Track.SOUND]
         for sighting in sightings:
-            for modality in self._modalities:
+            for modality in pictures.modalities:
                 modality.see(sighting)
-            self.tracks[Track.PICTURES].note(sighting.timestamp, sighting.timestamp)
+            pictures.note(sighting.timestamp, sighting.timestamp)
         pieces, self._samples_seen = self._samples.since(self._samples_seen)
         for start, samples in pieces:
-            for modality in self._modalities:
+            for modality in sound.modalities:
                 modality.hear(start, samples)
-            end = start + len(samples) / self._samples.sample_rate
-            self.tracks[Track.SOUND].note(start, end)
+            sound.note(start, start + len(samples) / self._samples.sample_rate)
 
-    def forget_input(self, track: Track) -> None:
-        """Start over with another source; what is known of the person stays."""
+    def _forget_input(self, track: Track) -> None:
         (self._sightings if track is Track.PICTURES else self._samples).clear()
-        self.tracks[track].forget()
-        for modality in self._modalities:
-            if modality.track is track:
-                modality.forget_input()
-
-    def forget_person(self) -> None:
-        """Start over with somebody else."""
-        for modality in self._modalities:
-            modality.forget_person()
+        self._tracks[track].forget()
+        for modality in self._tracks[track].modalities:
+            modality.forget_input()
 
     def start_over(self) -> None:
         """Live: go on after a pause, as if what came meanwhile had never been."""
         assert self._clock is not None
         for track in Track:
-            self.forget_input(track)
+            self._forget_input(track)
         self._next = None
         self._awaited = max(self._awaited, self._clock.now())
 
@@ -153,7 +165,7 @@ class InferenceWorker(Generic[FusionT]):
         flow = self._flow()
         flowing = {
             track: state.newest if flow[track] is Status.PRESENT else None
-            for track, state in self.tracks.items()
+            for track, state in self._tracks.items()
         }
         due = self._grid.last_due(
             picture_time=flowing[Track.PICTURES], sound_end=flowing[Track.SOUND]
@@ -173,19 +185,19 @@ class InferenceWorker(Generic[FusionT]):
         self._next += 1
         return self._gather(index, flow)
 
-    def encode(self, due: DueWindow) -> Features:
+    def encode(self, due: DueWindow) -> Excerpts:
         """Second part: the encoders, most of a step's work.
 
         It depends on nothing but `due`, so that replay may run several at a time. Thread: any.
         """
         started = time.perf_counter()
         pairs = zip(self._modalities, due.excerpts, strict=True)
-        features = [modality.encode(excerpt) for modality, excerpt in pairs]
+        encoded = tuple(modality.encode(excerpt) for modality, excerpt in pairs)
         due.seconds += time.perf_counter() - started
-        return features
+        return encoded
 
-    def _flow(self) -> dict[Track, Status]:
-        """Whether pictures and sound are flowing: PRESENT, STALLED or NO_SOURCE.
+    def _flow(self) -> dict[Track, Flow]:
+        """Whether pictures and sound are flowing.
 
         A source that is late by `stall_seconds` no longer holds windows up. Live, that is late by
         the clock; in a recording, whose packets come in time order, late behind the other track.
@@ -193,17 +205,17 @@ class InferenceWorker(Generic[FusionT]):
         now = (
             self._clock.now()
             if self._clock is not None
-            else max(state.newest or 0.0 for state in self.tracks.values())
+            else max(state.newest or 0.0 for state in self._tracks.values())
         )
 
-        def status(state: TrackState) -> Status:
+        def status(state: TrackState) -> Flow:
             if not state.connected:
                 return Status.NO_SOURCE
             if now - (state.newest or 0.0) <= self._config.presence.stall_seconds:
                 return Status.PRESENT if state.newest is not None else Status.STALLED
             return Status.STALLED if self._clock is not None else Status.NO_SOURCE
 
-        return {track: status(state) for track, state in self.tracks.items()}
+        return {track: status(state) for track, state in self._tracks.items()}
 
     def _due_without_input(self) -> int | None:
         """Live, the answer "no input" still comes at every hop, paced by the clock."""
@@ -225,7 +237,7 @@ class InferenceWorker(Generic[FusionT]):
 
     # -- one window -----------------------------------------------------------------------------
 
-    def _gather(self, index: int, flow: Mapping[Track, Status]) -> DueWindow:
+    def _gather(self, index: int, flow: Mapping[Track, Flow]) -> DueWindow:
         started = time.perf_counter()
         end = self._grid.end(index)
         has_sound = flow[Track.SOUND] is Status.PRESENT
@@ -240,51 +252,51 @@ class InferenceWorker(Generic[FusionT]):
             seconds=time.perf_counter() - started,
         )
 
-    def answer(self, due: DueWindow, features: Features) -> Prediction:
+    def answer(self, due: DueWindow, excerpts: Excerpts) -> Prediction:
         """Last part of a step: fuse, smooth, tell. Windows must come in order."""
         started = time.perf_counter()
-        if any(excerpt.new_person for excerpt in due.excerpts):
-            self.forget_person()
+        if any(excerpt.new_person for excerpt in excerpts):
+            for modality in self._modalities:
+                modality.forget_person()
         hops, self._answered = due.index - self._answered, due.index
-        counting = [
-            (modality, given)
-            for modality, given in zip(self._modalities, features, strict=True)
-            if given is not None
-        ]
-        fusion = probabilities = smoothed = label = shown = None
-        if counting:
-            inputs: dict[str, FloatArray] = {}
-            for modality, given in counting:
-                inputs |= modality.inputs(given)
-            fusion = self._task.fuse(inputs)
-            whole = self._config.windows.window_hops  # only what is new in a window counts
-            for modality, _ in counting:
-                modality.learn(fusion, min(hops, whole) / whole)
+        held = list(zip(self._modalities, excerpts, strict=True))
+        inputs = {
+            modality.name: modality.inputs(excerpt)
+            for modality, excerpt in held
+            if excerpt.status is Status.PRESENT
+        }
+        fusion = probabilities = smoothed = label = shown = confidence = None
+        if inputs:
+            fusion = self._network.fuse(inputs)
             probabilities = _softmax(fusion.logits)
             smoothed = self._smoother.update(due.end, probabilities)
             label = smoothed.label
             shown = label if label is not None else int(smoothed.probabilities.argmax())
+            confidence = float(smoothed.probabilities[shown])
         else:
             self._smoother.reset()
-        labels = self._task.labels
+        labels = self._network.labels
         prediction = Prediction(
             window_index=due.index,
             window_end=due.end,
             labels=labels,
             label=None if label is None else labels[label],
-            reason=None if label is not None else _reason(due, fusion),
-            confidence=(
-                None if smoothed is None or shown is None else float(smoothed.probabilities[shown])
-            ),
+            reason=None if label is not None else _reason(due, excerpts, fusion),
+            confidence=confidence,
             logits=None if fusion is None else fusion.logits,
             probabilities=probabilities,
             smoothed=None if smoothed is None else smoothed.probabilities,
-            modalities=self._reports(due, fusion),
+            modalities=tuple(
+                self._report(modality.name, excerpt.status, fusion) for modality, excerpt in held
+            ),
             attention=() if fusion is None else fusion.attention,
         )
-        for modality, excerpt, made in zip(self._modalities, due.excerpts, features, strict=True):
-            counted = None if made is None else fusion
-            prediction = modality.explain(prediction, excerpt, counted, shown)
+        whole = self._config.windows.window_hops  # only what is new in a window is learned from
+        for modality, excerpt in held:
+            counted = fusion if modality.name in inputs else None
+            if counted is not None:
+                modality.learn(counted, min(hops, whole) / whole)
+            prediction = modality.show(prediction, excerpt, counted, shown)
         now = None if self._clock is None else self._clock.now()
         return replace(
             prediction,
@@ -292,30 +304,27 @@ class InferenceWorker(Generic[FusionT]):
             latency_seconds=None if now is None else now - due.newest,
         )
 
+    def _report(self, name: str, status: Status, fusion: Fusion | None) -> ModalityReport:
+        """What one modality was, said and counted."""
+        part = None if fusion is None else fusion.contributions.get(name)
+        if part is None:
+            return ModalityReport(name=name, status=status)
+        return ModalityReport(
+            name=name,
+            status=status,
+            share=part.share,
+            chance_share=part.chance_share,
+            label=self._network.labels[int(part.logits.argmax())],
+        )
+
     def _is_starting(self, end: float) -> bool:
         """Whether less than a second of input had come by `end`."""
-        starts = (state.start for state in self.tracks.values())
+        starts = (state.start for state in self._tracks.values())
         known = [start for start in starts if start is not None and start < end]
         return bool(known) and end - min(known) < STARTING_SECONDS
 
-    def _reports(self, due: DueWindow, fusion: Fusion | None) -> tuple[ModalityReport, ...]:
-        """What each modality was, said and counted."""
-        reports = []
-        for modality, excerpt in zip(self._modalities, due.excerpts, strict=True):
-            part = None if fusion is None else fusion.contributions.get(modality.name)
-            reports.append(
-                ModalityReport(
-                    name=modality.name,
-                    status=excerpt.status,
-                    share=None if part is None else part.share,
-                    chance_share=None if part is None else part.chance_share,
-                    label=None if part is None else self._task.labels[int(part.logits.argmax())],
-                )
-            )
-        return tuple(reports)
 
-
-def _reason(due: DueWindow, fusion: Fusion | None) -> Reason:
+def _reason(due: DueWindow, excerpts: Excerpts, fusion: Fusion | None) -> Reason:
     """Why there is no label."""
     if fusion is not None:
         return Reason.LOW_CONFIDENCE
@@ -328,7 +337,7 @@ def _reason(due: DueWindow, fusion: Fusion | None) -> Reason:
         (Status.STALLED, Reason.NO_INPUT),  # silence is no news where the picture is lost
         (Status.SILENCE, Reason.SILENCE),
     ):
-        if any(excerpt.status is status for excerpt in due.excerpts):
+        if any(excerpt.status is status for excerpt in excerpts):
             return reason
     return Reason.NO_INPUT
 

@@ -22,12 +22,13 @@ from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
 from models.checkpoint import default_weights
 from realtime.devices import list_cameras, list_microphones
-from realtime.emotion.task import EmotionTask, load_emotion_task
-from realtime.engine import Progress
+from realtime.emotion.network import EmotionNetwork, load_emotion_network
+from realtime.faces import watch_face
 from realtime.live import LiveSession
 from realtime.messages import SessionState
 from realtime.replay import ReplaySession
 from realtime.session import LiveControls, ReplayControls
+from realtime.task import Progress, Task
 from ui.app import destroy, make_application
 from ui.main_window import MainWindow, SessionFactory
 
@@ -35,9 +36,12 @@ RUN_UP_SECONDS: Final = 2.5  # of playback before the picture is taken, so that 
 POLL_MILLISECONDS: Final = 20
 
 
-def load(progress: Progress) -> EmotionTask:
+def load(progress: Progress) -> EmotionNetwork:
     """The network that ships with the program."""
-    return load_emotion_task(default_weights(), device="auto", progress=progress)
+    return load_emotion_network(default_weights(), device="auto", progress=progress)
+
+
+TASK: Final = Task(watch=watch_face, load=load)
 
 
 class Sessions:
@@ -45,11 +49,11 @@ class Sessions:
 
     def live(self, camera: str | None, microphone: str | None) -> LiveControls:
         """A session on devices, not yet started."""
-        return LiveSession(load, camera=camera, microphone=microphone)
+        return LiveSession(TASK, camera=camera, microphone=microphone)
 
     def replay(self, path: Path) -> ReplayControls:
         """A session on a recording, not yet started and not playing by itself."""
-        return ReplaySession(path, load, play=False)
+        return ReplaySession(path, TASK, play=False)
 
 
 def take(

@@ -16,11 +16,11 @@ from rich.console import Console
 
 from realtime import bench
 from realtime.bench import Answers, Figure, Plan, Result
-from realtime.emotion.task import EmotionTask
-from realtime.faces import MediapipeDetector
+from realtime.emotion.network import EmotionNetwork
+from realtime.faces import FaceTracker, MediapipeDetector
 from realtime.messages import Health, SourceHealth
 from tests.fakes.driver import SteppedDriver
-from tests.fakes.engine import ArithmeticEngine, arithmetic_task
+from tests.fakes.engine import ArithmeticEngine, arithmetic_network
 from tests.fakes.sources import ManualClock
 
 
@@ -30,14 +30,14 @@ def plan(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(bench, "WARM_UP_SECONDS", 0.5)
     other = ArithmeticEngine()
     other.name = "other"
-    monkeypatch.setattr(bench, "in_torch", lambda *_, **__: arithmetic_task(other))
+    monkeypatch.setattr(bench, "in_torch", lambda *_, **__: arithmetic_network(other))
     monkeypatch.setattr(bench, "OnnxEngine", ArithmeticEngine)
     monkeypatch.setattr("models.paper.resnext3d.resnext3d", _small_network)
     weights = tmp_path / "live.safetensors"
     weights.write_bytes(b"\0" * 2_000_000)
     return Plan(
         demo=demo,
-        load_task=lambda _: arithmetic_task(),
+        load=lambda _: arithmetic_network(),
         weights=weights,
         minutes=0.05,
         start_command=(sys.executable, "-c", "import sys; print('window shown', file=sys.stderr)"),
@@ -173,7 +173,7 @@ def test_what_is_generated_can_be_fused_all_the_time(plan: Plan) -> None:
     camera, microphone = session._camera_factory("", clock), session._microphone_factory("", clock)
     statuses = Counter[tuple[bool, ...]]()
     with MediapipeDetector() as detector, camera, microphone:
-        driver = SteppedDriver(arithmetic_task(), detector)
+        driver = SteppedDriver(arithmetic_network(), FaceTracker(detector))
         for _ in range(1400):
             clock.advance(0.01)
             for source in (camera, microphone):
@@ -212,10 +212,10 @@ def test_memory_is_what_the_process_itself_holds() -> None:
 
 @pytest.mark.logs_warnings
 def test_a_session_that_fails_is_no_measurement(plan: Plan) -> None:
-    def broken(_: object) -> EmotionTask:
+    def broken(_: object) -> EmotionNetwork:
         raise ZeroDivisionError("no network")
 
     from dataclasses import replace
 
     with pytest.raises(ZeroDivisionError):
-        bench.sustained_run(replace(plan, load_task=broken), on_gpu=False)
+        bench.sustained_run(replace(plan, load=broken), on_gpu=False)

@@ -31,11 +31,11 @@ from realtime.live import LiveSession
 from realtime.messages import Snapshot
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.conftest import ROOT
-from tests.fakes.engine import arithmetic_task
+from tests.fakes.engine import arithmetic_network
 
 Run = Callable[..., Any]
 
-LOADER = "realtime.emotion.task.load_emotion_task"
+LOADER = "realtime.emotion.network.load_emotion_network"
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def run() -> Run:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that needs no weights."""
-    monkeypatch.setattr(LOADER, lambda *_, **__: arithmetic_task())
+    monkeypatch.setattr(LOADER, lambda *_, **__: arithmetic_network())
 
 
 @pytest.fixture
@@ -543,14 +543,14 @@ def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         loading.set()
         assert asked.wait(30.0)
         progress(0.5, "preparing")
-        return arithmetic_task()
+        return arithmetic_network()
 
     monkeypatch.setattr(LOADER, load)
     sessions = main._Sessions(tmp_path / "weights", main.Device.CPU)
-    tasks: dict[str, Any] = {}
+    networks: dict[str, Any] = {}
 
     def ask(name: str) -> None:
-        tasks[name] = sessions.task(lambda _fraction, _text: told.append(name))
+        networks[name] = sessions.load(lambda _fraction, _text: told.append(name))
 
     with pytest.raises(RuntimeError, match="no room"):
         ask("failing")
@@ -562,7 +562,7 @@ def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for thread in (old, new):
         thread.join(30.0)
     assert told == ["old"]
-    assert tasks["old"] is tasks["new"]
+    assert networks["old"] is networks["new"]
     assert loads == ["MainThread", "old"]
 
 

@@ -9,9 +9,14 @@ import pytest
 import torch
 
 from models.checkpoint import CheckpointError, save_checkpoint
-from models.config import LiveNetConfig, VoiceEncoderConfig
+from models.config import FACE, VOICE, LiveNetConfig, VoiceEncoderConfig
 from models.live import LiveNet
-from realtime.emotion.task import EmotionTask, in_onnxruntime, in_torch, load_emotion_task
+from realtime.emotion.network import (
+    EmotionNetwork,
+    in_onnxruntime,
+    in_torch,
+    load_emotion_network,
+)
 from realtime.messages import FloatArray
 
 RNG = np.random.default_rng(5)
@@ -39,19 +44,19 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *_names, **_options: cache)
 
 
-def answers(task: EmotionTask) -> list[FloatArray]:
-    maps = np.stack([task.face_map(CROP), task.face_map(CROP.T.copy())], axis=1)
-    frames = task.voice_frames(MEL)
+def answers(network: EmotionNetwork) -> list[FloatArray]:
+    maps = np.stack([network.face_map(CROP), network.face_map(CROP.T.copy())], axis=1)
+    frames = network.voice_frames(MEL)
+    face, voice = {FACE: {"maps": maps}}, {VOICE: {"frames": frames}}
+    known = {VOICE: {"frames": frames, "speaker": frames.mean(axis=1)}}
     found = []
-    for inputs in (
-        {"maps": maps, "frames": frames},
-        {"maps": maps},
-        {"frames": frames},
-        {"maps": maps, "frames": frames, "speaker": frames.mean(axis=1)},
-    ):
-        fusion = task.fuse(inputs)
+    for inputs in (face | voice, face, voice, face | known):
+        fusion = network.fuse(inputs)
+        assert fusion.contributions.keys() == inputs.keys()
         found += [fusion.logits, fusion.face_activation, fusion.voice_residual]
         found += [attention.weights for attention in fusion.attention]
+        for part in fusion.contributions.values():
+            found += [part.logits, np.array([part.share, part.chance_share], np.float32)]
     return found
 
 
@@ -68,12 +73,12 @@ def test_the_same_input_gives_the_same_bits(weights: Path) -> None:
 
 
 def test_shapes_and_sums(weights: Path) -> None:
-    task = in_onnxruntime(weights)
-    maps = np.stack([task.face_map(CROP)] * 3, axis=1)
-    frames = task.voice_frames(MEL)
+    network = in_onnxruntime(weights)
+    maps = np.stack([network.face_map(CROP)] * 3, axis=1)
+    frames = network.voice_frames(MEL)
     assert maps.shape == (128, 3, 6, 6)
     assert frames.shape == (128, 60)
-    fusion = task.fuse({"maps": maps, "frames": frames})
+    fusion = network.fuse({FACE: {"maps": maps}, VOICE: {"frames": frames}})
     assert fusion.logits.shape == (7,)
     assert fusion.face_activation.shape == (7, 6, 6)
     assert fusion.voice_moments.sum() == pytest.approx(1, abs=1e-5)
@@ -86,9 +91,11 @@ def test_without_face_and_voice_there_is_nothing_to_fuse(weights: Path) -> None:
 
 def test_loading_tells_how_far_it_is(weights: Path) -> None:
     told: list[float] = []
-    task = load_emotion_task(weights, device="cpu", progress=lambda done, _text: told.append(done))
-    assert task.labels[0] == "neutral"
-    assert "CPU" in task.engine_name
+    network = load_emotion_network(
+        weights, device="cpu", progress=lambda done, _text: told.append(done)
+    )
+    assert network.labels[0] == "neutral"
+    assert "CPU" in network.engine_name
     assert told == sorted(told)
     assert told[-1] == 1.0
 
@@ -99,10 +106,10 @@ def test_damaged_weights_are_said(weights: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(content)
     with pytest.raises(CheckpointError, match="damaged"):
-        load_emotion_task(damaged)
+        load_emotion_network(damaged)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_said(weights: Path) -> None:
     with pytest.raises(ValueError, match="--device cpu"):
-        load_emotion_task(weights, device="cuda")
+        load_emotion_network(weights, device="cuda")

@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from models.alignment import CANONICAL_KEYPOINTS, CROP_SIZE
-from realtime.faces import Detection, FaceLooker, FaceTracker
+from realtime.faces import Detection, FaceTracker
 from realtime.features import align_face, similarity_transform
 from realtime.messages import FaceObservation, VideoPacket
 from realtime.rings import FrameRing, SightingRing
+from realtime.search import PictureSearch
 
 RATE = 10.0
 
@@ -145,20 +146,20 @@ def test_points_that_coincide_are_no_face() -> None:
     assert identities([[broken]] * 3) == [None] * 3
 
 
-def test_the_looker_passes_over_what_it_cannot_search_in_time() -> None:
+def test_pictures_that_cannot_be_searched_in_time_are_passed_over() -> None:
     frames, sightings = FrameRing(8), SightingRing(32)
     tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
-    looker = FaceLooker(frames, sightings, tracker, most_waiting=3)
-    assert not looker.step()
+    search = PictureSearch(frames, sightings, tracker, most_waiting=3)
+    assert not search.step()
     image = np.full((90, 160, 3), 128, np.uint8)
     for k in range(12):
         frames.push(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
-    assert looker.step()
+    assert search.step()
     seen, _, _ = sightings.read(0)
     assert [each.sequence for each in seen] == [9, 10, 11]
     assert [each.face is not None for each in seen] == [False, True, True]
-    assert looker.skipped == 9
-    looker.forget()
+    assert search.skipped == 9
+    search.forget()
     assert frames.latest() is None
 
 

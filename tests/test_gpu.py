@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from models.checkpoint import default_weights
-from realtime.emotion.task import EmotionTask, in_onnxruntime, load_emotion_task
+from models.config import FACE, VOICE
+from realtime.emotion.network import EmotionNetwork, in_onnxruntime, load_emotion_network
+from realtime.faces import watch_face
 from realtime.messages import FloatArray
 from realtime.replay import analyse
 from realtime.sources.file import Recording
@@ -21,15 +23,15 @@ TOLERANCE = 1e-2  # of probabilities: half precision against single
 
 
 @pytest.fixture(scope="module")
-def gpu() -> EmotionTask:
-    task = load_emotion_task(default_weights(), device="cuda")
-    assert task.engine_name.startswith("torch")
-    assert "CPU" not in task.engine_name
-    return task
+def gpu() -> EmotionNetwork:
+    network = load_emotion_network(default_weights(), device="cuda")
+    assert network.engine_name.startswith("torch")
+    assert "CPU" not in network.engine_name
+    return network
 
 
 @pytest.fixture(scope="module")
-def cpu() -> EmotionTask:
+def cpu() -> EmotionNetwork:
     return in_onnxruntime(default_weights())
 
 
@@ -39,31 +41,33 @@ def probabilities(logits: FloatArray) -> FloatArray:
     return result
 
 
-def answers(task: EmotionTask, seed: int) -> list[FloatArray]:
+def answers(network: EmotionNetwork, seed: int) -> list[FloatArray]:
     """Probabilities on one generated window with face and voice, face alone, voice alone."""
     rng = np.random.default_rng(seed)
     blurred = rng.random((30, 13, 13)).repeat(4, axis=1).repeat(4, axis=2)[:, 2:50, 2:50]
     crops = blurred.astype(np.float32)
     mel = np.clip(rng.normal(0, 0.5, (80, 300)).cumsum(axis=1) / 8, -1, 1).astype(np.float32)
-    maps = np.stack([task.face_map(crop) for crop in crops], axis=1)
-    frames = task.voice_frames(mel)
-    present = ({"maps": maps, "frames": frames}, {"maps": maps}, {"frames": frames})
-    return [probabilities(task.fuse(inputs).logits) for inputs in present]
+    maps = np.stack([network.face_map(crop) for crop in crops], axis=1)
+    frames = network.voice_frames(mel)
+    face, voice = {FACE: {"maps": maps}}, {VOICE: {"frames": frames}}
+    return [probabilities(network.fuse(each).logits) for each in (face | voice, face, voice)]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_generated_windows_get_the_cpus_answers(
-    gpu: EmotionTask, cpu: EmotionTask, seed: int
+    gpu: EmotionNetwork, cpu: EmotionNetwork, seed: int
 ) -> None:
     for ours, theirs in zip(answers(gpu, seed), answers(cpu, seed), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
-def test_a_recording_gets_the_cpus_answers(gpu: EmotionTask, cpu: EmotionTask, demo: Path) -> None:
+def test_a_recording_gets_the_cpus_answers(
+    gpu: EmotionNetwork, cpu: EmotionNetwork, demo: Path
+) -> None:
     runs = []
-    for task in (gpu, cpu):
+    for network in (gpu, cpu):
         with Recording(demo) as recording:
-            runs.append(list(analyse(recording, task)))
+            runs.append(list(analyse(recording, network, watch_face)))
     for ours, theirs in zip(*runs, strict=True):
         assert ours.frames_used == theirs.frames_used
         assert (ours.probabilities is None) == (theirs.probabilities is None)
@@ -73,12 +77,12 @@ def test_a_recording_gets_the_cpus_answers(gpu: EmotionTask, cpu: EmotionTask, d
                 assert one.share == pytest.approx(other.share, abs=TOLERANCE)
 
 
-def test_the_same_window_gets_the_same_bits(gpu: EmotionTask) -> None:
+def test_the_same_window_gets_the_same_bits(gpu: EmotionNetwork) -> None:
     for first, second in zip(answers(gpu, 1), answers(gpu, 1), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
-def test_memory_stays_where_it_is(gpu: EmotionTask) -> None:
+def test_memory_stays_where_it_is(gpu: EmotionNetwork) -> None:
     for seed in range(5):
         answers(gpu, seed)
     allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()

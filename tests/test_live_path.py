@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from models.checkpoint import default_weights
-from realtime.emotion.task import load_emotion_task
+from realtime.emotion.network import load_emotion_network
+from realtime.faces import watch_face
 from realtime.live import LiveSession
 from realtime.messages import Prediction, SessionState, VideoPacket
 from realtime.sources.file import Recording
+from realtime.task import Task
 from tests.fakes.mjpeg_server import Image, MjpegServer
 from tests.fakes.pulse import VirtualMicrophone
 from tests.test_live_session import wait_for
@@ -36,7 +38,12 @@ def test_camera_and_microphone_are_answered_in_step(demo: Path) -> None:
     pictures, sound = pictures_and_sound(demo, 5.0)
     with MjpegServer(pictures) as camera, VirtualMicrophone() as microphone:
         session = LiveSession(
-            lambda progress: load_emotion_task(default_weights(), device="cpu", progress=progress),
+            Task(
+                watch=watch_face,
+                load=lambda progress: load_emotion_network(
+                    default_weights(), device="cpu", progress=progress
+                ),
+            ),
             camera=camera.url,
             microphone="default",
         )

@@ -14,13 +14,13 @@ import pytest
 from models.checkpoint import CheckpointError
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig, WindowConfig
-from realtime.emotion.task import EmotionTask
-from realtime.engine import Arrays, Progress
-from realtime.faces import FaceDetector
+from realtime.emotion.network import EmotionNetwork
+from realtime.faces import FaceTracker
 from realtime.live import LiveSession
 from realtime.mailbox import Mailbox
 from realtime.messages import (
     AudioPacket,
+    FloatArray,
     Prediction,
     Reason,
     SessionState,
@@ -28,17 +28,18 @@ from realtime.messages import (
     VideoPacket,
 )
 from realtime.session import Deadline
-from realtime.sources.base import NoDeviceError, Packet, SourceError
+from realtime.sources.base import NoDeviceError, Packet, Source, SourceError
 from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
+from realtime.task import Progress
 from realtime.windowing import WindowGrid
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
-from tests.fakes.engine import ArithmeticEngine, arithmetic_task
+from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
 from tests.fakes.sources import FailingSource, ListSource, jittered_speech
 from tests.test_worker import (
     TWO_PEOPLE,
-    BrightFaces,
     pictures_of_two_people,
+    watch_brightness,
 )
 
 PATIENCE_SECONDS = 20.0
@@ -62,12 +63,12 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-def arithmetic(progress: Progress) -> EmotionTask:
+def arithmetic(progress: Progress) -> EmotionNetwork:
     progress(0.5, "Counting")
-    return arithmetic_task()
+    return arithmetic_network()
 
 
-def endless(progress: Progress) -> EmotionTask:
+def endless(progress: Progress) -> EmotionNetwork:
     """Loads until it is broken off."""
     while True:
         progress(0.5, "Counting")
@@ -84,7 +85,7 @@ def session(demo: Path, clock: ShiftedClock) -> Iterator[LiveSession]:
     with FramePlayer(demo) as player:
         picture = player.frame_at(0.5).image
     session = LiveSession(
-        arithmetic,
+        task(arithmetic),
         clock=clock,
         camera_factory=lambda _selector, clock: SyntheticCamera(
             clock, size=(640, 480), image=picture
@@ -174,7 +175,7 @@ def test_threads_find_what_one_thread_finds() -> None:
     pictures, sound = pictures_of_two_people(7.0), jittered_speech(7.0)
     clock = PacketClock()
     driver = SteppedDriver(
-        arithmetic_task(residual=0.5), BrightFaces(), config=TWO_PEOPLE, clock=clock
+        arithmetic_network(residual=0.5), watch_brightness(), config=TWO_PEOPLE, clock=clock
     )
     expected = []
     for packet in in_time_order(pictures, sound):
@@ -200,10 +201,9 @@ def test_threads_find_what_one_thread_finds() -> None:
     camera = GatedSource(pictures, clock, may)
     microphone = GatedSource(sound, clock, may)
     session = LiveSession(
-        lambda _progress: arithmetic_task(residual=0.5),
+        task(lambda _progress: arithmetic_network(residual=0.5), watch=watch_brightness),
         config=TWO_PEOPLE,
         clock=clock,
-        detector_factory=BrightFaces,
         camera_factory=lambda *_: camera,
         microphone_factory=lambda *_: microphone,
     )
@@ -260,7 +260,7 @@ def test_a_lost_camera_shows_neither_its_last_picture_nor_a_face(
             return super().read(timeout_seconds)
 
     session = LiveSession(
-        arithmetic,
+        task(arithmetic),
         clock=clock,
         camera_factory=lambda _selector, clock: Unplugged(clock, size=(640, 480), image=picture),
         microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
@@ -373,7 +373,7 @@ def test_a_camera_that_is_not_there_is_said_and_sound_goes_on() -> None:
         [], at=None, times=1000, error=NoDeviceError("there is no camera 7")
     )
     session = LiveSession(
-        arithmetic,
+        task(arithmetic),
         camera="7",
         camera_factory=lambda _selector, _clock: broken,
         microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
@@ -387,10 +387,10 @@ def test_a_camera_that_is_not_there_is_said_and_sound_goes_on() -> None:
 
 
 def test_damaged_weights_fail_the_session_in_one_sentence() -> None:
-    def damaged(_progress: Progress) -> EmotionTask:
+    def damaged(_progress: Progress) -> EmotionNetwork:
         raise CheckpointError("live.safetensors is damaged")
 
-    session = LiveSession(damaged, camera=None, microphone=None)
+    session = LiveSession(task(damaged), camera=None, microphone=None)
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
@@ -402,7 +402,7 @@ def test_damaged_weights_fail_the_session_in_one_sentence() -> None:
 
 def test_windows_that_do_not_fit_the_network_fail_the_session_in_one_sentence() -> None:
     config = SessionConfig(windows=WindowConfig(window_seconds=2.0))
-    session = LiveSession(arithmetic, camera=None, microphone=None, config=config)
+    session = LiveSession(task(arithmetic), camera=None, microphone=None, config=config)
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
@@ -413,9 +413,9 @@ def test_windows_that_do_not_fit_the_network_fail_the_session_in_one_sentence() 
 
 def first_with(engine: ArithmeticEngine) -> LiveSession:
     """Of a voice alone; started again it has an engine in order."""
-    tasks = iter([arithmetic_task(engine), arithmetic_task()])
+    networks = iter([arithmetic_network(engine), arithmetic_network()])
     return LiveSession(
-        lambda _progress: next(tasks),
+        task(lambda _progress: next(networks)),
         camera=None,
         microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
     )
@@ -425,7 +425,7 @@ def first_with(engine: ArithmeticEngine) -> LiveSession:
 @pytest.mark.parametrize("stop", [True, False])
 def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(stop: bool) -> None:
     class Tripping(ArithmeticEngine):
-        def run(self, part: str, inputs: Arrays) -> Arrays:
+        def _encoder(self, mel: FloatArray) -> dict[str, FloatArray]:
             raise RuntimeError("the cat walked over the keyboard")
 
     session = first_with(Tripping())
@@ -453,6 +453,32 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(sto
         session.stop()
 
 
+def test_a_session_started_again_has_not_heard_what_was_said_before() -> None:
+    microphones: list[Callable[[Clock], Source[AudioPacket]]] = [
+        SyntheticMicrophone,
+        lambda _clock: ListSource([]),
+    ]
+    session = LiveSession(
+        task(arithmetic),
+        camera=None,
+        microphone_factory=lambda _selector, clock: microphones.pop(0)(clock),
+    )
+
+    def spoke(after: int) -> list[bool]:
+        return [each.modality("voice").present for each in session.history(after)]
+
+    session.start()
+    try:
+        wait_for(lambda: any(spoke(-1)), "an answer to a voice")
+        session.stop()
+        last = session.history()[-1].window_index
+        session.start()
+        wait_for(lambda: len(spoke(last)) > 2, "answers after the restart")
+        assert not any(spoke(last))
+    finally:
+        session.stop()
+
+
 @pytest.mark.logs_warnings
 def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime.live.Deadline", lambda: Deadline(0.0))
@@ -460,7 +486,7 @@ def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPat
     release = threading.Event()
 
     class Held(ArithmeticEngine):
-        def run(self, part: str, inputs: Arrays) -> Arrays:
+        def _encoder(self, mel: FloatArray) -> dict[str, FloatArray]:
             held.append(threading.current_thread())
             assert release.wait(PATIENCE_SECONDS)
             raise RuntimeError("too late")
@@ -496,7 +522,7 @@ def test_a_stopped_session_leaves_nothing_running(session: LiveSession) -> None:
 
 
 def test_stopping_breaks_the_loading_off() -> None:
-    session = LiveSession(endless, camera=None, microphone=None)
+    session = LiveSession(task(endless), camera=None, microphone=None)
     session.start()
     wait_for(lambda: session.snapshot().progress == 0.5, "loading")
     session.stop()
@@ -508,14 +534,14 @@ def test_stopping_breaks_the_loading_off() -> None:
 def test_a_failure_stays_to_be_seen_when_the_network_is_loaded_after_it() -> None:
     failed = threading.Event()
 
-    def broken() -> FaceDetector:
+    def broken() -> FaceTracker:
         raise RuntimeError("no detector")
 
-    def slow(_progress: Progress) -> EmotionTask:
+    def slow(_progress: Progress) -> EmotionNetwork:
         assert failed.wait(PATIENCE_SECONDS)
-        return arithmetic_task()
+        return arithmetic_network()
 
-    session = LiveSession(slow, camera=None, microphone=None, detector_factory=broken)
+    session = LiveSession(task(slow, watch=broken), camera=None, microphone=None)
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
@@ -533,7 +559,7 @@ def test_a_device_that_cannot_even_be_made_fails_the_session() -> None:
     def broken(_selector: str, _clock: Clock) -> SyntheticCamera:
         raise RuntimeError("no driver at all")
 
-    session = LiveSession(arithmetic, microphone=None, camera_factory=broken)
+    session = LiveSession(task(arithmetic), microphone=None, camera_factory=broken)
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")

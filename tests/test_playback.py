@@ -16,7 +16,7 @@ from realtime.playback import BLOCK_SECONDS, IDLE_SECONDS, RETRY_SECONDS, SoundP
 from realtime.replay import ReplaySession
 from realtime.sources.file import SoundPlayer
 from realtime.sources.microphone import MicrophoneSource
-from tests.fakes.engine import arithmetic_task
+from tests.fakes.engine import task
 from tests.fakes.loudspeaker import Loudspeaker
 from tests.fakes.pulse import VirtualMicrophone
 from tests.fakes.session import ManualTime
@@ -241,7 +241,7 @@ def now() -> ManualTime:
 @pytest.fixture
 def session(ramp: Path, loudspeaker: Loudspeaker, now: ManualTime) -> Iterator[ReplaySession]:
     """The recording, analysed to its end, at its beginning."""
-    session = ReplaySession(ramp, lambda _progress: arithmetic_task(), sound=True, now=now)
+    session = ReplaySession(ramp, task(), sound=True, now=now)
     session.start()
     wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
     yield session
@@ -295,7 +295,7 @@ def test_a_recording_without_sound_says_so(
     tmp_path: Path, loudspeaker: Loudspeaker, now: ManualTime
 ) -> None:
     path = movie(tmp_path / "silent.mp4", sound=None)
-    session = ReplaySession(path, lambda _progress: arithmetic_task(), sound=True, now=now)
+    session = ReplaySession(path, task(), sound=True, now=now)
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
@@ -309,9 +309,7 @@ def test_a_real_sound_server_plays_in_step(demo: Path) -> None:
     """The demo recording is played into a sink, which is listened to on the session's clock."""
     clock = MonotonicClock()
     with VirtualMicrophone():
-        session = ReplaySession(
-            demo, lambda _progress: arithmetic_task(), play=False, sound=True, now=clock.now
-        )
+        session = ReplaySession(demo, task(), play=False, sound=True, now=clock.now)
         session.start()
         try:
             wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the analysis")

@@ -15,16 +15,16 @@ import pytest
 from realtime.config import SessionConfig
 from realtime.engine import Arrays
 from realtime.export import PredictionWriter, record_of, write_predictions
-from realtime.faces import FaceTracker, MediapipeDetector
+from realtime.faces import FaceTracker, MediapipeDetector, watch_face
 from realtime.messages import Prediction, SessionState, SourceState, VideoPacket
 from realtime.replay import ReplaySession, ahead, analyse
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import UnreadableFileError
 from realtime.sources.file import Recording
-from realtime.task import Track
+from realtime.task import Task, Track
 from realtime.worker import InferenceWorker
-from tests.fakes.engine import ArithmeticEngine, arithmetic_task
+from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
 from tests.fakes.session import ManualTime
 from tests.recordings import movie, sound_file
 from tests.test_live_session import endless
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 60.0
 
 def answers(path: Path) -> list[Prediction]:
     with Recording(path) as recording:
-        return list(analyse(recording, arithmetic_task()))
+        return list(analyse(recording, arithmetic_network(), watch_face))
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,10 @@ def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) 
         config=config,
         sightings=sightings,
         samples=samples,
-        task=arithmetic_task(),
+        network=arithmetic_network(),
     )
     for track in Track:
-        worker.tracks[track].connected = True
+        worker.connect(track, True)
     resampler = SpeechResampler(config.windows.sample_rate)
     plain = []
     with MediapipeDetector() as detector, Recording(demo) as recording:
@@ -87,7 +87,7 @@ def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) 
 
 def test_an_abandoned_analysis_leaves_no_thread(demo: Path) -> None:
     with Recording(demo) as recording:
-        predictions = analyse(recording, arithmetic_task())
+        predictions = analyse(recording, arithmetic_network(), watch_face)
         next(predictions)
         predictions.close()
 
@@ -123,7 +123,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture
 def session(demo: Path) -> Iterator[ReplaySession]:
-    session = ReplaySession(demo, lambda _progress: arithmetic_task(), play=False)
+    session = ReplaySession(demo, task(), play=False)
     yield session
     session.stop()
 
@@ -163,7 +163,7 @@ def test_a_writer_gets_the_same_answers_and_the_end_is_noted(
 ) -> None:
     path, same = tmp_path / "answers.csv", tmp_path / "same.csv"
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, lambda _progress: arithmetic_task(), writer=writer)
+        session = ReplaySession(demo, task(), writer=writer)
         session.start()
         wait_for(lambda: bool(session.snapshot().notes), "the note about the file")
         session.stop()
@@ -202,7 +202,7 @@ def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> No
 
 
 def test_stopping_breaks_the_loading_off(demo: Path) -> None:
-    session = ReplaySession(demo, endless)
+    session = ReplaySession(demo, task(endless))
     session.start()
     wait_for(lambda: session.snapshot().progress == 0.5, "loading")
     session.stop()
@@ -229,6 +229,10 @@ def now() -> ManualTime:
     return ManualTime()
 
 
+def slow(engine: GatedEngine) -> Task:
+    return task(lambda _progress: arithmetic_network(engine))
+
+
 @pytest.fixture
 def slow_engine() -> GatedEngine:
     return GatedEngine()
@@ -237,7 +241,7 @@ def slow_engine() -> GatedEngine:
 @pytest.fixture
 def slow_session(demo: Path, slow_engine: GatedEngine, now: ManualTime) -> Iterator[ReplaySession]:
     """A session whose analysis has come as far as its engine goes for now."""
-    session = ReplaySession(demo, lambda _progress: arithmetic_task(slow_engine), now=now)
+    session = ReplaySession(demo, slow(slow_engine), now=now)
     session.start()
     try:
         assert slow_engine.waiting.wait(PATIENCE_SECONDS)
@@ -252,7 +256,7 @@ def test_a_writer_keeps_what_there_is_when_the_analysis_is_left(
 ) -> None:
     path = tmp_path / "part.csv"
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, lambda _progress: arithmetic_task(slow_engine), writer=writer)
+        session = ReplaySession(demo, slow(slow_engine), writer=writer)
         session.start()
         assert slow_engine.waiting.wait(PATIENCE_SECONDS)
         threading.Timer(0.0, slow_engine.gate.set).start()
@@ -269,7 +273,7 @@ def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> N
     path = tmp_path / "answers.csv"
     path.symlink_to("/dev/full")
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, lambda _progress: arithmetic_task(), writer=writer)
+        session = ReplaySession(demo, task(), writer=writer)
         session.start()
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
         session.stop()
@@ -278,7 +282,7 @@ def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> N
 
 
 def test_before_a_recording_is_open_nobody_knows_what_it_lacks(demo: Path) -> None:
-    health = ReplaySession(demo, lambda _progress: arithmetic_task()).snapshot().health
+    health = ReplaySession(demo, task()).snapshot().health
     assert health.camera.state is health.microphone.state is SourceState.OPENING
 
 
@@ -372,7 +376,7 @@ def test_the_spectrogram_is_that_of_the_answer(
 ) -> None:
     path = make(tmp_path / "recording.mkv")
     expected = answers(path)
-    session = ReplaySession(path, lambda _progress: arithmetic_task(), play=False)
+    session = ReplaySession(path, task(), play=False)
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
@@ -399,7 +403,7 @@ def _preview_time(session: ReplaySession) -> float:
 def test_what_is_no_recording_fails_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("this is a text file")
-    session = ReplaySession(path, lambda _progress: arithmetic_task())
+    session = ReplaySession(path, task())
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")

@@ -19,7 +19,7 @@ from realtime.speech import VoiceActivity
 from realtime.task import Track
 from realtime.worker import InferenceWorker
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
-from tests.fakes.engine import ArithmeticEngine, arithmetic_task
+from tests.fakes.engine import ArithmeticEngine, arithmetic_network
 from tests.fakes.sources import jittered_speech
 from tests.test_faces import face
 
@@ -47,6 +47,10 @@ class BrightFaces:
         pass
 
 
+def watch_brightness() -> FaceTracker:
+    return FaceTracker(BrightFaces())
+
+
 class LoudIsSpeech(VoiceActivity):
     """Speech wherever the sound is louder than a threshold; all else as it is."""
 
@@ -58,25 +62,31 @@ class Bench:
     """A worker with everything around it, fed by hand in time order."""
 
     def __init__(
-        self, *, live: bool = False, config: SessionConfig | None = None, **trained: float
+        self,
+        *,
+        live: bool = False,
+        config: SessionConfig | None = None,
+        started: float = 0.0,
+        **trained: float,
     ) -> None:
         self.engine = ArithmeticEngine()
         self.activity = LoudIsSpeech()
         self.clock = ManualClock()
-        self.tracker = FaceTracker(BrightFaces())
+        self.tracker = watch_brightness()
         self.sightings = SightingRing(8)
         self.samples = SampleRing(RATE, 5.0)
         self.worker = InferenceWorker(
             config=config or SessionConfig(),
             sightings=self.sightings,
             samples=self.samples,
-            task=arithmetic_task(
+            network=arithmetic_network(
                 self.engine, make_activity=lambda _seconds: self.activity, **trained
             ),
             clock=self.clock if live else None,
+            started=started,
         )
         for track in Track:
-            self.worker.tracks[track].connected = True
+            self.worker.connect(track, True)
         self.sequence = 0
         self.predictions: list[Prediction] = []
 
@@ -197,8 +207,8 @@ def test_a_noisy_picture_of_a_dark_room_is_too_dark(demo: Path) -> None:
     reasons = {}
     for light in (1.0, 0.05):
         with MediapipeDetector() as detector, FramePlayer(demo) as player:
-            driver = SteppedDriver(arithmetic_task(), detector)
-            driver.worker.tracks[Track.SOUND].connected = False
+            driver = SteppedDriver(arithmetic_network(), FaceTracker(detector))
+            driver.worker.connect(Track.SOUND, False)
             for number in range(20):
                 image = player.frame_at(1.0 + number / 10).image
                 image = light * image + chance.normal(0, 8, image.shape)
@@ -231,7 +241,7 @@ def test_a_face_that_left_stops_counting_after_a_second() -> None:
 
 def test_without_a_microphone_pictures_alone_make_windows() -> None:
     bench = Bench()
-    bench.worker.tracks[Track.SOUND].connected = False
+    bench.worker.connect(Track.SOUND, False)
     newest = bench.run(0, 4, loudness=None)[-1]
     assert newest.modality("voice").status is Status.NO_SOURCE
     assert newest.sound_level is None
@@ -286,7 +296,7 @@ def test_neither_the_order_between_sources_nor_late_reading_changes_an_answer(se
     chance = random.Random(seed)
     sound, pictures = jittered_speech(7.0), pictures_of_two_people(7.0)
     in_order, shuffled = (
-        SteppedDriver(arithmetic_task(residual=0.5), BrightFaces(), config=TWO_PEOPLE)
+        SteppedDriver(arithmetic_network(residual=0.5), watch_brightness(), config=TWO_PEOPLE)
         for _ in range(2)
     )
     expected = []
@@ -412,11 +422,17 @@ def test_a_pause_of_a_moment_answers_no_window_twice() -> None:
     assert indices == list(range(indices[0], indices[0] + len(indices)))
 
 
+def test_devices_have_time_to_open_whenever_they_are_started() -> None:
+    bench = Bench(live=True, started=100.0)
+    assert bench.run(100.0, 103.0, brightness=None, loudness=None) == []
+    assert bench.run(103.0, 105.0, brightness=None, loudness=None)[-1].reason is Reason.NO_INPUT
+
+
 def test_another_camera_starts_over() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
     for track in Track:
-        bench.worker.forget_input(track)
+        bench.worker.change_source(track, True)
     assert bench.sightings.latest() is None
     again = bench.run(3, 3.3)
     assert all(not report.present for each in again for report in each.modalities)
@@ -509,8 +525,10 @@ def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> Non
     known = bench.run(0, 4)[-1].speaker_seconds
     bench.worker.start_over()
     assert bench.run(4, 4.3)[-1].speaker_seconds == known > 3.0
-    bench.worker.forget_person()
-    assert bench.run(4.3, 4.4)[-1].speaker_seconds == 0.0
+    bench.worker.change_source(Track.PICTURES, True)
+    assert bench.run(4.3, 4.6)[-1].speaker_seconds > known
+    bench.worker.change_source(Track.SOUND, True)
+    assert bench.run(4.6, 4.7)[-1].speaker_seconds == 0.0
 
 
 def test_windows_of_another_length_hold_as_many_maps() -> None:

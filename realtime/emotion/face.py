@@ -14,7 +14,7 @@ from models.config import FACE
 from realtime.config import SessionConfig
 from realtime.emotion.fusion import EmotionFusion
 from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting, Status
-from realtime.task import Excerpt, Modality, Track
+from realtime.task import Excerpt, Flow, Modality, Track
 from realtime.windowing import WindowGrid
 
 
@@ -69,7 +69,7 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
         self._picture_time = self._followed = None
         self._absent_seconds = 0.0
 
-    def excerpt(self, index: int, flow: Status) -> FaceExcerpt:
+    def excerpt(self, index: int, flow: Flow) -> FaceExcerpt:
         """See Modality.excerpt."""
         status, slots = self._status(index, flow)
         found = FaceExcerpt(
@@ -81,15 +81,12 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
         self._drop_old_slots(index)
         return found
 
-    def encode(self, excerpt: FaceExcerpt) -> FloatArray | None:
-        """The feature maps, most of which earlier windows had as well."""
-        return excerpt.maps
-
-    def inputs(self, features: FloatArray) -> Mapping[str, FloatArray]:
+    def inputs(self, excerpt: FaceExcerpt) -> Mapping[str, FloatArray]:
         """See Modality.inputs."""
-        return {"maps": features}
+        assert excerpt.maps is not None
+        return {"maps": excerpt.maps}
 
-    def explain(
+    def show(
         self,
         prediction: Prediction,
         excerpt: FaceExcerpt,
@@ -128,12 +125,12 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
             self._strangers.append(self._grid.slot_of(sighting.timestamp))
         self._followed, self._absent_seconds = face, 0.0
 
-    def _status(self, index: int, flow: Status) -> tuple[Status, list[_Slot]]:
+    def _status(self, index: int, flow: Flow) -> tuple[Status, list[_Slot]]:
         """Status of the face and the slots of the window that show it, oldest first."""
         presence = self._presence
         first = self._grid.first_slot(index)
         slots = [self._slots[slot] for slot in sorted(self._slots) if first <= slot <= index]
-        missing = flow
+        missing: Status = flow
         if flow is Status.PRESENT:
             seen = max((slot for slot in self._brightness if slot <= index), default=None)
             dark = seen is not None and self._brightness[seen] < presence.dark_picture

@@ -10,7 +10,7 @@ from realtime.task import Fusion
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class EmotionFusion(Fusion):
-    """The answer and what it leaned on; the parts of an absent modality mean nothing."""
+    """The answer and what it leaned on; the parts of an absent modality are 0."""
 
     voice_moments: FloatArray  # (n_voice_frames,) sums to 1
     face_activation: FloatArray  # (n_classes, height, width) of the newest map, before scaling

@@ -1,6 +1,6 @@
 """The voice: the window's sound, encoded whenever somebody speaks in it.
 
-Thread: the worker's, but for `encode`. Each 32 ms go through the speech detector once.
+Thread: the worker's, but for `encode`. Each 32 ms of sound go through the speech detector once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from realtime.emotion.fusion import EmotionFusion
 from realtime.messages import FloatArray, Prediction, Status
 from realtime.rings import SampleRing
 from realtime.speech import VoiceActivity
-from realtime.task import Excerpt, Modality, Track
+from realtime.task import Excerpt, Flow, Modality, Track
 from realtime.windowing import Span, WindowGrid
 
 # Below this there is too little sound for one frame of every layer of the voice encoder.
@@ -34,6 +34,7 @@ class VoiceExcerpt(Excerpt):
     mel_end: float | None  # s, time just after it
     speech: bool  # somebody speaks in the last two hops
     sound_level: float | None  # dBFS
+    frames: FloatArray | None = None  # (channels, n / 2), once it is encoded
 
 
 class Voice(Modality[VoiceExcerpt, EmotionFusion]):
@@ -72,7 +73,7 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
         """See Modality.forget_person."""
         self._speaker.forget()
 
-    def excerpt(self, index: int, flow: Status) -> VoiceExcerpt:
+    def excerpt(self, index: int, flow: Flow) -> VoiceExcerpt:
         """See Modality.excerpt."""
         span, rate = self._grid.sound(index), self._samples.sample_rate
         start, samples = self._samples.read(span.start, span.end)
@@ -89,22 +90,24 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
             sound_level=self._level(span.end) if flow is Status.PRESENT else None,
         )
 
-    def encode(self, excerpt: VoiceExcerpt) -> FloatArray | None:
-        """Most of a window's work."""
-        if excerpt.status is not Status.PRESENT or excerpt.mel is None:
-            return None
-        return self._encoder(excerpt.mel)
+    def encode(self, excerpt: VoiceExcerpt) -> VoiceExcerpt:
+        """With its frames, if somebody speaks: most of a window's work."""
+        if excerpt.status is not Status.PRESENT:
+            return excerpt
+        assert excerpt.mel is not None
+        return replace(excerpt, frames=self._encoder(excerpt.mel))
 
-    def inputs(self, features: FloatArray) -> Mapping[str, FloatArray]:
+    def inputs(self, excerpt: VoiceExcerpt) -> Mapping[str, FloatArray]:
         """See Modality.inputs."""
-        return {"frames": features, "speaker": self._speaker.value}
+        assert excerpt.frames is not None
+        return {"frames": excerpt.frames, "speaker": self._speaker.value}
 
     def learn(self, fusion: EmotionFusion, windows: float) -> None:
         """See Modality.learn."""
         if self._config.adapt:
             self._speaker.hear(fusion.voice_residual, windows)
 
-    def explain(
+    def show(
         self,
         prediction: Prediction,
         excerpt: VoiceExcerpt,
@@ -122,13 +125,13 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
             speaker_seconds=self._speaker.windows * self._config.windows.window_seconds,
         )
 
-    def _status(self, heard: Span | None, flow: Status) -> tuple[Status, bool]:
+    def _status(self, heard: Span | None, flow: Flow) -> tuple[Status, bool]:
         """Status of the voice, and whether somebody speaks right now.
 
         `heard` is what there is of the window's sound, None if that is too little.
         """
         presence, activity = self._config.presence, self._activity
-        missing = Status.SILENCE if flow is Status.PRESENT else flow
+        missing: Status = Status.SILENCE if flow is Status.PRESENT else flow
         if heard is None:
             return missing, False
         start, end = heard.start, heard.end

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
 from realtime.clock import Clock
 from realtime.config import SessionConfig
-from realtime.faces import FaceDetector, FaceTracker
 from realtime.messages import AudioPacket, Prediction, VideoPacket
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.task import Task, Track
+from realtime.task import Network, Track, Watcher
 from realtime.worker import InferenceWorker
 
 AnyPacket = VideoPacket | AudioPacket
@@ -27,15 +25,15 @@ class SteppedDriver:
 
     def __init__(
         self,
-        task: Task[Any],
-        detector: FaceDetector,
+        network: Network,
+        watcher: Watcher,
         *,
         config: SessionConfig | None = None,
         clock: Clock | None = None,
     ) -> None:
         config = config or SessionConfig()
         windows = config.windows
-        self._tracker = FaceTracker(detector)
+        self._watcher = watcher
         self._resampler = SpeechResampler(windows.sample_rate)
         self._sightings = SightingRing()
         self._samples = SampleRing(windows.sample_rate, windows.kept_seconds)
@@ -43,16 +41,16 @@ class SteppedDriver:
             config=config,
             sightings=self._sightings,
             samples=self._samples,
-            task=task,
+            network=network,
             clock=clock,
         )
         for track in Track:
-            self.worker.tracks[track].connected = True
+            self.worker.connect(track, True)
 
     def push(self, packet: AnyPacket) -> None:
         """What happens to a packet before the worker sees it."""
         if isinstance(packet, VideoPacket):
-            self._sightings.push(self._tracker.look(packet))
+            self._sightings.push(self._watcher.look(packet))
         elif (speech := self._resampler.push(packet)) is not None:
             self._samples.push(speech.timestamp, speech.samples[:, 0])
 

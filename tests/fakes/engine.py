@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
-from realtime.emotion.task import EmotionTask
+from realtime.emotion.network import EmotionNetwork
 from realtime.engine import Arrays
+from realtime.faces import watch_face
 from realtime.messages import FloatArray
 from realtime.speech import VoiceActivity
+from realtime.task import Progress, Task, Watcher
 
 CONFIG = LiveNetConfig(face=FaceTrunkConfig(channels=16), voice=VoiceEncoderConfig(channels=16))
 
@@ -72,16 +74,25 @@ class ArithmeticEngine:
         }
 
 
-def arithmetic_task(
+def arithmetic_network(
     engine: ArithmeticEngine | None = None,
     *,
     residual: float = 0.0,
     make_activity: Callable[[float], VoiceActivity] = VoiceActivity,
     **trained: float,
-) -> EmotionTask:
-    """The task on this engine; `residual` is what each voice has of its own."""
+) -> EmotionNetwork:
+    """The emotion network on this engine; `residual` is what each voice has of its own."""
     if engine is None:
         engine = ArithmeticEngine()
         engine.residual = np.full(16, residual, np.float32)
     config = replace(CONFIG, **trained)  # type: ignore[arg-type]
-    return EmotionTask(engine, config, make_activity=make_activity)
+    return EmotionNetwork(engine, config, make_activity=make_activity)
+
+
+def task(
+    load: Callable[[Progress], EmotionNetwork] = lambda _progress: arithmetic_network(),
+    *,
+    watch: Callable[[], Watcher] = watch_face,
+) -> Task:
+    """The emotion task, on arithmetic unless something else is loaded."""
+    return Task(watch=watch, load=load)

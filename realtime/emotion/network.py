@@ -1,4 +1,4 @@
-"""The task that ships: which of seven emotions, from face and voice (models/live.py).
+"""The network of the task that ships: seven emotions from face and voice (models/live.py).
 
 Thread: any. The one place where channels-last pictures and sound become the network's
 channels-first batches of one.
@@ -13,22 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from models.attention import modality_share
-from models.config import MODALITIES, LiveNetConfig
+from models.config import FACE, MODALITIES, VOICE, LiveNetConfig
 from models.speaker import SpeakerOffset
 from realtime.config import SessionConfig
 from realtime.emotion.face import Face
 from realtime.emotion.fusion import EmotionFusion
 from realtime.emotion.voice import Voice
-from realtime.engine import Engine, OnnxEngine, Progress, TorchEngine, has_gpu
+from realtime.engine import Engine, OnnxEngine, TorchEngine, has_gpu
 from realtime.messages import Attention, FloatArray
 from realtime.rings import SampleRing
 from realtime.speech import VoiceActivity
-from realtime.task import Contribution
+from realtime.task import Contribution, Progress
 
 
-def load_emotion_task(
+def load_emotion_network(
     weights: Path, *, device: str = "auto", progress: Progress | None = None
-) -> EmotionTask:
+) -> EmotionNetwork:
     """Load the network on `device` ("auto", "cpu", "cuda") and warm it up.
 
     Raises models.checkpoint.CheckpointError for missing or damaged weights, ConfigError for a
@@ -37,16 +37,16 @@ def load_emotion_task(
     tell = progress or (lambda _fraction, _text: None)
     if device == "cuda" or (device == "auto" and has_gpu()):
         tell(0.1, "Loading torch")
-        task = in_torch(weights, device="cuda")
+        network = in_torch(weights, device="cuda")
     else:
-        task = in_onnxruntime(weights, progress=lambda done, text: tell(0.8 * done, text))
+        network = in_onnxruntime(weights, progress=lambda done, text: tell(0.8 * done, text))
     tell(0.8, "Warming up")
-    task.warm_up()
+    network.warm_up()
     tell(1.0, "Ready")
-    return task
+    return network
 
 
-def in_onnxruntime(weights: Path, *, progress: Progress | None = None) -> EmotionTask:
+def in_onnxruntime(weights: Path, *, progress: Progress | None = None) -> EmotionNetwork:
     """The network on the CPU, exported once from the weights into a cache."""
     from models.export import exported_graphs
 
@@ -54,20 +54,20 @@ def in_onnxruntime(weights: Path, *, progress: Progress | None = None) -> Emotio
     graphs = {"trunk": exported.trunk, "encoder": exported.encoder, "head": exported.head}
     # Nearly all of a hop's work, and the only part large enough for two threads to pay.
     threads = {"encoder": min(2, os.cpu_count() or 1)}
-    return EmotionTask(OnnxEngine(graphs, threads=threads), exported.config)
+    return EmotionNetwork(OnnxEngine(graphs, threads=threads), exported.config)
 
 
-def in_torch(weights: Path, *, device: str = "cuda") -> EmotionTask:
+def in_torch(weights: Path, *, device: str = "cuda") -> EmotionNetwork:
     """The network as it was trained, on a torch device."""
     from models.checkpoint import load_checkpoint
 
-    network = load_checkpoint(weights)
-    parts = {"trunk": network.trunk, "encoder": network.encoder, "head": network.head}
-    return EmotionTask(TorchEngine(parts, device=device), network.config)
+    trained = load_checkpoint(weights)
+    parts = {"trunk": trained.trunk, "encoder": trained.encoder, "head": trained.head}
+    return EmotionNetwork(TorchEngine(parts, device=device), trained.config)
 
 
-class EmotionTask:
-    """See realtime.task.Task."""
+class EmotionNetwork:
+    """See realtime.task.Network."""
 
     def __init__(
         self,
@@ -83,31 +83,31 @@ class EmotionTask:
 
     @property
     def engine_name(self) -> str:
-        """See Task.engine_name."""
+        """See Network.engine_name."""
         return self.engine.name
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """See Task.labels."""
+        """See Network.labels."""
         return self.config.labels
 
     @property
     def window_seconds(self) -> float:
-        """See Task.window_seconds."""
+        """See Network.window_seconds."""
         return self.config.window_seconds
 
     @property
     def hop_seconds(self) -> float:
-        """See Task.hop_seconds."""
+        """See Network.hop_seconds."""
         return self.config.hop_seconds
 
     @property
     def sample_rate(self) -> int:
-        """See Task.sample_rate."""
+        """See Network.sample_rate."""
         return self.config.sample_rate
 
     def modalities(self, config: SessionConfig, samples: SampleRing) -> tuple[Face, Voice]:
-        """See Task.modalities."""
+        """See Network.modalities."""
         speaker = SpeakerOffset(
             self.config.voice.channels,
             prior_windows=self.config.speaker_prior_windows,
@@ -136,38 +136,32 @@ class EmotionTask:
         first: FloatArray = output[0]
         return first
 
-    def fuse(self, inputs: Mapping[str, FloatArray]) -> EmotionFusion:
+    def fuse(self, inputs: Mapping[str, Mapping[str, FloatArray]]) -> EmotionFusion:
         """Both branches → the answer.
 
         Parameters
         ----------
         inputs
-            `maps` (channels, n_maps, height, width), oldest first, where there is a face;
-            `frames` (channels, n_frames) where there is a voice;
-            `speaker` (channels,) what is known of the speaker's own, nothing by default.
+            `face`: `maps` (channels, n_maps, height, width), oldest first.
+            `voice`: `frames` (channels, n_frames), and `speaker` (channels,), what is known of the
+            speaker's own, if anything is.
 
-        Raises ValueError when there is neither.
+        Raises ValueError when neither is there.
         """
         config = self.config
-        maps, frames = inputs.get("maps"), inputs.get("frames")
-        if maps is None and frames is None:
+        present = np.array([[name in inputs for name in MODALITIES]])
+        if not present.any():
             raise ValueError("neither face nor voice is present: there is nothing to fuse")
-        present = np.array([[maps is not None, frames is not None]])
-        if maps is None:  # an absent modality is a masked placeholder
-            size = config.face.map_size
-            maps = np.zeros((config.face.channels, 1, size, size), np.float32)
-        if frames is None:
-            frames = np.zeros((config.voice.channels, 1), np.float32)
-        speaker = inputs.get("speaker", np.zeros(config.voice.channels, np.float32))
-        out = self.engine.run(
-            "head",
-            {
-                "maps": maps[None],
-                "frames": frames[None],
-                "present": present,
-                "speaker": speaker[None],
-            },
-        )
+        size = config.face.map_size
+        batch = {  # an absent modality is a masked placeholder
+            "maps": np.zeros((config.face.channels, 1, size, size), np.float32),
+            "frames": np.zeros((config.voice.channels, 1), np.float32),
+            "speaker": np.zeros(config.voice.channels, np.float32),
+        }
+        for given in inputs.values():
+            batch |= given
+        batch = {name: each[None] for name, each in batch.items()}
+        out = self.engine.run("head", batch | {"present": present})
         # How much each counted is told where the two sequences meet. Where maps meet frames a layer
         # norm follows in each branch, so that only the relations between a modality's own blocks
         # get past it.
@@ -215,5 +209,6 @@ class EmotionTask:
         crop = np.full((config.face.image_size,) * 2, 0.5, np.float32)
         maps = np.stack([self.face_map(crop)] * 2, axis=1)
         frames = self.voice_frames(np.zeros((config.voice.n_mels, 300), np.float32))
-        for inputs in ({"maps": maps, "frames": frames}, {"maps": maps}, {"frames": frames}):
+        face, voice = {FACE: {"maps": maps}}, {VOICE: {"frames": frames}}
+        for inputs in (face | voice, face, voice):
             self.fuse(inputs)
