@@ -315,7 +315,7 @@ class PortAudio:
         """The module sounddevice with a list of devices as new as may be.
 
         Nobody else lists, opens or closes meanwhile. Raises SourceError where PortAudio is missing
-        or does not work.
+        or does not work, also while it is asked: a device may go between two questions.
         """
         with self._lock:
             is_new = "sounddevice" not in sys.modules
@@ -335,11 +335,25 @@ class PortAudio:
                 ) from error
             except Exception as error:  # sounddevice.PortAudioError; its class needs the import
                 raise SourceError(f"the sound system does not answer: {error}") from error
-            yield sounddevice
+            try:
+                yield sounddevice
+            except (sounddevice.PortAudioError, ValueError) as error:  # or a name in no known code
+                raise SourceError(f"the sound system does not answer: {error}") from error
 
     def opened(self) -> None:
         """A stream was opened; call it inside `devices`."""
         self._streams += 1
+
+    @staticmethod
+    def is_active(stream: Any) -> bool:
+        """Whether an open stream runs; one that PortAudio cannot tell of any more does not."""
+        import sounddevice
+
+        try:
+            return bool(stream.active)
+        except sounddevice.PortAudioError as error:
+            logger.info("a sound stream does not answer: %s", error)
+            return False
 
     def close(self, stream: Any) -> None:
         """Close a stream that was told of by `opened`."""
@@ -373,7 +387,10 @@ def list_microphones() -> Listing[MicrophoneInfo]:
 
 
 def microphones(sounddevice: Any) -> list[MicrophoneInfo]:
-    """What PortAudio lists, without what is no device. Call it inside `PORTAUDIO.devices`."""
+    """What PortAudio lists, without what is no device.
+
+    Call it inside `PORTAUDIO.devices`, which turns PortAudio's errors into SourceError.
+    """
     number, api = _host_api(sounddevice)
     if api is None:
         return []

@@ -165,8 +165,12 @@ class Prediction:
         return replace(self, spectrogram=None, face=face)
 
     def modality(self, name: str) -> ModalityReport:
-        """Report of the modality called `name`."""
-        return next(report for report in self.modalities if report.name == name)
+        """Report of the modality called `name`; raises KeyError, naming those that there are."""
+        for report in self.modalities:
+            if report.name == name:
+                return report
+        names = ", ".join(report.name for report in self.modalities)
+        raise KeyError(f"there is no modality “{name}”, only {names or 'none'}")
 
 
 class SourceState(StrEnum):

@@ -102,7 +102,7 @@ class SoundPlayback(Closing):
             return
         try:
             player = self._player or self._open()
-            if not self._stream.active:
+            if not PORTAUDIO.is_active(self._stream):
                 raise SourceError("the loudspeaker has stopped: is it still connected?")
             self._decode(player, self._now() - began)
         except SourceError as error:

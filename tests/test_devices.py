@@ -235,6 +235,26 @@ def test_listing_microphones_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.problem
 
 
+def test_a_sound_system_that_fails_when_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PortAudioError(Exception):
+        pass
+
+    def fail() -> None:
+        raise PortAudioError("Error querying host API 0")
+
+    module = SimpleNamespace(
+        PortAudioError=PortAudioError,
+        _terminate=lambda: None,
+        _initialize=lambda: None,
+        query_hostapis=fail,
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    monkeypatch.setattr(devices, "PORTAUDIO", PortAudio())
+    found = devices.list_microphones()
+    assert (list(found), found.fault) == ([], True)
+    assert found.problem == "the sound system does not answer: Error querying host API 0"
+
+
 def test_missing_portaudio_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     class Missing:
         def find_spec(self, name: str, *_: object) -> None:

@@ -164,6 +164,34 @@ class PortAudioError(Exception):
     """As sounddevice's."""
 
 
+class Stream:
+    """An input stream."""
+
+    latency = 0.03
+
+    def __init__(self, owner: Sounddevice, options: dict[str, Any]) -> None:
+        self._owner = owner
+        self.options = options
+        self.runs = self.closed = False
+
+    @property
+    def active(self) -> bool:
+        if not self.closed:
+            self._owner.fail_at("active")
+        return self.runs
+
+    def start(self) -> None:
+        if self._owner.start_fails:
+            raise PortAudioError("device unavailable")
+        self.runs = True
+
+    def abort(self, ignore_errors: bool) -> None:
+        self.runs = False
+
+    def close(self, ignore_errors: bool) -> None:
+        self.runs, self.closed = False, True
+
+
 class Sounddevice:
     """A small sounddevice whose stream is driven by the test."""
 
@@ -174,17 +202,24 @@ class Sounddevice:
         self.names = ["default", "USB Audio"]
         self.refused: set[int] = set()  # numbers of channels the driver does not take
         self.start_fails = False
-        self.streams: list[Any] = []
+        self.failing = ""  # what fails when it is asked
+        self.streams: list[Stream] = []
 
     def _initialize(self) -> None: ...
 
     def _terminate(self) -> None:
         assert not any(stream.active for stream in self.streams)
 
+    def fail_at(self, what: str) -> None:
+        if what == self.failing:
+            raise PortAudioError("Unanticipated host error")
+
     def query_hostapis(self) -> list[dict[str, Any]]:
+        self.fail_at("hostapis")
         return [{"name": "ALSA", "default_input_device": 0}]
 
     def query_devices(self) -> list[dict[str, Any]]:
+        self.fail_at("devices")
         return [
             {
                 "index": index,
@@ -196,21 +231,10 @@ class Sounddevice:
             for index, name in enumerate(self.names)
         ]
 
-    def InputStream(self, **options: Any) -> Any:  # noqa: N802
+    def InputStream(self, **options: Any) -> Stream:  # noqa: N802
         if options["channels"] in self.refused:
             raise PortAudioError(f"{options['channels']} channels are not supported")
-
-        def start() -> None:
-            if self.start_fails:
-                raise PortAudioError("device unavailable")
-            stream.active = True
-
-        def end(ignore_errors: bool) -> None:
-            stream.active = False
-
-        stream = SimpleNamespace(
-            options=options, latency=0.03, active=False, start=start, abort=end, close=end
-        )
+        stream = Stream(self, options)
         self.streams.append(stream)
         return stream
 
@@ -331,9 +355,34 @@ def test_a_failed_open_holds_nothing_and_can_be_repeated(
 def test_a_device_that_ends_is_noticed_at_once(
     module: Sounddevice, source: MicrophoneSource
 ) -> None:
-    module.streams[-1].active = False
+    module.streams[-1].runs = False
     with pytest.raises(SourceError, match="has stopped"):
         source.read(0.0)
+
+
+@pytest.mark.parametrize("failing", ["hostapis", "devices", "active"])
+def test_a_sound_system_that_fails_is_tried_again(
+    module: Sounddevice, clock: ManualClock, failing: str
+) -> None:
+    packets: list[AudioPacket] = []
+    source = MicrophoneSource("default", clock)
+    capture = CaptureThread(source, packets.append, clock, name="microphone")
+    module.failing = failing
+    wait_seconds = capture.step()
+    assert wait_seconds is not None
+    assert wait_seconds > 0
+    health = capture.health()
+    assert health.state is SourceState.RETRYING
+    told = {"active": "has stopped: check its cable"}.get(failing, "Unanticipated host error")
+    assert told in health.message
+    assert PORTAUDIO._streams == 0
+    module.failing = ""
+    capture.step()
+    module.hear()
+    assert capture.step() == 0.0
+    assert len(packets) == 1
+    assert capture.health().state is SourceState.RUNNING
+    source.close()
 
 
 def test_a_device_that_falls_silent_is_given_up(

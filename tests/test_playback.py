@@ -196,12 +196,41 @@ def test_without_a_loudspeaker_it_says_so_until_there_is_one(
     deck.now.advance(RETRY_SECONDS)
     assert len(deck.apart(deck.run(1.0))) > 45
     assert deck.playback.problem == ""
-    loudspeaker.streams[-1].active = False
+    loudspeaker.streams[-1].runs = False
     deck.playback.step()
     assert "stopped" in deck.playback.problem
     deck.now.advance(RETRY_SECONDS)
     deck.play_from(3.0)
     assert len(deck.apart(deck.run(1.0))) > 45
+
+
+@pytest.mark.parametrize("query", ["hostapis", "devices"])
+def test_a_sound_system_that_does_not_answer_is_asked_again(
+    deck: Deck, loudspeaker: Loudspeaker, query: str
+) -> None:
+    loudspeaker.failing = query
+    deck.play_from(0.0)
+    deck.playback.step()
+    told = f"the sound system does not answer: Error querying {query}"
+    assert deck.playback.problem == told
+    loudspeaker.failing = ""
+    deck.now.advance(RETRY_SECONDS)
+    assert len(deck.apart(deck.run(1.0))) > 45
+    assert deck.playback.problem == ""
+
+
+def test_a_loudspeaker_that_nothing_can_be_told_of_has_stopped(
+    deck: Deck, loudspeaker: Loudspeaker
+) -> None:
+    deck.play_from(0.0)
+    deck.run(1.0)
+    loudspeaker.streams[-1].broken = True
+    deck.playback.step()
+    assert "stopped" in deck.playback.problem
+    assert loudspeaker.streams[-1].closed
+    deck.now.advance(RETRY_SECONDS)
+    assert len(deck.apart(deck.run(1.0))) > 45
+    assert deck.playback.problem == ""
 
 
 def test_without_portaudio_it_says_so(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, text_width, write
+from ui.panel import RIGHT, Panel, fill, names_width, shrinkage, text_width, write
 from ui.presenters import BEFORE_THE_PAUSE, LEAST_DRAWN, UNANSWERED, Answer, Bar, answer, bars
 from ui.theme import BODY, CAPTION, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
@@ -31,7 +31,7 @@ class AnswerView(Panel):
     def __init__(self, labels: tuple[str, ...], theme: Theme, parent: QWidget | None = None):
         super().__init__("", theme, parent)
         self.setAccessibleName("Answer")
-        self._labels = labels
+        self._labels = labels  # as known so far
         self._prediction: Prediction | None = None
         self._absence = UNANSWERED
         self._paused = False
@@ -53,7 +53,11 @@ class AnswerView(Panel):
         """Show another answer; the bars begin to move towards it."""
         self._prediction = prediction
         self._answer = shown = answer(prediction, self._absence)
+        if prediction is not None:
+            self._labels = prediction.labels
         self._bars = bars(prediction, self._labels)
+        if len(self._lengths) != len(self._bars):
+            self._lengths = [0.0] * len(self._bars)
         told = " ".join((shown.headline, shown.confidence)).strip()
         if self._is_old():
             if shown.sure:  # else the reason stays to be read
@@ -116,15 +120,22 @@ class AnswerView(Panel):
 
     def _paint_bar(self, painter: QPainter, area: QRectF, bar: Bar, length: float) -> None:
         px = self.theme.px
-        font = self.theme.font(BODY, MEDIUM if bar.leading else REGULAR, tabular=True)
+        fit = shrinkage(area.height(), self.theme)
+        wide = self.theme.font(BODY * fit, MEDIUM, tabular=True)
+        font = wide if bar.leading else self.theme.font(BODY * fit, REGULAR, tabular=True)
         colour = palette.TEXT if bar.leading else palette.TEXT_SOFT
-        write(painter, area.adjusted(px(16), 0, 0, 0), bar.name, font, colour)
+        names = [each.name for each in self._bars]
+        column = names_width(names, wide, px(6), px(98) - px(16), area.width() / 2)
+        name = QRectF(area.left() + px(16), area.top(), column, area.height())
+        write(painter, name, bar.name, font, colour)
         write(painter, area, bar.text, font, colour, RIGHT)
         painter.setOpacity(_DIMMED if self._is_old() else 1.0)
-        dot = QRectF(area.left(), area.center().y() - px(4), px(8), px(8))
-        fill(painter, dot, bar.colour, px(4))  # the key to the timeline, so always there
-        thickness = px(8)
-        track = area.adjusted(px(98), (area.height() - thickness) / 2, -px(52), 0)
+        thickness = px(8 * fit)
+        radius = px(4 * fit)
+        dot = QRectF(area.left(), area.center().y() - radius, thickness, thickness)
+        fill(painter, dot, bar.colour, radius)  # the key to the timeline, so always there
+        left = px(16) + column
+        track = area.adjusted(left, (area.height() - thickness) / 2, -px(52), 0)
         track.setHeight(thickness)
         fill(painter, track, palette.RAISED, thickness / 2)
         if length >= LEAST_DRAWN:

@@ -1,4 +1,4 @@
-"""MSAF's own attention at both depths: channel blocks × channels against an even share.
+"""MSAF's own attention at every depth: channel blocks × channels against an even share.
 
 Thread: GUI. The neutral colour is what an even softmax would give; levels are fixed at an eighth
 and eight times that, so that colours mean the same at all times.
@@ -6,6 +6,7 @@ and eight times that, so that colours mean the same at all times.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -16,44 +17,50 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import CENTRE, RIGHT, Panel, fill, text_width, write
-from ui.presenters import AttentionPanel, attention_panels, sentence
+from ui.panel import CENTRE, RIGHT, Panel, fill, names_width, text_width, write
+from ui.presenters import DEPTH_TITLES, attention_panels, sentence
 from ui.theme import CAPTION, MEDIUM, Theme
 
 LEVELS: Final = (-3.0, 3.0)  # log2 of weight ÷ even share
-_DEPTHS: Final = ("Feature maps", "Sequences")
-_SIDE: Final = 42.0  # design pixels for the names of the modalities
-_GAP: Final = 8.0  # … between the pictures, and between the two modalities
+_SIDE: Final = 42.0  # design pixels for the names of the modalities, at least
+_GAP: Final = 8.0  # … between the pictures
 _FOOT: Final = 16.0  # … for the captions below
 
 
 class AttentionView(Panel):
-    """Two heatmaps side by side, one per depth; the face's blocks above the voice's."""
+    """Heatmaps, the depths side by side and the modalities one above the other."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, modalities: tuple[str, ...], theme: Theme, parent: QWidget | None = None
+    ) -> None:
         super().__init__("MSAF attention", theme, parent)
         self.setToolTip(
             "What MSAF multiplied the features by: one row per channel block, one column per\n"
             "channel of a block. Grey is an even share over all blocks that were there."
         )
-        self._panels: tuple[AttentionPanel, ...] = ()
-        self._absent_text = ""
-        self._pictures = tuple(_Heatmap(self) for _ in _DEPTHS for _ in range(2))
+        # Modalities and depths as known so far: an answer that rests on nothing tells no depths.
+        self._modalities = modalities
+        self._titles = tuple(DEPTH_TITLES.values())
+        self._empty: list[str | None] = []  # for each cell its text, None where a picture is
+        self._pictures: list[_Heatmap] = []
+        self.show_prediction(None)
 
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer's attention; pictures without any stay empty."""
-        self._panels = attention_panels(prediction)
-        self._absent_text = "" if prediction is None else "not counted"
-        self.describe(", ".join(panel.title for panel in self._panels) or self._absent_text)
-        pictures = iter(self._pictures)
-        for panel in self._panels[: len(_DEPTHS)]:
-            first = 0
-            for _, count, present in panel.groups[:2]:
-                rows = panel.factors[first : first + count]
-                next(pictures).show(rows if present else None)
-                first += count
-        for picture in pictures:
-            picture.show(None)
+        panels = attention_panels(prediction)
+        missing = "" if prediction is None else "not counted"
+        self.describe(", ".join(panel.title for panel in panels) or missing)
+        if prediction is not None:
+            self._modalities = tuple(report.name for report in prediction.modalities)
+            self._titles = tuple(panel.title for panel in panels) or self._titles
+        count = len(self._titles) * len(self._modalities)
+        shown = [panel.rows(name) for panel in panels for name in self._modalities]
+        shown = shown or [None] * count
+        self._empty = [missing if rows is None else None for rows in shown]
+        self._pictures += [_Heatmap(self) for _ in range(count - len(self._pictures))]
+        for picture, rows in zip_longest(self._pictures, shown):
+            picture.show(rows)
+        self._place()
         self.update()
 
     def set_theme(self, theme: Theme) -> None:
@@ -64,11 +71,12 @@ class AttentionView(Panel):
         self._place()
 
     def cells(self) -> list[QRect]:
-        """Where the pictures lie: for each depth the face's, then the voice's."""
+        """Where the pictures lie: for each depth those of all modalities."""
         px = self.theme.px
-        area = self.content().adjusted(px(_SIDE), 0, 0, -px(_FOOT))
-        width = (area.width() - px(_GAP)) / len(_DEPTHS)
-        height = (area.height() - px(_GAP)) / 2
+        area = self.content().adjusted(self._side(), 0, 0, -px(_FOOT))
+        depths, parts = len(self._titles), len(self._modalities)
+        width = (area.width() - (depths - 1) * px(_GAP)) / max(depths, 1)
+        height = (area.height() - (parts - 1) * px(_GAP)) / max(parts, 1)
         return [
             QRectF(
                 area.left() + depth * (width + px(_GAP)),
@@ -76,37 +84,34 @@ class AttentionView(Panel):
                 width,
                 height,
             ).toRect()
-            for depth in range(len(_DEPTHS))
-            for part in range(2)
+            for depth in range(depths)
+            for part in range(parts)
         ]
+
+    def _names(self) -> list[str]:
+        return [sentence(name) for name in self._modalities]
+
+    def _side(self) -> float:
+        """Width of the column of names."""
+        px, font = self.theme.px, self.theme.font(CAPTION, MEDIUM)
+        return names_width(self._names(), font, px(6), px(_SIDE), self.content().width() / 4)
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
         px = self.theme.px
         font = self.theme.font(CAPTION)
         cells = self.cells()
-        groups = self._panels[0].groups if self._panels else ()
-        names = [name for name, _, _ in groups] or ["face", "voice"]
-        for name, cell in zip(names, cells[:2], strict=False):
-            side = QRectF(area.left(), cell.top(), px(_SIDE), cell.height())
-            write(
-                painter, side, sentence(name), self.theme.font(CAPTION, MEDIUM), palette.TEXT_SOFT
-            )
-        for depth, title in enumerate(_DEPTHS):
-            if depth < len(self._panels):
-                title = self._panels[depth].title
-            cell = cells[2 * depth]
+        names = self._names()
+        for name, cell in zip(names, cells, strict=False):
+            side = QRectF(area.left(), cell.top(), self._side(), cell.height())
+            write(painter, side, name, self.theme.font(CAPTION, MEDIUM), palette.TEXT_SOFT)
+        for title, cell in zip(self._titles, cells[:: max(len(names), 1)], strict=False):
             foot = QRectF(cell.left(), area.bottom() - px(_FOOT - 3), cell.width(), px(_FOOT))
             write(painter, foot, title, font, palette.TEXT_FAINT, CENTRE)
-        present = [there for panel in self._panels for _, _, there in panel.groups[:2]]
-        for index, cell in enumerate(cells):
-            if index >= len(present) or not present[index]:
-                self._paint_absent(painter, QRectF(cell))
+        for text, cell in zip(self._empty, cells, strict=True):
+            if text is not None:
+                fill(painter, QRectF(cell), palette.RAISED, px(4))
+                write(painter, QRectF(cell), text, font, palette.TEXT_FAINT, CENTRE)
         self._paint_legend(painter)
-
-    def _paint_absent(self, painter: QPainter, cell: QRectF) -> None:
-        fill(painter, cell, palette.RAISED, self.theme.px(4))
-        font = self.theme.font(CAPTION)
-        write(painter, cell, self._absent_text, font, palette.TEXT_FAINT, CENTRE)
 
     def _paint_legend(self, painter: QPainter) -> None:
         px = self.theme.px
@@ -127,7 +132,7 @@ class AttentionView(Panel):
         write(painter, left, "⅛ ×", font, palette.TEXT_FAINT, RIGHT)
 
     def _place(self) -> None:
-        for picture, cell in zip(self._pictures, self.cells(), strict=True):
+        for picture, cell in zip(self._pictures, self.cells(), strict=False):
             picture.widget.setGeometry(cell)
 
 

@@ -22,6 +22,7 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBoxLayout, QWidget
 
+from models.config import MODALITIES
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices import local_number, public_address
@@ -100,7 +101,9 @@ class WindowOptions:
     model_card: str = ""  # Markdown
     demo: Path | None = None  # the recording that comes with the program
     notice: str = ""  # about the first session
+    # Of the task, until the first answer tells of its own.
     labels: tuple[str, ...] = EMOTIONS
+    modalities: tuple[str, ...] = MODALITIES
     config: SessionConfig = field(default_factory=SessionConfig)
 
 
@@ -158,14 +161,15 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         theme, labels, config = self.theme, self.options.labels, self.options.config
+        modalities = self.options.modalities
         self.header = HeaderView(self.commands, theme)
         self.video = VideoView(theme)
         self.transport = TransportView(self.commands, theme)
         self.spectrogram = SpectrogramView(config.windows.window_seconds, theme)
         self.timeline = TimelineView(labels, config.history_seconds, theme)
         self.answer = AnswerView(labels, theme)
-        self.shares = ShareView(theme)
-        self.attention = AttentionView(theme)
+        self.shares = ShareView(modalities, theme)
+        self.attention = AttentionView(modalities, theme)
         self.status = StatusView(theme)
 
         self._bottom = QWidget()

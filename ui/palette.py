@@ -5,7 +5,7 @@ One accent, a soft blue, marks what can be operated; amber means "the network le
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -41,9 +41,20 @@ SOUND_STOPS: Final = ("#10141a", "#23254a", "#2a4f7c", "#2f8f9d", "#7fd6bb", "#e
 HEAT_STOPS: Final = ("#5b1a6b", "#b0305c", "#ee6a3a", "#ffb347", "#fff2b8")
 
 
-def emotion_colour(name: str | None) -> str:
-    """Colour of a class; a quiet grey for "not sure" and for classes nobody chose one for."""
-    return EMOTION_COLOURS.get(name or "", TEXT_FAINT)
+def class_colour(name: str, labels: Sequence[str]) -> str:
+    """Colour of the class `name` among `labels`.
+
+    Emotions have their own. Other classes take in turn those that none of `labels` owns, the grey
+    of "neutral" last.
+    """
+    if name in EMOTION_COLOURS:
+        return EMOTION_COLOURS[name]
+    colours = [*EMOTION_COLOURS.values()]
+    colours = [*colours[1:], colours[0]]
+    owned = {EMOTION_COLOURS.get(label) for label in labels}
+    free = [colour for colour in colours if colour not in owned] or colours
+    others = [label for label in labels if label not in EMOTION_COLOURS]
+    return free[others.index(name) % len(free)]
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -5,6 +5,9 @@ Thread: GUI.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
@@ -15,6 +18,8 @@ from ui.theme import CAPTION, GAP, MEDIUM, PADDING, RADIUS, Theme
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 CENTRE = Qt.AlignmentFlag.AlignCenter
+
+_ROW: Final = 18.0  # design pixels that a row of text and a bar wants
 
 
 class Panel(QWidget):
@@ -106,3 +111,14 @@ def write(
 def text_width(text: str, font: QFont) -> float:
     """Width of `text` on one line in pixels."""
     return QFontMetricsF(font).horizontalAdvance(text)
+
+
+def names_width(names: Iterable[str], font: QFont, gap: float, least: float, most: float) -> float:
+    """Width of the column of `names` that rows begin with, `gap` included."""
+    widest = max((text_width(name, font) for name in names), default=0.0)
+    return max(least, min(widest + gap, most))
+
+
+def shrinkage(row: float, theme: Theme) -> float:
+    """What to multiply sizes by in rows `row` pixels high; 1 where those are high enough."""
+    return min(1.0, row / theme.px(_ROW))

@@ -141,11 +141,12 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
         headline, detail = NOT_SURE, REASON_WORDS[reason]
         if all(each.status is Status.NO_SOURCE for each in prediction.modalities):
             headline, detail = NO_DEVICES
-        elif (
-            reason is Reason.NO_INPUT
-            and prediction.modality("voice").status not in NOT_DELIVERING  # only nobody speaks
+        elif reason is Reason.NO_INPUT and len(prediction.modalities) == 1:
+            detail = STATUS_WORDS[Status.STALLED]
+        elif reason is Reason.NO_INPUT and any(
+            each.status not in NOT_DELIVERING for each in prediction.modalities
         ):
-            detail = "no picture arrives"
+            detail = "no picture arrives"  # for the sound only nobody speaks
         if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
             detail = f"{detail}; likeliest is {leader}, {percent(prediction.confidence)}"
         return Answer(
@@ -158,9 +159,9 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
     present = [report.name for report in prediction.modalities if report.present]
     return Answer(
         headline=sentence(prediction.label),
-        detail=f"From {' and '.join(present)}" if present else "",
+        detail=f"From {listed(present)}" if present else "",
         confidence=percent(prediction.confidence),
-        colour=palette.emotion_colour(prediction.label),
+        colour=palette.class_colour(prediction.label, prediction.labels),
         sure=True,
     )
 
@@ -172,7 +173,7 @@ def tag(prediction: Prediction | None) -> tuple[str, str]:
     if prediction.label is None:
         return NOT_SURE, palette.TEXT_SOFT
     text = f"{sentence(prediction.label)}  {percent(prediction.confidence)}"
-    return text, palette.emotion_colour(prediction.label)
+    return text, palette.class_colour(prediction.label, prediction.labels)
 
 
 def bars(prediction: Prediction | None, labels: Sequence[str]) -> tuple[Bar, ...]:
@@ -185,7 +186,7 @@ def bars(prediction: Prediction | None, labels: Sequence[str]) -> tuple[Bar, ...
             name=sentence(name),
             value=0.0 if values is None else float(values[index]),
             text=percent(None if values is None else float(values[index])),
-            colour=palette.emotion_colour(name),
+            colour=palette.class_colour(name, names),
             leading=name == label,
         )
         for index, name in enumerate(names)
@@ -213,12 +214,12 @@ class Share:
     opinion: str  # what this modality alone would say of this window, not steadied
 
 
-def shares(prediction: Prediction | None) -> tuple[Share, ...]:
-    """One row per modality, face first."""
+def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Share, ...]:
+    """One row per modality in the network's order; `modalities` names them without an answer."""
     if prediction is None:
         return tuple(
-            Share(name=name, share=None, chance=None, text="–", opinion="")
-            for name in ("Face", "Voice")
+            Share(name=sentence(name), share=None, chance=None, text="–", opinion="")
+            for name in modalities
         )
     starting = prediction.reason is Reason.STARTING
     return tuple(_share(report, starting=starting) for report in prediction.modalities)
@@ -240,6 +241,21 @@ def _share(report: ModalityReport, *, starting: bool) -> Share:
     )
 
 
+def sound_absence(prediction: Prediction) -> str:
+    """Why a modality that is taken from sound did not count, "" where there is no such thing.
+
+    The statuses of what was heard are the sound's own. Where nothing was, any track may be the one
+    that does not deliver; pictures come first in the network's order, so the last one is named.
+    """
+    heard = (Status.SILENCE, Status.CLIPPED)
+    missing = NOT_DELIVERING if prediction.sound_level is None else ()
+    for statuses in (heard, missing):
+        for report in reversed(prediction.modalities):
+            if report.status in statuses:
+                return f"{report.name} not counted: {STATUS_WORDS[report.status]}"
+    return ""
+
+
 def voice_known(prediction: Prediction | None) -> str:
     """From how much speech the voice is known, "" from less than a second of it."""
     seconds = 0.0 if prediction is None else prediction.speaker_seconds
@@ -252,7 +268,17 @@ class AttentionPanel:
 
     title: str
     groups: tuple[tuple[str, int, bool], ...]  # modality, its number of blocks, present
-    factors: NDArray[np.float32]  # (blocks, channels) log2 of weight ÷ uniform share; NaN absent
+    # (blocks, channels) log2 of weight ÷ uniform share, group after group; NaN absent
+    factors: NDArray[np.float32]
+
+    def rows(self, modality: str) -> NDArray[np.float32] | None:
+        """The factors of one modality, None where it has no blocks or is absent."""
+        first = 0
+        for name, count, present in self.groups:
+            if name == modality:
+                return self.factors[first : first + count] if present else None
+            first += count
+        return None
 
 
 DEPTH_TITLES: Final = {"maps": "Feature maps", "sequences": "Sequences"}
@@ -273,7 +299,9 @@ def _attention_panel(attention: Attention, present: dict[str, bool]) -> Attentio
     with np.errstate(divide="ignore"):
         factors = np.log2(np.maximum(attention.weights, 1e-6) / uniform).astype(np.float32)
     factors[~there] = np.nan
-    groups = tuple((name, names.count(name), present.get(name, False)) for name in _unique(names))
+    unique = _unique(names)
+    factors = factors[np.argsort([unique.index(name) for name in names], kind="stable")]
+    groups = tuple((name, names.count(name), present.get(name, False)) for name in unique)
     return AttentionPanel(
         title=DEPTH_TITLES.get(attention.name, sentence(attention.name)),
         groups=groups,
@@ -538,6 +566,12 @@ _ROUNDING: Final = 1e-6  # of single precision: nearer than this is the same
 def sentence(text: str) -> str:
     """`text` with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def listed(names: Sequence[str]) -> str:
+    """`names` as a list in a sentence."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def percent(value: float | None) -> str:

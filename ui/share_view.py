@@ -1,4 +1,4 @@
-"""How much the face and how much the voice counted, beside what chance would give each.
+"""How much each modality counted, beside what chance would give it.
 
 Thread: GUI.
 """
@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, hatch, write
+from ui.panel import RIGHT, Panel, fill, hatch, names_width, shrinkage, write
 from ui.presenters import LEAST_DRAWN, Share, shares
 from ui.theme import BODY, CAPTION, MEDIUM, Theme
 
@@ -25,7 +25,9 @@ _STILL: Final = 5e-4
 class ShareView(Panel):
     """One row per modality: its share of MSAF's attention, a tick at chance, its own opinion."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, modalities: tuple[str, ...], theme: Theme, parent: QWidget | None = None
+    ) -> None:
         super().__init__("What counted", theme, parent)
         self.setToolTip(
             "Share of MSAF's attention that went to each modality where the answer is put\n"
@@ -33,12 +35,17 @@ class ShareView(Panel):
             "The tick marks what its number of channel blocks alone would give it.\n"
             "What each says alone is of this instant; the answer is steadied and may come later."
         )
-        self._shares: tuple[Share, ...] = shares(None)
+        self._modalities = modalities  # as known so far
+        self._shares: tuple[Share, ...] = shares(None, modalities)
         self._lengths = [0.0] * len(self._shares)
 
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer's shares."""
-        self._shares = shares(prediction)
+        if prediction is not None:
+            self._modalities = tuple(report.name for report in prediction.modalities)
+        self._shares = shares(prediction, self._modalities)
+        if len(self._lengths) != len(self._shares):
+            self._lengths = [0.0] * len(self._shares)
         self.describe("; ".join(f"{each.name} {each.text}" for each in self._shares))
         self.update()
 
@@ -62,26 +69,30 @@ class ShareView(Panel):
         tick = title.right() - px(46)
         painter.setPen(QPen(QColor(palette.TEXT), self.theme.px(2)))
         painter.drawLine(QLineF(tick, title.top() + px(3), tick, title.bottom() - px(3)))
-        row = area.height() / len(self._shares)
+        row = area.height() / max(len(self._shares), 1)
         for index, share in enumerate(self._shares):
             line = QRectF(area.left(), area.top() + index * row, area.width(), row)
             self._paint_row(painter, line, share, self._lengths[index])
 
     def _paint_row(self, painter: QPainter, area: QRectF, share: Share, length: float) -> None:
         px, font = self.theme.px, self.theme.font
+        fit = shrinkage(area.height(), self.theme)
+        body, caption, thickness = BODY * fit, CAPTION * fit, px(10 * fit)
         there = share.share is not None
-        write(painter, area, share.name, font(BODY, MEDIUM), palette.TEXT)
+        names = [each.name for each in self._shares]
+        column = names_width(names, font(body, MEDIUM), px(6), px(54), area.width() / 4)
+        name = QRectF(area.left(), area.top(), column, area.height())
+        write(painter, name, share.name, font(body, MEDIUM), palette.TEXT)
         opinion = area.adjusted(area.width() - px(118), 0, 0, 0)
-        write(painter, opinion, share.opinion, font(CAPTION), palette.TEXT_FAINT, RIGHT)
+        write(painter, opinion, share.opinion, font(caption), palette.TEXT_FAINT, RIGHT)
         figure = QRectF(area.right() - px(168), area.top(), px(44), area.height())
         if there:
-            numbers = font(BODY, MEDIUM, tabular=True)
+            numbers = font(body, MEDIUM, tabular=True)
             write(painter, figure, share.text, numbers, palette.TEXT, RIGHT)
         else:
             figure.setRight(area.right())
-            write(painter, figure, share.text, font(BODY), palette.TEXT_FAINT, RIGHT)
-        thickness = px(10)
-        track = QRectF(area.left() + px(54), 0, area.width() - px(54) - px(176), thickness)
+            write(painter, figure, share.text, font(body), palette.TEXT_FAINT, RIGHT)
+        track = QRectF(area.left() + column, 0, area.width() - column - px(176), thickness)
         track.moveTop(area.center().y() - thickness / 2)
         fill(painter, track, palette.RAISED, thickness / 2)
         if not there:
@@ -94,4 +105,5 @@ class ShareView(Panel):
         if share.chance is not None and share.chance < 1.0:
             x = track.left() + share.chance * track.width()
             painter.setPen(QPen(QColor(palette.TEXT), px(2)))
-            painter.drawLine(QLineF(x, track.top() - px(3), x, track.bottom() + px(3)))
+            over = px(3 * fit)
+            painter.drawLine(QLineF(x, track.top() - over, x, track.bottom() + over))

@@ -13,10 +13,10 @@ from PyQt6.QtCore import QRect, QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter, QPen, QResizeEvent
 from PyQt6.QtWidgets import QWidget
 
-from realtime.messages import Prediction, Status
+from realtime.messages import Prediction
 from ui import palette
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
-from ui.presenters import STATUS_WORDS, moments_curve, voice_known
+from ui.presenters import moments_curve, sound_absence, voice_known
 from ui.theme import CAPTION, Theme
 
 LEVELS: Final = (-1.0, 1.4)  # of Whisper's normalised log-mel: room noise … loud speech
@@ -63,7 +63,7 @@ class SpectrogramView(Panel):
         self._plot.setVisible(self._has_sound)
         if prediction is not None:
             self._show_sound(prediction)
-        self._hint = "" if prediction is None else self._status_hint(prediction)
+        self._hint = "" if prediction is None else sound_absence(prediction)
         self._absent_text = "" if prediction is None else "no sound"
         self._known = voice_known(prediction)
         self.describe("; ".join(filter(None, (self._hint or "Sound of the window", self._known))))
@@ -81,13 +81,6 @@ class SpectrogramView(Panel):
         if moments is not None:
             times = start + (np.arange(len(moments)) + 0.5) * length / len(moments)
             self._curve.setData(times, moments_curve(moments) * _BANDS * 0.9)
-
-    @staticmethod
-    def _status_hint(prediction: Prediction) -> str:
-        for report in prediction.modalities:
-            if report.name == "voice" and report.status is not Status.PRESENT:
-                return f"voice not counted: {STATUS_WORDS[report.status]}"
-        return ""
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)

@@ -48,11 +48,8 @@ class TimelineView(Panel):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__("", theme, parent)
-        self._labels = labels
+        self._labels = labels  # as known so far
         self._history_seconds = history_seconds
-        self._colours = np.array(
-            [palette.rgb(palette.emotion_colour(label)) for label in labels], dtype=np.uint8
-        )
         self._image: QImage | None = None
         self._runs: list[tuple[int, int, int]] = []
         self._column_count = 1
@@ -63,7 +60,7 @@ class TimelineView(Panel):
     def clear(self, *, live: bool) -> None:
         """Begin anew, for live input or for a recording."""
         self._live = live
-        self._track = Track(self._labels, self._history_seconds if live else None)
+        self._track = self._new_track()
         self._duration = self._history_seconds if live else 0.0
         self._analysed = self._position = 0.0
         self._title = "Last minute" if live else "Recording"
@@ -74,6 +71,9 @@ class TimelineView(Panel):
 
     def extend(self, predictions: Sequence[Prediction]) -> None:
         """Add new predictions at the end."""
+        if predictions and predictions[-1].labels != self._labels:
+            self._labels = predictions[-1].labels
+            self._track = self._new_track()
         self._track.extend(predictions)
         self._render()
 
@@ -86,6 +86,12 @@ class TimelineView(Panel):
             self._render()
         elif moved:
             self.update()
+
+    def _new_track(self) -> Track:
+        return Track(self._labels, self._history_seconds if self._live else None)
+
+    def _colour(self, label: str) -> str:
+        return palette.class_colour(label, self._labels)
 
     # -- where things are ----------------------------------------------------------------------
 
@@ -128,8 +134,9 @@ class TimelineView(Panel):
             return
         columns = self._track.columns(*self.span(), self._column_count)
         self._runs = runs(columns.labels)
+        colours = np.array([palette.rgb(self._colour(label)) for label in self._labels], np.uint8)
         self._image = rendering.stacked_probabilities(
-            columns.smoothed, columns.labels < 0, self._colours, min(height, _MOST_ROWS)
+            columns.smoothed, columns.labels < 0, colours, min(height, _MOST_ROWS)
         )
         self.update()
 
@@ -160,11 +167,10 @@ class TimelineView(Panel):
             if label < 0:
                 continue
             name = self._labels[label]
-            fill(painter, part, palette.emotion_colour(name), min(px(3), part.width() / 2))
+            colour = self._colour(name)
+            fill(painter, part, colour, min(px(3), part.width() / 2))
             if part.width() > text_width(name, font) + px(8):
-                write(
-                    painter, part, name, font, palette.ink_on(palette.emotion_colour(name)), CENTRE
-                )
+                write(painter, part, name, font, palette.ink_on(colour), CENTRE)
 
     def _paint_legend(self, painter: QPainter) -> QRectF:
         """Say what is hatched, at the right of the title; returns the room that is left."""

@@ -134,7 +134,7 @@ class MicrophoneSource(Source[AudioPacket]):
             # Waits are summed, not read off the clock: a process that was held up as a whole must
             # not take that for a microphone gone.
             self._silence_left -= timeout_seconds
-            if self._silence_left <= 0 or not self._stream.active:
+            if self._silence_left <= 0 or not PORTAUDIO.is_active(self._stream):
                 raise SourceError(f"the microphone {self._name} has stopped: check its cable")
             return None
         self._silence_left = PATIENCE_SECONDS

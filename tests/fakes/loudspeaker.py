@@ -15,21 +15,30 @@ class PortAudioError(Exception):
 
 
 class Stream:
-    """An output stream; `play` is what the sound card does all the time."""
+    """An output stream; `play` is what the sound card does all the time.
+
+    `broken`: its device is gone in such a way that PortAudio cannot tell whether it runs.
+    """
 
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.latency = options["latency"]
-        self.active = self.closed = False
+        self.runs = self.closed = self.broken = False
+
+    @property
+    def active(self) -> bool:
+        if self.broken and not self.closed:
+            raise PortAudioError("Unanticipated host error")
+        return self.runs
 
     def start(self) -> None:
-        self.active = True
+        self.runs = True
 
     def abort(self, ignore_errors: bool) -> None:
-        self.active = False
+        self.runs = False
 
     def close(self, ignore_errors: bool) -> None:
-        self.active, self.closed = False, True
+        self.runs, self.closed = False, True
 
     def play(self, delay: float) -> FloatArray:
         """The next block (n, channels), which comes out after `delay` seconds."""
@@ -50,6 +59,7 @@ class Loudspeaker:
         self.channels, self.sample_rate = channels, sample_rate
         self.plugged_in = True
         self.taken = False  # by another program
+        self.failing = ""  # the query that fails
         self.default = SimpleNamespace(hostapi=0)
         self.streams: list[Stream] = []
 
@@ -59,15 +69,21 @@ class Loudspeaker:
         assert not any(stream.active for stream in self.streams)
 
     def query_hostapis(self) -> list[dict[str, Any]]:
+        self._fail_at("hostapis")
         return [{"name": "ALSA", "default_output_device": 3 if self.plugged_in else -1}]
 
     def query_devices(self, index: int) -> dict[str, Any]:
         assert index == 3
+        self._fail_at("devices")
         return {
             "name": "Headphones",
             "max_output_channels": self.channels,
             "default_samplerate": float(self.sample_rate),
         }
+
+    def _fail_at(self, query: str) -> None:
+        if query == self.failing:
+            raise PortAudioError(f"Error querying {query}")
 
     def OutputStream(self, **options: Any) -> Stream:  # noqa: N802 (sounddevice's name)
         if self.taken:

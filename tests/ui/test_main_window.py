@@ -474,7 +474,7 @@ def test_the_last_answer_before_a_pause_can_be_read(
     qtbot.waitUntil(lambda: "Surprised" in written)
     assert {"Neutral", BEFORE_THE_PAUSE} < set(written)
     assert set(written.values()) == {1.0}  # only bars and dots are dimmed
-    assert not has_colour(window.answer.grab().toImage(), palette.emotion_colour("happy"))
+    assert not has_colour(window.answer.grab().toImage(), palette.EMOTION_COLOURS["happy"])
 
 
 def test_not_sure_keeps_its_reason_in_a_pause(
@@ -1467,7 +1467,7 @@ def test_every_class_has_its_colour_beside_its_name_without_an_answer(
     assert window.answer.headline == "Waiting"
     picture = window.answer.grab().toImage()
     for name in EMOTIONS:
-        assert has_colour(picture, palette.emotion_colour(name)), name
+        assert has_colour(picture, palette.EMOTION_COLOURS[name]), name
 
 
 @pytest.mark.parametrize("sure", [True, False], ids=["neutral", "not sure"])
@@ -1478,7 +1478,7 @@ def test_not_sure_is_drawn_otherwise_than_neutral(
         live.changes.update(label=None, reason=Reason.LOW_CONFIDENCE)
     window = open_window(live)
     run(window, now, 2.0)
-    neutral = palette.emotion_colour("neutral")
+    neutral = palette.EMOTION_COLOURS["neutral"]
     tag, timeline = window.video.tag_area(), window.timeline
     assert tag is not None
     assert (share_of_colour(window.video.grab(tag.toRect()).toImage(), neutral) > 0.5) is sure

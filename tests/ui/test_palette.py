@@ -46,7 +46,18 @@ def contrast(one: str, other: str) -> float:
 
 def test_every_class_has_a_colour() -> None:
     assert set(palette.EMOTION_COLOURS) == set(EMOTIONS)
-    assert palette.emotion_colour(None) == palette.TEXT_FAINT
+    for name in EMOTIONS:
+        assert palette.class_colour(name, EMOTIONS) == palette.EMOTION_COLOURS[name]
+
+
+def test_other_classes_have_colours_of_their_own_as_well() -> None:
+    for labels in (("day", "night", "party"), ("negative", "neutral", "positive"), (*"abcdefg",)):
+        colours = [palette.class_colour(name, labels) for name in labels]
+        assert len(set(colours)) == len(labels)
+        assert set(colours) <= set(palette.EMOTION_COLOURS.values())
+    assert palette.class_colour("neutral", ("negative", "neutral")) == "#939dab"
+    many = (*EMOTIONS, *(f"action {number}" for number in range(60)))
+    assert len({palette.class_colour(name, many) for name in many}) == len(EMOTIONS)
 
 
 @pytest.mark.parametrize("eyes", EYES)

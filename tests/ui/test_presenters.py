@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.config import MODALITIES
 from models.labels import EMOTIONS
 from realtime.messages import (
     Health,
@@ -41,7 +42,7 @@ def test_a_sure_answer_names_its_label_and_what_it_rests_on() -> None:
     shown = presenters.answer(make_prediction(10))
     assert (shown.headline, shown.detail, shown.sure) == ("Neutral", "From face and voice", True)
     assert shown.confidence.endswith("%")
-    assert shown.colour == palette.emotion_colour("neutral")
+    assert shown.colour == palette.EMOTION_COLOURS["neutral"]
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -87,20 +88,21 @@ def test_bars_mark_the_label() -> None:
 
 
 def test_shares_show_chance_and_the_status_of_what_is_absent() -> None:
-    face, voice = presenters.shares(make_prediction(10))
+    face, voice = presenters.shares(make_prediction(10), MODALITIES)
     assert face.chance == voice.chance == 0.5
     assert face.opinion == "alone now: neutral"
-    face, voice = presenters.shares(make_prediction(70))  # nobody speaks
+    face, voice = presenters.shares(make_prediction(70), MODALITIES)  # nobody speaks
     assert (face.text, voice.text) == ("100\u202f%", "silence")
     assert voice.share is None
     assert voice.opinion == ""
-    assert [each.text for each in presenters.shares(None)] == ["–", "–"]
+    assert [each.text for each in presenters.shares(None, MODALITIES)] == ["–", "–"]
 
 
 def test_a_share_of_zero_is_a_share() -> None:
     prediction = make_prediction(10)
     none = replace(prediction.modalities[0], share=0.0)
-    shown = presenters.shares(replace(prediction, modalities=(none, prediction.modalities[1])))
+    prediction = replace(prediction, modalities=(none, prediction.modalities[1]))
+    shown = presenters.shares(prediction, MODALITIES)
     assert shown[0].text == "0\u202f%"
 
 
@@ -307,7 +309,7 @@ def test_the_status_of_a_recording_is_not_that_of_devices(
 
 def test_at_the_start_nothing_is_missing_yet() -> None:
     for reason, words in ((Reason.STARTING, "starting"), (Reason.NO_FACE, "no face")):
-        shown = presenters.shares(replace(absent_prediction(), reason=reason))
+        shown = presenters.shares(replace(absent_prediction(), reason=reason), MODALITIES)
         assert shown[0].text == words
 
 

@@ -10,6 +10,7 @@ from PyQt6.QtGui import QImage
 from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
+from models.config import MODALITIES
 from models.labels import EMOTIONS
 from realtime.messages import Prediction, SessionState
 from tests.fakes.session import (
@@ -40,8 +41,8 @@ from ui.video_view import VideoView
 PICTURES = DrawnPictures()
 VIEWS: dict[str, Callable[[Theme], QWidget]] = {
     "answer": lambda theme: AnswerView(EMOTIONS, theme),
-    "shares": ShareView,
-    "attention": AttentionView,
+    "shares": lambda theme: ShareView(MODALITIES, theme),
+    "attention": lambda theme: AttentionView(MODALITIES, theme),
     "spectrogram": lambda theme: SpectrogramView(3.0, theme),
     "video": VideoView,
 }
@@ -97,7 +98,7 @@ def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
         view.advance(0.05)
     after = painted(view)
     assert before != between != after
-    assert has_colour(after, palette.emotion_colour("neutral"))
+    assert has_colour(after, palette.EMOTION_COLOURS["neutral"])
 
 
 @pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
@@ -117,10 +118,10 @@ def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
     for _ in range(100):
         view.advance(0.05)
     image = painted(view)
-    assert has_colour(image, palette.emotion_colour(EMOTIONS[0]))
+    assert has_colour(image, palette.EMOTION_COLOURS[EMOTIONS[0]])
     beside_the_names = QRect(100, round(image.height() * 0.6), image.width(), image.height())
     others = image.copy(beside_the_names)
-    assert not has_colour(others, palette.emotion_colour(EMOTIONS[-1]), tolerance=60)
+    assert not has_colour(others, palette.EMOTION_COLOURS[EMOTIONS[-1]], tolerance=60)
 
 
 def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
@@ -133,7 +134,7 @@ def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
 
 
 def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
-    view = ShareView(Theme())
+    view = ShareView(MODALITIES, Theme())
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(70))
     assert view.accessibleDescription() == "Face 100\u202f%; Voice silence"
@@ -304,7 +305,7 @@ def timeline(qtbot: QtBot) -> TimelineView:
 def test_the_last_minute_ends_now(timeline: TimelineView) -> None:
     timeline.extend([make_prediction(index) for index in range(1, 100)])
     assert list(timeline.span()) == pytest.approx([-50.1, 9.9])
-    assert has_colour(painted(timeline), palette.emotion_colour("happy"))
+    assert has_colour(painted(timeline), palette.EMOTION_COLOURS["happy"])
 
 
 def test_a_click_in_a_recording_seeks(qtbot: QtBot, timeline: TimelineView) -> None:

@@ -1,0 +1,273 @@
+"""The window on other tasks than emotions from face and voice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QRectF, QSize
+from PyQt6.QtGui import QFont, QPainter
+from PyQt6.QtWidgets import QApplication
+
+from models.config import MODALITIES
+from models.labels import EMOTIONS
+from realtime.messages import Attention, ModalityReport, Prediction, Reason, Status
+from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
+from tests.ui.conftest import OpenWindow, has_colour
+from ui import palette, presenters
+from ui.main_window import SMALLEST, MainWindow
+from ui.panel import text_width
+
+BLOCKS = 4  # channel blocks per modality
+TASKS = {
+    "light": ("light",),
+    "light and noise": ("light", "noise"),
+    "text, voice and skeleton": ("text", "voice", "skeleton"),
+}
+LABELS = ("day", "night", "party")
+DEPTHS = ("maps", "sequences", "words")
+
+
+def reports(**statuses: Status) -> tuple[ModalityReport, ...]:
+    present = sum(status is Status.PRESENT for status in statuses.values())
+    return tuple(
+        ModalityReport(
+            name=name,
+            status=status,
+            share=1 / present if status is Status.PRESENT else None,
+            chance_share=1 / present if status is Status.PRESENT else None,
+            label=LABELS[0] if status is Status.PRESENT else None,
+        )
+        for name, status in statuses.items()
+    )
+
+
+def answer(index: int, depths: int, **statuses: Status) -> Prediction:
+    """An answer of another task, of which there is nothing to show but what every task has."""
+    smoothed = np.array([0.1, 0.2, 0.7], np.float32)
+    blocks = [name for name in statuses for _ in range(BLOCKS)]
+    there = np.array([statuses[name] is Status.PRESENT for name in blocks])[:, None]
+    weights = (np.ones((len(blocks), 8)) * there / max(there.sum(), 1)).astype(np.float32)
+    return Prediction(
+        window_index=index,
+        window_end=index * 0.1,
+        labels=LABELS,
+        label="party",
+        reason=None,
+        confidence=0.7,
+        logits=smoothed,
+        probabilities=smoothed,
+        smoothed=smoothed,
+        modalities=reports(**statuses),
+        attention=tuple(
+            Attention(name=name, weights=weights, modalities=tuple(blocks))
+            for name in DEPTHS[:depths]
+        ),
+    )
+
+
+def unanswered(index: int, reason: Reason, **statuses: Status) -> Prediction:
+    return replace(
+        answer(index, 0, **statuses),
+        label=None,
+        reason=reason,
+        confidence=None,
+        logits=None,
+        probabilities=None,
+        smoothed=None,
+    )
+
+
+class OtherSession(FakeLiveSession):
+    """Gives the answers that it is told to."""
+
+    def __init__(self, now: ManualTime, answers: list[Prediction]) -> None:
+        super().__init__(now, loading_seconds=0.0)
+        self._answers = answers
+
+    def prediction(self, index: int) -> Prediction:
+        """They follow one another, and the last one stays; the same object each time."""
+        if index not in self._cache:
+            made = self._answers[min(index, len(self._answers)) - 1]
+            self._cache[index] = replace(made, window_index=index, window_end=index * 0.1)
+        return self._cache[index]
+
+
+class Painted:
+    """What a view writes: texts with the room and the font that they have."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, view: str) -> None:
+        self.texts: dict[str, tuple[QRectF, QFont]] = {}
+        monkeypatch.setattr(f"ui.{view}.write", self._note)
+
+    def _note(self, _: QPainter, area: QRectF, text: str, font: QFont, *rest: Any) -> None:
+        self.texts[text] = (QRectF(area), font)
+
+    def line(self, text: str) -> QRectF:
+        """Where a text lies: as wide as its room, as high as its capitals and descenders."""
+        area, font = self.texts[text]
+        line = QRectF(area.left(), 0, area.width(), font.pixelSize())
+        line.moveCenter(area.center())
+        return line
+
+    def is_whole(self, text: str) -> bool:
+        """Whether it is drawn, and not shortened."""
+        area, font = self.texts[text]
+        return text_width(text, font) <= area.width()
+
+
+def resize(window: MainWindow, size: QSize) -> None:
+    window.resize(size)
+    QApplication.processEvents()  # a window lays its views out when it gets round to it
+    window.grab()
+
+
+SIZES = (SMALLEST, QSize(1280, 720), QSize(2560, 1440))
+
+
+@pytest.mark.parametrize("depths", [1, 2, 3])
+@pytest.mark.parametrize("names", TASKS.values(), ids=TASKS)
+def test_every_modality_has_its_place(
+    open_window: OpenWindow,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+    names: tuple[str, ...],
+    depths: int,
+) -> None:
+    written = {view: Painted(monkeypatch, f"{view}_view") for view in ("share", "attention")}
+    all_there = dict.fromkeys(names, Status.PRESENT)
+    last_absent = all_there | ({names[-1]: Status.STALLED} if len(names) > 1 else {})
+    none_there = dict.fromkeys(names, Status.STALLED)
+    answers = [
+        unanswered(1, Reason.NO_INPUT, **none_there),
+        answer(2, depths, **all_there),
+        answer(3, depths, **last_absent),
+        unanswered(4, Reason.NO_INPUT, **none_there),
+        answer(5, depths, **all_there),
+    ]
+    window = open_window(OtherSession(now, answers))
+    for step in answers:
+        now.advance(0.1)
+        window.bridge.poll()
+        for size in SIZES:
+            for each in written.values():
+                each.texts.clear()
+            resize(window, size)
+            present = [report.name.capitalize() for report in step.modalities if report.present]
+            told = window.shares.accessibleDescription()
+            assert all(f"{name} {100 / len(present):.0f}" in told for name in present)
+            for view, widget in (("share", window.shares), ("attention", window.attention)):
+                lines = [written[view].line(name.capitalize()) for name in names]
+                for name, line in zip(names, lines, strict=True):
+                    assert written[view].is_whole(name.capitalize()), (view, name, size)
+                    assert widget.content().contains(line), (view, name, size)
+                assert all(a.bottom() <= b.top() for a, b in pairwise(lines)), (view, size)
+            if not step.attention:
+                continue
+            cells = window.attention.cells()
+            assert len(cells) == len(names) * depths
+            assert not any(a.intersects(b) for a, b in combinations(cells, 2))
+            pictures = [each.widget for each in window.attention._pictures]
+            shown = [each.geometry() for each in pictures if each.isVisible()]
+            there = [report.present for report in step.modalities] * depths
+            assert shown == [cell for cell, is_there in zip(cells, there, strict=True) if is_there]
+            for cell in cells:
+                assert window.attention.content().toAlignedRect().contains(cell)
+                assert min(cell.width(), cell.height()) > 20
+    assert window.answer.headline == "Party"
+
+
+def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) -> None:
+    statuses = {"light": Status.PRESENT, "noise": Status.PRESENT}
+    window = open_window(OtherSession(now, [answer(1, 1, **statuses)]))
+    for _ in range(30):
+        now.advance(0.1)
+        window.bridge.poll()
+    bars, timeline = (view.grab().toImage() for view in (window.answer, window.timeline))
+    for label in LABELS:
+        assert has_colour(bars, palette.class_colour(label, LABELS)), label
+    assert has_colour(timeline, palette.class_colour("party", LABELS))
+    assert window.answer.accessibleDescription() == "Party 70\u202f%"
+
+
+def test_a_session_on_another_task_starts_from_what_is_known(
+    open_window: OpenWindow, now: ManualTime
+) -> None:
+    window = open_window(OtherSession(now, [answer(1, 3, light=Status.PRESENT)]))
+    assert len(window.attention.cells()) == 2 * len(MODALITIES)  # as the options say
+    now.advance(0.1)
+    window.bridge.poll()
+    for _ in range(2):
+        assert len(window.attention.cells()) == 3
+        window._adopt(FakeLiveSession(now))  # no answer so far
+        assert window.shares.accessibleDescription() == "Light –"
+    for prediction in (make_prediction(10), absent_prediction()):
+        window._show_prediction(prediction)
+        assert len(window.attention.cells()) == 2 * len(MODALITIES)
+    window.timeline.extend([make_prediction(10)])
+    assert window.timeline._track.labels == EMOTIONS
+
+
+# -- words -----------------------------------------------------------------------------------------
+
+
+def test_modalities_are_listed_as_in_a_sentence() -> None:
+    for names, told in (
+        (("light",), "From light"),
+        (("light", "noise"), "From light and noise"),
+        (("text", "voice", "face"), "From text, voice and face"),
+    ):
+        shown = presenters.answer(answer(1, 1, **dict.fromkeys(names, Status.PRESENT)))
+        assert shown.detail == told
+
+
+def test_no_input_is_told_by_what_arrives() -> None:
+    def detail(**statuses: Status) -> str:
+        return presenters.answer(unanswered(1, Reason.NO_INPUT, **statuses)).detail
+
+    stalled, silence = Status.STALLED, Status.SILENCE
+    assert detail(light=stalled) == "No input arrives"
+    assert detail(light=stalled, noise=stalled) == "Neither picture nor sound arrives"
+    assert detail(light=stalled, noise=silence) == "No picture arrives"
+    assert detail(text=silence, voice=silence, face=stalled) == "No picture arrives"
+
+
+def test_why_sound_did_not_count_is_told_by_its_status() -> None:
+    def told(level: float | None, **statuses: Status) -> str:
+        prediction = unanswered(1, Reason.NO_INPUT, **statuses)
+        return presenters.sound_absence(replace(prediction, sound_level=level))
+
+    assert told(-60.0, light=Status.STALLED, noise=Status.SILENCE) == "noise not counted: silence"
+    assert told(-1.0, noise=Status.CLIPPED, light=Status.NO_FACE) == "noise not counted: distorted"
+    assert told(None, light=Status.TOO_DARK, noise=Status.STALLED) == (
+        "noise not counted: no input arrives"
+    )
+    assert told(-20.0, light=Status.STALLED, noise=Status.PRESENT) == ""
+    assert told(None, face=Status.NO_SOURCE, voice=Status.NO_SOURCE) == (
+        "voice not counted: not available"
+    )
+
+
+def test_blocks_of_a_modality_need_not_lie_together() -> None:
+    mixed = Attention(
+        name="maps",
+        weights=np.array([[1.0], [2.0], [4.0], [8.0]], np.float32) / 15,
+        modalities=("light", "noise", "light", "noise"),
+    )
+    prediction = answer(1, 0, light=Status.PRESENT, noise=Status.PRESENT)
+    (panel,) = presenters.attention_panels(replace(prediction, attention=(mixed,)))
+    for name, weights in (("light", [1, 4]), ("noise", [2, 8])):
+        rows = panel.rows(name)
+        assert rows is not None
+        np.testing.assert_allclose(np.exp2(rows[:, 0]) / 4 * 15, weights, rtol=1e-5)
+    assert panel.rows("face") is None
+
+
+def test_a_modality_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    prediction = answer(1, 1, light=Status.PRESENT, noise=Status.STALLED)
+    assert prediction.modality("noise").status is Status.STALLED
+    with pytest.raises(KeyError, match="“voice”, only light, noise"):
+        prediction.modality("voice")
