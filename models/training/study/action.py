@@ -34,7 +34,6 @@ SEGMENTS: Final = 8  # of a clip; depth motion is summed in each
 HEAD, NECK, SPINE, HIPS = 0, 1, 2, 3  # joints, Kinect v1
 LEFT_SHOULDER, RIGHT_SHOULDER = 4, 8
 PARENTS: Final = (1, 2, 3, 3, 1, 4, 5, 6, 1, 8, 9, 10, 3, 12, 13, 14, 3, 16, 17, 18)
-VALIDATION_SUBJECT: Final = 3
 
 
 def action(data_root: Path) -> Task:
@@ -54,11 +53,13 @@ def action(data_root: Path) -> Task:
     inputs = ActionInputs(torch.from_numpy(skeletons), motion(data["depth"]))
     subjects = data["subject"].astype(np.int64)
     train = np.flatnonzero(subjects % 2 == 1)
+    # One subject's 108 clips say too little: networks of different epochs all but know them.
+    inner = [people_split(subjects, train, (subject,)) for subject in np.unique(subjects[train])]
     return Task(
         name="action",
         title="Action: skeleton + depth, UTD-MHAD",
-        protocol="odd subjects to train on, even subjects to test, 27 classes; choices on subject "
-        f"{VALIDATION_SUBJECT}, then training on all odd subjects",
+        protocol="odd subjects to train on, even subjects to test, 27 classes; choices by leaving "
+        "each odd subject out in turn, then training on all odd subjects",
         classes=CLASSES,
         branches={"skeleton": skeleton_branch, "depth": depth_branch},
         labels=torch.from_numpy(data["action"].astype(np.int64) - 1),
@@ -66,12 +67,7 @@ def action(data_root: Path) -> Task:
         units=np.arange(len(subjects)),
         unit="clip",
         folds=(
-            Fold(
-                "odd-even",
-                train,
-                np.flatnonzero(subjects % 2 == 0),
-                (people_split(subjects, train, (VALIDATION_SUBJECT,)),),
-            ),
+            Fold("odd-even", train, np.flatnonzero(subjects % 2 == 0), tuple(inner)),
         ),
         inputs=lambda _fold, _rows: inputs,
         settings=Settings(
@@ -89,6 +85,9 @@ def action(data_root: Path) -> Task:
         notes=(
             "Paired by clip, not by person: four test subjects are too few. Clips of one "
             "person are not independent, so the p-values of this task are too small.",
+            "Choices were first made on subject 3 alone, whose 108 clips networks of nearly any "
+            "epoch know: MSAF with pre-trained branches took epoch 2 and came to 95.0 % on these "
+            "test people, every other row to within 0.3 points of what stands here.",
         ),
     )
 
