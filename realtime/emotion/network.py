@@ -79,32 +79,12 @@ class EmotionNetwork:
         """`make_activity` is called with the seconds that a session's speech detector keeps."""
         self.engine = engine
         self.config = config
+        self.engine_name = engine.name
+        self.labels = config.labels
+        self.window_seconds = config.window_seconds
+        self.hop_seconds = config.hop_seconds
+        self.sample_rate = config.sample_rate
         self._make_activity = make_activity
-
-    @property
-    def engine_name(self) -> str:
-        """See Network.engine_name."""
-        return self.engine.name
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """See Network.labels."""
-        return self.config.labels
-
-    @property
-    def window_seconds(self) -> float:
-        """See Network.window_seconds."""
-        return self.config.window_seconds
-
-    @property
-    def hop_seconds(self) -> float:
-        """See Network.hop_seconds."""
-        return self.config.hop_seconds
-
-    @property
-    def sample_rate(self) -> int:
-        """See Network.sample_rate."""
-        return self.config.sample_rate
 
     def modalities(self, config: SessionConfig, samples: SampleRing) -> tuple[Face, Voice]:
         """See Network.modalities."""
