@@ -35,7 +35,7 @@ Image = NDArray[np.uint8]
 SIZE: Final = (640, 480)
 FRAME_RATE: Final = 30
 SAMPLE_RATE: Final = 48000
-SECONDS: Final = 19.6
+SECONDS: Final = 19.2
 ENLARGE: Final = 3  # portrait → canvas, so that small movements are smooth
 SEED: Final = 2012
 
@@ -67,10 +67,11 @@ class Sentence:
 
 
 SENTENCES: Final = (
-    Sentence(2.3, "Oh! What was that?", 99, 170, 1.1),
-    Sentence(4.9, "What a lovely day! I am so happy!", 60, 150, 1.0),
-    Sentence(11.6, "Stop that! Go away! I have had enough!", 70, 200, 1.2),
-    Sentence(14.3, "Now the face is gone, but there is still a voice.", 30, 180, 0.8),
+    Sentence(0.4, "Here is a demo, for you all.", 20, 110, 0.6),
+    Sentence(7.1, "Stop that! Go away! I have had enough!", 70, 200, 1.2),
+    Sentence(9.7, "Now the face is gone, but there is still a voice.", 30, 180, 0.8),
+    Sentence(13.1, "Oh! What is that?", 99, 170, 1.1),
+    Sentence(15.3, "What a lovely day! I am so happy!", 60, 150, 1.0),
 )
 
 
@@ -209,26 +210,25 @@ SAD: Final = Face(
     corners_in=11,
     corners_down=42,
     lips_closed=1,
-    arch=11,
+    arch=9,
 )
 ANGRY: Final = Face(
-    brows_up=-4,
-    inner_brows_down=16,
-    brows_together=9,
+    brows_up=-6,
+    inner_brows_down=17,
+    brows_together=10,
     nose_up=4,
     cheeks_down=8,
     cheeks_flat=1,
     corners_in=-2,
-    corners_down=32,
-    lower_lip_down=-4,
+    corners_down=36,
+    lower_lip_down=-6,
 )
-EXPRESSIONS: Final = (  # from when on
+EXPRESSIONS: Final = (  # from when on; the smile comes last, for it outweighs what comes after it
     (0.0, NEUTRAL),
-    (2.1, SURPRISED),
-    (4.7, HAPPY),
-    (7.2, SAD),
-    (11.4, ANGRY),
-    (15.5, NEUTRAL),
+    (2.6, SAD),
+    (6.8, ANGRY),
+    (10.8, SURPRISED),
+    (15.0, HAPPY),
 )
 CHANGE_SECONDS: Final = 0.4
 
@@ -277,10 +277,10 @@ def pose_at(time: float, loud: float) -> Pose:
     speaking = replace(
         face,
         brows_up=face.brows_up + 2 * loud,
-        lower_lip_down=face.lower_lip_down + 11 * loud,
+        lower_lip_down=face.lower_lip_down + 9 * loud,
     )
-    blinks = (0.5, 2.1, 4.7, 7.2, 9.3, 13.3, 18.2)
-    gone = eased(time, (14.0, 0), (14.6, 1), (16.5, 1), (17.1, 0))
+    blinks = (0.6, 2.6, 4.7, 6.8, 8.7, 13.1, 15.0, 17.1)
+    gone = eased(time, (9.3, 0), (9.9, 1), (12.2, 1), (12.8, 0))
     hand_x = 6 * np.sin(2 * np.pi * time / 3.1) + 3 * np.sin(2 * np.pi * time / 1.3 + 1)
     hand_y = 4 * np.sin(2 * np.pi * time / 2.7 + 2) + 2 * np.sin(2 * np.pi * time / 1.1)
     return Pose(
@@ -289,18 +289,9 @@ def pose_at(time: float, loud: float) -> Pose:
         tilt=2.2 * np.sin(2 * np.pi * time / 4.7),
         nod=5 * np.sin(2 * np.pi * time / 3.3) + 3 * loud,
         camera=(
-            680 + hand_x + eased(time, (0, -40), (9, 30), (19.6, -20)),
+            680 + hand_x + eased(time, (0, -40), (10, 30), (19, -20)),
             380 + hand_y + 560 * gone,
-            eased(
-                time,
-                (0, 960),
-                (2.1, 880),
-                (2.6, 800),
-                (4.7, 860),
-                (11.4, 840),
-                (11.9, 780),
-                (14.0, 860),
-            ),
+            eased(time, (0, 960), (2.6, 860), (6.8, 860), (7.4, 780), (10.3, 860), (19, 900)),
         ),
     )
 
