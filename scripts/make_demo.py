@@ -1,8 +1,10 @@
 """Make the demo recording, realtime/data/demo.mp4, from free material.
 
-A still portrait is given a little life: the camera moves, the head sways, the face smiles, speaks,
-blinks and is surprised, and once it leaves the picture while the voice goes on. The voice is
-espeak-ng's. Where everything comes from is in realtime/data/LICENSE.md.
+A still portrait is given a life: the camera moves, the head sways, the face speaks, blinks and
+changes from one expression to the next, and once it leaves the picture while the voice goes on.
+The portrait smiles; every other face is made of it by moving brows, lids, cheeks and lips and by
+smoothing the folds of the smile. The voice is espeak-ng's. Where everything comes from is in
+realtime/data/LICENSE.md.
 
     pip install scikit-image && apt-get install espeak-ng
     python scripts/make_demo.py [FILE]
@@ -15,7 +17,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +35,7 @@ Image = NDArray[np.uint8]
 SIZE: Final = (640, 480)
 FRAME_RATE: Final = 30
 SAMPLE_RATE: Final = 48000
-SECONDS: Final = 10.0
+SECONDS: Final = 19.2
 ENLARGE: Final = 3  # portrait → canvas, so that small movements are smooth
 SEED: Final = 2012
 
@@ -44,8 +46,12 @@ LIDS: Final = (
     ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
     ((362, 398, 384, 385, 386, 387, 388, 466, 263), (362, 382, 381, 380, 374, 373, 390, 249, 263)),
 )
-BROWS: Final = ((70, 63, 105, 66, 107), (336, 296, 334, 293, 300))
-MOUTH_CORNERS: Final = (61, 291)
+BROWS: Final = ((46, 53, 52, 65, 55), (276, 283, 282, 295, 285))
+CHEEKS: Final = (
+    (117, 118, 119, 100, 142, 129, 203, 206, 216, 57, 212, 214, 192, 187, 123),
+    (346, 347, 348, 329, 371, 358, 423, 426, 436, 287, 432, 434, 416, 411, 352),
+)
+NOSE: Final = 2
 CHIN: Final = 152
 
 
@@ -61,9 +67,11 @@ class Sentence:
 
 
 SENTENCES: Final = (
-    Sentence(0.7, "Hello! This is the demo recording. What a lovely day!", 72, 165, 1.0),
-    Sentence(4.3, "Oh! What was that?", 90, 150, 1.2),
-    Sentence(6.1, "Now the face is gone, but there is still a voice.", 38, 160, 0.7),
+    Sentence(0.4, "Here is a demo, for you all.", 20, 110, 0.6),
+    Sentence(7.1, "Stop that! Go away! I have had enough!", 70, 200, 1.2),
+    Sentence(9.7, "Now the face is gone, but there is still a voice.", 30, 180, 0.8),
+    Sentence(13.1, "Oh! What is that?", 99, 170, 1.1),
+    Sentence(15.3, "What a lovely day! I am so happy!", 60, 150, 1.0),
 )
 
 
@@ -121,13 +129,131 @@ def loudness(sound: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Pose:
-    """What face and camera do in one picture; 0 is the portrait as it is."""
+class Face:
+    """What the face does, pixels unless said; 0 is the portrait as it is, which smiles."""
 
-    smile: float  # 1 deeper, -1 none
-    lips_closed: float  # 0..1
-    mouth_open: float  # pixels
-    brows: float  # pixels upwards
+    brows_up: float = 0
+    inner_brows_up: float = 0
+    inner_brows_down: float = 0
+    brows_together: float = 0
+    lids_up: float = 0
+    nose_up: float = 0
+    cheeks_down: float = 0
+    cheeks_flat: float = 0  # 0..1: the light and the folds of the smile smoothed
+    corners_in: float = 0
+    corners_down: float = 0
+    chin_down: float = 0
+    lips_closed: float = 0  # 0..1
+    arch: float = 0  # of the closed lips
+    upper_lip_up: float = 0
+    lower_lip_down: float = 0
+    teeth_hidden: float = 0  # 0..1
+
+
+@dataclass(frozen=True)
+class Push:
+    """How one movement of the face moves the skin about a landmark and its mirror image."""
+
+    landmarks: tuple[int, int]
+    outwards: float
+    upwards: float
+    radius: float  # share of the face's height
+
+
+PUSHES: Final[dict[str, tuple[Push, ...]]] = {
+    "brows_up": (
+        Push((53, 283), 0, 0.6, 0.08),
+        Push((52, 282), 0, 0.5, 0.08),
+        Push((65, 295), 0, 0.5, 0.08),
+    ),
+    "inner_brows_up": (
+        Push((46, 276), 0, -0.5, 0.06),
+        Push((65, 295), 0, 0.4, 0.06),
+        Push((55, 285), 0, 1, 0.06),
+    ),
+    "inner_brows_down": (Push((65, 295), 0, -0.5, 0.07), Push((55, 285), 0, -1, 0.06)),
+    "brows_together": (Push((55, 285), -1, 0, 0.07),),
+    "lids_up": (
+        Push((160, 387), 0, 0.6, 0.02),
+        Push((159, 386), 0, 1, 0.02),
+        Push((158, 385), 0, 0.6, 0.02),
+    ),
+    "nose_up": (Push((49, 279), 0, 1, 0.06),),
+    "cheeks_down": (Push((50, 280), 0, -1, 0.13),),
+    "corners_in": (Push((61, 291), -1, 0, 0.10),),
+    "corners_down": (Push((61, 291), 0, -1, 0.12),),
+    "chin_down": (Push((CHIN, CHIN), 0, -0.5, 0.20),),
+}
+
+HAPPY: Final = Face()
+NEUTRAL: Final = Face(
+    cheeks_down=8, cheeks_flat=1, corners_in=15, corners_down=30, lips_closed=1, arch=2
+)
+SURPRISED: Final = Face(
+    brows_up=9,
+    lids_up=4,
+    cheeks_down=8,
+    cheeks_flat=1,
+    corners_in=28,
+    corners_down=22,
+    chin_down=10,
+    upper_lip_up=10,
+    lower_lip_down=13,
+    teeth_hidden=1,
+)
+SAD: Final = Face(
+    brows_up=-5,
+    inner_brows_up=15,
+    lids_up=-5,
+    cheeks_down=8,
+    cheeks_flat=1,
+    corners_in=11,
+    corners_down=42,
+    lips_closed=1,
+    arch=9,
+)
+ANGRY: Final = Face(
+    brows_up=-6,
+    inner_brows_down=17,
+    brows_together=10,
+    nose_up=4,
+    cheeks_down=8,
+    cheeks_flat=1,
+    corners_in=-2,
+    corners_down=36,
+    lower_lip_down=-6,
+)
+EXPRESSIONS: Final = (  # from when on; the smile comes last, for it outweighs what comes after it
+    (0.0, NEUTRAL),
+    (2.6, SAD),
+    (6.8, ANGRY),
+    (10.8, SURPRISED),
+    (15.0, HAPPY),
+)
+CHANGE_SECONDS: Final = 0.4
+
+
+def face_at(time: float) -> Face:
+    """The expression, on its way from the last to the next."""
+    before = after = EXPRESSIONS[0][1]
+    share = 1.0
+    for start, face in EXPRESSIONS:
+        if time >= start:
+            before, after = after, face
+            share = eased(time, (start, 0), (start + CHANGE_SECONDS, 1))
+    return Face(
+        **{
+            each.name: (1 - share) * getattr(before, each.name) + share * getattr(after, each.name)
+            for each in fields(Face)
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Pose:
+    """What face, head and camera do in one picture."""
+
+    face: Face
     blink: float  # 0..1
     tilt: float  # degrees of the head
     nod: float  # pixels downwards
@@ -147,36 +273,25 @@ def eased(time: float, *points: tuple[float, float]) -> float:
 
 def pose_at(time: float, loud: float) -> Pose:
     """The script of the film."""
-    surprise = eased(time, (4.15, 0), (4.4, 1), (5.5, 1), (5.9, 0))
-    blinks = (0.45, 2.2, 3.9, 5.75, 9.2)
-    gone = eased(time, (5.95, 0), (6.5, 1), (8.5, 1), (9.05, 0))
-    sway = np.sin(2 * np.pi * time / 4.7)
+    face = face_at(time)
+    speaking = replace(
+        face,
+        brows_up=face.brows_up + 2 * loud,
+        lower_lip_down=face.lower_lip_down + 9 * loud,
+    )
+    blinks = (0.6, 2.6, 4.7, 6.8, 8.7, 13.1, 15.0, 17.1)
+    gone = eased(time, (9.3, 0), (9.9, 1), (12.2, 1), (12.8, 0))
     hand_x = 6 * np.sin(2 * np.pi * time / 3.1) + 3 * np.sin(2 * np.pi * time / 1.3 + 1)
     hand_y = 4 * np.sin(2 * np.pi * time / 2.7 + 2) + 2 * np.sin(2 * np.pi * time / 1.1)
     return Pose(
-        smile=eased(
-            time,
-            (0.3, -0.9),
-            (0.9, 0.8),
-            (3.4, 1),
-            (4.3, -1.3),
-            (5.5, -1.3),
-            (6, -0.7),
-            (8.8, -0.9),
-            (10, 0),
-        ),
-        lips_closed=eased(
-            time, (0.3, 0.9), (0.8, 0.1), (3.7, 0.1), (4.2, 0.3), (5.6, 0.6), (8.8, 0.9), (9.6, 0.4)
-        ),
-        mouth_open=(12 - 6 * surprise) * loud + 24 * surprise,
-        brows=11 * surprise + 2 * loud,
+        face=speaking,
         blink=max(max(0.0, 1 - abs(time - each) / 0.1) for each in blinks),
-        tilt=2.2 * sway - 1.5 * surprise,
-        nod=5 * np.sin(2 * np.pi * time / 3.3) - 6 * surprise + 3 * loud,
+        tilt=2.2 * np.sin(2 * np.pi * time / 4.7),
+        nod=5 * np.sin(2 * np.pi * time / 3.3) + 3 * loud,
         camera=(
-            680 + hand_x + eased(time, (0, -40), (5, 30), (10, -20)),
+            680 + hand_x + eased(time, (0, -40), (10, 30), (19, -20)),
             380 + hand_y + 560 * gone,
-            eased(time, (0, 1000), (4, 860), (4.5, 800), (6, 860), (10, 980)),
+            eased(time, (0, 960), (2.6, 860), (6.8, 860), (7.4, 780), (10.3, 860), (19, 900)),
         ),
     )
 
@@ -200,6 +315,28 @@ class Portrait:
         self.top, self.bottom = max(0, int(top - 0.8 * size)), int(bottom + 0.6 * size)
         rows, columns = np.mgrid[self.top : self.bottom, self.left : self.right]
         self.x, self.y = columns.astype(np.float32), rows.astype(np.float32)
+        self.movements = {name: self._movement(pushes) for name, pushes in PUSHES.items()}
+        self.flat = self._flat_cheeks()
+
+    def _movement(self, pushes: tuple[Push, ...]) -> Array:
+        """How far each pixel is moved by one pixel of a movement, (height, width, 2)."""
+        moved = np.zeros((*self.x.shape, 2), np.float32)
+        for push in pushes:
+            for landmark, outwards in zip(push.landmarks, (-1, 1), strict=True):
+                x, y = self.points[landmark]
+                distance = np.hypot(self.x - x, self.y - y) / (push.radius * self.size)
+                near = np.exp(-(distance**2) / 2)[..., None]
+                moved += near * np.array([outwards * push.outwards, -push.upwards])
+        return moved
+
+    def _flat_cheeks(self) -> Image:
+        """The canvas without the light and the folds of the smile."""
+        mask = np.zeros(self.canvas.shape[:2], np.float32)
+        for cheek in CHEEKS:
+            cv2.fillPoly(mask, [self.points[list(cheek)].round().astype(np.int32)], 0.9)
+        mask = cv2.GaussianBlur(mask, (0, 0), 9)[..., None]
+        skin = cv2.GaussianBlur(self.canvas, (0, 0), 26)
+        return (self.canvas + mask * (skin.astype(np.float32) - self.canvas)).astype(np.uint8)
 
     def curve(self, indices: tuple[int, ...], x: Array) -> tuple[Array, Array]:
         """Height of the line through landmarks at each x, and where x is inside it, -1..1."""
@@ -211,10 +348,10 @@ class Portrait:
     def draw(self, pose: Pose) -> Image:
         """The canvas in this pose."""
         x, y = self._swayed(pose)
-        x, y = self._expressed(pose, x, y)
+        x, y = self._expressed(pose.face, x, y)
         y = self._blinked(pose, x, y)
         canvas = self.canvas.copy()
-        canvas[self.top : self.bottom, self.left : self.right] = self._spoken(pose, x, y)
+        canvas[self.top : self.bottom, self.left : self.right] = self._lips(pose.face, x, y)
         return canvas
 
     def _swayed(self, pose: Pose) -> tuple[Array, Array]:
@@ -230,27 +367,14 @@ class Portrait:
         turned_y = neck[1] + np.sin(angle) * x + np.cos(angle) * y
         return turned_x.astype(np.float32), turned_y.astype(np.float32)
 
-    def _expressed(self, pose: Pose, x: Array, y: Array) -> tuple[Array, Array]:
-        """Brows, mouth corners and cheeks, each a soft push."""
-        size = self.size
-        pushes: list[tuple[NDArray[np.float64], float, float, float]] = []
-        for brow in BROWS:
-            pushes.extend(
-                (self.points[each], 0.0, -0.55 * pose.brows, 0.09 * size) for each in brow[1:4]
-            )
-        for corner, side in zip(MOUTH_CORNERS, (-1, 1), strict=True):
-            at = self.points[corner]
-            pushes.append(
-                (at, side * 0.022 * size * pose.smile, -0.028 * size * pose.smile, 0.11 * size)
-            )
-            cheek = at + np.array([side * 0.09 * size, -0.2 * size])
-            pushes.append((cheek, 0.0, -0.014 * size * max(pose.smile, 0), 0.13 * size))
-        out_x, out_y = x.copy(), y.copy()
-        for at, push_x, push_y, radius in pushes:
-            near = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * radius**2))
-            out_x -= push_x * near
-            out_y -= push_y * near
-        return out_x, out_y
+    def _expressed(self, face: Face, x: Array, y: Array) -> tuple[Array, Array]:
+        """Brows, lids, cheeks, corners of the mouth and chin, each a soft push."""
+        moved = sum(getattr(face, name) * field for name, field in self.movements.items())
+        from_x, from_y = x, y
+        for _ in range(3):  # nearer and nearer to the place from which the pixel was pushed here
+            push = cv2.remap(moved, from_x - self.left, from_y - self.top, cv2.INTER_LINEAR)
+            from_x, from_y = x - push[..., 0], y - push[..., 1]
+        return from_x, from_y
 
     def _blinked(self, pose: Pose, x: Array, y: Array) -> Array:
         """Upper lids drawn down over the eyes, their skin stretched from the brow."""
@@ -268,25 +392,37 @@ class Portrait:
             out = np.where(skin, stretched, out)
         return out.astype(np.float32)
 
-    def _spoken(self, pose: Pose, x: Array, y: Array) -> Image:
-        """The lower lip and chin as a layer that slides over the teeth or away from them."""
-        lower, inside = self.curve(LOWER_LIP, x)
-        upper, _ = self.curve(UPPER_LIP, x)
+    def _lips(self, face: Face, x: Array, y: Array) -> Image:
+        """Both lips with the skin to the nose and to the chin, as layers over the teeth."""
+        upper, inside = self.curve(UPPER_LIP, x)
+        lower, _ = self.curve(LOWER_LIP, x)
         shape = (1 - inside**2) ** 0.8
-        slide = pose.mouth_open * shape - pose.lips_closed * np.maximum(lower - upper, 0)
-        end = float(self.points[CHIN, 1]) + 0.35 * self.size
-        below = end - (end - y) * (end - lower) / np.maximum(end - lower - slide, 1)
-        below = np.where((y < end) & (np.abs(inside) < 1), below, y).astype(np.float32)
-        still = cv2.remap(self.canvas, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        moved = cv2.remap(self.canvas, x, below, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        layer = _soft(below - lower)
-        cavity = _soft(y - lower - 1.0)
-        depth = np.clip((y - lower) / 30, 0, 1)[..., None]
+        meeting = (upper + lower) / 2 - face.arch * shape
+        top = upper + face.lips_closed * (meeting - upper) - face.upper_lip_up * shape
+        bottom = lower + face.lips_closed * (meeting - lower) + face.lower_lip_down * shape
+        bottom = np.maximum(bottom, top)
+        above, below = float(self.points[NOSE, 1]), float(self.points[CHIN, 1]) + 0.35 * self.size
+        upper_y = above + (y - above) * (upper - above) / (top - above)
+        lower_y = below - (below - y) * (below - lower) / (below - bottom)
+        apart = np.abs(inside) >= 1
+        upper_y = np.where(apart | (y < above), y, upper_y)
+        lower_y = np.where(apart | (y > below), y, lower_y)
+
+        canvas = cv2.addWeighted(self.canvas, 1 - face.cheeks_flat, self.flat, face.cheeks_flat, 0)
+        still, upper_lip, lower_lip = (
+            cv2.remap(canvas, x, each.astype(np.float32), cv2.INTER_CUBIC).astype(np.float32)
+            for each in (y, upper_y, lower_y)
+        )
+        depth = np.clip((y - top) / 30, 0, 1)[..., None]
         dark = np.array([62, 24, 22]) * (1 - 0.5 * depth)
-        behind = still + cavity[..., None] * (dark - still)
-        drawn = behind + layer[..., None] * (moved - behind)
-        apart = np.abs(inside)[..., None] >= 1
-        return np.clip(np.where(apart, still, drawn), 0, 255).astype(np.uint8)
+        teeth = (1 - face.teeth_hidden) * _soft(lower - y - 1)[..., None]
+        drawn = dark + teeth * (still - dark)
+        drawn += _soft(top - y)[..., None] * (upper_lip - drawn)
+        drawn += _soft(y - bottom)[..., None] * (lower_lip - drawn)
+        # Where lips meet there is a shadow.
+        seam = np.exp(-(((y - top) / 2.2) ** 2) - (bottom - top) / 2) * (1 - inside**6)
+        drawn *= 1 - face.lips_closed * seam[..., None] * np.array([0.36, 0.45, 0.45])
+        return np.clip(np.where(apart[..., None], still, drawn), 0, 255).astype(np.uint8)
 
 
 def _soft(distance: Array) -> Array:

@@ -6,17 +6,20 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
+from models.checkpoint import default_weights
 from realtime.config import SessionConfig
+from realtime.emotion.network import load_emotion_network
 from realtime.engine import Arrays
 from realtime.export import PredictionWriter, record_of, write_predictions
 from realtime.faces import FaceTracker, MediapipeDetector, watch_face
-from realtime.messages import Prediction, SessionState, SourceState, VideoPacket
+from realtime.messages import Prediction, Reason, SessionState, SourceState, VideoPacket
 from realtime.replay import ReplaySession, ahead, analyse
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
@@ -47,6 +50,21 @@ def test_every_window_of_the_recording_is_answered(demo_answers: list[Prediction
     assert len(demo_answers) >= 79
     fused = [each for each in demo_answers if all(report.present for report in each.modalities)]
     assert len(fused) > len(demo_answers) / 3
+
+
+def test_the_demo_shows_what_the_program_can_say(demo: Path) -> None:
+    """The shipped network's own answers follow the face through all that the demo shows."""
+    with Recording(demo) as recording:
+        shown = list(
+            analyse(recording, load_emotion_network(default_weights(), device="cpu"), watch_face)
+        )
+    labels = [each.label for each in shown if each.label is not None]
+    runs = [(label, len(list(run))) for label, run in groupby(labels)]
+    assert [label for label, _ in runs] == ["neutral", "sad", "angry", "surprised", "happy"]
+    assert all(hops >= 10 for _, hops in runs)  # a second each
+    assert Reason.LOW_CONFIDENCE in {each.reason for each in shown}
+    present = {tuple(report.present for report in each.modalities) for each in shown}
+    assert {(True, True), (True, False), (False, True)} <= present
 
 
 def test_two_replays_are_identical(demo: Path, demo_answers: list[Prediction]) -> None:

@@ -66,9 +66,7 @@ def action(data_root: Path) -> Task:
         names=tuple(data["names"].tolist()),
         units=np.arange(len(subjects)),
         unit="clip",
-        folds=(
-            Fold("odd-even", train, np.flatnonzero(subjects % 2 == 0), tuple(inner)),
-        ),
+        folds=(Fold("odd-even", train, np.flatnonzero(subjects % 2 == 0), tuple(inner)),),
         inputs=lambda _fold, _rows: inputs,
         settings=Settings(
             epochs=30,
