@@ -337,7 +337,8 @@ class PortAudio:
                 raise SourceError(f"the sound system does not answer: {error}") from error
             try:
                 yield sounddevice
-            except (sounddevice.PortAudioError, ValueError) as error:  # or a name in no known code
+            # A device's name may be in no known code.
+            except (sounddevice.PortAudioError, UnicodeDecodeError) as error:
                 raise SourceError(f"the sound system does not answer: {error}") from error
 
     def opened(self) -> None:

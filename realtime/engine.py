@@ -58,6 +58,17 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
+def check_device(device: str) -> None:
+    """Raises ConfigError for a torch device that is not there."""
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            "there is no CUDA GPU that torch can use: run with --device cpu, or install the "
+            "NVIDIA driver and a torch build with CUDA"
+        )
+
+
 class OnnxEngine:
     """Graphs in onnxruntime on the CPU."""
 
@@ -88,14 +99,10 @@ class TorchEngine:
         """Raises ConfigError for a device that is not there."""
         import torch
 
+        check_device(device)
         self._torch = torch
         self._device = torch.device(device)
         self._cuda = self._device.type == "cuda"
-        if self._cuda and not torch.cuda.is_available():
-            raise ConfigError(
-                "there is no CUDA GPU that torch can use: run with --device cpu, or install the "
-                "NVIDIA driver and a torch build with CUDA"
-            )
         torch.set_num_threads(1)  # CPU: these networks are small, and slower with two
         self._parts = {name: part.eval().to(self._device) for name, part in parts.items()}
         where = "CPU"

@@ -31,6 +31,7 @@ from realtime.messages import (
     Snapshot,
     SourceHealth,
     SourceState,
+    Track,
     VideoPacket,
 )
 from realtime.resampling import SpeechResampler
@@ -38,7 +39,7 @@ from realtime.rings import FrameRing, SampleRing, SightingRing
 from realtime.search import PictureSearch
 from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import Source
-from realtime.task import Task, Track
+from realtime.task import Task
 from realtime.worker import InferenceWorker
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,6 @@ class LiveSession:
         self._commands: deque[Callable[[InferenceWorker], None]] = deque()
         self._windows_skipped = 0
         self._frames_skipped = 0
-        self._started = 0.0  # on the clock
         self._frozen: VideoPacket | None = None  # the picture while paused
         self.failure: Exception | None = None
         self._wake = threading.Event()  # the inference thread has something to do
@@ -126,16 +126,25 @@ class LiveSession:
         """
         self.stop()
         self._stopping = threading.Event()
-        for ring in (self._frames, self._sightings, self._samples):
-            ring.clear()
+        for known in (
+            self._frames,
+            self._sightings,
+            self._samples,
+            self.predictions,
+            self._latency,
+            self._answers,
+            self._picture_delay,
+            self._sound_delay,
+        ):
+            known.clear()
         with self._lock:
             self._state, self._message, self._progress = SessionState.LOADING, "Starting", 0.0
             self._commands.clear()
             self._frozen = None
             self._windows_skipped = self._frames_skipped = 0
             self.failure = None
-        self._started = self._clock.now()
-        for name, run in (("inference", self._infer), ("faces", self._look)):
+        infer = partial(self._infer, self._clock.now())
+        for name, run in (("inference", infer), ("faces", self._look)):
             thread = threading.Thread(
                 target=self._guard,
                 args=(partial(run, self._stopping), self._stopping),
@@ -291,13 +300,13 @@ class LiveSession:
                 if self._forget_faces.is_set():
                     self._forget_faces.clear()
                     search.forget()
-                if search.step():
+                if search.step() and not stopping.is_set():
                     self._frames_skipped = search.skipped
                     self._wake.set()
                 else:
                     self._picture_came.wait(IDLE_SECONDS)
 
-    def _infer(self, stopping: threading.Event) -> None:
+    def _infer(self, started: float, stopping: threading.Event) -> None:
         """Load, then step until stopped. Thread: inference."""
 
         def loading(fraction: float, text: str) -> None:
@@ -313,7 +322,7 @@ class LiveSession:
             samples=self._samples,
             network=network,
             clock=self._clock,
-            started=self._started,
+            started=started,
         )
         worker.connect(Track.PICTURES, self._camera is not None)
         worker.connect(Track.SOUND, self._microphone is not None)
@@ -331,6 +340,8 @@ class LiveSession:
             for command in commands:
                 command(worker)
             prediction = None if paused else worker.step()
+            if stopping.is_set():
+                return  # late: the session may have been started again
             if prediction is not None:
                 self._publish(prediction, worker)
             else:

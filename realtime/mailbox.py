@@ -28,13 +28,18 @@ class Mailbox(Generic[T]):
     def poll(self, seen: int = 0) -> tuple[T | None, int]:
         """Newest message and the number of messages so far.
 
-        The message is None when there is none newer than the `seen`-th: a reader hands back the
-        number it got last time and so never handles a message twice.
+        The message is None when there is none newer than the `seen`-th (or it was taken out): a
+        reader hands back the number it got last time and so never handles a message twice.
         """
         with self._lock:
             return (self._message if self._count > seen else None), self._count
 
+    def clear(self) -> None:
+        """Take the message out; the number of messages so far stays."""
+        with self._lock:
+            self._message = None
+
     def latest(self) -> T | None:
-        """Newest message, seen or not."""
+        """Newest message, seen or not; None when there is none."""
         with self._lock:
             return self._message

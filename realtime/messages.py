@@ -30,6 +30,13 @@ class Status(StrEnum):
 NOT_DELIVERING = (Status.NO_SOURCE, Status.STALLED)
 
 
+class Track(StrEnum):
+    """What a source delivers, and a modality is taken from."""
+
+    PICTURES = "pictures"
+    SOUND = "sound"
+
+
 class Reason(StrEnum):
     """Why there is no label."""
 
@@ -108,6 +115,7 @@ class ModalityReport:
     """What one modality did in one window."""
 
     name: str  # of the emotion task "face" and "voice"
+    track: Track
     status: Status
     share: float | None = None  # of the attention, 0..1; None when absent
     chance_share: float | None = None  # what its number of channel blocks alone would give

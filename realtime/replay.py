@@ -37,6 +37,7 @@ from realtime.messages import (
     Snapshot,
     SourceHealth,
     SourceState,
+    Track,
     VideoPacket,
 )
 from realtime.playback import SoundPlayback
@@ -45,7 +46,7 @@ from realtime.rings import SampleRing, SightingRing
 from realtime.session import Deadline, StoppedError, face_at
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
-from realtime.task import Network, Task, Track, Watcher
+from realtime.task import Network, Task, Watcher
 from realtime.windowing import WindowGrid
 from realtime.worker import DueWindow, Excerpts, InferenceWorker
 

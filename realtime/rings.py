@@ -49,6 +49,12 @@ class MessageRing(Generic[T]):
             messages = list(self._messages)[len(self._messages) - kept :]
             return messages, self._count, missed - kept
 
+    @property
+    def count(self) -> int:
+        """Messages pushed so far."""
+        with self._lock:
+            return self._count
+
     def latest(self) -> T | None:
         """Newest message."""
         with self._lock:

@@ -29,7 +29,7 @@ class PictureSearch:
         self._sightings = sightings
         self._watcher = watcher
         self._most_waiting = most_waiting
-        self._seen = 0
+        self._seen = frames.count  # what came before was not for us
 
     def step(self) -> bool:
         """Look at what has come; False when nothing has."""
@@ -44,3 +44,4 @@ class PictureSearch:
         """Start over with another camera."""
         self._watcher.reset()
         self._frames.clear()
+        self._seen = self._frames.count

@@ -11,11 +11,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from realtime.config import SessionConfig
-from realtime.messages import Attention, FloatArray, Prediction, Sighting, Status, VideoPacket
+from realtime.messages import (
+    Attention,
+    FloatArray,
+    Prediction,
+    Sighting,
+    Status,
+    Track,
+    VideoPacket,
+)
 from realtime.rings import SampleRing
 
 Progress = Callable[[float, str], None]
@@ -25,15 +32,11 @@ Flow = Literal[Status.PRESENT, Status.STALLED, Status.NO_SOURCE]
 """Whether a track is delivering."""
 
 
-class Track(StrEnum):
-    """What a source delivers, and a modality is taken from."""
-
-    PICTURES = "pictures"
-    SOUND = "sound"
-
-
 class Watcher(Protocol):
-    """Searches pictures for what the task's modalities need. One thread, in time order."""
+    """Searches pictures for what the task's modalities need, in time order.
+
+    Thread: never two at a time; in replay `look` runs on another one than the rest.
+    """
 
     def look(self, packet: VideoPacket) -> Sighting:
         """What the next picture shows; a watcher may have a kind of sighting of its own."""
@@ -52,7 +55,7 @@ class Watcher(Protocol):
 class Task:
     """Where the parts of a task come from; nothing is loaded before it is asked for."""
 
-    watch: Callable[[], Watcher]  # called on the thread that looks at the pictures
+    watch: Callable[[], Watcher]
     load: Callable[[Progress], Network]  # called on the thread that answers
 
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from realtime.clock import Clock
 from realtime.config import ConfigError, SessionConfig
-from realtime.messages import FloatArray, ModalityReport, Prediction, Reason, Status
+from realtime.messages import FloatArray, ModalityReport, Prediction, Reason, Status, Track
 from realtime.rings import SampleRing, SightingRing
 from realtime.smoothing import Smoother
-from realtime.task import Excerpt, Flow, Fusion, Modality, Network, Track
+from realtime.task import Excerpt, Flow, Fusion, Modality, Network
 from realtime.windowing import WindowGrid
 
 # Before this much input "not sure" is not the person's doing.
@@ -287,7 +287,7 @@ class InferenceWorker:
             probabilities=probabilities,
             smoothed=None if smoothed is None else smoothed.probabilities,
             modalities=tuple(
-                self._report(modality.name, excerpt.status, fusion) for modality, excerpt in held
+                self._report(modality, excerpt.status, fusion) for modality, excerpt in held
             ),
             attention=() if fusion is None else fusion.attention,
         )
@@ -304,14 +304,16 @@ class InferenceWorker:
             latency_seconds=None if now is None else now - due.newest,
         )
 
-    def _report(self, name: str, status: Status, fusion: Fusion | None) -> ModalityReport:
+    def _report(
+        self, modality: Modality[Any, Any], status: Status, fusion: Fusion | None
+    ) -> ModalityReport:
         """What one modality was, said and counted."""
-        part = None if fusion is None else fusion.contributions.get(name)
+        report = ModalityReport(name=modality.name, track=modality.track, status=status)
+        part = None if fusion is None else fusion.contributions.get(modality.name)
         if part is None:
-            return ModalityReport(name=name, status=status)
-        return ModalityReport(
-            name=name,
-            status=status,
+            return report
+        return replace(
+            report,
             share=part.share,
             chance_share=part.chance_share,
             label=self._network.labels[int(part.logits.argmax())],

@@ -725,10 +725,22 @@ def test_no_chatter_on_stderr_beside_the_window(
 ) -> None:
     nowhere = "http://127.0.0.1:9/"  # the face detector is loaded all the same, and talks
     program = process(
-        "--camera", nowhere, "--microphone", "none", "--seconds", 1, "--device", "cpu"
+        "--camera", nowhere, "--microphone", "none", "--seconds", 6, "--device", "cpu"
     )
     out, err = program.communicate(timeout=150)
     assert (program.returncode, out, err) == (0, "", "")
+
+
+@needs_weights
+def test_a_window_that_is_closed_at_once_ends_well(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    nowhere = "http://127.0.0.1:9/"  # meanwhile the face detector is loaded
+    program = process(
+        "--camera", nowhere, "--microphone", "none", "--seconds", 0.1, "--device", "cpu"
+    )
+    _, err = program.communicate(timeout=150)
+    assert program.returncode == 0, err
 
 
 @needs_weights

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from realtime.export import PredictionWriter, Written, record_of, write_predictions
-from realtime.messages import ModalityReport, Prediction, Reason, Status
+from realtime.messages import ModalityReport, Prediction, Reason, Status, Track
 
 LABELS = ("neutral", "happy", "sad")
 
 
 def report(name: str, share: float | None, status: Status = Status.PRESENT) -> ModalityReport:
-    return ModalityReport(name=name, status=status, share=share, chance_share=None, label=None)
+    track = Track.PICTURES if name == "face" else Track.SOUND
+    return ModalityReport(name=name, track=track, status=status, share=share)
 
 
 def prediction(index: int = 12, *, latency: float | None = 0.08123) -> Prediction:

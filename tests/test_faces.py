@@ -159,6 +159,25 @@ def test_pictures_that_cannot_be_searched_in_time_are_passed_over() -> None:
     assert [each.sequence for each in seen] == [9, 10, 11]
     assert [each.face is not None for each in seen] == [False, True, True]
     assert search.skipped == 9
+
+
+def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> None:
+    frames, sightings = FrameRing(8), SightingRing(32)
+    image = np.full((90, 160, 3), 128, np.uint8)
+
+    def push(count: int) -> None:
+        for k in range(count):
+            frames.push(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
+
+    push(12)
+    tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
+    search = PictureSearch(frames, sightings, tracker, most_waiting=3)
+    push(2)
+    assert search.step()
+    push(12)
+    search.forget()
+    assert not search.step()
+    assert search.skipped == 0
     search.forget()
     assert frames.latest() is None
 

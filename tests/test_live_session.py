@@ -28,7 +28,7 @@ from realtime.messages import (
     VideoPacket,
 )
 from realtime.session import Deadline
-from realtime.sources.base import NoDeviceError, Packet, Source, SourceError
+from realtime.sources.base import NoDeviceError, Packet, SourceError
 from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
@@ -453,15 +453,13 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(sto
         session.stop()
 
 
-def test_a_session_started_again_has_not_heard_what_was_said_before() -> None:
-    microphones: list[Callable[[Clock], Source[AudioPacket]]] = [
-        SyntheticMicrophone,
-        lambda _clock: ListSource([]),
-    ]
+def test_a_session_started_again_knows_nothing_of_what_was_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     session = LiveSession(
         task(arithmetic),
         camera=None,
-        microphone_factory=lambda _selector, clock: microphones.pop(0)(clock),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
     )
 
     def spoke(after: int) -> list[bool]:
@@ -472,9 +470,13 @@ def test_a_session_started_again_has_not_heard_what_was_said_before() -> None:
         wait_for(lambda: any(spoke(-1)), "an answer to a voice")
         session.stop()
         last = session.history()[-1].window_index
+        monkeypatch.setattr(session, "_switch", lambda *_: None)  # no device comes this time
         session.start()
+        assert session.snapshot().prediction is None
+        assert session.health().latency_p50 is None
         wait_for(lambda: len(spoke(last)) > 2, "answers after the restart")
         assert not any(spoke(last))
+        assert session.health().frames_skipped == 0
     finally:
         session.stop()
 

@@ -19,13 +19,13 @@ from realtime.emotion.network import load_emotion_network
 from realtime.engine import Arrays
 from realtime.export import PredictionWriter, record_of, write_predictions
 from realtime.faces import FaceTracker, MediapipeDetector, watch_face
-from realtime.messages import Prediction, Reason, SessionState, SourceState, VideoPacket
+from realtime.messages import Prediction, Reason, SessionState, SourceState, Track, VideoPacket
 from realtime.replay import ReplaySession, ahead, analyse
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import UnreadableFileError
 from realtime.sources.file import Recording
-from realtime.task import Task, Track
+from realtime.task import Task
 from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
 from tests.fakes.session import ManualTime

@@ -24,13 +24,14 @@ from realtime.messages import (
     SessionState,
     Sighting,
     Status,
+    Track,
     VideoPacket,
 )
 from realtime.replay import ReplaySession, analyse
 from realtime.rings import SampleRing
 from realtime.sources.file import Recording
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
-from realtime.task import Contribution, Excerpt, Flow, Fusion, Modality, Network, Task, Track
+from realtime.task import Contribution, Excerpt, Flow, Fusion, Modality, Network, Task
 from realtime.windowing import WindowGrid
 from tests.fakes.driver import SteppedDriver, bits
 from tests.recordings import movie

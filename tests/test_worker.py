@@ -12,11 +12,10 @@ import pytest
 
 from realtime.config import ConfigError, PresenceConfig, SessionConfig, WindowConfig
 from realtime.faces import FaceTracker, MediapipeDetector
-from realtime.messages import FloatArray, Prediction, Reason, Status, VideoPacket
+from realtime.messages import FloatArray, Prediction, Reason, Status, Track, VideoPacket
 from realtime.rings import SampleRing, SightingRing
 from realtime.sources.file import FramePlayer
 from realtime.speech import VoiceActivity
-from realtime.task import Track
 from realtime.worker import InferenceWorker
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network

@@ -96,13 +96,18 @@ class AnswerView(Panel):
             self.update(0, top, self.width(), self.height() - top)
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
+        px = self.theme.px
         head = QRectF(area.left(), area.top(), area.width(), self.theme.px(_HEAD))
         self._paint_head(painter, head)
         body = area.adjusted(0, head.height(), 0, 0)
         row = body.height() / len(self._bars)
+        fit = shrinkage(row, self.theme)
+        wide = self.theme.font(BODY * fit, MEDIUM, tabular=True)
+        names = [each.name for each in self._bars]
+        column = names_width(names, wide, px(6), px(98) - px(16), body.width() / 2)
         for index, bar in enumerate(self._bars):
             line = QRectF(body.left(), body.top() + index * row, body.width(), row)
-            self._paint_bar(painter, line, bar, self._lengths[index])
+            self._paint_bar(painter, line, bar, self._lengths[index], fit, column)
 
     def _paint_head(self, painter: QPainter, area: QRectF) -> None:
         px, font = self.theme.px, self.theme.font
@@ -118,14 +123,14 @@ class AnswerView(Panel):
         fits = text_width(shown.detail, font(BODY)) <= detail.width()
         write(painter, detail, shown.detail, font(BODY if fits else CAPTION), palette.TEXT_SOFT)
 
-    def _paint_bar(self, painter: QPainter, area: QRectF, bar: Bar, length: float) -> None:
+    def _paint_bar(
+        self, painter: QPainter, area: QRectF, bar: Bar, length: float, fit: float, column: float
+    ) -> None:
+        """`fit`: what sizes are multiplied by; `column`: width of the names."""
         px = self.theme.px
-        fit = shrinkage(area.height(), self.theme)
-        wide = self.theme.font(BODY * fit, MEDIUM, tabular=True)
-        font = wide if bar.leading else self.theme.font(BODY * fit, REGULAR, tabular=True)
+        weight = MEDIUM if bar.leading else REGULAR
+        font = self.theme.font(BODY * fit, weight, tabular=True)
         colour = palette.TEXT if bar.leading else palette.TEXT_SOFT
-        names = [each.name for each in self._bars]
-        column = names_width(names, wide, px(6), px(98) - px(16), area.width() / 2)
         name = QRectF(area.left() + px(16), area.top(), column, area.height())
         write(painter, name, bar.name, font, colour)
         write(painter, area, bar.text, font, colour, RIGHT)

@@ -62,16 +62,18 @@ def run_window(
         logger.info("window shown")  # what `bench` waits for
         window.start()
 
-    if seconds is not None:
-        close_after(window, seconds)
-    with failures_shown(window, log_path), interrupts_close(window):
-        FirstPaint(window).happened.connect(begin)
-        window.show()
-        try:
-            return application.exec()
-        finally:
-            window.stop()
-            destroy(window)
+    try:
+        if seconds is not None:
+            close_after(window, seconds)
+        with failures_shown(window, log_path), interrupts_close(window):
+            FirstPaint(window).happened.connect(begin)
+            window.show()
+            try:
+                return application.exec()
+            finally:
+                window.stop()
+    finally:
+        destroy(window)
 
 
 def destroy(window: QWidget) -> None:

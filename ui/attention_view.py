@@ -100,9 +100,9 @@ class AttentionView(Panel):
         px = self.theme.px
         font = self.theme.font(CAPTION)
         cells = self.cells()
-        names = self._names()
+        names, column = self._names(), self._side()
         for name, cell in zip(names, cells, strict=False):
-            side = QRectF(area.left(), cell.top(), self._side(), cell.height())
+            side = QRectF(area.left(), cell.top(), column, cell.height())
             write(painter, side, name, self.theme.font(CAPTION, MEDIUM), palette.TEXT_SOFT)
         for title, cell in zip(self._titles, cells[:: max(len(names), 1)], strict=False):
             foot = QRectF(cell.left(), area.bottom() - px(_FOOT - 3), cell.width(), px(_FOOT))

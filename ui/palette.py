@@ -42,10 +42,10 @@ HEAT_STOPS: Final = ("#5b1a6b", "#b0305c", "#ee6a3a", "#ffb347", "#fff2b8")
 
 
 def class_colour(name: str, labels: Sequence[str]) -> str:
-    """Colour of the class `name` among `labels`.
+    """Colour of the class `name`, one of `labels` unless it is an emotion.
 
     Emotions have their own. Other classes take in turn those that none of `labels` owns, the grey
-    of "neutral" last.
+    of "neutral" last, and again from the first when there are no more.
     """
     if name in EMOTION_COLOURS:
         return EMOTION_COLOURS[name]

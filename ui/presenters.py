@@ -26,6 +26,7 @@ from realtime.messages import (
     SourceHealth,
     SourceState,
     Status,
+    Track,
 )
 from ui import palette
 
@@ -141,12 +142,8 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
         headline, detail = NOT_SURE, REASON_WORDS[reason]
         if all(each.status is Status.NO_SOURCE for each in prediction.modalities):
             headline, detail = NO_DEVICES
-        elif reason is Reason.NO_INPUT and len(prediction.modalities) == 1:
-            detail = STATUS_WORDS[Status.STALLED]
-        elif reason is Reason.NO_INPUT and any(
-            each.status not in NOT_DELIVERING for each in prediction.modalities
-        ):
-            detail = "no picture arrives"  # for the sound only nobody speaks
+        elif reason is Reason.NO_INPUT:
+            detail = _missing_input(prediction)
         if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
             detail = f"{detail}; likeliest is {leader}, {percent(prediction.confidence)}"
         return Answer(
@@ -241,18 +238,21 @@ def _share(report: ModalityReport, *, starting: bool) -> Share:
     )
 
 
-def sound_absence(prediction: Prediction) -> str:
-    """Why a modality that is taken from sound did not count, "" where there is no such thing.
+def _missing_input(prediction: Prediction) -> str:
+    """Which track does not deliver; of the other one nothing counts for reasons of its own."""
+    missing = {each.track for each in prediction.modalities if each.status in NOT_DELIVERING}
+    if missing == {Track.PICTURES}:
+        return "no picture arrives"
+    if missing == {Track.SOUND}:
+        return "no sound arrives"
+    return REASON_WORDS[Reason.NO_INPUT]
 
-    The statuses of what was heard are the sound's own. Where nothing was, any track may be the one
-    that does not deliver; pictures come first in the network's order, so the last one is named.
-    """
-    heard = (Status.SILENCE, Status.CLIPPED)
-    missing = NOT_DELIVERING if prediction.sound_level is None else ()
-    for statuses in (heard, missing):
-        for report in reversed(prediction.modalities):
-            if report.status in statuses:
-                return f"{report.name} not counted: {STATUS_WORDS[report.status]}"
+
+def sound_absence(prediction: Prediction) -> str:
+    """Why a modality that is taken from sound did not count, "" where there is no such thing."""
+    for report in prediction.modalities:
+        if report.track is Track.SOUND and not report.present:
+            return f"{report.name} not counted: {STATUS_WORDS[report.status]}"
     return ""
 
 

@@ -130,7 +130,7 @@ class TimelineView(Panel):
         height = round(area.height() - self.theme.px(_BAND + 4))
         self._column_count = round(area.width())
         if self._column_count < 2 or height < 2:
-            self._image = None
+            self._image, self._runs = None, []
             return
         columns = self._track.columns(*self.span(), self._column_count)
         self._runs = runs(columns.labels)

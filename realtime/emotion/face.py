@@ -13,8 +13,8 @@ import numpy as np
 from models.config import FACE
 from realtime.config import SessionConfig
 from realtime.emotion.fusion import EmotionFusion
-from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting, Status
-from realtime.task import Excerpt, Flow, Modality, Track
+from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting, Status, Track
+from realtime.task import Excerpt, Flow, Modality
 from realtime.windowing import WindowGrid
 
 

@@ -19,7 +19,7 @@ from realtime.config import SessionConfig
 from realtime.emotion.face import Face
 from realtime.emotion.fusion import EmotionFusion
 from realtime.emotion.voice import Voice
-from realtime.engine import Engine, OnnxEngine, TorchEngine, has_gpu
+from realtime.engine import Engine, OnnxEngine, TorchEngine, check_device, has_gpu
 from realtime.messages import Attention, FloatArray
 from realtime.rings import SampleRing
 from realtime.speech import VoiceActivity
@@ -61,6 +61,7 @@ def in_torch(weights: Path, *, device: str = "cuda") -> EmotionNetwork:
     """The network as it was trained, on a torch device."""
     from models.checkpoint import load_checkpoint
 
+    check_device(device)
     trained = load_checkpoint(weights)
     parts = {"trunk": trained.trunk, "encoder": trained.encoder, "head": trained.head}
     return EmotionNetwork(TorchEngine(parts, device=device), trained.config)

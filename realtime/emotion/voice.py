@@ -16,10 +16,10 @@ from models.mel import SlidingLogMel
 from models.speaker import SpeakerOffset
 from realtime.config import SessionConfig
 from realtime.emotion.fusion import EmotionFusion
-from realtime.messages import FloatArray, Prediction, Status
+from realtime.messages import FloatArray, Prediction, Status, Track
 from realtime.rings import SampleRing
 from realtime.speech import VoiceActivity
-from realtime.task import Excerpt, Flow, Modality, Track
+from realtime.task import Excerpt, Flow, Modality
 from realtime.windowing import Span, WindowGrid
 
 # Below this there is too little sound for one frame of every layer of the voice encoder.

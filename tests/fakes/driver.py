@@ -10,10 +10,10 @@ import numpy as np
 
 from realtime.clock import Clock
 from realtime.config import SessionConfig
-from realtime.messages import AudioPacket, Prediction, VideoPacket
+from realtime.messages import AudioPacket, Prediction, Track, VideoPacket
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.task import Network, Track, Watcher
+from realtime.task import Network, Watcher
 from realtime.worker import InferenceWorker
 
 AnyPacket = VideoPacket | AudioPacket

@@ -36,6 +36,7 @@ from realtime.messages import (
     SourceHealth,
     SourceState,
     Status,
+    Track,
     VideoPacket,
 )
 from realtime.sources.base import UnreadableFileError
@@ -185,6 +186,7 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
         modalities=(
             ModalityReport(
                 name="face",
+                track=Track.PICTURES,
                 status=Status.PRESENT,
                 share=share,
                 chance_share=0.5 if speaking else 1.0,
@@ -192,6 +194,7 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
             ),
             ModalityReport(
                 name="voice",
+                track=Track.SOUND,
                 status=Status.PRESENT if speaking else Status.SILENCE,
                 share=1.0 - share if speaking else None,
                 chance_share=0.5 if speaking else None,
@@ -226,9 +229,9 @@ def absent_prediction(index: int = 50) -> Prediction:
         logits=None,
         probabilities=None,
         smoothed=None,
-        modalities=tuple(
-            ModalityReport(name=name, status=status, share=None, chance_share=None, label=None)
-            for name, status in (("face", Status.NO_FACE), ("voice", Status.NO_SOURCE))
+        modalities=(
+            ModalityReport(name="face", track=Track.PICTURES, status=Status.NO_FACE),
+            ModalityReport(name="voice", track=Track.SOUND, status=Status.NO_SOURCE),
         ),
         attention=(),
         face_activation=None,

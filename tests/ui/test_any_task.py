@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QApplication
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
-from realtime.messages import Attention, ModalityReport, Prediction, Reason, Status
+from realtime.messages import Attention, ModalityReport, Prediction, Reason, Status, Track
 from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
 from tests.ui.conftest import OpenWindow, has_colour
 from ui import palette, presenters
@@ -27,6 +27,7 @@ TASKS = {
     "light and noise": ("light", "noise"),
     "text, voice and skeleton": ("text", "voice", "skeleton"),
 }
+HEARD = ("noise", "text", "voice")
 LABELS = ("day", "night", "party")
 DEPTHS = ("maps", "sequences", "words")
 
@@ -36,6 +37,7 @@ def reports(**statuses: Status) -> tuple[ModalityReport, ...]:
     return tuple(
         ModalityReport(
             name=name,
+            track=Track.SOUND if name in HEARD else Track.PICTURES,
             status=status,
             share=1 / present if status is Status.PRESENT else None,
             chance_share=1 / present if status is Status.PRESENT else None,
@@ -229,7 +231,8 @@ def test_no_input_is_told_by_what_arrives() -> None:
         return presenters.answer(unanswered(1, Reason.NO_INPUT, **statuses)).detail
 
     stalled, silence = Status.STALLED, Status.SILENCE
-    assert detail(light=stalled) == "No input arrives"
+    assert detail(light=stalled) == "No picture arrives"
+    assert detail(text=stalled, voice=stalled) == "No sound arrives"
     assert detail(light=stalled, noise=stalled) == "Neither picture nor sound arrives"
     assert detail(light=stalled, noise=silence) == "No picture arrives"
     assert detail(text=silence, voice=silence, face=stalled) == "No picture arrives"
@@ -245,7 +248,7 @@ def test_why_sound_did_not_count_is_told_by_its_status() -> None:
     assert told(None, light=Status.TOO_DARK, noise=Status.STALLED) == (
         "noise not counted: no input arrives"
     )
-    assert told(-20.0, light=Status.STALLED, noise=Status.PRESENT) == ""
+    assert told(None, light=Status.STALLED, noise=Status.PRESENT) == ""
     assert told(None, face=Status.NO_SOURCE, voice=Status.NO_SOURCE) == (
         "voice not counted: not available"
     )

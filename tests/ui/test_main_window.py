@@ -42,6 +42,7 @@ from realtime.messages import (
     SourceHealth,
     SourceState,
     Status,
+    Track,
 )
 from realtime.sources.file import Recording
 from tests.fakes.session import (
@@ -211,13 +212,11 @@ def test_going_live_with_nothing_to_go_live_on_says_so(
     qtbot.waitUntil(lambda: session.started == 1)
     session.pictures = None
     session.health_changes["camera"] = SourceHealth(name="none")
-    absent = ModalityReport(
-        name="face", status=Status.NO_SOURCE, share=None, chance_share=None, label=None
-    )
+    absent = ModalityReport(name="face", track=Track.PICTURES, status=Status.NO_SOURCE)
     session.changes = {
         "label": None,
         "reason": Reason.NO_INPUT,
-        "modalities": (absent, replace(absent, name="voice")),
+        "modalities": (absent, replace(absent, name="voice", track=Track.SOUND)),
     }
     window.bridge.poll()
     assert (window.answer.headline, window.answer.detail) == NO_DEVICES

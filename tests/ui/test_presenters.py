@@ -16,6 +16,7 @@ from realtime.messages import (
     SourceHealth,
     SourceState,
     Status,
+    Track,
 )
 from tests.fakes.session import absent_prediction, make_prediction
 from ui import palette, presenters
@@ -57,10 +58,12 @@ def test_every_reason_for_not_being_sure_has_its_own_words(reason: Reason) -> No
 
 def test_a_lost_camera_is_told_from_no_input_at_all() -> None:
     def detail(voice: Status) -> str:
-        reports = (("face", Status.STALLED), ("voice", voice))
+        reports = (
+            ("face", Track.PICTURES, Status.STALLED),
+            ("voice", Track.SOUND, voice),
+        )
         modalities = tuple(
-            ModalityReport(name=name, status=status, share=None, chance_share=None, label=None)
-            for name, status in reports
+            ModalityReport(name=name, track=track, status=status) for name, track, status in reports
         )
         lost = make_prediction(10, label=None, reason=Reason.NO_INPUT, modalities=modalities)
         return presenters.answer(lost).detail
