@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final
 
 from PyQt6 import sip
@@ -29,6 +29,7 @@ from ui.main_window import MainWindow, SessionFactory, WindowOptions
 logger = logging.getLogger(__name__)
 
 _SIGNAL_MILLISECONDS: Final = 200  # how long Ctrl-C may wait for Python to run
+_MOST_SECONDS: Final = 2e6  # 23 days; Qt's timers count little further
 _UNSEEN_MILLISECONDS: Final = 1000  # until a window that is not painted counts as shown
 
 
@@ -62,18 +63,19 @@ def run_window(
         logger.info("window shown")  # what `bench` waits for
         window.start()
 
-    try:
-        if seconds is not None:
-            close_after(window, seconds)
-        with failures_shown(window, log_path), interrupts_close(window):
-            FirstPaint(window).happened.connect(begin)
-            window.show()
-            try:
-                return application.exec()
-            finally:
-                window.stop()
-    finally:
-        destroy(window)
+    with interrupts_close(window):  # also while it is destroyed, when there is nothing to close
+        try:
+            if seconds is not None:
+                close_after(window, seconds)
+            with failures_shown(window, log_path):
+                FirstPaint(window).happened.connect(begin)
+                window.show()
+                try:
+                    return application.exec()
+                finally:
+                    window.stop()
+        finally:
+            destroy(window)
 
 
 def destroy(window: QWidget) -> None:
@@ -87,6 +89,8 @@ def destroy(window: QWidget) -> None:
 
 def close_after(window: MainWindow, seconds: float) -> None:
     """Close the window so many seconds after its session is loaded, or has failed to be."""
+    if seconds > _MOST_SECONDS:  # for ever
+        return
     closing = QTimer(window)
     closing.setSingleShot(True)
     closing.setInterval(round(1000 * seconds))
@@ -215,10 +219,17 @@ def failures_shown(window: QWidget, log_path: Path | None) -> Iterator[FailureRe
 def interrupts_close(window: QWidget) -> Iterator[None]:
     """Meanwhile Ctrl-C and SIGTERM close the window, which ends the application.
 
-    Python looks at signals only when it runs, and Qt's loop does not let it: a timer does.
+    Python looks at signals only when it runs, and Qt's loop does not let it: a timer does. It may
+    be anywhere then, in the midst of a poll or before the loop, which would not end: the loop is
+    what closes the window.
     """
+
+    def close(_number: int, _frame: FrameType | None) -> None:
+        if not sip.isdeleted(window):
+            QTimer.singleShot(0, window.close)
+
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: window.close()) for number in numbers]
+    before = [signal.signal(number, close) for number in numbers]
     timer = QTimer()
     timer.timeout.connect(lambda: None)
     timer.start(_SIGNAL_MILLISECONDS)

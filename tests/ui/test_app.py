@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QObject, QSettings, QTimer
 from PyQt6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -113,6 +114,63 @@ def test_signals_end_the_program_cleanly(
     code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
     assert (code, session.stopped) == (0, 1)
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+@pytest.mark.parametrize("when", ["before the loop", "in a poll", "at the end"])
+def test_signals_may_come_at_any_moment(
+    qtbot: QtBot,
+    factory: FakeFactory,
+    now: ManualTime,
+    settings: QSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+) -> None:
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    class Interrupted(FakeLiveSession):
+        def snapshot(self) -> Snapshot:
+            if when == "in a poll":
+                interrupt()
+            return super().snapshot()
+
+    def show(window: MainWindow) -> None:
+        QWidget.show(window)
+        if when == "before the loop":
+            interrupt()
+        elif when == "at the end":
+            QTimer.singleShot(0, window.close)
+
+    def destroy(window: QWidget) -> None:
+        sip.delete(window)
+        interrupt()
+
+    monkeypatch.setattr(MainWindow, "show", show)
+    monkeypatch.setattr(app, "destroy", destroy)
+    patience = QTimer()
+    patience.timeout.connect(lambda: QApplication.exit(99))
+    patience.start(10_000)
+    session = Interrupted(now)
+    code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
+    patience.stop()
+    assert code == 0
+
+
+@pytest.mark.parametrize("seconds", [3e6, float("inf")])
+def test_a_window_may_be_shown_longer_than_qt_counts(
+    qtbot: QtBot, factory: FakeFactory, now: ManualTime, settings: QSettings, seconds: float
+) -> None:
+    class Closing(FakeLiveSession):
+        def start(self) -> None:
+            super().start()
+            (window,) = windows()
+            QTimer.singleShot(100, window.close)
+
+    code = app.run_window(
+        Closing(now), factory, list_devices=list_fake_devices, settings=settings, seconds=seconds
+    )
+    assert code == 0
 
 
 def test_failures_show_one_dialog_that_names_the_log(
