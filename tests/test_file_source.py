@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -472,6 +474,33 @@ def test_a_playlist_fetches_nothing(tmp_path: Path) -> None:
     )
     with pytest.raises(UnreadableFileError, match=r"list\.m3u8"):
         Recording(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be deleted there")
+def test_a_file_may_go_while_it_is_read(tmp_path: Path) -> None:
+    path = movie(tmp_path / "gone.mp4")
+    with Recording(path) as recording:
+        path.unlink()
+        assert len([each for each in recording if isinstance(each, VideoPacket)]) == 25
+    assert recording.notes == []
+
+
+@pytest.mark.parametrize(
+    "player", [FramePlayer, partial(SoundPlayer, sample_rate=48000, channels=1)]
+)
+def test_a_file_may_go_between_two_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, player: Any
+) -> None:
+    path = movie(tmp_path / "gone.mp4")
+    close = Recording.close
+
+    def close_and_delete(recording: Recording) -> None:
+        close(recording)
+        path.unlink(missing_ok=True)
+
+    monkeypatch.setattr(Recording, "close", close_and_delete)
+    with pytest.raises(UnreadableFileError, match=r"there is no file .*gone\.mp4"):
+        player(path)
 
 
 def test_odd_names(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import os
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -596,6 +597,7 @@ def _open(path: Path) -> InputContainer:
             str(path.absolute()), mode="r", options=dict(_OPTIONS), metadata_errors="replace"
         )
     except _DECODING_ERRORS:
+        _check_openable(path)  # it may have gone since it was looked at
         raise UnreadableFileError(_not_a_recording(path)) from None
     name = container.format.name
     brand = container.metadata.get("major_brand", "").strip().lower()
@@ -688,10 +690,13 @@ def _scan_duration(path: Path) -> float:
 
 def _lacks_its_end(path: Path) -> bool:
     """Whether a RIFF file (WAV, AVI) is shorter than its header says, which FFmpeg passes over."""
-    with path.open("rb") as file:
-        head = file.read(8)
+    try:
+        with path.open("rb") as file:
+            head, size = file.read(8), os.fstat(file.fileno()).st_size
+    except OSError:  # it was moved or deleted while it was read, which went on all the same
+        return False
     stated = int.from_bytes(head[4:], "little")
-    return head[:4] == b"RIFF" and path.stat().st_size < stated + 8 and stated < 0xFFFFFFFF
+    return head[:4] == b"RIFF" and size < stated + 8 and stated < 0xFFFFFFFF
 
 
 # -- frames ---------------------------------------------------------------------------------------
