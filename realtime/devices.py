@@ -188,7 +188,7 @@ def public_name(selector: str) -> str:
         address = urlsplit(selector)
         if not address.hostname:  # a number, or an address that lacks its beginning
             plain = selector.rpartition("@")[2]
-            return plain if local_number(selector) is None else f"Camera {plain}"
+            return (plain or "Camera") if local_number(selector) is None else f"Camera {plain}"
         port = f":{address.port}" if address.port else ""
     except ValueError:
         return "Camera"

@@ -182,6 +182,7 @@ def test_an_address_that_is_no_camera() -> None:
         ("http://[bad", "Camera"),
         ("me:secret@camera.local", "camera.local"),
         ("2", "Camera 2"),
+        ("", "Camera"),
     ],
 )
 def test_names_keep_passwords_to_themselves(selector: str, name: str) -> None:
