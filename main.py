@@ -94,25 +94,43 @@ class Program(TyperGroup):
             args = ["live", *args]
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; a failure becomes one sentence and an exit code."""
-        try:
-            return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.TyperException):
-            raise
-        except BrokenPipeError:  # whoever read the answers has gone, as `| head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise typer.Exit(ExitCode.DONE) from None
-        except (Exception, KeyboardInterrupt) as error:
-            # A library that was being loaded makes an ImportError of Ctrl-C.
-            code, sentence = explain(KeyboardInterrupt() if interrupted.is_set() else error)
-            if code is ExitCode.UNEXPECTED:
-                from realtime.output import log_directory
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """Read the command line, which --help and --version already answer."""
+        with _failures_told():
+            return super().make_context(*args, **more)
 
-                logger.info("unexpected failure", exc_info=error)  # only the file shows it
-                sentence += f" (details in {log_directory() / 'msaf-live.log'})"
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with _failures_told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """A failure becomes one sentence and an exit code."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.TyperException):
+        raise
+    except (BrokenPipeError, SystemExit):  # rich makes the latter of the former
+        _write_nowhere()  # whoever read the answers has gone, as `| head` does
+        raise typer.Exit(ExitCode.DONE) from None
+    except (Exception, KeyboardInterrupt) as error:
+        # A library that was being loaded makes an ImportError of Ctrl-C.
+        code, sentence = explain(KeyboardInterrupt() if interrupted.is_set() else error)
+        if code is ExitCode.UNEXPECTED:
+            from realtime.output import log_directory
+
+            logger.info("unexpected failure", exc_info=error)  # only the file shows it
+            sentence += f" (details in {log_directory() / 'msaf-live.log'})"
+        with suppress(OSError):  # the code tells it too
             typer.echo(f"msaf-live: {sentence}", err=True)
-            raise typer.Exit(code) from None
+        raise typer.Exit(code) from None
+
+
+def _write_nowhere() -> None:
+    """Lead standard output nowhere, so that what is left of it is no failure at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 app = typer.Typer(
@@ -427,6 +445,8 @@ def _replay(
             code = sessions.show(session, seconds, notice=notice)
         if (written := session.written) is not None and not written.complete:
             typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
+            if session.failure is not None:
+                raise session.failure
             code = code or ExitCode.INTERRUPTED
         raise typer.Exit(code)
     with (
@@ -606,11 +626,9 @@ class _Sessions:
 
 def _steps() -> Steps:
     """What the program is at, on standard error."""
-    from rich.console import Console
+    from realtime.headless import ErrorConsole, Steps
 
-    from realtime.headless import Steps
-
-    return Steps(Console(stderr=True))
+    return Steps(ErrorConsole())
 
 
 def _report(
@@ -625,7 +643,7 @@ def _report(
     """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
     from rich.console import Console
 
-    from realtime.headless import Summary, json_writer, report, text_writer
+    from realtime.headless import ErrorConsole, Summary, json_writer, report, text_writer
 
     summary = Summary()
     writers = [json_writer(sys.stdout) if headless else text_writer(Console()), *more]
@@ -638,7 +656,7 @@ def _report(
         steps.close()
         told = tuple(notes())
         if summary.answers or told:
-            Console(stderr=True).print(summary.table(told))
+            ErrorConsole().print(summary.table(told))
 
 
 @app.command()
@@ -689,7 +707,7 @@ def bench(
         _bench_msaf(device, json=json)
         return
     from realtime import bench as benchmark
-    from realtime.headless import has_screen
+    from realtime.headless import ErrorConsole, has_screen
     from ui.measure import shown_rate
 
     if not has_screen():
@@ -705,7 +723,7 @@ def bench(
         window_rate=lambda session, seconds: shown_rate(session, sessions, seconds),
     )
     with _output():
-        status = Console(stderr=True)
+        status = ErrorConsole()
         result = benchmark.run(plan, lambda text: status.print(f"measuring: {text}", style="dim"))
         if json:
             typer.echo(encoder.dumps(result.as_json(), indent=2, allow_nan=False))
@@ -1011,9 +1029,17 @@ def main() -> None:
     A thread that did not end in time (a driver that blocks, a library that is still being loaded)
     is left, and must not meet the end of the interpreter: most libraries crash there.
     """
+    from realtime.output import open_closed_streams
+
+    open_closed_streams()
     try:
         app()
     except SystemExit as end:
+        for number in (
+            signal.SIGINT,
+            signal.SIGTERM,
+        ):  # it is ending: no second one breaks that off
+            signal.signal(number, signal.SIG_IGN)
         if isinstance(end.code, int) and any(each.daemon for each in threading.enumerate()):
             logging.shutdown()
             for stream in (sys.stdout, sys.stderr):

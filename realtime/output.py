@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import platformdirs
 
@@ -23,6 +23,8 @@ _QUIET: Final = {
     "GLOG_minloglevel": "2",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
+# A file may have a name that is no UTF-8, which Python holds in surrogates.
+_TEXT: Final[dict[str, Any]] = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 
 def log_directory() -> Path:
@@ -42,7 +44,11 @@ def set_up_logging(verbosity: int = 0) -> None:
         log_directory().mkdir(parents=True, exist_ok=True)
         handlers.append(
             logging.handlers.RotatingFileHandler(
-                log_directory() / "msaf-live.log", maxBytes=1_000_000, backupCount=3, delay=True
+                log_directory() / "msaf-live.log",
+                maxBytes=1_000_000,
+                backupCount=3,
+                delay=True,
+                **_TEXT,
             )
         )
         handlers[-1].setFormatter(
@@ -52,6 +58,21 @@ def set_up_logging(verbosity: int = 0) -> None:
     if verbosity > 1:
         for name in ("main", "models", "realtime", "ui"):
             logging.getLogger(name).setLevel(logging.DEBUG)
+
+
+def open_closed_streams() -> None:
+    """Lead standard streams that are closed, as after `>&-`, nowhere.
+
+    Else Python has None for them, and the next files opened take their numbers, and with them what
+    libraries print.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 @contextmanager
@@ -79,8 +100,8 @@ def native_chatter_in_file() -> Iterator[None]:
         stream.flush()
     with (
         path.open("ab") as sink,
-        os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out,
-        os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1) as err,
+        os.fdopen(os.dup(1), "w", buffering=1, **_TEXT) as out,
+        os.fdopen(os.dup(2), "w", buffering=1, **_TEXT) as err,
     ):
         for descriptor in (1, 2):
             os.dup2(sink.fileno(), descriptor)
@@ -103,7 +124,7 @@ def native_chatter_in_file() -> Iterator[None]:
             for descriptor, stream in ((1, out), (2, err)):
                 try:
                     stream.flush()
-                except BrokenPipeError:  # whoever read it has gone: what is left goes nowhere
+                except OSError:  # nobody reads it, or the disk is full: what is left goes nowhere
                     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
                         os.dup2(nowhere.fileno(), stream.fileno())
                 os.dup2(stream.fileno(), descriptor)

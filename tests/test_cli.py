@@ -28,7 +28,7 @@ from realtime import errors
 from realtime.devices import Listing
 from realtime.errors import ExitCode
 from realtime.live import LiveSession
-from realtime.messages import Snapshot
+from realtime.messages import SessionState, Snapshot
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.conftest import ROOT
 from tests.fakes.engine import arithmetic_network
@@ -531,6 +531,18 @@ def test_a_window_that_is_closed_early_says_how_far_its_file_goes(
     assert f"written to {out}" in result.stderr.strip().replace("\n", "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_a_window_whose_file_cannot_be_written_ends_with_that(
+    run: Run, quick: None, close_when: Callable[..., None], demo: Path, tmp_path: Path
+) -> None:
+    close_when(lambda _, snapshot: snapshot.state is SessionState.FAILED)
+    full = tmp_path / "full.csv"
+    full.symlink_to("/dev/full")
+    result = run("replay", demo, "--out", full)
+    assert result.exit_code == ExitCode.UNREADABLE_FILE
+    assert "no room left on the disk" in result.stderr
+
+
 def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     loads: list[str] = []
     told: list[str] = []
@@ -821,6 +833,63 @@ def test_a_reader_that_leaves_ends_it_quietly(
     err = program.stderr.read()
     assert program.wait(timeout=60) == ExitCode.DONE, err
     assert "Traceback" not in err
+
+
+@needs_weights
+@pytest.mark.skipif(os.name == "nt", reason="descriptors as on POSIX")
+def test_nobody_need_read_what_is_told(demo: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = subprocess.run(
+        [sys.executable, "main.py", "replay", demo, "--headless", "--out", table],
+        cwd=ROOT,
+        stderr=writing,
+        preexec_fn=lambda: os.close(1),  # as a shell does for `>&-`
+        timeout=150,
+    )
+    os.close(writing)
+    assert program.returncode == ExitCode.DONE
+    assert len(table.read_text().splitlines()) > 90
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["replay", "--help"]])
+def test_help_that_cannot_be_written(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = subprocess.run(
+            [sys.executable, "main.py", *arguments],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert ended.returncode == ExitCode.UNREADABLE_FILE
+    assert ended.stderr == "msaf-live: no room left on the disk\n"
+
+
+def test_help_may_be_read_in_part(process: Callable[..., subprocess.Popen[str]]) -> None:
+    program = process("--help")
+    assert program.stdout is not None
+    program.stdout.close()
+    _, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (ExitCode.DONE, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
+def test_a_second_ctrl_c_does_not_break_off_the_end() -> None:
+    script = (
+        "import atexit, os, signal, sys, main\n"
+        "atexit.register(lambda: print(os.kill(os.getpid(), signal.SIGINT)))\n"
+        "sys.argv = ['main.py', 'devices', '--no-such-option']\n"
+        "main.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == ExitCode.WRONG_USE
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_missing_training_package_is_said_with_how_to_get_it() -> None:

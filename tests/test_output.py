@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from realtime import output
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +112,56 @@ def test_a_reader_that_has_gone_is_no_failure(monkeypatch: pytest.MonkeyPatch) -
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_a_failure_to_write_is_told_on_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use_own_streams(monkeypatch)
+    kept, full = os.dup(1), os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 1)
+    os.close(full)
+    try:
+        with pytest.raises(OSError, match="No space left"), output.native_chatter_in_file():
+            sys.stdout.write("an answer\n")
+        sys.stderr.write("no room\n")
+        sys.stderr.flush()
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    assert capfd.readouterr().err == "no room\n"
+
+
+@pytest.mark.logs_warnings
+def test_a_name_that_is_no_text_can_be_told(
+    monkeypatch: pytest.MonkeyPatch, logs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use_own_streams(monkeypatch)
+    name = os.fsdecode(b"\xff.mp4")
+    output.set_up_logging()
+    with output.native_chatter_in_file():
+        sys.stdout.write(f"{name}\n")
+        logging.getLogger("realtime.example").warning("%s", name)
+    out, err = capfd.readouterr()
+    assert out == "\\udcff.mp4\n"
+    assert err == "WARNING realtime.example: \\udcff.mp4\n"
+    assert "\\udcff.mp4" in (logs / "msaf-live.log").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors as on POSIX")
+def test_closed_streams_are_not_taken_for_files(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "from realtime.output import open_closed_streams\n"
+        "for descriptor in range(3): os.close(descriptor)\n"
+        "sys.stdin = sys.stdout = sys.stderr = None\n"
+        "open_closed_streams()\n"
+        "with open(sys.argv[1], 'w') as table:\n"
+        "    print('an answer', flush=True)\n"
+        "    os.write(1, b'chatter')\n"
+        "    table.write('a row')\n"
+    )
+    table = tmp_path / "table.csv"
+    subprocess.run([sys.executable, "-c", script, str(table)], cwd=ROOT, check=True, timeout=60)
+    assert table.read_text() == "a row"
