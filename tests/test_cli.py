@@ -878,6 +878,16 @@ def test_help_may_be_read_in_part(process: Callable[..., subprocess.Popen[str]])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
+def test_ctrl_c_while_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ended = subprocess.run(
+        [sys.executable, "main.py"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")  # to a shell, that is 130
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
 def test_a_second_ctrl_c_does_not_break_off_the_end() -> None:
     script = (
         "import atexit, os, signal, sys, main\n"
