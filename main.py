@@ -227,7 +227,11 @@ DeviceOption = Annotated[
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option(help="Weights to use instead of those that ship.", show_default=False),
+    typer.Option(
+        readable=False,  # not to be looked at: reading them tells
+        help="Weights to use instead of those that ship.",
+        show_default=False,
+    ),
 ]
 DataRoot = Annotated[
     Path | None,
@@ -379,7 +383,13 @@ def live(
 @app.command("replay")
 def replay(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A recording of any kind.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            readable=False,  # not to be looked at: reading it tells
+            help="A recording of any kind.",
+            show_default=False,
+        ),
     ],
     headless: Headless = False,
     speed: Annotated[
@@ -394,6 +404,7 @@ def replay(
         Path | None,
         typer.Option(
             metavar="FILE.csv|FILE.jsonl",
+            readable=False,
             help="Write the answers to this file too.",
             show_default=False,
         ),
@@ -757,7 +768,10 @@ def _bench_msaf(device: Device, *, json: bool) -> None:
 
 @app.command()
 def convert(
-    file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="What torch.save wrote.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.pth", readable=False, help="What torch.save wrote."),
+    ],
     kind: Annotated[
         Literal["ravdess", "mosei", "ntu", "resnext3d", "mfcc", "lstm", "i3d", "resnet50", "hcn"],
         typer.Option(help="Which network, or branch of one, the file holds."),

@@ -202,6 +202,29 @@ def test_what_cannot_be_read(
         assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_what_may_not_be_read_has_its_own_code(
+    run: Run, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret.mp4"
+    secret.write_text("not for you")
+    access, open_file = os.access, Path.open
+
+    def refuse(path: Path, *how: Any, **more: Any) -> Any:
+        if path == secret:
+            raise PermissionError(13, "Permission denied", str(secret))
+        return open_file(path, *how, **more)
+
+    monkeypatch.setattr(
+        os, "access", lambda path, *how: Path(path) != secret and access(path, *how)
+    )
+    monkeypatch.setattr(Path, "open", refuse)
+    result = run("replay", secret, "--headless")
+    assert result.exit_code == ExitCode.UNREADABLE_FILE
+    assert "may not be read" in result.stderr
+    result = run("replay", demo, "--headless", "--weights", secret)
+    assert result.exit_code == ExitCode.DAMAGED_WEIGHTS
+
+
 def test_an_unwritable_output(run: Run, quick: None, demo: Path, tmp_path: Path) -> None:
     for headless in (["--headless"], []):
         result = run("replay", demo, *headless, "--out", tmp_path / "nowhere" / "a.csv")
