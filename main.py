@@ -1053,10 +1053,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        for number in (
-            signal.SIGINT,
-            signal.SIGTERM,
-        ):  # it is ending: no second one breaks that off
+        for number in (signal.SIGINT, signal.SIGTERM):  # no second one breaks the end off
             signal.signal(number, signal.SIG_IGN)
         if isinstance(end.code, int) and any(each.daemon for each in threading.enumerate()):
             logging.shutdown()
