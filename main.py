@@ -369,7 +369,9 @@ def live(
     sessions = _Sessions(weights, device, adapt=adapt)
     session = sessions.live(camera, microphone)
     if not headless and has_screen():
-        raise typer.Exit(sessions.show(session, seconds, notice=trouble))
+        code = sessions.show(session, seconds, notice=trouble)
+        sessions.raise_failure()
+        raise typer.Exit(code)
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
     with (
         _output(),
@@ -460,9 +462,8 @@ def _replay(
             code = sessions.show(session, seconds, notice=notice)
         if (written := session.written) is not None and not written.complete:
             typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
-            if session.failure is not None:
-                raise session.failure
             code = code or ExitCode.INTERRUPTED
+        sessions.raise_failure()
         raise typer.Exit(code)
     with (
         _output(),
@@ -553,6 +554,7 @@ class _Sessions:
         self._device = device
         self._loading = threading.Lock()
         self._network: EmotionNetwork | None = None
+        self._newest: LiveSession | ReplaySession | None = None
         self.also_told: Progress = lambda _done, _text: None
 
     def load(self, progress: Progress) -> EmotionNetwork:
@@ -587,13 +589,24 @@ class _Sessions:
         """A session on these devices, not yet started."""
         from realtime.live import LiveSession
 
-        return LiveSession(self.task(), camera=camera, microphone=microphone, config=self.config)
+        self._newest = session = LiveSession(
+            self.task(), camera=camera, microphone=microphone, config=self.config
+        )
+        return session
 
     def replay(self, path: Path, writer: PredictionWriter | None = None) -> ReplaySession:
         """A session on a recording, not yet started; `writer` gets the answers too."""
         from realtime.replay import ReplaySession
 
-        return ReplaySession(path, self.task(), config=self.config, writer=writer, sound=True)
+        self._newest = session = ReplaySession(
+            path, self.task(), config=self.config, writer=writer, sound=True
+        )
+        return session
+
+    def raise_failure(self) -> None:
+        """Raise what the session failed of that was shown last."""
+        if self._newest is not None and self._newest.failure is not None:
+            raise self._newest.failure
 
     def show(
         self,

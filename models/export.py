@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -138,9 +139,9 @@ def _tidy(cache_dir: Path) -> None:
 
 def _export(checkpoint: Checkpoint, folder: Path, report: Callable[[float, str], None]) -> None:
     """Let the three graphs be written into `folder`, which appears whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
+    partial = folder.parent / f"making-{uuid.uuid4().hex}"
     try:
+        partial.mkdir(parents=True)
         if not _written_elsewhere(checkpoint, partial, report):
             logger.info("the network is prepared in this process, where that cannot be broken off")
             _write(checkpoint, partial)  # which also tells what is wrong, if anything is

@@ -778,6 +778,21 @@ def test_a_window_that_is_closed_at_once_ends_well(
     assert program.returncode == 0, err
 
 
+def test_a_window_on_damaged_weights_ends_with_their_code(
+    process: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"not weights")
+    program = process(
+        "--camera", "http://127.0.0.1:9/", "--microphone", "none", "--seconds", 0.1,
+        "--device", "cpu", "--weights", damaged,
+    )  # fmt: skip
+    _, err = program.communicate(timeout=150)
+    assert program.returncode == ExitCode.DAMAGED_WEIGHTS, err
+    assert err.startswith("msaf-live: ")
+    assert "damaged" in err
+
+
 @needs_weights
 @pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -27,6 +27,7 @@ from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices import local_number, public_address
 from realtime.errors import explain
+from realtime.export import Written
 from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError, UnreadableFileError
@@ -135,6 +136,7 @@ class MainWindow(QMainWindow):
         self._list_devices = list_devices
         self._listing = Background("list-devices")
         self._stopping = Background("stop-session")
+        self._exporting = Background("export")
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._partial: Notice | None = None  # of an export, until the analysis ends
@@ -308,6 +310,7 @@ class MainWindow(QMainWindow):
         self.banner.dismissed.connect(self._dismiss)
         self._listing.done.connect(self._devices_listed)
         self._stopping.done.connect(self._session_stopped)
+        self._exporting.done.connect(self._exported)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
             "escape": self._escape,
@@ -353,6 +356,7 @@ class MainWindow(QMainWindow):
             self._started = False
             self._session.stop()
         self._stopping.wait(deadline.left())
+        self._exporting.wait(deadline.left())
         self._listing.wait(min(deadline.left(), 0.5))
 
     def _start_session(self) -> None:
@@ -694,17 +698,28 @@ class MainWindow(QMainWindow):
         self._open_dialog(dialog)
 
     def export(self, path: Path) -> None:
-        """Write the answers so far, and say what became of it."""
+        """Write the answers so far, and say what became of it once they are written."""
         if (replay := self.replay) is None:
             return
-        try:
-            written = replay.export(path)
-        except (OSError, ValueError) as error:
-            told = explain(error)[1] if isinstance(error, OSError) else error
-            self._tell(f"Could not export: {told}", severity="error")
+        if self._exporting.busy:
+            self._tell("The export before is still being written.")
+            return
+
+        def write() -> Written | Exception:
+            try:
+                return replay.export(path)
+            except (OSError, ValueError) as error:
+                return error
+
+        self._exporting.call(write)
+
+    def _exported(self, outcome: Written | Exception) -> None:
+        if isinstance(outcome, Written):
+            self._tell(str(outcome), severity="info" if outcome.complete else "warning")
+            self._partial = None if outcome.complete else self._trouble
         else:
-            self._tell(str(written), severity="info" if written.complete else "warning")
-            self._partial = None if written.complete else self._trouble
+            told = explain(outcome)[1] if isinstance(outcome, OSError) else outcome
+            self._tell(f"Could not export: {told}", severity="error")
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))

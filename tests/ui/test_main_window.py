@@ -35,6 +35,7 @@ from pytestqt.qtbot import QtBot
 
 from models.labels import EMOTIONS
 from realtime.devices import Listing
+from realtime.export import Written
 from realtime.messages import (
     ModalityReport,
     Reason,
@@ -917,29 +918,69 @@ def test_the_slider_follows_playback_without_seeking(
     assert replay.position_seconds == pytest.approx(2.0)
 
 
+def export(qtbot: QtBot, window: MainWindow, path: Path) -> None:
+    window.export(path)
+    qtbot.waitUntil(lambda: not window._exporting.busy)
+
+
 def test_export_says_what_was_written(
-    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
 ) -> None:
     window = open_window(replay)
     run(window, now, 8.0)
-    window.export(tmp_path / "talk.csv")
+    export(qtbot, window, tmp_path / "talk.csv")
     assert (tmp_path / "talk.csv").exists()
     assert window.banner.notice is not None
     notice = window.banner.notice
     assert notice.text == f"480 answers written to {tmp_path / 'talk.csv'}"
     assert notice.severity == "info"
-    window.export(tmp_path / "talk.doc")
+    export(qtbot, window, tmp_path / "talk.doc")
     assert "neither .csv nor .jsonl" in window.banner.notice.text
-    window.export(tmp_path / "none" / "talk.csv")
+    export(qtbot, window, tmp_path / "none" / "talk.csv")
     assert window.banner.notice.text.endswith("talk.csv: no such file or directory")
 
 
+def test_an_export_that_takes_long_does_not_hold_the_window_up(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    going_on = threading.Event()
+    write = replay.export
+
+    def slow(path: Path) -> Written:
+        assert going_on.wait(10.0)
+        return write(path)
+
+    monkeypatch.setattr(replay, "export", slow)
+    window = open_window(replay)
+    run(window, now, 8.0)
+    window.export(tmp_path / "talk.csv")
+    window.export(tmp_path / "again.csv")
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "The export before is still being written."
+    going_on.set()
+    qtbot.waitUntil(lambda: not window._exporting.busy)
+    assert [path.name for path in tmp_path.glob("*.csv")] == ["talk.csv"]
+
+
 def test_an_export_amid_the_analysis_says_how_far_it_goes(
-    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
 ) -> None:
     window = open_window(replay)
     run(window, now, 2.0)
-    window.export(tmp_path / "part.csv")
+    export(qtbot, window, tmp_path / "part.csv")
     notice = window.banner.notice
     assert notice is not None
     assert notice.text == f"160 answers, up to 0:16 of 0:48, written to {tmp_path / 'part.csv'}"
@@ -948,7 +989,7 @@ def test_an_export_amid_the_analysis_says_how_far_it_goes(
     assert window.banner.notice == notice
     run(window, now, 0.2)  # to the end of the analysis
     assert window.banner.notice != notice
-    window.export(tmp_path / "whole.csv")
+    export(qtbot, window, tmp_path / "whole.csv")
     run(window, now, 0.1)
     whole = window.banner.notice
     assert whole is not None
@@ -981,7 +1022,11 @@ def test_leaving_a_recording_amid_its_analysis_says_what_of_it_is_written(
 
 
 def test_a_failure_is_shown_before_what_was_exported(
-    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
 ) -> None:
     replay.notes = ("It is cut off.",)
     window = open_window(replay)
@@ -990,12 +1035,12 @@ def test_a_failure_is_shown_before_what_was_exported(
     def told() -> str:
         return window.banner.notice.text if window.banner.notice else ""
 
-    window.export(tmp_path / "talk.csv")
+    export(qtbot, window, tmp_path / "talk.csv")
     assert "talk.csv" in told()  # what was just done, before what is no graver
     replay.state, replay.message = SessionState.FAILED, "The analysis failed."
     run(window, now, 0.1)
     assert told() == "The analysis failed."
-    window.export(tmp_path / "talk.csv")
+    export(qtbot, window, tmp_path / "talk.csv")
     assert told() == "The analysis failed."
     window.banner.dismissed.emit(window.banner.notice)
     run(window, now, 0.1)
@@ -1420,7 +1465,7 @@ def test_a_notice_that_only_informs_goes_by_itself(
     qtbot.waitUntil(lambda: window.banner.notice is None)
     run(window, now, 0.5)
     assert not window.banner.isVisible()
-    window.export(Path("talk.doc"))
+    export(qtbot, window, Path("talk.doc"))
     run(window, now, 0.5)
     assert window.banner.isVisible()
     assert not window.banner.reading.isActive()  # a failure stays until it is dismissed
