@@ -214,8 +214,8 @@ SAD: Final = Face(
 )
 ANGRY: Final = Face(
     brows_up=-6,
-    inner_brows_down=17,
-    brows_together=10,
+    inner_brows_down=14,
+    brows_together=9,
     nose_up=4,
     cheeks_down=8,
     cheeks_flat=1,
