@@ -548,9 +548,11 @@ class _Sessions:
     def __init__(self, weights: Path | None, device: Device, *, adapt: bool = True) -> None:
         from models.checkpoint import default_weights
         from realtime.config import SessionConfig
+        from realtime.emotion.config import EmotionConfig
 
         self.weights = weights or default_weights()
-        self.config = SessionConfig(adapt=adapt)
+        self.config = SessionConfig()
+        self._settings = EmotionConfig(adapt=adapt)
         self._device = device
         self._loading = threading.Lock()
         self._network: EmotionNetwork | None = None
@@ -573,6 +575,7 @@ class _Sessions:
             if self._network is None:
                 self._network = load_emotion_network(
                     self.weights,
+                    self._settings,
                     device=self._device.value,
                     progress=tell,
                 )
@@ -616,6 +619,7 @@ class _Sessions:
         notice: str = "",
     ) -> int:
         """Run the window until it is closed, or for so many seconds; returns the exit code."""
+        from models.config import MODALITIES
         from realtime.output import log_directory
         from ui.app import run_window
         from ui.main_window import WindowOptions
@@ -630,6 +634,7 @@ class _Sessions:
                     version=_version(),
                     model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
                     labels=self._labels(),
+                    modalities=MODALITIES,
                     config=self.config,
                     demo=DEMO,
                     notice=notice,

@@ -12,7 +12,8 @@ class ConfigError(ValueError):
     """A setting is out of range; the message names the setting and quotes the value."""
 
 
-def _check(owner: object, name: str, low: float, high: float) -> None:
+def check_range(owner: object, name: str, low: float, high: float) -> None:
+    """Raise ConfigError unless `owner`'s setting `name` lies between `low` and `high`."""
     value = getattr(owner, name)
     if not low <= value <= high:
         raise ConfigError(f"{name} must lie between {low:g} and {high:g}, not {value!r}")
@@ -30,38 +31,12 @@ class SmoothingConfig:
     unsure: float = 0.36  # … and disappears below this one
 
     def __post_init__(self) -> None:
-        _check(self, "decay_seconds", 0.0, 10.0)
-        _check(self, "switch_margin", 0.0, 1.0)
-        _check(self, "switch_seconds", 0.0, 10.0)
-        _check(self, "switch_at_once", self.switch_margin, 1.0)
-        _check(self, "sure", 0.0, 1.0)
-        _check(self, "unsure", 0.0, self.sure)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PresenceConfig:
-    """When a modality is good enough to count."""
-
-    face_frames: int = 5  # at least this many maps in the window
-    face_age_seconds: float = 1.0  # the newest of them no older than this
-    dark: float = 0.12  # mean luminance of the face crop below which it is too dark
-    # Mean luminance of a picture below which it is no news that nobody is found in it: with a dark
-    # room's noise the detector finds all faces of the demo at 0.08, some at 0.055, none at 0.04.
-    dark_picture: float = 0.07
-    speech_seconds: float = 0.4  # at least this much speech in the window
-    speech_age_seconds: float = 1.5  # the newest of it no older than this
-    clipped: float = 0.02  # share of speech samples at full scale above which they are distorted
-    stall_seconds: float = 0.5  # a live source silent for this long no longer holds windows up
-    new_person_seconds: float = 10.0  # a face that comes after so long without one is a stranger's
-
-    def __post_init__(self) -> None:
-        _check(self, "face_frames", 1, 1000)
-        for name in ("face_age_seconds", "speech_seconds", "speech_age_seconds", "stall_seconds"):
-            _check(self, name, 0.0, 60.0)
-        _check(self, "new_person_seconds", 0.0, 3600.0)
-        _check(self, "dark", 0.0, 1.0)
-        _check(self, "dark_picture", 0.0, 1.0)
-        _check(self, "clipped", 0.0, 1.0)
+        check_range(self, "decay_seconds", 0.0, 10.0)
+        check_range(self, "switch_margin", 0.0, 1.0)
+        check_range(self, "switch_seconds", 0.0, 10.0)
+        check_range(self, "switch_at_once", self.switch_margin, 1.0)
+        check_range(self, "sure", 0.0, 1.0)
+        check_range(self, "unsure", 0.0, self.sure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +48,15 @@ class WindowConfig:
     # The pictures of a window end this much before its sound, so that an answer need not wait for
     # the camera's next frame to know that no more belongs to the window.
     picture_lag_seconds: float = 0.04
+    stall_seconds: float = 0.5  # a live source silent for this long no longer holds windows up
     sample_rate: int = 16000
 
     def __post_init__(self) -> None:
-        _check(self, "window_seconds", 0.5, 10.0)
-        _check(self, "hop_seconds", 0.02, self.window_seconds)
-        _check(self, "picture_lag_seconds", 0.0, 1.0)
-        _check(self, "sample_rate", 8000, 48000)
+        check_range(self, "window_seconds", 0.5, 10.0)
+        check_range(self, "hop_seconds", 0.02, self.window_seconds)
+        check_range(self, "picture_lag_seconds", 0.0, 1.0)
+        check_range(self, "stall_seconds", 0.0, 60.0)
+        check_range(self, "sample_rate", 8000, 48000)
 
     @property
     def kept_seconds(self) -> float:
@@ -97,10 +74,8 @@ class SessionConfig:
     """All of it."""
 
     windows: WindowConfig = field(default_factory=WindowConfig)
-    presence: PresenceConfig = field(default_factory=PresenceConfig)
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
     history_seconds: float = 60.0  # of predictions kept for the timeline, live
-    adapt: bool = True  # take what is the speaker's own off the voice (models/speaker.py)
 
     def __post_init__(self) -> None:
-        _check(self, "history_seconds", 1.0, 3600.0)
+        check_range(self, "history_seconds", 1.0, 3600.0)

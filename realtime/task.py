@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from realtime.config import SessionConfig
+from realtime.config import WindowConfig
 from realtime.messages import (
     Attention,
     FloatArray,
@@ -177,7 +177,7 @@ class Network(Protocol):
         ...
 
     def modalities(
-        self, config: SessionConfig, samples: SampleRing
+        self, windows: WindowConfig, samples: SampleRing
     ) -> Sequence[Modality[Any, Any]]:
         """New ones for one session, in its order; `samples` is the session's sound."""
         ...

@@ -94,7 +94,7 @@ class InferenceWorker:
         self._sightings = sightings
         self._samples = samples
         self._network = network
-        self._modalities: Sequence[Modality[Any, Any]] = network.modalities(config, samples)
+        self._modalities: Sequence[Modality[Any, Any]] = network.modalities(config.windows, samples)
         self._tracks = {
             track: TrackState([each for each in self._modalities if each.track is track])
             for track in Track
@@ -211,7 +211,7 @@ class InferenceWorker:
         def status(state: TrackState) -> Flow:
             if not state.connected:
                 return Status.NO_SOURCE
-            if now - (state.newest or 0.0) <= self._config.presence.stall_seconds:
+            if now - (state.newest or 0.0) <= self._config.windows.stall_seconds:
                 return Status.PRESENT if state.newest is not None else Status.STALLED
             return Status.STALLED if self._clock is not None else Status.NO_SOURCE
 
@@ -221,7 +221,7 @@ class InferenceWorker:
         """Live, the answer "no input" still comes at every hop, paced by the clock."""
         if self._clock is None:
             return None
-        late = self._clock.now() - self._config.presence.stall_seconds
+        late = self._clock.now() - self._config.windows.stall_seconds
         if self._next is None and late < self._awaited:
             return None
         return math.floor(late / self._config.windows.hop_seconds)

@@ -21,11 +21,13 @@ from typer.testing import CliRunner
 
 import main
 from models.checkpoint import default_weights, save_checkpoint
-from models.config import LiveNetConfig
+from models.config import MODALITIES, LiveNetConfig
 from models.labels import EMOTIONS
 from models.live import LiveNet
 from realtime import errors
 from realtime.devices import Listing
+from realtime.emotion.config import EmotionConfig
+from realtime.emotion.network import EmotionNetwork
 from realtime.errors import ExitCode
 from realtime.live import LiveSession
 from realtime.messages import SessionState, Snapshot
@@ -272,11 +274,18 @@ def test_headless_live_without_the_camera_that_was_named(
 
 @pytest.mark.parametrize("adapt", [True, False])
 def test_adaptation_is_a_choice(
-    run: Run, quick: None, synthetic: list[LiveSession], adapt: bool
+    run: Run, synthetic: list[LiveSession], monkeypatch: pytest.MonkeyPatch, adapt: bool
 ) -> None:
+    given: list[EmotionConfig] = []
+
+    def load(_weights: Path, settings: EmotionConfig, **_: object) -> EmotionNetwork:
+        given.append(settings)
+        return arithmetic_network(settings=settings)
+
+    monkeypatch.setattr(LOADER, load)
     options = [] if adapt else ["--no-adapt"]
     run("live", "--headless", "--camera", "0", "--microphone", "none", "--seconds", "1", *options)
-    assert synthetic[0].config.adapt is adapt
+    assert given == [EmotionConfig(adapt=adapt)]
 
 
 def test_no_command_is_live(
@@ -460,12 +469,12 @@ def test_a_screen_gets_a_window(
     assert [list(each) for each in how["list_devices"]()] == [[], []]
 
 
-def test_the_window_shows_the_classes_of_the_network_and_knows_the_settings(
+def test_the_window_shows_the_classes_and_modalities_of_the_network(
     run: Run, windows: list[tuple[Any, dict[str, Any]]], tmp_path: Path
 ) -> None:
     weights = tmp_path / "weights.safetensors"
     network = LiveNet(LiveNetConfig(labels=("calm", "loud")))
-    live = ("live", "--camera", "0", "--microphone", "none", "--no-adapt", "--weights", weights)
+    live = ("live", "--camera", "0", "--microphone", "none", "--weights", weights)
     assert run(*live).exit_code == 0
     save_checkpoint(weights, network, {})
     assert run(*live).exit_code == 0
@@ -473,7 +482,7 @@ def test_the_window_shows_the_classes_of_the_network_and_knows_the_settings(
     assert labels == [EMOTIONS, ("calm", "loud")]
     for session, how in windows:
         assert how["options"].config is session.config
-        assert not how["options"].config.adapt
+        assert how["options"].modalities == MODALITIES
 
 
 @pytest.fixture
@@ -571,7 +580,7 @@ def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     told: list[str] = []
     loading, asked = threading.Event(), threading.Event()
 
-    def load(_weights: Path, *, progress: Callable[[float, str], None], **_: Any) -> Any:
+    def load(*_: object, progress: Callable[[float, str], None], **_options: Any) -> Any:
         loads.append(threading.current_thread().name)
         if len(loads) == 1:
             raise RuntimeError("no room in memory")

@@ -175,7 +175,7 @@ def test_threads_find_what_one_thread_finds() -> None:
     pictures, sound = pictures_of_two_people(7.0), jittered_speech(7.0)
     clock = PacketClock()
     driver = SteppedDriver(
-        arithmetic_network(residual=0.5), watch_brightness(), config=TWO_PEOPLE, clock=clock
+        arithmetic_network(settings=TWO_PEOPLE, residual=0.5), watch_brightness(), clock=clock
     )
     expected = []
     for packet in in_time_order(pictures, sound):
@@ -187,7 +187,7 @@ def test_threads_find_what_one_thread_finds() -> None:
 
     session: LiveSession
     ready = threading.Event()
-    grid, answers = WindowGrid(TWO_PEOPLE.windows), Kept()
+    grid, answers = WindowGrid(WindowConfig()), Kept()
 
     def may(packet: AnyPacket) -> bool:
         if not ready.is_set() or packet.sequence == 0:
@@ -201,8 +201,10 @@ def test_threads_find_what_one_thread_finds() -> None:
     camera = GatedSource(pictures, clock, may)
     microphone = GatedSource(sound, clock, may)
     session = LiveSession(
-        task(lambda _progress: arithmetic_network(residual=0.5), watch=watch_brightness),
-        config=TWO_PEOPLE,
+        task(
+            lambda _progress: arithmetic_network(settings=TWO_PEOPLE, residual=0.5),
+            watch=watch_brightness,
+        ),
         clock=clock,
         camera_factory=lambda *_: camera,
         microphone_factory=lambda *_: microphone,

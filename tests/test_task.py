@@ -12,7 +12,7 @@ import pytest
 
 from realtime import replay
 from realtime.clock import Clock
-from realtime.config import SessionConfig
+from realtime.config import WindowConfig
 from realtime.export import record_of
 from realtime.live import LiveSession
 from realtime.messages import (
@@ -73,8 +73,8 @@ class Light(Modality[Level, Fusion]):
     name = "light"
     track = Track.PICTURES
 
-    def __init__(self, config: SessionConfig) -> None:
-        self._grid = WindowGrid(config.windows)
+    def __init__(self, windows: WindowConfig) -> None:
+        self._grid = WindowGrid(windows)
         self._levels: dict[int, float] = {}
 
     def see(self, sighting: Sighting) -> None:
@@ -114,8 +114,8 @@ class Noise(Modality[Level, Fusion]):
     name = "noise"
     track = Track.SOUND
 
-    def __init__(self, config: SessionConfig, samples: SampleRing) -> None:
-        self._grid = WindowGrid(config.windows)
+    def __init__(self, windows: WindowConfig, samples: SampleRing) -> None:
+        self._grid = WindowGrid(windows)
         self._samples = samples
         self._usual = 0.0
 
@@ -153,9 +153,9 @@ class DayOrNight:
     window_seconds, hop_seconds, sample_rate = 3.0, 0.1, 16000
 
     def modalities(
-        self, config: SessionConfig, samples: SampleRing
+        self, windows: WindowConfig, samples: SampleRing
     ) -> Sequence[Modality[Any, Fusion]]:
-        return [Light(config), Noise(config, samples)]
+        return [Light(windows), Noise(windows, samples)]
 
     def fuse(self, inputs: Mapping[str, Mapping[str, FloatArray]]) -> Fusion:
         if not inputs:
@@ -185,9 +185,9 @@ class LightAlone(DayOrNight):
     """The same without ears."""
 
     def modalities(
-        self, config: SessionConfig, samples: SampleRing
+        self, windows: WindowConfig, samples: SampleRing
     ) -> Sequence[Modality[Any, Fusion]]:
-        return [Light(config)]
+        return [Light(windows)]
 
 
 def load(_progress: Any) -> DayOrNight:

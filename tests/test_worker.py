@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime.config import ConfigError, PresenceConfig, SessionConfig, WindowConfig
+from realtime.config import ConfigError, SessionConfig, WindowConfig
+from realtime.emotion.config import EmotionConfig
 from realtime.faces import FaceTracker, MediapipeDetector
 from realtime.messages import FloatArray, Prediction, Reason, Status, Track, VideoPacket
 from realtime.rings import SampleRing, SightingRing
@@ -65,6 +66,7 @@ class Bench:
         *,
         live: bool = False,
         config: SessionConfig | None = None,
+        settings: EmotionConfig | None = None,
         started: float = 0.0,
         **trained: float,
     ) -> None:
@@ -79,7 +81,7 @@ class Bench:
             sightings=self.sightings,
             samples=self.samples,
             network=arithmetic_network(
-                self.engine, make_activity=lambda _seconds: self.activity, **trained
+                self.engine, settings, make_activity=lambda _seconds: self.activity, **trained
             ),
             clock=self.clock if live else None,
             started=started,
@@ -159,7 +161,7 @@ def test_each_slot_goes_through_the_trunk_once() -> None:
     bench = Bench()
     predictions = bench.run(0, 6)
     with_face = [each for each in predictions if each.modality("face").present]
-    assert bench.engine.trunk_runs <= len(with_face) + SessionConfig().presence.face_frames
+    assert bench.engine.trunk_runs <= len(with_face) + EmotionConfig().face_frames
 
 
 def test_the_first_second_is_starting_and_not_anybodys_fault() -> None:
@@ -224,8 +226,8 @@ def test_clipped_speech_does_not_count() -> None:
 
 
 def test_low_confidence_is_said() -> None:
-    quiet = SessionConfig(presence=PresenceConfig(dark=0.0))
-    newest = Bench(config=quiet).run(0, 4, brightness=3, loudness=0.01)[-1]
+    quiet = EmotionConfig(dark=0.0)
+    newest = Bench(settings=quiet).run(0, 4, brightness=3, loudness=0.01)[-1]
     assert (newest.label, newest.reason) == (None, Reason.LOW_CONFIDENCE)
     assert newest.smoothed is not None
 
@@ -287,7 +289,7 @@ def pictures_of_two_people(seconds: float, frame_rate: float = 15.0) -> list[Vid
     return pictures
 
 
-TWO_PEOPLE = SessionConfig(presence=PresenceConfig(new_person_seconds=1.0))
+TWO_PEOPLE = EmotionConfig(new_person_seconds=1.0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -295,7 +297,7 @@ def test_neither_the_order_between_sources_nor_late_reading_changes_an_answer(se
     chance = random.Random(seed)
     sound, pictures = jittered_speech(7.0), pictures_of_two_people(7.0)
     in_order, shuffled = (
-        SteppedDriver(arithmetic_network(residual=0.5), watch_brightness(), config=TWO_PEOPLE)
+        SteppedDriver(arithmetic_network(settings=TWO_PEOPLE, residual=0.5), watch_brightness())
         for _ in range(2)
     )
     expected = []
@@ -319,8 +321,8 @@ def test_neither_the_order_between_sources_nor_late_reading_changes_an_answer(se
 
 
 def test_a_stranger_is_charged_to_the_window_that_shows_him() -> None:
-    config = SessionConfig(presence=PresenceConfig(new_person_seconds=1.0))
-    bench = Bench(config=config)
+    settings = EmotionConfig(new_person_seconds=1.0)
+    bench = Bench(settings=settings)
     bench.run(0, 3)
     bench.run(3, 4.5, brightness=0)
     for k in range(135, 165):  # a second comes at once, in the middle of which he comes back
@@ -451,7 +453,7 @@ def test_a_voice_becomes_known_while_it_speaks() -> None:
 
 
 def test_without_adaptation_each_window_is_judged_by_itself() -> None:
-    bench, plain = Bench(config=SessionConfig(adapt=False)), Bench()
+    bench, plain = Bench(settings=EmotionConfig(adapt=False)), Bench()
     bench.engine.residual = np.full(16, 0.5, np.float32)
     for ours, theirs in zip(bench.run(0, 6), plain.run(0, 6), strict=True):
         assert ours.confidence == theirs.confidence
@@ -459,7 +461,7 @@ def test_without_adaptation_each_window_is_judged_by_itself() -> None:
 
 
 def test_a_face_after_a_long_time_without_one_is_somebody_elses() -> None:
-    bench = Bench(config=SessionConfig(presence=PresenceConfig(new_person_seconds=3.0)))
+    bench = Bench(settings=EmotionConfig(new_person_seconds=3.0))
     bench.run(0, 4)
     away = bench.run(4, 5.5, brightness=0)
     assert away[-1].speaker_seconds > 2.0
@@ -471,21 +473,21 @@ def test_a_face_after_a_long_time_without_one_is_somebody_elses() -> None:
 
 
 def test_whoever_spoke_long_before_the_first_face_is_somebody_else() -> None:
-    bench = Bench(config=SessionConfig(presence=PresenceConfig(new_person_seconds=3.0)))
+    bench = Bench(settings=EmotionConfig(new_person_seconds=3.0))
     assert bench.run(0, 6, brightness=0)[-1].speaker_seconds > 4.0
     assert bench.run(6, 7)[-1].speaker_seconds < 1.1
 
 
 def test_the_dark_and_a_stalled_camera_make_nobody_a_stranger() -> None:
-    config = SessionConfig(presence=PresenceConfig(new_person_seconds=2.0, dark=0.9))
-    dark = Bench(config=config)  # this face is seen, but counts for nothing
+    settings = EmotionConfig(new_person_seconds=2.0, dark=0.9)
+    dark = Bench(settings=settings)  # this face is seen, but counts for nothing
     assert not dark.run(0, 4)[-1].modality("face").present
     assert dark.predictions[-1].speaker_seconds > 2.0
-    out = Bench(config=SessionConfig(presence=PresenceConfig(new_person_seconds=2.0)))
+    out = Bench(settings=EmotionConfig(new_person_seconds=2.0))
     out.run(0, 3)
     known = out.run(3, 8, brightness=1)[-1].speaker_seconds  # the light is switched off and on
     assert out.run(8, 9)[-1].speaker_seconds > known > 2.0
-    bench = Bench(live=True, config=SessionConfig(presence=config.presence))
+    bench = Bench(live=True, settings=settings)
     bench.run(0, 3)
     stalled = bench.run(3, 8, brightness=None)
     assert bench.run(8, 9)[-1].speaker_seconds > stalled[-1].speaker_seconds

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.config import FACE
-from realtime.config import SessionConfig
+from realtime.config import WindowConfig
+from realtime.emotion.config import EmotionConfig
 from realtime.emotion.fusion import EmotionFusion
 from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting, Status, Track
 from realtime.task import Excerpt, Flow, Modality
@@ -40,11 +41,17 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
     name = FACE
     track = Track.PICTURES
 
-    def __init__(self, config: SessionConfig, trunk: Callable[[FloatArray], FloatArray]) -> None:
+    def __init__(
+        self,
+        config: EmotionConfig,
+        windows: WindowConfig,
+        *,
+        trunk: Callable[[FloatArray], FloatArray],
+    ) -> None:
         """`trunk`: aligned grey crop (48, 48) in [0, 1] → feature map (channels, height, width)."""
-        self._presence = config.presence
-        self._grid = WindowGrid(config.windows)
-        self._picture_lag_seconds = config.windows.picture_lag_seconds
+        self._config = config
+        self._windows = windows
+        self._grid = WindowGrid(windows)
         self._trunk = trunk
         self._slots: dict[int, _Slot] = {}
         self._brightness: dict[int, float] = {}  # of each slot's newest picture
@@ -109,40 +116,40 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
 
         One that comes back after a short loss, as a new face to the tracker, is taken for the same.
         """
-        presence, face, before = self._presence, sighting.face, self._followed
+        config, face, before = self._config, sighting.face, self._followed
         since = 0.0 if self._picture_time is None else sighting.timestamp - self._picture_time
         # Neither in the dark nor without pictures can anybody be seen to be gone.
-        if sighting.brightness >= presence.dark_picture:
-            self._absent_seconds += min(since, presence.stall_seconds)
+        if sighting.brightness >= config.dark_picture:
+            self._absent_seconds += min(since, self._windows.stall_seconds)
         if face is None:
             return
         took_over = (
             before is not None
             and before.identity != face.identity
-            and face.timestamp - before.timestamp < presence.face_age_seconds
+            and face.timestamp - before.timestamp < config.face_age_seconds
         )
-        if took_over or self._absent_seconds > presence.new_person_seconds:
+        if took_over or self._absent_seconds > config.new_person_seconds:
             self._strangers.append(self._grid.slot_of(sighting.timestamp))
         self._followed, self._absent_seconds = face, 0.0
 
     def _status(self, index: int, flow: Flow) -> tuple[Status, list[_Slot]]:
         """Status of the face and the slots of the window that show it, oldest first."""
-        presence = self._presence
+        config = self._config
         first = self._grid.first_slot(index)
         slots = [self._slots[slot] for slot in sorted(self._slots) if first <= slot <= index]
         missing: Status = flow
         if flow is Status.PRESENT:
             seen = max((slot for slot in self._brightness if slot <= index), default=None)
-            dark = seen is not None and self._brightness[seen] < presence.dark_picture
+            dark = seen is not None and self._brightness[seen] < config.dark_picture
             missing = Status.TOO_DARK if dark else Status.NO_FACE
         if not slots:
             return missing, slots
         newest = slots[-1].face
         slots = [slot for slot in slots if slot.face.identity == newest.identity]
-        age = self._grid.end(index) - self._picture_lag_seconds - newest.timestamp
-        if len(slots) < presence.face_frames or age > presence.face_age_seconds:
+        age = self._grid.end(index) - self._windows.picture_lag_seconds - newest.timestamp
+        if len(slots) < config.face_frames or age > config.face_age_seconds:
             return missing, slots
-        if newest.brightness < presence.dark:
+        if newest.brightness < config.dark:
             return Status.TOO_DARK, slots
         return Status.PRESENT, slots
 

@@ -15,7 +15,8 @@ import numpy as np
 from models.attention import modality_share
 from models.config import FACE, MODALITIES, VOICE, LiveNetConfig
 from models.speaker import SpeakerOffset
-from realtime.config import SessionConfig
+from realtime.config import WindowConfig
+from realtime.emotion.config import EmotionConfig
 from realtime.emotion.face import Face
 from realtime.emotion.fusion import EmotionFusion
 from realtime.emotion.voice import Voice
@@ -27,7 +28,11 @@ from realtime.task import Contribution, Progress
 
 
 def load_emotion_network(
-    weights: Path, *, device: str = "auto", progress: Progress | None = None
+    weights: Path,
+    settings: EmotionConfig | None = None,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> EmotionNetwork:
     """Load the network on `device` ("auto", "cpu", "cuda") and warm it up.
 
@@ -37,16 +42,20 @@ def load_emotion_network(
     tell = progress or (lambda _fraction, _text: None)
     if device == "cuda" or (device == "auto" and has_gpu()):
         tell(0.1, "Loading torch")
-        network = in_torch(weights, device="cuda")
+        network = in_torch(weights, settings, device="cuda")
     else:
-        network = in_onnxruntime(weights, progress=lambda done, text: tell(0.8 * done, text))
+        network = in_onnxruntime(
+            weights, settings, progress=lambda done, text: tell(0.8 * done, text)
+        )
     tell(0.8, "Warming up")
     network.warm_up()
     tell(1.0, "Ready")
     return network
 
 
-def in_onnxruntime(weights: Path, *, progress: Progress | None = None) -> EmotionNetwork:
+def in_onnxruntime(
+    weights: Path, settings: EmotionConfig | None = None, *, progress: Progress | None = None
+) -> EmotionNetwork:
     """The network on the CPU, exported once from the weights into a cache."""
     from models.export import exported_graphs
 
@@ -54,17 +63,19 @@ def in_onnxruntime(weights: Path, *, progress: Progress | None = None) -> Emotio
     graphs = {"trunk": exported.trunk, "encoder": exported.encoder, "head": exported.head}
     # Nearly all of a hop's work, and the only part large enough for two threads to pay.
     threads = {"encoder": min(2, os.cpu_count() or 1)}
-    return EmotionNetwork(OnnxEngine(graphs, threads=threads), exported.config)
+    return EmotionNetwork(OnnxEngine(graphs, threads=threads), exported.config, settings)
 
 
-def in_torch(weights: Path, *, device: str = "cuda") -> EmotionNetwork:
+def in_torch(
+    weights: Path, settings: EmotionConfig | None = None, *, device: str = "cuda"
+) -> EmotionNetwork:
     """The network as it was trained, on a torch device."""
     from models.checkpoint import load_checkpoint
 
     check_device(device)
     trained = load_checkpoint(weights)
     parts = {"trunk": trained.trunk, "encoder": trained.encoder, "head": trained.head}
-    return EmotionNetwork(TorchEngine(parts, device=device), trained.config)
+    return EmotionNetwork(TorchEngine(parts, device=device), trained.config, settings)
 
 
 class EmotionNetwork:
@@ -74,12 +85,14 @@ class EmotionNetwork:
         self,
         engine: Engine,
         config: LiveNetConfig,
+        settings: EmotionConfig | None = None,
         *,
         make_activity: Callable[[float], VoiceActivity] = VoiceActivity,
     ) -> None:
         """`make_activity` is called with the seconds that a session's speech detector keeps."""
         self.engine = engine
         self.config = config
+        self.settings = settings or EmotionConfig()
         self.engine_name = engine.name
         self.labels = config.labels
         self.window_seconds = config.window_seconds
@@ -87,7 +100,7 @@ class EmotionNetwork:
         self.sample_rate = config.sample_rate
         self._make_activity = make_activity
 
-    def modalities(self, config: SessionConfig, samples: SampleRing) -> tuple[Face, Voice]:
+    def modalities(self, windows: WindowConfig, samples: SampleRing) -> tuple[Face, Voice]:
         """See Network.modalities."""
         speaker = SpeakerOffset(
             self.config.voice.channels,
@@ -95,13 +108,14 @@ class EmotionNetwork:
             memory_windows=self.config.speaker_memory_windows,
         )
         voice = Voice(
-            config,
+            self.settings,
+            windows,
             samples,
-            activity=self._make_activity(config.windows.kept_seconds),
+            activity=self._make_activity(windows.kept_seconds),
             speaker=speaker,
             encoder=self.voice_frames,
         )
-        return Face(config, self.face_map), voice
+        return Face(self.settings, windows, trunk=self.face_map), voice
 
     def face_map(self, crop: FloatArray) -> FloatArray:
         """Aligned grey crop (48, 48) in [0, 1] → feature map (channels, height, width)."""

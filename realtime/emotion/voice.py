@@ -14,7 +14,8 @@ import numpy as np
 from models.config import VOICE
 from models.mel import SlidingLogMel
 from models.speaker import SpeakerOffset
-from realtime.config import SessionConfig
+from realtime.config import WindowConfig
+from realtime.emotion.config import EmotionConfig
 from realtime.emotion.fusion import EmotionFusion
 from realtime.messages import FloatArray, Prediction, Status, Track
 from realtime.rings import SampleRing
@@ -45,7 +46,8 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
 
     def __init__(
         self,
-        config: SessionConfig,
+        config: EmotionConfig,
+        windows: WindowConfig,
         samples: SampleRing,
         *,
         activity: VoiceActivity,
@@ -54,12 +56,13 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
     ) -> None:
         """`encoder`: log-mel (80, n) → frames (channels, n / 2), called on any thread."""
         self._config = config
-        self._grid = WindowGrid(config.windows)
+        self._windows = windows
+        self._grid = WindowGrid(windows)
         self._samples = samples
         self._activity = activity
         self._speaker = speaker
         self._encoder = encoder
-        self._log_mel = SlidingLogMel(round(config.windows.hop_seconds * samples.sample_rate))
+        self._log_mel = SlidingLogMel(round(windows.hop_seconds * samples.sample_rate))
 
     def hear(self, start: float, samples: FloatArray) -> None:
         """See Modality.hear."""
@@ -122,7 +125,7 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
             voice_moments=None if fusion is None else fusion.voice_moments,
             sound_level=excerpt.sound_level,
             speech=excerpt.speech,
-            speaker_seconds=self._speaker.windows * self._config.windows.window_seconds,
+            speaker_seconds=self._speaker.windows * self._windows.window_seconds,
         )
 
     def _status(self, heard: Span | None, flow: Flow) -> tuple[Status, bool]:
@@ -130,27 +133,27 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
 
         `heard` is what there is of the window's sound, None if that is too little.
         """
-        presence, activity = self._config.presence, self._activity
+        config, activity = self._config, self._activity
         missing: Status = Status.SILENCE if flow is Status.PRESENT else flow
         if heard is None:
             return missing, False
         start, end = heard.start, heard.end
-        hop = self._config.windows.hop_seconds
+        hop = self._windows.hop_seconds
         speech = activity.speech_seconds(max(start, end - 2 * hop), end) > 0
         last = activity.last_speech(start, end)
         if (
             last is None
-            or end - last > presence.speech_age_seconds
-            or activity.speech_seconds(start, end) < presence.speech_seconds
+            or end - last > config.speech_age_seconds
+            or activity.speech_seconds(start, end) < config.speech_seconds
         ):
             return missing, speech
-        if activity.clipped_share(start, end) > presence.clipped:
+        if activity.clipped_share(start, end) > config.clipped:
             return Status.CLIPPED, speech
         return Status.PRESENT, speech
 
     def _level(self, end: float) -> float | None:
         """RMS of the last hop in dBFS."""
-        _, samples = self._samples.read(end - self._config.windows.hop_seconds, end)
+        _, samples = self._samples.read(end - self._windows.hop_seconds, end)
         if not len(samples):
             return None
         power = float(np.mean(np.square(samples, dtype=np.float64)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
+from realtime.emotion.config import EmotionConfig
 from realtime.emotion.network import EmotionNetwork
 from realtime.engine import Arrays
 from realtime.faces import watch_face
@@ -76,6 +77,7 @@ class ArithmeticEngine:
 
 def arithmetic_network(
     engine: ArithmeticEngine | None = None,
+    settings: EmotionConfig | None = None,
     *,
     residual: float = 0.0,
     make_activity: Callable[[float], VoiceActivity] = VoiceActivity,
@@ -86,7 +88,7 @@ def arithmetic_network(
         engine = ArithmeticEngine()
         engine.residual = np.full(16, residual, np.float32)
     config = replace(CONFIG, **trained)  # type: ignore[arg-type]
-    return EmotionNetwork(engine, config, make_activity=make_activity)
+    return EmotionNetwork(engine, config, settings, make_activity=make_activity)
 
 
 def task(
