@@ -141,7 +141,7 @@ class MSAF(nn.Module):
         """(B, C_m, ...) → averages of its blocks over time and space (B, S, N_m, c)."""
         config = self.config
         dtype = cast(_Segment, self.segments[0]).norm.weight.dtype
-        averages = _stack([_mean(span, dtype) for span in _segments(feature, config.segments)])
+        averages = _means(feature, config.segments, dtype)
         if padding := -feature.shape[1] % config.block_channels:
             averages = functional.pad(averages, (0, padding))  # (B, S, N_m · c)
         return averages.reshape(averages.shape[0], config.segments, -1, config.block_channels)
@@ -171,10 +171,8 @@ class MSAF(nn.Module):
         """(B, S, N_m, c) → (B, C_m, T or 1, 1, ...), to be multiplied with the feature."""
         weight = weight.flatten(2)[..., : feature.shape[1]].to(feature)  # (B, S, C_m)
         if self.config.segments > 1:
-            steps = torch.arange(feature.shape[2], device=feature.device)
-            segment = steps // (feature.shape[2] // self.config.segments)
-            weight = weight.index_select(1, segment.clamp(max=self.config.segments - 1))
-            return _broadcast(weight.transpose(1, 2), feature)
+            segment = _segment_of(feature.shape[2], self.config.segments, feature.device)
+            return _broadcast(weight.index_select(1, segment).transpose(1, 2), feature)
         return _broadcast(weight[:, 0], feature)
 
     def _check(self, features: Sequence[Tensor], present: Tensor | None) -> None:
@@ -235,25 +233,17 @@ class _BatchNorm(nn.BatchNorm1d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name that torch gives it
-        return functional.batch_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            training=self.training and input.shape[0] > 1,
-            momentum=self.momentum or 0.0,
-            eps=self.eps,
-        )
+        if self.training and input.shape[0] == 1:
+            return functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(input)
 
 
-def _segments(feature: Tensor, count: int) -> list[Tensor]:
-    """Cut dimension 2 into `count` equal parts; the remainder goes to the last."""
-    if count == 1:
-        return [feature]
-    length = feature.shape[2] // count
-    last = feature.shape[2] - (count - 1) * length
-    return list(torch.split(feature, [length] * (count - 1) + [last], dim=2))
+def _segment_of(steps: int, count: int, device: torch.device) -> Tensor:
+    """(T,) segment of each step: `count` equally long ones, the remainder belongs to the last."""
+    step = torch.arange(steps, device=device)
+    return torch.div(step, steps // count, rounding_mode="floor").clamp(max=count - 1)
 
 
 def _stack(segments: Sequence[Tensor]) -> Tensor:
@@ -261,15 +251,27 @@ def _stack(segments: Sequence[Tensor]) -> Tensor:
     return segments[0].unsqueeze(1) if len(segments) == 1 else torch.stack(tuple(segments), dim=1)
 
 
-def _mean(feature: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, C, ...) → (B, C), averaged over all that follows."""
-    dims = tuple(range(2, feature.dim()))
+def _means(feature: Tensor, segments: int, dtype: torch.dtype) -> Tensor:
+    """(B, C, ...) → averages of each segment over time and space, (B, S, C)."""
+    if segments == 1:
+        return _mean(feature, 2, dtype).unsqueeze(1)
+    # One matrix product for all segments; cut into pieces, time could not be free in an export.
+    index = _segment_of(feature.shape[2], segments, feature.device)
+    member = (index[:, None] == torch.arange(segments, device=feature.device)).to(dtype)  # (T, S)
+    return (_mean(feature, 3, dtype) @ (member / member.sum(dim=0))).transpose(1, 2)
+
+
+def _mean(feature: Tensor, first: int, dtype: torch.dtype) -> Tensor:
+    """Average over dimension number `first` and all behind it."""
+    dims = tuple(range(first, feature.dim()))
     if not dims:
         return feature.to(dtype)
     if not (torch.is_grad_enabled() and feature.requires_grad):
         return feature.mean(dim=dims, dtype=dtype)
-    # The gradient of mean is written out in the size of the feature, that of sum is a view.
-    return feature.sum(dim=dims, dtype=dtype) / math.prod(feature.shape[2:])
+    # The gradient of mean is written out in the size of the feature, that of sum is a view. A sum
+    # of half precision's numbers may be larger than the largest of them.
+    total = feature.sum(dim=dims, dtype=torch.promote_types(dtype, torch.float32))
+    return (total / math.prod(feature.shape[first:])).to(dtype)
 
 
 def _broadcast(value: Tensor, feature: Tensor) -> Tensor:

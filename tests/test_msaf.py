@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from models import MSAF, MSAFConfig
 from models.attention import modality_share
@@ -365,6 +366,46 @@ def test_compiles_without_graph_breaks(segments: int) -> None:
     torch.testing.assert_close(compiled(features, present), expected)
 
 
+@pytest.mark.parametrize("segments", [1, 2])
+def test_compiled_training_takes_any_batch(segments: int) -> None:
+    config = MSAFConfig(channels=(8, 6), block_channels=4, segments=segments, block_dropout=0.0)
+    msaf, ours = MSAF(config), MSAF(config)
+    ours.load_state_dict(msaf.state_dict())
+    compiled = torch.compile(msaf, backend="aot_eager", fullgraph=True)
+    for batch in (8, 5, 1, 8):  # the last of an epoch is smaller
+        features = [torch.randn(batch, 8, 4, 2), torch.randn(batch, 6, 5)]
+        torch.testing.assert_close(compiled(features), ours(features))
+    assert msaf.state_dict()["segments.0.norm.num_batches_tracked"] == 3
+
+
+def test_statistics_are_measured_anew_as_those_of_any_batch_norm() -> None:
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.msaf = MSAF(MSAFConfig(channels=(8, 6), block_channels=4))
+
+        def forward(self, pair: Tensor) -> Tensor:
+            attention: Tensor = self.msaf([pair[:, :8], pair[:, 8:]]).attention
+            return attention
+
+    network = Attends()
+    before = dict(network.state_dict())
+    update_bn([torch.randn(4, 14) + 3.0 for _ in range(3)], network)
+    after = network.state_dict()
+    assert after["msaf.segments.0.norm.num_batches_tracked"] == 3
+    assert (after["msaf.segments.0.norm.running_mean"] != 0.0).all()
+    assert after.keys() == before.keys()
+
+
+def test_half_precision_is_the_same_with_gradients() -> None:
+    msaf = MSAF(MSAFConfig(channels=(8, 6), block_channels=4)).half().eval()
+    features = [torch.full((2, 8, 64, 64), 20.0).half(), torch.randn(2, 6).half()]
+    with torch.no_grad():
+        expected = msaf(features).attention
+    features[0].requires_grad_()  # their sum lies beyond the largest number in half precision
+    torch.testing.assert_close(msaf(features).attention, expected)
+
+
 class _Two(nn.Module):
     """MSAF with positional tensors, as exporters like them."""
 
@@ -377,16 +418,17 @@ class _Two(nn.Module):
         return *fused, attention
 
 
-@pytest.mark.parametrize("segments", [1, 2])
+@pytest.mark.parametrize("segments", [1, 2, 3, 4])
 def test_torch_export_with_free_sizes(segments: int) -> None:
     network = _Two(MSAF(MSAFConfig(channels=(8, 6), block_channels=4, segments=segments))).eval()
-    free = torch.export.Dim.AUTO
+    batch = torch.export.Dim("batch", min=1, max=64)
+    time, steps = (torch.export.Dim(name, min=segments, max=512) for name in ("time", "steps"))
     program = torch.export.export(
         network,
         (torch.randn(2, 8, 9, 3), torch.randn(2, 6, 7), torch.ones(2, 2, dtype=torch.bool)),
-        dynamic_shapes=({0: free, 2: free}, {0: free, 2: free}, {0: free}),
+        dynamic_shapes=({0: batch, 2: time}, {0: batch, 2: steps}, {0: batch}),
     )
-    inputs = (torch.randn(5, 8, 4, 3), torch.randn(5, 6, 6), torch.rand(5, 2) > 2)
+    inputs = (torch.randn(5, 8, 4, 3), torch.randn(5, 6, 11), torch.rand(5, 2) > 2)
     inputs[2][:, 1] = True
     torch.testing.assert_close(program.module()(*inputs), network(*inputs))
 

@@ -251,10 +251,10 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
     OSError, UnreadableWeightsError
         The file cannot be read.
     ConversionError
-        Names and shapes are not those of this kind; all that are missing, unexpected or of another
-        size are named.
+        Names and shapes are not those of this kind, or weights are not finite; all that are
+        missing, unexpected, of another size or spoiled are named.
     ValueError
-        There is no such kind, or a weight is not finite.
+        There is no such kind.
     """
     if kind not in KINDS:
         raise ValueError(f"no kind {kind!r}; there are {', '.join(KINDS)}")
@@ -284,12 +284,14 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
         for name, tensor in wanted.items()
         if name in state and state[name].shape != tensor.shape
     ]
+    spoiled = [original.get(name, name) for name, each in state.items() if not _is_finite(each)]
     problems = [
         f"{what}: {_listed(names)}"
         for what, names in (
             ("missing (by our names)", missing),
             ("unexpected", unexpected),
             ("of another size", sizes),
+            ("not finite", spoiled),
         )
         if names
     ]
@@ -326,6 +328,10 @@ def _read(source: Path) -> dict[str, Tensor]:
             f"{source} holds more than tensors: {_listed([str(name) for name in strangers])}"
         )
     return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(tensor.isfinite().all())
 
 
 def _rename(name: str, rules: Rules) -> str | None:

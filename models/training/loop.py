@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import math
+import pickle
 import random
 import sys
 import time
@@ -38,6 +39,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.training import distributed
+from models.training.data import DataError
 
 logger = logging.getLogger(__name__)
 console = Console(stderr=True)
@@ -130,6 +132,17 @@ def begin_stage(context: RunContext, name: str, trail: str, made: Iterable[Path]
     distributed.wait()
 
 
+def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise DataError(
+            f"the state of a training cannot be read: {path} ({error}): delete it, and the same "
+            "command begins that stage again"
+        ) from None
+    return state
+
+
 def cosine_schedule(
     optimizer: torch.optim.Optimizer, warm_up: int, total: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
@@ -196,7 +209,7 @@ def fit(
     best: dict[str, float] = {}
     best_weights: dict[str, Tensor] = {}
     if state_path.is_file():
-        state = torch.load(state_path, map_location=context.device, weights_only=True)
+        state = _load_state(state_path, context.device)
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])

@@ -182,6 +182,10 @@ def lstm_state() -> dict[str, object]:
             lambda s: s.update({"lstm2.weight_hh_l0": torch.ones(3, 4)}),
             r"of another size: lstm2\.weight_hh_l0 is \(3, 4\) and not \(128, 32\)",
         ),
+        (
+            lambda s: s.update({"lstm2.weight_hh_l0": torch.full((128, 32), torch.nan)}),
+            r"not finite: lstm2\.weight_hh_l0",
+        ),
         (lambda s: s.update(epoch=3), "holds more than tensors: epoch"),
         (lambda s: s.clear(), "holds no state dict but a dict"),
     ],

@@ -146,8 +146,11 @@ def test_colours_are_red_green_blue(tmp_path: Path) -> None:
 
 
 def stored(folder: Path, arrays: prepared.Arrays) -> tuple[Path, list[Recording]]:
-    prepared.prepare("x", folder / "stored", {"x": lambda: arrays}, 1)
-    return folder / "stored", [recording(Path("x"))]
+    video = folder / "x.mp4"
+    video.touch()
+    of = recording(video)
+    prepared.prepare("x", folder / "stored", {of.key: lambda: arrays}, 1)
+    return folder / "stored", [of]
 
 
 def test_one_square_per_clip_so_that_the_head_moves(tmp_path: Path) -> None:
@@ -357,7 +360,7 @@ def test_preparation_goes_on_after_a_kill(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         prepare_recordings(recordings, SMALL, tmp_path, Dies, 1)
     (folder,) = (tmp_path / "prepared").iterdir()
-    assert [path.name for path in folder.iterdir()] == ["01-01-01-01-01-01.npz"]
+    assert [path.stem for path in folder.iterdir()] == [recordings[0].key]
     assert prepare_recordings(recordings, SMALL, tmp_path, BrightFace, 1) == folder
     assert len(list(folder.iterdir())) == 3
     other = RavdessPreparation(pictures=7, size=32)

@@ -126,6 +126,14 @@ def test_from_videos_to_figures(root: Path, trained: Path) -> None:
         evaluate_task(task_of(context, TINY, Protocol.HONEST), context, Protocol.HONEST)
     with pytest.raises(StageError, match="run `train ravdess --protocol paper` first"):
         evaluate_task(task_of(context, TINY, Protocol.PAPER), context, Protocol.PAPER)
+    task = task_of(context, TINY, Protocol.HONEST)
+    (fold, *_) = task.folds  # its network learned from some of the people of a larger one
+    larger = replace(fold, test=fold.test + fold.train[:2], people="actors 01–02")
+    with pytest.raises(RecipeError, match=r"people then: actor 01; now: actors 01–02\): give"):
+        evaluate_task(replace(task, folds=(larger,)), context, Protocol.HONEST)
+    other = replace(TINY, augmentation=replace(TINY.augmentation, mirrored=0.0))
+    with pytest.raises(RecipeError, match="on other samples, folds or settings of the data"):
+        evaluate_task(task_of(context, other, Protocol.HONEST), context, Protocol.HONEST, (1,))
     other = replace(TINY, network=RavdessConfig())
     with pytest.raises(RecipeError, match="trained with other settings of the network"):
         evaluate_task(task_of(context, other, Protocol.HONEST), context, Protocol.HONEST, (1,))
@@ -265,6 +273,8 @@ def test_a_branch_begins_with_weights_from_elsewhere(
 class Numbers:
     """Sample i is i; drawn samples are i and a random number."""
 
+    keys = tuple(str(i) for i in range(11))
+
     def __len__(self) -> int:
         return 11
 
@@ -385,6 +395,34 @@ def settings_file(path: Path, text: str) -> Path:
 
 
 MOSEI_SETTINGS = "[fusion]\nepochs = 2\nbatch_size = 4\nlearning_rate = 1e-3\n"
+
+
+def test_other_files_are_prepared_and_trained_anew(run: Run, tmp_path: Path) -> None:
+    counts = {"train": 5, "validation": 2, "test": 3}
+    root, other = (mosei(tmp_path / name, counts) for name in ("data", "other"))
+    (vectors,) = other.rglob("*BERT.csd")
+    with vectors.open("ab") as file:  # the same videos in a file of another size
+        file.write(b"\0")
+    config = settings_file(tmp_path / "mine.toml", MOSEI_SETTINGS)
+    work = ["--work-dir", tmp_path / "work", "--config", config]
+    assert run("train", "mosei", "--root", root, *work).exit_code == 0
+    refused = run("evaluate", "mosei", "--root", other, *work)
+    assert refused.exit_code == ExitCode.WRONG_USE
+    assert "was trained on other samples, folds or settings of the data" in refused.stderr
+    assert run("evaluate", "mosei", "--root", root, *work).exit_code == 0
+    again = run("train", "mosei", "--root", other, *work)
+    assert again.exit_code == 0
+    assert "resuming" not in again.stderr
+    assert run("evaluate", "mosei", "--root", other, *work).exit_code == 0
+
+
+def test_a_damaged_state_is_named(root: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "work")
+    state = tmp_path / "work/honest/fold-1/voice/state.pt"
+    for content in (b"", state.read_bytes()[:1000]):
+        state.write_bytes(content)
+        with pytest.raises(DataError, match=r"cannot be read: .*state\.pt .*: delete it"):
+            train(context_of(root, tmp_path / "work"), TINY, Protocol.HONEST, 1)
 
 
 def test_mosei_from_the_command_line(run: Run, tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ _AHEAD: Final = 3  # batches that are made before they are asked for
 class Samples(Protocol):
     """Numbered samples; each is a tuple of tensors, the target last."""
 
+    @property
+    def keys(self) -> Sequence[str]:
+        """Names of the samples; another name where the data is another."""
+        ...
+
     def __len__(self) -> int: ...
     def sample(self, index: int, rng: np.random.Generator | None, only: int | None = None) -> Batch:
         """One sample; `rng` draws its augmentation, None leaves it as it is.

@@ -87,7 +87,7 @@ def prepare_mosei(
         A file is missing or damaged, or no video of the official folds is there.
     """
     existing(root, "the .csd files of CMU-MOSEI")
-    folder = prepared_folder(work_dir, "mosei", (FORMAT, settings))
+    folder = prepared_folder(work_dir, "mosei", (FORMAT, settings, _sources(root)))
     with ExitStack() as files:
 
         def take(names: Sequence[str], width: int | None) -> ComputationalSequence:
@@ -117,6 +117,15 @@ def prepare_mosei(
 
         prepare("mosei", folder, {video: maker(video) for video in videos}, workers)
     return folder, videos
+
+
+def _sources(root: Path) -> list[tuple[str, int]]:
+    """Names and sizes of the files that are read."""
+    files = [_find(root, names) for names in (_LABELS, _FACE, _VOICE, _WORDS)]
+    files += [path for name in _BERT for path in _paths(root, name)[:1]][:1] or [
+        path for path in sorted((root / BERT_FOLDER).glob("*")) if path.is_file()
+    ]
+    return [(path.name, path.stat().st_size) for path in files]
 
 
 def _paths(root: Path, name: str) -> list[Path]:
@@ -218,6 +227,7 @@ class MoseiSamples:
         there: list[NDArray[np.bool_]] = []
         sentiment: list[float] = []
         self.folds: list[str] = []
+        self.keys: list[str] = []  # the folder's name tells of the files that it was made of
         for video in videos:
             arrays = load(folder, video)
             cuts = arrays["ends"][:-1]
@@ -229,6 +239,7 @@ class MoseiSamples:
                     there.append(has)
                     sentiment.append(float(felt))
                     self.folds.append(official_folds()[video])
+                    self.keys.append(f"{folder.name} {video} {len(self.keys)}")
         self._there = np.stack(there) if there else np.zeros((0, 3), np.bool_)
         self._sentiment = np.array(sentiment, np.float32)
         self._scales = [

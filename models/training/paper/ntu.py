@@ -26,7 +26,7 @@ from torch import Tensor
 from models.training.data import DataError
 from models.training.paper.layout import Fold, existing, indices
 from models.training.paper.pictures import PictureAugmentation, network_clip
-from models.training.paper.prepared import Arrays, load, prepare, prepared_folder
+from models.training.paper.prepared import Arrays, load, prepare, prepared_folder, sample_key
 from models.training.paper.skeleton import (
     COLOUR_SIZE,
     Skeletons,
@@ -93,6 +93,11 @@ class NtuSample:
     action: int  # from 0
     video: Path
     skeleton: Path
+
+    @property
+    def key(self) -> str:
+        """What it is called once it is prepared."""
+        return sample_key(self.name, self.video, self.skeleton)
 
 
 def missing_skeletons(root: Path) -> frozenset[str]:
@@ -207,7 +212,7 @@ def prepare_samples(
     def maker(sample: NtuSample) -> Callable[[], Arrays]:
         return lambda: prepare_sample(sample, settings)
 
-    prepare("ntu", folder, {each.name: maker(each) for each in samples}, workers)
+    prepare("ntu", folder, {each.key: maker(each) for each in samples}, workers)
     return folder
 
 
@@ -252,12 +257,12 @@ class NtuSamples:
 
     def __init__(self, folder: Path, samples: Sequence[NtuSample], taking: NtuTaking) -> None:
         self._folder = folder
-        self._names = [each.name for each in samples]
+        self.keys = [each.key for each in samples]
         self._taking = taking
         self.labels = [each.action for each in samples]
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.keys)
 
     def sample(
         self, index: int, rng: np.random.Generator | None, only: int | None = None
@@ -267,7 +272,7 @@ class NtuSamples:
         `rng` draws one window of time for both, None takes the whole clip. `present` is for colour,
         first and second person. With `only` 1 the clip is empty.
         """
-        arrays = load(self._folder, self._names[index])
+        arrays = load(self._folder, self.keys[index])
         joints, persons = arrays["joints"], arrays["persons"]
         count = joints.shape[1]
         begin, end = (0, count) if rng is None else self._window(count, rng)

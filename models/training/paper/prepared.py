@@ -37,6 +37,12 @@ def prepared_folder(work_dir: Path, name: str, settings: object) -> Path:
     return work_dir / "prepared" / f"{name}-{digest}"
 
 
+def sample_key(name: str, *sources: Path | None) -> str:
+    """What a prepared sample is called: another one when its files have changed their size."""
+    sizes = repr([None if source is None else source.stat().st_size for source in sources])
+    return f"{name}-{hashlib.sha256(sizes.encode()).hexdigest()[:8]}"
+
+
 def prepare(
     name: str, folder: Path, makers: Mapping[str, Callable[[], Arrays]], workers: int
 ) -> None:

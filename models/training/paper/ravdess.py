@@ -30,7 +30,7 @@ from models.training.data import DataError
 from models.training.paper.layout import Fold, existing, indices
 from models.training.paper.mfcc import mfcc
 from models.training.paper.pictures import PictureAugmentation, network_clip
-from models.training.paper.prepared import Arrays, load, prepare, prepared_folder
+from models.training.paper.prepared import Arrays, load, prepare, prepared_folder, sample_key
 from models.training.paper.video import (
     Image,
     Sound,
@@ -93,6 +93,11 @@ class Recording:
     actor: int  # 1 to 24; odd male, even female
     video: Path
     sound: Path | None  # the sound-only file, where there is one
+
+    @property
+    def key(self) -> str:
+        """What it is called once it is prepared."""
+        return sample_key(self.name, self.video, self.sound)
 
 
 def find_recordings(root: Path) -> list[Recording]:
@@ -201,7 +206,7 @@ def prepare_recordings(
 
         return make
 
-    makers = {each.name: maker(each) for each in recordings}
+    makers = {each.key: maker(each) for each in recordings}
     prepare("ravdess", folder, makers, workers)
     return folder
 
@@ -265,12 +270,12 @@ class RavdessSamples:
         self, folder: Path, recordings: Sequence[Recording], augmentation: PictureAugmentation
     ) -> None:
         self._folder = folder
-        self._names = [each.name for each in recordings]
+        self.keys = [each.key for each in recordings]
         self._augmentation = augmentation
         self.labels = [each.label for each in recordings]
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.keys)
 
     def sample(
         self, index: int, rng: np.random.Generator | None, only: int | None = None
@@ -279,7 +284,7 @@ class RavdessSamples:
 
         One draw holds for all pictures of the clip. With `only` 1 the clip is empty.
         """
-        arrays = load(self._folder, self._names[index])
+        arrays = load(self._folder, self.keys[index])
         clip = torch.empty(0)
         if only != 1:
             pictures = unpack(arrays)

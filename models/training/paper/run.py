@@ -12,6 +12,7 @@ reports; such figures are optimistic and are labelled so.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,9 @@ from models.training.paper.recipes import StageConfig
 from models.training.recipe import RecipeError, StageError
 
 WEIGHTS: Final = "weights.safetensors"
+
+MADE_OF: Final = "samples and settings"
+"""What a file of weights calls the digest of what its network learned from."""
 
 Results = dict[str, Any]
 
@@ -85,6 +89,13 @@ class Task:
     details: Callable[[Any, Any, Sequence[int]], dict[str, Any]]  # of all test answers together
     chooses: str  # who chooses the epoch, for the report
 
+    def made_of(self, fold: Fold) -> str:
+        """Digest of a fold's people and samples and of what is made of them."""
+        keys = self.samples.keys
+        people = [[keys[row] for row in rows] for rows in (fold.train, fold.choose, fold.test)]
+        told = repr((self.name, self.data, people))
+        return hashlib.sha256(told.encode()).hexdigest()
+
 
 def train_task(
     task: Task,
@@ -120,7 +131,7 @@ def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol)
     task.begin_fold(fold)
     seed_everything(context.seed)
     network = task.network().to(context.device)
-    trail = repr((task.name, task.data, fold, context.seed))
+    trail = repr((task.made_of(fold), context.seed))
     for stage in task.stages:
         trail += repr((stage.name, stage.settings, task.config))
         begin_stage(context, f"{folder}/{stage.name}", trail, [weights])
@@ -129,7 +140,12 @@ def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol)
             _begin_with(part, Path(stage.settings.initial))
         _fit_stage(task, stage, part, fold, context, f"{folder}/{stage.name}")
     if distributed.is_first():
-        origin = {**task.origin, "test people": fold.people, "epoch chosen by": task.chooses}
+        origin = {
+            **task.origin,
+            "test people": fold.people,
+            "epoch chosen by": task.chooses,
+            MADE_OF: task.made_of(fold),
+        }
         task.format.save(weights, network, task.config, origin)
     distributed.wait()
     return weights
@@ -250,7 +266,7 @@ def evaluate_task(
     rows: list[int] = []
     for fold in _chosen(task, folds):
         task.begin_fold(fold)
-        network = _trained(task, context.work_dir / protocol / fold.name / WEIGHTS, protocol)
+        network = _trained(task, fold, context.work_dir / protocol / fold.name / WEIGHTS, protocol)
         network = network.to(context.device).eval()
         pair = _answers(task, task.stages[-1], network, fold.test, context.device)
         console.print(f"{task.name}: {fold.name} scored")
@@ -267,7 +283,7 @@ def evaluate_task(
     return results
 
 
-def _trained(task: Task, path: Path, protocol: Protocol) -> nn.Module:
+def _trained(task: Task, fold: Fold, path: Path, protocol: Protocol) -> nn.Module:
     import safetensors.torch
 
     if not path.is_file():
@@ -279,6 +295,13 @@ def _trained(task: Task, path: Path, protocol: Protocol) -> nn.Module:
     file = task.format.read(path)
     if file.config != task.config:
         raise RecipeError(f"{path} was trained with other settings of the network: {file.config}")
+    if file.origin.get(MADE_OF) != task.made_of(fold):
+        raise RecipeError(
+            f"{path} was trained on other samples, folds or settings of the data than asked for "
+            f"now (test people then: {file.origin.get('test people', 'not told')}; now: "
+            f"{fold.people}): give `evaluate` the --root and --config of `train`, or train again "
+            "with another --work-dir"
+        )
     network = task.network()
     network.load_state_dict(safetensors.torch.load(file.content))
     return network

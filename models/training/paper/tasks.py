@@ -187,7 +187,11 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
         return network(*batch[:2], batch[2] if recipe.tell_absent else None)
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
-        """Each branch by its own logits, as the authors train them."""
+        """Each branch by its own logits.
+
+        The sum of both moves every layer, with one optimiser. The authors' code gives each branch
+        an optimiser of its own, which its own loss alone moves, and MSAF to both.
+        """
         said = output(network, batch)
         return functional.cross_entropy(said.rgb_logits, batch[-1]) + functional.cross_entropy(
             said.skeleton_logits, batch[-1]
