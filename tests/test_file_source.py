@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import re
@@ -11,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -281,6 +283,20 @@ def test_the_same_file_gives_the_same_packets(tmp_path: Path) -> None:
 
 
 # -- which way up ---------------------------------------------------------------------------------
+
+
+def test_pictures_are_freed_as_they_go(demo: Path) -> None:
+    """Else what FFmpeg makes good for damage with depends on when Python looks for garbage."""
+    gc.collect()
+    gc.disable()
+    try:
+        with Recording(demo) as recording:
+            for _ in recording:
+                pass
+            held = [each for each in gc.get_objects() if isinstance(each, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert len(held) <= 2
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import av
 import numpy as np
@@ -62,6 +62,9 @@ _FAILED_READS: Final = 100  # in a row, and the rest of the file is given up
 _SEEK_AHEAD: Final = 1.5  # s; up to here decoding on is cheaper than seeking
 
 
+_Matrix: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Timed:
     """One decoded frame and when it begins, in seconds on the container's scale."""
@@ -94,6 +97,13 @@ class _Track:
         self._pixel_aspect = _pixel_aspect(stream) if kind == "video" else 1.0
         # Kept from picture to picture, since setting one up costs as much as converting with it.
         self._reformatter = VideoReformatter()
+        # Its display matrix is read off a frame only where the rotation changes: a frame asked for
+        # side data refers to itself, and is freed when Python happens to look for such; but out of
+        # what its memory holds FFmpeg makes good for damage, the next time it is used. So those few
+        # are kept, and all others go at once.
+        self._rotation: int | None = None  # degrees; None before the first picture
+        self._matrix: _Matrix | None = None
+        self._matrix_of: VideoFrame | None = None
         self._restart()
         if self._stream is not None:
             self._stream.codec_context.thread_count = threads
@@ -132,7 +142,9 @@ class _Track:
         width = max(1, round(frame.width * self._pixel_aspect))
         converted = self._reformatter.reformat(frame, width=width, format="rgb24", threads=1)
         image = cast(NDArray[np.uint8], converted.to_ndarray())
-        upright = np.ascontiguousarray(_turned(image, frame))
+        if frame.rotation != self._rotation:
+            self._rotation, self._matrix, self._matrix_of = frame.rotation, _matrix(frame), frame
+        upright = np.ascontiguousarray(_turned(image, self._matrix))
         upright.flags.writeable = False
         return upright
 
@@ -702,14 +714,22 @@ def _lacks_its_end(path: Path) -> bool:
 # -- frames ---------------------------------------------------------------------------------------
 
 
-def _turned(image: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
-    """The picture as its display matrix wants it, among right angles and reflections."""
+def _matrix(frame: VideoFrame) -> _Matrix | None:
+    """The upper left of the frame's display matrix, ((a, b), (c, d))."""
     side_data: Any = frame.side_data
     data = side_data.get("DISPLAYMATRIX")
     if data is None:
+        return None
+    (a, b, _), (c, d, _), _ = np.frombuffer(bytes(data), np.int32)[:9].reshape(3, 3).tolist()
+    return (a, b), (c, d)
+
+
+def _turned(image: NDArray[np.uint8], matrix: _Matrix | None) -> NDArray[np.uint8]:
+    """The picture as its display matrix wants it, among right angles and reflections."""
+    if matrix is None:
         return image
     # x' = a x + c y, y' = b x + d y, in 16.16 fixed point, with y pointing down
-    (a, b, _), (c, d, _), _ = np.frombuffer(bytes(data), np.int32)[:9].reshape(3, 3).tolist()
+    (a, b), (c, d) = matrix
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return image[:: _sign(d), :: _sign(a)]
     return image.transpose(1, 0, 2)[:: _sign(b), :: _sign(c)]
