@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from realtime.messages import AudioPacket, FloatArray
 
+SILENT: Final = 1e-3  # a channel that was never louder, -60 dB, is taken for one that is not used
 GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
 _PASS_BAND: Final = 0.95  # of the lower of both Nyquist frequencies, where the filter is at half
 _ZEROS: Final = 48  # zero crossings of the sinc on each side …
@@ -32,6 +33,7 @@ class SpeechResampler:
     def __init__(self, sample_rate: int = 16000) -> None:
         self.sample_rate = sample_rate
         self._stream: _Stream | None = None
+        self._used = np.zeros(0, np.bool_)  # (channels,) whether each has been heard
         self._end = 0.0  # s, of the packet before
         self._sequence = 0
 
@@ -50,10 +52,27 @@ class SpeechResampler:
             stream = self._stream = _Stream(packet.sample_rate, self.sample_rate)
         self._end = packet.end
         first, n_before = stream.n_out, stream.n_in
-        samples = stream.push(harmless(packet.samples).mean(axis=1, dtype=np.float32))
+        samples = stream.push(self._mixed(harmless(packet.samples)))
         # Counted from this packet's own time, so that the source's lean towards its clock is kept.
         ago = n_before / stream.rate_in - first / self.sample_rate
         return self._packet(packet.timestamp - ago, samples, packet.overflowed)
+
+    def _mixed(self, samples: FloatArray) -> FloatArray:
+        """(n, channels) → (n,), the mean of the channels that have been heard by then.
+
+        A microphone plugged into one side, or speech in the centre of six, is not to sound distant.
+        """
+        if samples.shape[1] != len(self._used):
+            self._used = np.zeros(samples.shape[1], np.bool_)
+        if self._used.all():
+            return samples.mean(axis=1, dtype=np.float32)
+        used = np.logical_or.accumulate(np.abs(samples) > SILENT, axis=0) | self._used
+        if len(used):
+            self._used = used[-1]
+        count = used.sum(axis=1)
+        count[count == 0] = samples.shape[1]
+        mixed: FloatArray = samples.sum(axis=1, dtype=np.float32) / count.astype(np.float32)
+        return mixed
 
     def flush(self) -> AudioPacket | None:
         """What the filter still holds, at the end of a recording; the next packet begins anew."""

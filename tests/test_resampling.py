@@ -97,6 +97,22 @@ def test_packets_follow_on_and_lag_little(rate: int) -> None:
         assert packet.end - end < 0.008
 
 
+@pytest.mark.parametrize("channels", [2, 6])
+def test_channels_that_are_not_used_take_nothing_from_a_voice(channels: int) -> None:
+    voice = tone(440, 48000)
+    voice[:4800] = 0.0
+    hiss = np.random.default_rng(0).uniform(-3e-4, 3e-4, (len(voice), channels))
+    samples = hiss.astype(np.float32)
+    samples[:, -1] += voice
+    alone, blocks = joined(through(sound(voice, 48000))), (480, len(voice))
+    mixed = [joined(through(sound(samples, 48000, block=block))) for block in blocks]
+    np.testing.assert_allclose(mixed[0], alone, atol=3e-3)
+    np.testing.assert_array_equal(*mixed)
+    samples[24000:, 0] += voice[24000:]  # from here on there is another
+    later = joined(through(sound(samples, 48000, block=480)))
+    np.testing.assert_allclose(later[9000:-500], alone[9000:-500], atol=3e-3)
+
+
 def test_channels_are_averaged() -> None:
     left, right = tone(300, 48000), tone(700, 48000)
     both = through(sound(np.stack([left, right], axis=1), 48000))
