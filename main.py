@@ -12,6 +12,7 @@ if __name__ == "__main__":  # Ctrl-C ends it without a traceback of what is bein
 
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from realtime.devices import CameraInfo, Listing, MicrophoneInfo
     from realtime.emotion.network import EmotionNetwork
     from realtime.export import PredictionWriter
-    from realtime.headless import Steps, Writer
+    from realtime.headless import Steps, Summary, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
     from realtime.replay import ReplaySession
@@ -340,7 +341,7 @@ def live(
     verbose: Verbose = 0,
 ) -> None:
     """Camera and microphone; the demo recording where there is neither."""
-    from realtime.headless import has_screen, live_predictions
+    from realtime.headless import Summary, has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
     camera, microphone, faults = _devices(camera, microphone)
@@ -373,13 +374,11 @@ def live(
         sessions.raise_failure()
         raise typer.Exit(code)
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
-    with (
-        _output(),
-        _steps() as steps,
-        closing(live_predictions(session, seconds, required=required)) as predictions,
-    ):
+    summary = Summary()
+    answers = live_predictions(session, seconds, required=required, watch=summary.watch)
+    with _output(), _steps() as steps, closing(answers):
         sessions.also_told = steps.loading
-        _report(predictions, steps, headless=headless, endless=seconds is None)
+        _report(answers, steps, summary, headless=headless, endless=seconds is None)
 
 
 @app.command("replay")
@@ -417,6 +416,11 @@ def replay(
     verbose: Verbose = 0,
 ) -> None:
     """A recording, through the very same path."""
+    if re.match(r"(https?|rtsps?):/", str(file), re.IGNORECASE) and not file.exists():
+        raise typer.BadParameter(
+            "is an address: those of cameras go to `live --camera`, a recording has to be a file",
+            param_hint="FILE",
+        )
     sessions = _Sessions(weights, device, adapt=adapt)
     _replay(sessions, file, headless=headless, speed=speed, out=out)
 
@@ -435,7 +439,7 @@ def _replay(
 
     `notice` is shown in the window.
     """
-    from realtime.headless import has_screen, paced
+    from realtime.headless import Summary, has_screen, paced
 
     factor = _speed(speed or ("max" if headless else "1"))
     window = not headless and has_screen()
@@ -482,15 +486,23 @@ def _replay(
             if not seen:
                 steps.tell(prediction.window_end / duration, text)
 
+        summary = Summary()
+
+        def notes() -> Iterator[str]:
+            yield from recording.notes
+            if summary.answers == 0 and duration < sessions.config.windows.hop_seconds:
+                yield "too short: there is an answer for every tenth of a second"
+
         with closing(
             analyse(recording, network, task.watch, config=sessions.config)
         ) as predictions:
             _report(
                 predictions if factor is None else paced(predictions, factor, seconds),
                 steps,
+                summary,
                 headless=headless,
                 more=[progress] if writer is None else [progress, writer.write],
-                notes=lambda: recording.notes,
+                notes=notes,
             )
 
 
@@ -667,6 +679,7 @@ def _steps() -> Steps:
 def _report(
     predictions: Iterable[Prediction],
     steps: Steps,
+    summary: Summary,
     *,
     headless: bool,
     endless: bool = False,
@@ -676,9 +689,8 @@ def _report(
     """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
     from rich.console import Console
 
-    from realtime.headless import ErrorConsole, Summary, json_writer, report, text_writer
+    from realtime.headless import ErrorConsole, json_writer, report, text_writer
 
-    summary = Summary()
     writers = [json_writer(sys.stdout) if headless else text_writer(Console()), *more]
     try:
         report(predictions, writers, summary)

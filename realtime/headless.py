@@ -29,7 +29,7 @@ from realtime.closing import Closing
 from realtime.config import WindowConfig
 from realtime.errors import interrupted
 from realtime.export import record_of
-from realtime.messages import Prediction, SessionState, SourceHealth, SourceState
+from realtime.messages import Health, Prediction, SessionState, SourceHealth, SourceState
 from realtime.session import Session
 from realtime.sources.base import NoDeviceError
 
@@ -74,13 +74,15 @@ def live_predictions(
     seconds: float | None = None,
     *,
     required: Collection[str] = (),
+    watch: Callable[[Health], None] = lambda _health: None,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Prediction, None, None]:
     """Run `session` for so many seconds of answers (None: until closed), then stop it.
 
     `required` names what has to deliver: "camera", "microphone" or both; when empty, either will
-    do. Answers begin when it does. What is wrong with a device is logged.
+    do. Answers begin when it does, and the seconds with the first of them. What is wrong with a
+    device is logged; `watch` is told again and again how the session is doing.
 
     Raises NoDeviceError when what has to deliver has failed, or is silent for
     DEVICE_PATIENCE_SECONDS; what a failed session failed of, or SessionFailedError when it does not
@@ -92,6 +94,7 @@ def live_predictions(
         awaited = [_Awaited(kinds) for kinds in groups]
         messages: dict[str, str] = {}
         seen = -1
+        answering = False
         answering_since: float | None = None
         while True:
             snapshot, time_now = session.snapshot(), now()
@@ -102,11 +105,12 @@ def live_predictions(
             for each in awaited:
                 each.look(sources, time_now, loading=loading)
             _log_new_messages(sources, messages)
-            if answering_since is None and not loading and all(e.delivered for e in awaited):
-                answering_since = time_now
+            watch(snapshot.health)
+            answering = answering or (not loading and all(each.delivered for each in awaited))
             for prediction in session.history(seen):
                 seen = prediction.window_index
-                if answering_since is not None:
+                if answering:
+                    answering_since = time_now if answering_since is None else answering_since
                     yield prediction
             over = (
                 seconds is not None
@@ -253,8 +257,12 @@ class Summary:
     first_end: float = 0.0  # s, window_end of the first answer
     last_end: float = 0.0
     seconds: float = 0.0  # wall time
-    is_live: bool = False  # answers tell how late they were; else what the worker took counts
-    delays: Counter[int] = field(default_factory=Counter)  # ms, of either; counts, as days add up
+    delays: Counter[int] = field(default_factory=Counter)  # ms, live; counts, as days add up
+    health: Health | None = None  # of a live session, when it was asked last
+
+    def watch(self, health: Health) -> None:
+        """Remember how the session is doing."""
+        self.health = health
 
     def add(self, prediction: Prediction) -> None:
         """Count one answer."""
@@ -264,9 +272,8 @@ class Summary:
         self.last_end = prediction.window_end
         self.outcomes[_outcome(prediction)] += 1
         self.modalities.update(each.name for each in prediction.modalities if each.present)
-        delay = prediction.latency_seconds
-        self.is_live = delay is not None
-        self.delays[round(1e3 * (prediction.inference_seconds if delay is None else delay))] += 1
+        if prediction.latency_seconds is not None:
+            self.delays[round(1e3 * prediction.latency_seconds)] += 1
 
     def table(self, notes: Iterable[str] = ()) -> Table:
         """For people."""
@@ -275,11 +282,14 @@ class Summary:
         if self.answers:
             span = self.last_end - self.first_end + HOP_SECONDS
             table.add_row("covering", f"{span:.1f} s in {self.seconds:.1f} s")
-            if self.delays:  # Ctrl-C may come in the middle of `add`
+            if self.delays:
                 delays = np.repeat(list(self.delays), list(self.delays.values()))
                 p50, p95 = np.percentile(delays, (50, 95))
-                what = "delay" if self.is_live else "work per answer"
-                table.add_row(what, f"p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+                table.add_row("delay", f"p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+            if self.health is not None:
+                table.add_row("lost", _lost(self.health))
+                if (offset := self.health.sound_offset) is not None:
+                    table.add_row("sound after picture", f"{1e3 * offset:+.0f} ms")
             for name, count in self.modalities.most_common():
                 table.add_row(f"with {name}", f"{100 * count / self.answers:.0f} %")
             for name, count in self.outcomes.most_common():
@@ -289,12 +299,25 @@ class Summary:
         return table
 
 
+def _lost(health: Health) -> str:
+    """Windows, pictures and sound that were given up."""
+    return (
+        f"{health.windows_skipped} windows skipped, {health.frames_skipped} pictures passed over, "
+        f"{health.camera.dropped} pictures and {health.microphone.dropped} blocks of sound dropped"
+    )
+
+
 def report(predictions: Iterable[Prediction], writers: Iterable[Writer], summary: Summary) -> None:
-    """Hand each prediction to every writer, and count it in `summary`."""
+    """Hand each prediction to every writer, and count it in `summary`.
+
+    Time counts from the beginning, live from the first answer: devices and network come first.
+    """
     writers, started = tuple(writers), time.monotonic()
     for prediction in predictions:
         if interrupted.is_set():
             raise KeyboardInterrupt
+        if summary.answers == 0 and prediction.latency_seconds is not None:
+            started = time.monotonic() - HOP_SECONDS
         for write in writers:
             write(prediction)
         summary.add(prediction)

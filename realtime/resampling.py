@@ -64,14 +64,16 @@ class SpeechResampler:
         """
         if samples.shape[1] != len(self._used):
             self._used = np.zeros(samples.shape[1], np.bool_)
+        mixed: FloatArray
         if self._used.all():
-            return samples.mean(axis=1, dtype=np.float32)
+            mixed = samples.mean(axis=1, dtype=np.float32)
+            return mixed
         used = np.logical_or.accumulate(np.abs(samples) > SILENT, axis=0) | self._used
         if len(used):
             self._used = used[-1]
         count = used.sum(axis=1)
         count[count == 0] = samples.shape[1]
-        mixed: FloatArray = samples.sum(axis=1, dtype=np.float32) / count.astype(np.float32)
+        mixed = samples.sum(axis=1, dtype=np.float32) / count.astype(np.float32)
         return mixed
 
     def flush(self) -> AudioPacket | None:

@@ -301,7 +301,8 @@ class InferenceWorker:
         return replace(
             prediction,
             inference_seconds=due.seconds + time.perf_counter() - started,
-            latency_seconds=None if now is None else now - due.newest,
+            # The newest sample's time is an estimate, and may lie ahead just after the start.
+            latency_seconds=None if now is None else max(0.0, now - due.newest),
         )
 
     def _report(
@@ -321,9 +322,8 @@ class InferenceWorker:
 
     def _is_starting(self, end: float) -> bool:
         """Whether less than a second of input had come by `end`."""
-        starts = (state.start for state in self._tracks.values())
-        known = [start for start in starts if start is not None and start < end]
-        return bool(known) and end - min(known) < STARTING_SECONDS
+        starts = [state.start for state in self._tracks.values() if state.start is not None]
+        return bool(starts) and end - min(starts) < STARTING_SECONDS
 
 
 def _reason(due: DueWindow, excerpts: Excerpts, fusion: Fusion | None) -> Reason:

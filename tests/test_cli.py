@@ -34,6 +34,7 @@ from realtime.messages import SessionState, Snapshot
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from tests.conftest import ROOT
 from tests.fakes.engine import arithmetic_network
+from tests.recordings import movie
 
 Run = Callable[..., Any]
 
@@ -448,6 +449,21 @@ def test_the_window_plays_at_no_speed_that_it_cannot(
     assert not windows
     assert run("replay", demo, "--speed", "max").exit_code == 0
     assert windows[0][0].speed == 4.0
+
+
+def test_an_address_is_no_recording(run: Run) -> None:
+    result = run("replay", "http://10.0.0.20:8080/video", "--headless")
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert "is an address: those of cameras" in " ".join(result.stderr.replace("│", "").split())
+
+
+def test_a_recording_too_short_for_an_answer_gets_a_sentence(
+    run: Run, quick: None, tmp_path: Path
+) -> None:
+    path = movie(tmp_path / "short.mp4", seconds=0.05)
+    result = run("replay", path, "--headless")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "too short" in result.stderr
 
 
 def test_a_screen_gets_a_window(

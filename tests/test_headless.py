@@ -261,10 +261,25 @@ def test_the_summary_counts_answers_labels_and_modalities() -> None:
     assert "67 %" in told
     assert "covering 0.3 s" in " ".join(told.split())
     assert " ".join(told.split()).count("delay p50 43 ms, p95 43 ms") == 1
-    replayed = headless.Summary()
-    replayed.add(replace(make_prediction(0), latency_seconds=None, inference_seconds=0.012))
-    assert "work per answer p50 12 ms" in " ".join(rendered(replayed.table()).split())
     assert "the sound is cut off" in told
+    assert "lost" not in told
+    replayed = headless.Summary()
+    replayed.add(replace(make_prediction(0), latency_seconds=None))
+    assert "delay" not in rendered(replayed.table())
+
+
+def test_the_summary_of_a_live_run_tells_what_was_lost() -> None:
+    session, time = changing((0.0, replace(RUNNING, dropped=2)))
+    summary = headless.Summary()
+    answers = headless.live_predictions(
+        session, 1.0, watch=summary.watch, now=time, sleep=time.advance
+    )
+    headless.report(answers, [], summary)
+    assert summary.health is not None
+    summary.health = replace(summary.health, windows_skipped=7, sound_offset=0.035)
+    told = " ".join(rendered(summary.table()).split())
+    assert "lost 7 windows skipped, 7 pictures passed over, 2 pictures and 0 blocks of" in told
+    assert "sound after picture +35 ms" in told
 
 
 def test_one_answer_covers_a_step() -> None:

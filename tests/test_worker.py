@@ -219,6 +219,16 @@ def test_a_noisy_picture_of_a_dark_room_is_too_dark(demo: Path) -> None:
     assert reasons == {1.0: Status.PRESENT, 0.05: Status.TOO_DARK}
 
 
+def test_pictures_newer_than_the_first_window_are_a_start() -> None:
+    bench = Bench(live=True)
+    bench.clock.time = 3.1
+    bench.picture(3.05)  # what is due by now ended before the camera's first picture
+    first = bench.worker.step()
+    assert first is not None
+    assert first.window_end < 3.05
+    assert first.reason is Reason.STARTING
+
+
 def test_clipped_speech_does_not_count() -> None:
     newest = Bench().run(0, 4, brightness=0, loudness=30)[-1]
     assert newest.modality("voice").status is Status.CLIPPED
@@ -362,7 +372,7 @@ def test_a_late_live_worker_skips_to_the_newest_window_and_counts() -> None:
     for k in range(60, 81):  # two thirds of a second arrive while the worker is busy
         bench.picture(k / FPS)
         bench.sound(k / FPS, 1 / FPS)
-    bench.clock.time = 80 / FPS + 0.001
+    bench.clock.time = 81 / FPS + 0.001
     before = bench.worker.windows_skipped
     prediction = bench.worker.step()
     assert prediction is not None
