@@ -22,6 +22,7 @@ class Status(StrEnum):
     NO_SOURCE = "no source"  # no device, no such track in the recording, or switched off
     STALLED = "stalled"  # the source is there but has stopped delivering
     NO_FACE = "no face"
+    FEW_PICTURES = "too few pictures"  # of the face: it has just come, or the camera is slow
     TOO_DARK = "too dark"
     SILENCE = "silence"
     CLIPPED = "clipped"  # speech so loud that the microphone cut its peaks off
@@ -42,6 +43,7 @@ class Reason(StrEnum):
 
     STARTING = "starting"  # less than a second of input so far
     NO_FACE = "no face"
+    FEW_PICTURES = "too few pictures"
     TOO_DARK = "too dark"
     SILENCE = "silence"
     CLIPPED = "speech clipped"

@@ -335,6 +335,7 @@ def _reason(due: DueWindow, excerpts: Excerpts, fusion: Fusion | None) -> Reason
     for status, reason in (
         (Status.TOO_DARK, Reason.TOO_DARK),
         (Status.CLIPPED, Reason.CLIPPED),
+        (Status.FEW_PICTURES, Reason.FEW_PICTURES),
         (Status.NO_FACE, Reason.NO_FACE),
         (Status.STALLED, Reason.NO_INPUT),  # silence is no news where the picture is lost
         (Status.SILENCE, Reason.SILENCE),

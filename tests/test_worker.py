@@ -229,6 +229,19 @@ def test_pictures_newer_than_the_first_window_are_a_start() -> None:
     assert first.reason is Reason.STARTING
 
 
+@pytest.mark.parametrize("frame_rate", [1, 30])
+def test_a_face_of_which_there_are_few_pictures_is_not_missing(frame_rate: int) -> None:
+    bench = Bench()
+    for k in range(6 * 30):
+        if k % (30 // frame_rate) == 0:
+            bench.picture(k / 30)
+        bench.sound(k / 30, 1 / 30, loudness=0.0)
+        bench.drain()
+    later = [each for each in bench.predictions if each.window_end > 2.0]
+    statuses = {each.modality("face").status for each in later}
+    assert statuses == {Status.PRESENT if frame_rate == 30 else Status.FEW_PICTURES}
+
+
 def test_clipped_speech_does_not_count() -> None:
     newest = Bench().run(0, 4, brightness=0, loudness=30)[-1]
     assert newest.modality("voice").status is Status.CLIPPED

@@ -36,6 +36,7 @@ NOT_SURE: Final = "Not sure"
 REASON_WORDS: Final = {
     Reason.STARTING: "just started, watching and listening",
     Reason.NO_FACE: "no face in the picture",
+    Reason.FEW_PICTURES: "too few pictures of the face so far",
     Reason.TOO_DARK: "too dark to see a face",
     Reason.SILENCE: "nobody is speaking",
     Reason.CLIPPED: "the microphone is too loud and distorts",
@@ -48,6 +49,7 @@ STATUS_WORDS: Final = {
     Status.NO_SOURCE: "not available",
     Status.STALLED: "no input arrives",
     Status.NO_FACE: "no face",
+    Status.FEW_PICTURES: "too few pictures",
     Status.TOO_DARK: "too dark",
     Status.SILENCE: "silence",
     Status.CLIPPED: "distorted",
@@ -226,7 +228,7 @@ def _share(report: ModalityReport, *, starting: bool) -> Share:
     name = sentence(report.name)
     if not report.present or report.share is None:
         words = STATUS_WORDS[report.status]
-        if starting and report.status in (Status.NO_FACE, Status.SILENCE):
+        if starting and report.status in (Status.NO_FACE, Status.FEW_PICTURES, Status.SILENCE):
             words = "starting"  # nothing could be seen or heard yet
         return Share(name=name, share=None, chance=None, text=words, opinion="")
     return Share(

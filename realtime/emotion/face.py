@@ -147,8 +147,10 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
         newest = slots[-1].face
         slots = [slot for slot in slots if slot.face.identity == newest.identity]
         age = self._grid.end(index) - self._windows.picture_lag_seconds - newest.timestamp
-        if len(slots) < config.face_frames or age > config.face_age_seconds:
+        if age > config.face_age_seconds:
             return missing, slots
+        if len(slots) < config.face_frames:
+            return Status.FEW_PICTURES, slots
         if newest.brightness < config.dark:
             return Status.TOO_DARK, slots
         return Status.PRESENT, slots
