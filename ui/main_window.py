@@ -50,6 +50,7 @@ from ui.presenters import (
     Remedy,
     badge,
     empty_picture,
+    failure,
     gravest_first,
     is_slowed,
     notices,
@@ -370,7 +371,7 @@ class MainWindow(QMainWindow):
         self._note_sources()
         if path != self.options.demo:
             self._settings.setValue(_FOLDER, str(path.absolute().parent))
-        self._change_session(lambda: self._factory.replay(path))
+        self._change_session(lambda: self._factory.replay(path), path)
 
     def _open_demo(self) -> None:
         if (demo := self.options.demo) is not None:
@@ -399,13 +400,15 @@ class MainWindow(QMainWindow):
         if (live := self.live) is not None:
             self._sources = (live.camera, live.microphone)
 
-    def _change_session(self, make: Callable[[], LiveControls | ReplayControls]) -> None:
+    def _change_session(
+        self, make: Callable[[], LiveControls | ReplayControls], path: Path | None = None
+    ) -> None:
         self._going_live = False
         try:
             session = make()
         except (SourceError, OSError) as error:
             remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
-            self._tell(str(error), severity="error", remedy=remedy)
+            self._tell(failure(str(error), path), severity="error", remedy=remedy)
             return
         written = None if self.replay is None else self.replay.written
         if self._started:
@@ -459,7 +462,8 @@ class MainWindow(QMainWindow):
             self._place_overlays()
         if snapshot.preview is None:
             found = self._devices is None or len(self._devices[0]) > 0
-            empty = empty_picture(snapshot, live=is_live, cameras=found)
+            recording = None if self.replay is None else self.replay.path
+            empty = empty_picture(snapshot, live=is_live, cameras=found, recording=recording)
             self.video.set_empty(*(("", "") if loading else empty))
         self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
@@ -532,7 +536,8 @@ class MainWindow(QMainWindow):
     def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
         camera = None if self.live is None else self.live.camera
         network = camera is not None and local_number(camera) is None
-        found = notices(snapshot, live=is_live, network_camera=network)
+        recording = None if self.replay is None else self.replay.path
+        found = notices(snapshot, live=is_live, network_camera=network, recording=recording)
         self._dismissed.intersection_update(found)  # what went away may be told again
         if snapshot.state is SessionState.ENDED and self._trouble is self._partial:
             self._trouble = None

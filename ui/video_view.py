@@ -26,7 +26,7 @@ from models.alignment import CROP_SIZE
 from realtime.messages import FaceObservation, Prediction, VideoPacket
 from ui import icons, palette, rendering
 from ui.panel import CENTRE, LEFT, Panel, fill, text_width, write
-from ui.presenters import tag
+from ui.presenters import answer, spoken, tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
@@ -70,7 +70,7 @@ class VideoView(Panel):
         """Show another answer at the face box, and its heatmap."""
         self._tag = tag(prediction)
         self._sure = prediction is not None and prediction.label is not None
-        self.describe(self._tag[0])
+        self.describe("" if prediction is None else spoken(answer(prediction)))
         activation = None if prediction is None else prediction.face_activation
         self._heat = None if activation is None else rendering.heat(activation)
         self._heat_face = None if prediction is None else prediction.face

@@ -1,6 +1,7 @@
 """Every view paints from an answer, from one that rests on nothing, and from none at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -107,6 +108,11 @@ def test_the_longest_detail_fits(scale: float) -> None:
     _, detail = unanswered(SessionState.RUNNING, 3617.0, playing=True)
     room = theme.px(396) - 2 * theme.px(PADDING)
     assert text_width(detail, theme.font(CAPTION)) <= room
+    held = make_prediction(10, label="surprised")
+    disgusted = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("disgusted")]
+    detail = presenters.answer(replace(held, smoothed=disgusted)).detail
+    assert "disgusted is ahead" in detail
+    assert text_width(detail, theme.font(CAPTION)) <= room
 
 
 def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
@@ -130,7 +136,7 @@ def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
     view.show_prediction(make_prediction(10))
     assert view.accessibleDescription().startswith("Neutral")
     view.show_prediction(absent_prediction())
-    assert view.accessibleDescription() == NOT_SURE
+    assert view.accessibleDescription() == f"{NOT_SURE}. No face in the picture"
 
 
 def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
