@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from PyQt6.QtCore import QEvent, QObject, QRect, QSettings, QSize, Qt
+from PyQt6.QtCore import QEvent, QMimeData, QObject, QRect, QSettings, QSize, Qt
 from PyQt6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -749,8 +749,7 @@ class MainWindow(QMainWindow):
     # -- files dropped, and the end ------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        data = None if event is None else event.mimeData()
-        if event is not None and data is not None and data.hasUrls():
+        if event is not None and _first_file(event.mimeData()) is not None:
             event.acceptProposedAction()
             self.video.set_dropping(True)
 
@@ -759,11 +758,15 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         self.video.set_dropping(False)
-        data = None if event is None else event.mimeData()
-        paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
-        if paths and paths[0]:
-            self.open_recording(Path(paths[0]))
+        if event is not None and (path := _first_file(event.mimeData())) is not None:
+            self.open_recording(path)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         self.stop()
         super().closeEvent(event)
+
+
+def _first_file(data: QMimeData | None) -> Path | None:
+    """The first file of this computer among what is dragged; addresses are not opened."""
+    urls = [] if data is None else data.urls()
+    return next((Path(url.toLocalFile()) for url in urls if url.isLocalFile()), None)

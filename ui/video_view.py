@@ -33,7 +33,9 @@ _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the v
 _WRAPPED: Final = int(Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap)
 _NOT_SURE_LINE: Final = Qt.PenStyle.DotLine
 _SHADE: Final = QColor(13, 16, 20, 205)  # under text that lies on the picture
-HEATMAP_CAPTION: Final = "Class activation map (CAM)"
+_PILL: Final = QColor(30, 36, 45, 225)  # … or beside a narrow one
+HEATMAP_CAPTION: Final = "What speaks for it (class activation map)"
+HEATMAP_ENDS: Final = ("little", "much")
 
 
 class VideoView(Panel):
@@ -204,9 +206,11 @@ class VideoView(Panel):
         painter.setClipRect(area)
         if self.heatmap:
             self._paint_heat(painter)
-            self._paint_heat_caption(painter, area)
         self._paint_face(painter)
-        self._paint_badge(painter, area)
+        painter.setClipping(False)  # a narrow picture has no room for what follows
+        if self.heatmap:
+            self._paint_heat_caption(painter)
+        self._paint_badge(painter)
         if self._dropping:
             self._paint_invitation(painter)
         painter.end()
@@ -231,7 +235,7 @@ class VideoView(Panel):
         painter.setFont(font(BODY))
         painter.setPen(QColor(palette.TEXT_SOFT))
         painter.drawText(area.adjusted(0, line.bottom() - area.top(), 0, 0), _WRAPPED, advice)
-        self._paint_badge(painter, QRectF(self.rect()))
+        self._paint_badge(painter)
 
     def _round_corners(self, painter: QPainter, area: QRectF) -> None:
         """Cover the corners, which is far cheaper than to clip the picture to a path."""
@@ -258,19 +262,29 @@ class VideoView(Panel):
         painter.drawImage(QPointF(0, 0), self._heat)
         painter.restore()
 
-    def _paint_heat_caption(self, painter: QPainter, area: QRectF) -> None:
+    def _paint_heat_caption(self, painter: QPainter) -> None:
         px = self.theme.px
         font = self.theme.font(CAPTION, MEDIUM)
         text = HEATMAP_CAPTION
         if self._heat is None:
             text += ": no face" if self.face_area() is None else ": none yet"
-        bar_width = px(56)
-        width = text_width(text, font) + bar_width + px(32)
-        pill = QRectF(area.left() + px(12), area.bottom() - px(12) - px(26), width, px(26))
+        parts = (text, *HEATMAP_ENDS)
+        widths = [text_width(part, font) for part in parts]
+        # The bar lies between its two ends.
+        bar = QRectF(0, 0, px(56), px(6))
+        gaps = (px(10), px(16), px(16) + bar.width())
+        height = px(26)
+        pill = QRectF(px(12), self.height() - px(12) - height, 0, height)
+        pill.setWidth(sum(widths) + sum(gaps) + px(10))
         _pill(painter, pill)
-        write(painter, pill.adjusted(px(10), 0, 0, 0), text, font, palette.TEXT, LEFT)
-        bar = QRectF(pill.right() - px(10) - bar_width, 0, bar_width, px(6))
-        bar.moveTop(pill.center().y() - bar.height() / 2)
+        left = pill.left()
+        for part, width, gap in zip(parts, widths, gaps, strict=True):
+            place = QRectF(left + gap, pill.top(), width + 1, height)
+            ink = palette.TEXT if part is text else palette.TEXT_SOFT
+            write(painter, place, part, font, ink, LEFT)
+            left += gap + width
+        bar.moveCenter(pill.center())
+        bar.moveRight(left - widths[-1] - px(8))
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
         for index, stop in enumerate(palette.HEAT_STOPS):
             gradient.setColorAt(index / (len(palette.HEAT_STOPS) - 1), QColor(stop))
@@ -303,13 +317,14 @@ class VideoView(Panel):
         painter.drawRoundedRect(label, px(7), px(7))
         write(painter, label, text, self._tag_font(), palette.TEXT, CENTRE)
 
-    def _paint_badge(self, painter: QPainter, area: QRectF) -> None:
+    def _paint_badge(self, painter: QPainter) -> None:
         if not self._badge:
             return
         px = self.theme.px
         font = self.theme.font(BODY, SEMIBOLD)
         width = text_width(self._badge, font) + px(24)
-        pill = QRectF(area.right() - px(12) - width, area.bottom() - px(12) - px(28), width, px(28))
+        pill = QRectF(0, 0, width, px(28))
+        pill.moveBottomRight(QPointF(self.width() - px(12), self.height() - px(12)))
         _pill(painter, pill)
         write(painter, pill, self._badge, font, palette.TEXT, CENTRE)
 
@@ -327,7 +342,7 @@ class VideoView(Panel):
 
 
 def _pill(painter: QPainter, area: QRectF) -> None:
-    fill(painter, area, _SHADE, area.height() / 2)
+    fill(painter, area, _PILL, area.height() / 2)
 
 
 def _corners(box: QRectF, radius: float) -> QPainterPath:

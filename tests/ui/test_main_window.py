@@ -28,7 +28,9 @@ from PyQt6.QtWidgets import (
     QFileDialog,
     QInputDialog,
     QLineEdit,
+    QMenu,
     QSlider,
+    QTextBrowser,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -617,6 +619,34 @@ def test_help_and_about_open(
     dialogs = [each for each in window.findChildren(kind) if each.isVisible()]
     assert len(dialogs) == 1
     dialogs[0].close()
+
+
+def test_the_about_box_scrolls_only_up_and_down(
+    open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    window.commands["about"].trigger()
+    (card,) = window.findChildren(QTextBrowser)
+    assert card.horizontalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+    window.findChildren(AboutDialog)[0].close()
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # pop-ups, offscreen
+@pytest.mark.parametrize("name", ["heatmap", "mirror", "full_screen"])
+def test_the_menu_marks_what_is_switched_on(
+    open_window: OpenWindow, live: FakeLiveSession, name: str
+) -> None:
+    window = open_window(live)
+    (menu,) = window.header.findChildren(QMenu)
+    action = window.commands[name]
+    pictures = []
+    for is_on in (False, True):
+        action.setChecked(is_on)
+        menu.popup(window.pos())
+        pictures.append(menu.grab(menu.actionGeometry(action)).toImage())
+        menu.close()
+    assert not has_colour(pictures[0], palette.ACCENT)
+    assert has_colour(pictures[1], palette.ACCENT)
 
 
 def test_question_mark_opens_help(open_window: OpenWindow, live: FakeLiveSession) -> None:
@@ -1306,16 +1336,29 @@ def test_an_unreadable_recording_leaves_the_session_alone(
     dialog.close()
 
 
-def test_a_dropped_file_is_opened(
+def drop(window: MainWindow, *urls: QUrl) -> bool:
+    """Drag `urls` over the window and drop them; tells whether that was invited to."""
+    data = QMimeData()
+    data.setUrls(urls)
+    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
+    none = Qt.KeyboardModifier.NoModifier
+    before = window.video.grab().toImage()
+    enter = QDragEnterEvent(QPoint(9, 9), *how, none)
+    enter.ignore()
+    window.dragEnterEvent(enter)
+    assert enter.isAccepted() is (window.video.grab().toImage() != before)
+    window.dropEvent(QDropEvent(QPointF(9, 9), *how, none))
+    return enter.isAccepted()
+
+
+def test_a_dropped_file_of_this_computer_is_opened(
     open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory
 ) -> None:
     window = open_window(live)
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile("/films/talk.mp4")])
-    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
-    none = Qt.KeyboardModifier.NoModifier
-    window.dragEnterEvent(QDragEnterEvent(QPoint(9, 9), *how, none))
-    window.dropEvent(QDropEvent(QPointF(9, 9), *how, none))
+    web = QUrl("https://example.org/talk.mp4")
+    assert not drop(window, web)
+    assert factory.made == []
+    assert drop(window, web, QUrl.fromLocalFile("/films/talk.mp4"))
     (session,) = factory.made
     assert isinstance(session, FakeReplaySession)
     assert session.path == Path("/films/talk.mp4")

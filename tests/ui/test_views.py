@@ -37,7 +37,7 @@ from ui.status_view import StatusView
 from ui.theme import CAPTION, PADDING, Theme
 from ui.timeline_view import TimelineView
 from ui.transport_view import TransportView
-from ui.video_view import VideoView
+from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, VideoView
 
 PICTURES = DrawnPictures()
 VIEWS: dict[str, Callable[[Theme], QWidget]] = {
@@ -201,6 +201,46 @@ def test_the_heatmap_lies_over_the_face(video: VideoView, mirrored: bool) -> Non
     assert changed(lower)
     assert not changed(QPoint(round(box.left() - 40), lower.y()))
     assert before != unlit  # the tag at the box follows the answer
+
+
+@pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
+def test_what_lies_over_a_narrow_picture_neither_overlaps_nor_is_cut_off(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, scale: float
+) -> None:
+    pills: list[QRectF] = []
+    texts: dict[str, tuple[QRectF, bool]] = {}
+    monkeypatch.setattr("ui.video_view._pill", lambda _, area: pills.append(area))
+    monkeypatch.setattr(
+        "ui.video_view.write",
+        lambda painter, area, text, font, *_: texts.update(
+            {text: (area, painter.hasClipping() or text_width(text, font) > area.width())}
+        ),
+    )
+    view = VideoView(Theme(scale))
+    qtbot.addWidget(view)
+    view.resize(round(700 * scale), round(412 * scale))  # of the smallest window, and larger ones
+    upright = DrawnPictures(width=180, height=320)
+    view.show_frame(upright.packet(1.0), None)
+    view.set_heatmap(True)
+    view.set_badge(presenters.WAITS_FOR_ANALYSIS)
+    painted(view)
+    caption, badge = pills
+    assert view.picture_area().width() < caption.width()
+    assert not caption.intersects(badge)
+    assert all(view.rect().toRectF().contains(pill) for pill in pills)
+    assert {f"{HEATMAP_CAPTION}: no face", *HEATMAP_ENDS, presenters.WAITS_FOR_ANALYSIS} == {*texts}
+    for area, is_cut_off in texts.values():
+        assert any(pill.contains(area) for pill in pills)
+        assert not is_cut_off
+
+
+def test_the_invitation_to_drop_is_whole_over_a_narrow_picture(video: VideoView) -> None:
+    upright = DrawnPictures(width=180, height=320)
+    video.show_frame(upright.packet(1.0), None)
+    video.set_dropping(True)
+    image = painted(video)
+    for edge in (QRect(0, 0, 40, 400), QRect(600, 0, 40, 400)):  # beside the picture
+        assert has_colour(image.copy(edge), palette.ACCENT)
 
 
 def test_without_a_picture_it_says_why(video: VideoView) -> None:
