@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import QWidget
 from models.alignment import CROP_SIZE
 from realtime.messages import FaceObservation, Prediction, VideoPacket
 from ui import icons, palette, rendering
-from ui.panel import CENTRE, LEFT, Panel, fill, text_width, write
+from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
 from ui.presenters import answer, spoken, tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
@@ -36,6 +36,7 @@ _SHADE: Final = QColor(13, 16, 20, 205)  # under text that lies on the picture
 _PILL: Final = QColor(30, 36, 45, 225)  # … or beside a narrow one
 HEATMAP_CAPTION: Final = "What speaks for it (class activation map)"
 HEATMAP_ENDS: Final = ("little", "much")
+_BAR: Final = 56.0  # design pixels, between them
 
 
 class VideoView(Panel):
@@ -176,6 +177,31 @@ class VideoView(Panel):
             label.moveTop(self._covered.bottom() + px(6))
         return label
 
+    def _foot(self) -> QRectF:
+        """Where caption and badge lie: in the picture, but in the view if that is too narrow."""
+        picture = self.picture_area() & QRectF(self.rect())
+        wanted = self._caption_width() + self._badge_width() + 3 * self.theme.px(12)
+        return picture if picture.width() >= wanted else QRectF(self.rect())
+
+    def _caption(self) -> str:
+        if self._heat is not None:
+            return HEATMAP_CAPTION
+        return f"{HEATMAP_CAPTION}: {'no face' if self.face_area() is None else 'none yet'}"
+
+    def _caption_width(self) -> float:
+        if not self.heatmap:
+            return 0.0
+        px, font = self.theme.px, self.theme.font(CAPTION, MEDIUM)
+        width = text_width(self._caption(), font) + px(20) + 1
+        if self._heat is not None:
+            width += sum(text_width(end, font) for end in HEATMAP_ENDS) + px(16 + _BAR + 16)
+        return width
+
+    def _badge_width(self) -> float:
+        if not self._badge:
+            return 0.0
+        return text_width(self._badge, self.theme.font(BODY, SEMIBOLD)) + self.theme.px(24)
+
     def _tag_font(self) -> QFont:
         return self.theme.font(BODY, SEMIBOLD, tabular=True)
 
@@ -263,28 +289,24 @@ class VideoView(Panel):
         painter.restore()
 
     def _paint_heat_caption(self, painter: QPainter) -> None:
+        """What the map shows; between the two words lies the bar of its colours."""
         px = self.theme.px
         font = self.theme.font(CAPTION, MEDIUM)
-        text = HEATMAP_CAPTION
-        if self._heat is None:
-            text += ": no face" if self.face_area() is None else ": none yet"
-        parts = (text, *HEATMAP_ENDS)
-        widths = [text_width(part, font) for part in parts]
-        # The bar lies between its two ends.
-        bar = QRectF(0, 0, px(56), px(6))
-        gaps = (px(10), px(16), px(16) + bar.width())
-        height = px(26)
-        pill = QRectF(px(12), self.height() - px(12) - height, 0, height)
-        pill.setWidth(sum(widths) + sum(gaps) + px(10))
+        foot = self._foot()
+        pill = QRectF(0, 0, self._caption_width(), px(26))
+        pill.moveBottomLeft(foot.bottomLeft() + QPointF(px(12), -px(12)))
         _pill(painter, pill)
-        left = pill.left()
-        for part, width, gap in zip(parts, widths, gaps, strict=True):
-            place = QRectF(left + gap, pill.top(), width + 1, height)
-            ink = palette.TEXT if part is text else palette.TEXT_SOFT
-            write(painter, place, part, font, ink, LEFT)
-            left += gap + width
+        line = pill.adjusted(px(10), 0, -px(10), 0)
+        write(painter, line, self._caption(), font, palette.TEXT, LEFT)
+        if self._heat is None:
+            return
+        little, much = HEATMAP_ENDS
+        write(painter, line, much, font, palette.TEXT_SOFT, RIGHT)
+        bar = QRectF(0, 0, px(_BAR), px(6))
         bar.moveCenter(pill.center())
-        bar.moveRight(left - widths[-1] - px(8))
+        bar.moveRight(line.right() - text_width(much, font) - px(8))
+        line.setRight(bar.left() - px(8))
+        write(painter, line, little, font, palette.TEXT_SOFT, RIGHT)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
         for index, stop in enumerate(palette.HEAT_STOPS):
             gradient.setColorAt(index / (len(palette.HEAT_STOPS) - 1), QColor(stop))
@@ -322,9 +344,8 @@ class VideoView(Panel):
             return
         px = self.theme.px
         font = self.theme.font(BODY, SEMIBOLD)
-        width = text_width(self._badge, font) + px(24)
-        pill = QRectF(0, 0, width, px(28))
-        pill.moveBottomRight(QPointF(self.width() - px(12), self.height() - px(12)))
+        pill = QRectF(0, 0, self._badge_width(), px(28))
+        pill.moveBottomRight(self._foot().bottomRight() - QPointF(px(12), px(12)))
         _pill(painter, pill)
         write(painter, pill, self._badge, font, palette.TEXT, CENTRE)
 

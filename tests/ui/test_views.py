@@ -203,9 +203,11 @@ def test_the_heatmap_lies_over_the_face(video: VideoView, mirrored: bool) -> Non
     assert before != unlit  # the tag at the box follows the answer
 
 
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("answer", ["both", "none"])
 @pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
-def test_what_lies_over_a_narrow_picture_neither_overlaps_nor_is_cut_off(
-    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, scale: float
+def test_what_lies_over_the_picture_neither_overlaps_nor_is_cut_off(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, scale: float, answer: str, upright: bool
 ) -> None:
     pills: list[QRectF] = []
     texts: dict[str, tuple[QRectF, bool]] = {}
@@ -219,16 +221,18 @@ def test_what_lies_over_a_narrow_picture_neither_overlaps_nor_is_cut_off(
     view = VideoView(Theme(scale))
     qtbot.addWidget(view)
     view.resize(round(700 * scale), round(412 * scale))  # of the smallest window, and larger ones
-    upright = DrawnPictures(width=180, height=320)
-    view.show_frame(upright.packet(1.0), None)
+    pictures = DrawnPictures(width=180, height=320) if upright else PICTURES
+    view.show_frame(pictures.packet(1.0), None)
+    view.show_prediction(PREDICTIONS[answer])
     view.set_heatmap(True)
     view.set_badge(presenters.WAITS_FOR_ANALYSIS)
     painted(view)
     caption, badge = pills
-    assert view.picture_area().width() < caption.width()
     assert not caption.intersects(badge)
-    assert all(view.rect().toRectF().contains(pill) for pill in pills)
-    assert {f"{HEATMAP_CAPTION}: no face", *HEATMAP_ENDS, presenters.WAITS_FOR_ANALYSIS} == {*texts}
+    room = view.rect().toRectF() if upright else view.picture_area()
+    assert all(room.contains(pill) for pill in pills)
+    told = {f"{HEATMAP_CAPTION}: no face"} if answer == "none" else {HEATMAP_CAPTION, *HEATMAP_ENDS}
+    assert {*told, presenters.WAITS_FOR_ANALYSIS} == {*texts}
     for area, is_cut_off in texts.values():
         assert any(pill.contains(area) for pill in pills)
         assert not is_cut_off
