@@ -481,7 +481,7 @@ class MainWindow(QMainWindow):
                 unanswered(
                     snapshot.state,
                     analysed if ahead else None,
-                    playing=playing,
+                    playing=playing and position < duration,
                     wait_seconds=(position - analysed) / speed if speed else None,
                 )
             )

@@ -106,6 +106,7 @@ def unanswered(
 ) -> tuple[str, str]:
     """Headline and detail where there is no answer.
 
+    `playing`: and not at the end, where nothing goes on.
     `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that;
     `wait_seconds`: how long it will take to get there, as far as one can tell.
     """
@@ -123,7 +124,7 @@ def unanswered(
         if wait_seconds is None
         else f"in {roughly(wait_seconds)}; analysed up to {reached}"
     )
-    return "Not analysed yet", f"{'Playback goes on' if playing else 'An answer comes'} {when}"
+    return "Not analysed yet", f"{'Playback goes on' if playing else 'The answer comes'} {when}"
 
 
 def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED) -> Answer:
@@ -574,14 +575,15 @@ def badge(snapshot: Snapshot) -> str:
 def replay_badge(
     state: SessionState, *, playing: bool, ahead: bool, slowed: bool, at_end: bool
 ) -> str:
-    """In a recording, why playback stands still or is slow; else empty, as it is at the end.
+    """In a recording, why playback stands still or is slow; else empty, as at an analysed end.
 
     `ahead`: playback is past what is analysed; `slowed`: it is at the heels of that.
     """
     if playing:
         return WAITS_FOR_ANALYSIS if ahead else SLOWED_BY_ANALYSIS if slowed else ""
+    is_over = at_end and state is SessionState.ENDED
     is_open = state in (SessionState.RUNNING, SessionState.ENDED)
-    return PAUSED if is_open and not at_end else ""
+    return PAUSED if is_open and not is_over else ""
 
 
 # -- words and numbers -------------------------------------------------------------------------

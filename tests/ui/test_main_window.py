@@ -759,6 +759,7 @@ def test_replay_controls_drive_the_session(
     assert replay.position_seconds == 0.0
     press(window, Qt.Key.Key_End)
     assert replay.position_seconds == replay.duration_seconds
+    run(window, now, 4.0)  # until all is analysed
     press(window, Qt.Key.Key_Space)  # from the end it begins again
     assert replay.playing
     assert replay.position_seconds == 0.0
@@ -820,6 +821,22 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     run(window, now, 4.0)
     assert window.answer.headline not in ("Not analysed yet", "Waiting")
     assert window.video.badge == ""
+
+
+def test_at_an_end_that_is_not_analysed_the_place_is_kept(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_End)
+    run(window, now, 0.2)
+    assert window.answer.detail == "The answer comes in about 4 s; analysed up to 0:17"
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == "Paused"
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert (replay.playing, replay.position_seconds) == (True, replay.duration_seconds)
 
 
 def test_at_the_heels_of_the_analysis_the_window_says_what_slows_it(

@@ -316,6 +316,7 @@ def test_a_recording_that_stands_still_says_why() -> None:
 
     running, ended = SessionState.RUNNING, SessionState.ENDED
     assert told(running, playing=True) == told(ended, playing=False, end=True) == ""
+    assert told(running, playing=False, ahead=True, end=True) == "Paused"
     assert told(running, playing=True, ahead=True) == presenters.WAITS_FOR_ANALYSIS
     assert told(running, playing=True, slowed=True) == presenters.SLOWED_BY_ANALYSIS
     assert told(running, playing=False, ahead=True) == told(ended, playing=False) == "Paused"
