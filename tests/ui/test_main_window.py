@@ -180,6 +180,53 @@ def test_the_mouse_wheel_chooses_neither_device_nor_speed(
     assert (replay.speed, other.transport.speed_choice.currentData()) == (1.0, 1.0)
 
 
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # pop-ups, offscreen
+@pytest.mark.parametrize("key", ["Up", "Down", "PageUp", "PageDown", "Home", "End", "N"])
+def test_no_key_chooses_in_passing(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    key: str,
+) -> None:
+    window = open_window(live)
+    camera = window.header.camera_choice
+    qtbot.waitUntil(lambda: camera.count() == 4)
+    camera.setFocus(Qt.FocusReason.TabFocusReason)
+    press(camera, Qt.Key[f"Key_{key}"])
+    assert (live.asked, camera.currentIndex()) == ([], 0)
+    popup = QApplication.activePopupWidget()
+    assert (popup is not None) is (key != "N")
+    if popup is not None:
+        popup.close()
+    other = open_window(replay)
+    run(other, now, 0.1)
+    before, speed = replay.position_seconds, other.transport.speed_choice
+    speed.setFocus(Qt.FocusReason.TabFocusReason)
+    press(speed, Qt.Key[f"Key_{key}"])
+    assert (replay.speed, replay.position_seconds) == (1.0, before)
+    if (popup := QApplication.activePopupWidget()) is not None:
+        popup.close()
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # pop-ups, offscreen
+def test_return_chooses_in_the_list(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    camera = window.header.camera_choice
+    qtbot.waitUntil(lambda: camera.count() == 4)
+    camera.setFocus(Qt.FocusReason.TabFocusReason)
+    press(camera, Qt.Key.Key_Down)
+    view = camera.view()
+    assert view is not None
+    press(view, Qt.Key.Key_Down)
+    assert live.asked == []
+    press(view, Qt.Key.Key_Return)
+    assert live.asked == [("camera", "1")]
+
+
 def test_looking_for_devices_says_what_stands_in_the_way(
     qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
 ) -> None:
@@ -806,6 +853,41 @@ def test_slider_and_timeline_seek(
     assert replay.position_seconds == pytest.approx(24.0, abs=0.5)
     window.timeline.sought.emit(7.0)
     assert replay.position_seconds == pytest.approx(7.0)
+
+
+def test_the_slider_s_own_steps_are_of_use(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    replay.pause()
+    slider = window.transport.slider
+    slider.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def stands_at(seconds: float) -> bool:
+        run(window, now, 0.1)
+        return replay.position_seconds == pytest.approx(seconds, abs=0.05)
+
+    for key, seconds in (("PageUp", 12.0), ("Up", 13.0), ("Down", 12.0), ("PageDown", 2.0)):
+        press(slider, Qt.Key[f"Key_{key}"])
+        assert stands_at(seconds), key
+    press(slider, Qt.Key.Key_Right)
+    assert stands_at(3.0)
+    turn_wheel(slider)
+    assert stands_at(2.0)
+
+
+def test_screen_readers_hear_what_a_press_does_and_where_playback_stands(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    play, slider = window.transport._play, window.transport.slider
+    assert play.accessibleName() == "Pause"
+    assert slider.accessibleDescription() == "0:02.0 of 0:48.0"
+    press(window, Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert play.accessibleName() == "Play"
 
 
 def test_past_what_is_analysed_the_window_says_that_it_waits(

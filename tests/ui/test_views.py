@@ -371,7 +371,12 @@ def test_a_click_in_a_recording_seeks(qtbot: QtBot, timeline: TimelineView) -> N
 def test_a_click_in_live_mode_does_nothing(qtbot: QtBot, timeline: TimelineView) -> None:
     with qtbot.assertNotEmitted(timeline.sought):
         click(timeline, QPoint(200, 60))
-    assert timeline.focusPolicy() is Qt.FocusPolicy.NoFocus
+
+
+def test_the_timeline_is_no_second_slider_for_the_keyboard(timeline: TimelineView) -> None:
+    for is_live in (True, False):
+        timeline.clear(live=is_live)
+        assert timeline.focusPolicy() is Qt.FocusPolicy.NoFocus
 
 
 # -- status and loading ------------------------------------------------------------------------
