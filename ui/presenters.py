@@ -522,7 +522,7 @@ def notices(
     for kind, source, remedy in sources:
         text = f"{kind}: {source.message}" if source.message else f"{kind} {source.state.value}"
         if kind.casefold() in source.message.casefold():
-            text = sentence(source.message)
+            text = failure(source.message)
         if source.state is SourceState.FAILED:
             found.append(
                 Notice(text=text, severity="error", remedy=remedy if live else Remedy.NONE)
@@ -551,7 +551,7 @@ def empty_picture(
     if not live and camera.state is SourceState.OFF:
         return "This recording has no picture", "Its sound is analysed"
     if not live:
-        return "No picture yet", camera.name
+        return "", ""  # the picture comes in a moment
     is_open = camera.state in (SourceState.RUNNING, SourceState.STALLED)
     if snapshot.state is SessionState.PAUSED and is_open:
         return "No picture", "It comes when you go on"

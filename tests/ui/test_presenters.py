@@ -229,6 +229,15 @@ def test_a_device_is_named_once() -> None:
         snapshot(health=Health(camera=RUNNING, microphone=gone)), live=True
     )
     assert notice.text == "There is no microphone: plug one in"
+    lost = SourceHealth(
+        name="cam.local",
+        state=SourceState.RETRYING,
+        message="cam.local cannot be reached: check that the camera is on",
+    )
+    (notice,) = presenters.notices(
+        snapshot(health=Health(camera=lost, microphone=RUNNING)), live=True
+    )
+    assert notice.text == lost.message
 
 
 @pytest.mark.parametrize(
@@ -291,7 +300,7 @@ def test_a_recording_has_no_picture_only_once_that_is_known() -> None:
     silent = Health(camera=OFF, microphone=RUNNING)
     title, _ = presenters.empty_picture(snapshot(health=silent), live=False)
     assert title == "This recording has no picture"
-    assert presenters.empty_picture(snapshot(), live=False) == ("No picture yet", RUNNING.name)
+    assert presenters.empty_picture(snapshot(), live=False) == ("", "")
 
 
 def test_a_picture_that_is_not_of_now_says_so() -> None:
