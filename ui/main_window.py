@@ -450,6 +450,10 @@ class MainWindow(QMainWindow):
         self._show_devices()
         self._focus_window()
 
+    @property
+    def _recording(self) -> Path | None:
+        return None if self.replay is None else self.replay.path
+
     # -- what is shown -------------------------------------------------------------------------
 
     def _show_snapshot(self, snapshot: Snapshot) -> None:
@@ -462,8 +466,7 @@ class MainWindow(QMainWindow):
             self._place_overlays()
         if snapshot.preview is None:
             found = self._devices is None or len(self._devices[0]) > 0
-            recording = None if self.replay is None else self.replay.path
-            empty = empty_picture(snapshot, live=is_live, cameras=found, recording=recording)
+            empty = empty_picture(snapshot, live=is_live, cameras=found, recording=self._recording)
             self.video.set_empty(*(("", "") if loading else empty))
         self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
@@ -536,8 +539,7 @@ class MainWindow(QMainWindow):
     def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
         camera = None if self.live is None else self.live.camera
         network = camera is not None and local_number(camera) is None
-        recording = None if self.replay is None else self.replay.path
-        found = notices(snapshot, live=is_live, network_camera=network, recording=recording)
+        found = notices(snapshot, live=is_live, network_camera=network, recording=self._recording)
         self._dismissed.intersection_update(found)  # what went away may be told again
         if snapshot.state is SessionState.ENDED and self._trouble is self._partial:
             self._trouble = None

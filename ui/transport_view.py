@@ -72,7 +72,7 @@ class TransportView(QWidget):
         text = _progress(position, duration)
         if text != self._time.text():
             self._time.setText(text)
-            self.slider.setAccessibleDescription(text.replace("  /  ", " of "))
+            self.slider.setAccessibleDescription(_progress(position, duration, " of "))
         if self.slider.isSliderDown():
             return
         blocked = self.slider.blockSignals(True)
@@ -121,5 +121,5 @@ class TransportView(QWidget):
         self.sought.emit(value / _STEPS_PER_SECOND)
 
 
-def _progress(position: float, duration: float) -> str:
-    return f"{clock_time(position, tenths=True)}  /  {clock_time(duration, tenths=True)}"
+def _progress(position: float, duration: float, between: str = "  /  ") -> str:
+    return f"{clock_time(position, tenths=True)}{between}{clock_time(duration, tenths=True)}"
