@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import (
     QMimeData,
@@ -1414,17 +1415,41 @@ def test_a_session_that_cannot_be_stopped_does_not_hold_up_the_next(
     assert "the driver crashed" in caplog.text
 
 
+def test_a_recording_is_said_to_have_no_picture_only_once_that_is_known(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.pictures = None
+    window = open_window(replay)
+    run(window, now, 0.1)
+    assert window.video._empty == ("", "")
+    replay.health_changes["camera"] = SourceHealth(name="none")
+    run(window, now, 0.1)
+    assert window.video._empty[0] == "This recording has no picture"
+
+
+def test_a_label_that_another_class_is_ahead_of_says_so(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    happy = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("happy")]
+    replay.changes.update(label="neutral", reason=None, smoothed=happy)
+    window = open_window(replay)
+    run(window, now, 2.0)
+    assert window.answer.headline == "Neutral"
+    assert "happy is ahead" in window.answer.detail
+    assert "steadied" in window.answer.toolTip()
+
+
 def test_an_unreadable_recording_leaves_the_session_alone(
     open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
 ) -> None:
-    factory.unreadable.add(Path("text.mp4"))
+    factory.unreadable.add(Path("my text.mp4"))
     window = open_window(live)
     run(window, now, 2.0)
-    window.open_recording(Path("text.mp4"))
+    window.open_recording(Path("my text.mp4"))
     run(window, now, 0.5)
     assert live.stopped == 0
     assert window.banner.notice is not None
-    assert "cannot be read" in window.banner.notice.text
+    assert window.banner.notice.text == "my text.mp4 cannot be read as a recording"
     another = next(
         each
         for each in window.banner.findChildren(QAbstractButton)
