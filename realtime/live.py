@@ -108,7 +108,7 @@ class LiveSession:
         self._commands: deque[Callable[[InferenceWorker], None]] = deque()
         self._windows_skipped = 0
         self._frames_skipped = 0
-        self._frozen: VideoPacket | None = None  # the picture while paused
+        self._frozen: VideoPacket | None = None  # the picture while paused, and until the next one
         self.failure: Exception | None = None
         self._wake = threading.Event()  # the inference thread has something to do
         self._picture_came = threading.Event()  # the faces thread has
@@ -190,6 +190,7 @@ class LiveSession:
             self._forget_faces.set()
             self._commands.append(InferenceWorker.start_over)
             self._state = SessionState.RUNNING  # from here on pictures come again
+        self._picture_came.set()  # what the ring still has is forgotten before they come
         self._wake.set()
 
     # -- devices --------------------------------------------------------------------------------
@@ -389,7 +390,7 @@ class LiveSession:
     def _picture(self, camera: SourceHealth) -> VideoPacket | None:
         """The newest picture; none of a camera that is lost, as if it were of now."""
         is_there = camera.state in (SourceState.RUNNING, SourceState.STALLED)
-        return self._frames.latest() if is_there else None
+        return self._frames.latest() or self._frozen if is_there else None
 
     def health(self) -> Health:
         """How the session is doing right now."""

@@ -410,7 +410,8 @@ class ReplaySession:
     def resume(self) -> None:
         """See Session.resume."""
         with self._lock:
-            at_end = self._duration > 0 and self._position() > self._duration - END_SECONDS
+            is_whole = self._state is SessionState.ENDED  # else the end is waited for
+            at_end = is_whole and self._position() > self._duration - END_SECONDS
         self._reanchor(playing=True, position=0.0 if at_end else None)
 
     def seek(self, seconds: float) -> None:

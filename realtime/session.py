@@ -69,7 +69,7 @@ class Session(Protocol):
         ...
 
     def resume(self) -> None:
-        """Go on after `pause`; a recording that has come to its end begins again."""
+        """Go on after `pause`; a recording begins again at its end, once that is analysed."""
         ...
 
     def snapshot(self) -> Snapshot:

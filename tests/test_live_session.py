@@ -307,6 +307,43 @@ def test_the_paused_picture_goes_with_its_camera(session: LiveSession) -> None:
     wait_for(lambda: session.snapshot().preview is not None, "its picture")
 
 
+def test_the_paused_picture_stays_until_the_next_one_comes(clock: ShiftedClock) -> None:
+    may_come, held = threading.Event(), threading.Event()
+    may_come.set()
+
+    class Held(SyntheticCamera):
+        def read(self, timeout_seconds: float) -> VideoPacket | None:
+            if may_come.is_set():
+                return super().read(timeout_seconds)
+            held.set()
+            may_come.wait(timeout_seconds)
+            return None
+
+    session = LiveSession(
+        task(arithmetic),
+        clock=clock,
+        microphone=None,
+        camera_factory=lambda _selector, clock: Held(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.RUNNING, "the engine")
+        wait_for(lambda: session.snapshot().preview is not None, "a picture")
+        session.pause()
+        frozen = session.snapshot().preview
+        assert frozen is not None
+        may_come.clear()
+        assert held.wait(10.0)
+        session.resume()
+        wait_for(lambda: session._frames.latest() is None, "the pictures to be forgotten")
+        assert session.snapshot().preview is frozen
+        may_come.set()
+        wait_for(lambda: session.snapshot().preview is not frozen, "the next picture")
+        assert session.snapshot().preview is not None
+    finally:
+        session.stop()
+
+
 def test_a_pause_brings_no_picture_back(session: LiveSession) -> None:
     session.start()
     wait_for(lambda: session.snapshot().state is SessionState.RUNNING, "the engine")

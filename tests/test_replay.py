@@ -304,6 +304,14 @@ def test_before_a_recording_is_open_nobody_knows_what_it_lacks(demo: Path) -> No
     assert health.camera.state is health.microphone.state is SourceState.OPENING
 
 
+def test_an_end_that_is_not_analysed_is_waited_for(slow_session: ReplaySession) -> None:
+    end = slow_session.duration_seconds
+    slow_session.seek(end)
+    slow_session.pause()
+    slow_session.resume()
+    assert (slow_session.playing, slow_session.position_seconds) == (True, end)
+
+
 def test_the_pace_of_the_analysis_is_told(slow_session: ReplaySession, now: ManualTime) -> None:
     now.advance(2.0)
     speed = slow_session.snapshot().health.analysis_speed

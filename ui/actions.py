@@ -79,6 +79,7 @@ def make_actions(parent: QObject) -> dict[str, QAction]:
         action.setAutoRepeat(name in REPLAY_ONLY and not entry.checkable)
         if entry.icon is not None:
             action.setIcon(icons.icon(entry.icon))
+            action.setIconVisibleInMenu(not entry.checkable)  # it would hide the check mark
             action.setIconText(f"\u2002{entry.text.rstrip('…')}")  # an en space after the icon
         name_for_people = entry.text.rstrip("…")
         action.setToolTip(

@@ -16,7 +16,16 @@ from PyQt6.QtWidgets import QWidget
 from realtime.messages import Prediction
 from ui import palette
 from ui.panel import RIGHT, Panel, fill, names_width, shrinkage, text_width, write
-from ui.presenters import BEFORE_THE_PAUSE, LEAST_DRAWN, UNANSWERED, Answer, Bar, answer, bars
+from ui.presenters import (
+    BEFORE_THE_PAUSE,
+    LEAST_DRAWN,
+    UNANSWERED,
+    Answer,
+    Bar,
+    answer,
+    bars,
+    spoken,
+)
 from ui.theme import BODY, CAPTION, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
@@ -31,6 +40,11 @@ class AnswerView(Panel):
     def __init__(self, labels: tuple[str, ...], theme: Theme, parent: QWidget | None = None):
         super().__init__("", theme, parent)
         self.setAccessibleName("Answer")
+        self.setToolTip(
+            "The answer is steadied, so that it does not flicker: another takes its place\n"
+            "once it is clearly ahead for a moment, or far ahead.\n"
+            "The bars show how all of them stand now."
+        )
         self._labels = labels  # as known so far
         self._prediction: Prediction | None = None
         self._absence = UNANSWERED
@@ -58,7 +72,7 @@ class AnswerView(Panel):
         self._bars = bars(prediction, self._labels)
         if len(self._lengths) != len(self._bars):
             self._lengths = [0.0] * len(self._bars)
-        told = " ".join((shown.headline, shown.confidence)).strip()
+        told = spoken(shown, self._bars)
         if self._is_old():
             if shown.sure:  # else the reason stays to be read
                 self._answer = replace(shown, detail=BEFORE_THE_PAUSE)

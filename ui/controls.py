@@ -6,6 +6,8 @@ reached with Tab keeps those that operate it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import (
@@ -21,13 +23,20 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+_NOTCH: Final = 120  # eighths of a degree that a mouse's wheel turns at a time
+_PRESSING: Final = (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+_OPENING: Final = (
+    *_PRESSING, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown,
+    Qt.Key.Key_Home, Qt.Key.Key_End, Qt.Key.Key_F4,
+)  # fmt: skip
 
-def _operates(event: QEvent | None) -> bool:
-    """Whether this is the question if a focused control wants Space or Return for itself."""
+
+def _operates(event: QEvent | None, keys: tuple[Qt.Key, ...] = _PRESSING) -> bool:
+    """Whether this is the question if a focused control wants one of `keys` for itself."""
     return (
         isinstance(event, QKeyEvent)
         and event.type() == QEvent.Type.ShortcutOverride
-        and event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        and event.key() in keys
     )
 
 
@@ -39,7 +48,8 @@ class Button(QToolButton):
         self.setDefaultAction(action)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setAccessibleName(action.text().rstrip("…"))
+        action.changed.connect(self._take_name)
+        self._take_name()
         if labelled:
             self.setProperty("labelled", True)
             self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -56,9 +66,14 @@ class Button(QToolButton):
         else:
             super().keyPressEvent(event)
 
+    def _take_name(self) -> None:
+        """Tell screen readers what a press does, which changes with the action's text."""
+        if (action := self.defaultAction()) is not None:
+            self.setAccessibleName(action.text().rstrip("…"))
+
 
 class Choice(QComboBox):
-    """One of several, as a list that opens."""
+    """One of several, as a list that opens: only there is anything chosen, by Return or a click."""
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,10 +84,19 @@ class Choice(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
 
     def event(self, event: QEvent | None) -> bool:
-        if event is not None and _operates(event):
+        if event is not None and _operates(event, _OPENING):
             event.accept()
             return True
         return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Open the list; no key chooses in passing."""
+        if event is None:
+            return
+        if event.key() in _OPENING:
+            self.showPopup()
+        else:
+            event.ignore()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Choose nothing in passing; an open list scrolls by itself."""
@@ -136,11 +160,20 @@ class ElidedLabel(QLabel):
 
 
 class SeekSlider(QSlider):
-    """A horizontal slider whose handle jumps to where its groove is clicked."""
+    """A horizontal slider whose handle jumps to where its groove is clicked.
+
+    A notch of the mouse's wheel is one single step.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is not None:
+            notches = (event.angleDelta().y() or event.angleDelta().x()) / _NOTCH
+            self.setValue(self.value() + round(notches * self.singleStep()))
+            event.accept()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is not None and event.button() == Qt.MouseButton.LeftButton:

@@ -97,6 +97,7 @@ class AboutDialog(QDialog):
         card = QTextBrowser()
         card.setAccessibleName("Model card")
         card.setOpenExternalLinks(True)
+        card.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         card.setMarkdown(model_card or "The model card is not at hand.")
         if (document := card.document()) is not None:
             _air(document, px(8))

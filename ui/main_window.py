@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from PyQt6.QtCore import QEvent, QObject, QRect, QSettings, QSize, Qt
+from PyQt6.QtCore import QEvent, QMimeData, QObject, QRect, QSettings, QSize, Qt
 from PyQt6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -50,6 +50,7 @@ from ui.presenters import (
     Remedy,
     badge,
     empty_picture,
+    failure,
     gravest_first,
     is_slowed,
     notices,
@@ -370,7 +371,7 @@ class MainWindow(QMainWindow):
         self._note_sources()
         if path != self.options.demo:
             self._settings.setValue(_FOLDER, str(path.absolute().parent))
-        self._change_session(lambda: self._factory.replay(path))
+        self._change_session(lambda: self._factory.replay(path), path)
 
     def _open_demo(self) -> None:
         if (demo := self.options.demo) is not None:
@@ -399,13 +400,15 @@ class MainWindow(QMainWindow):
         if (live := self.live) is not None:
             self._sources = (live.camera, live.microphone)
 
-    def _change_session(self, make: Callable[[], LiveControls | ReplayControls]) -> None:
+    def _change_session(
+        self, make: Callable[[], LiveControls | ReplayControls], path: Path | None = None
+    ) -> None:
         self._going_live = False
         try:
             session = make()
         except (SourceError, OSError) as error:
             remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
-            self._tell(str(error), severity="error", remedy=remedy)
+            self._tell(failure(str(error), path), severity="error", remedy=remedy)
             return
         written = None if self.replay is None else self.replay.written
         if self._started:
@@ -447,6 +450,10 @@ class MainWindow(QMainWindow):
         self._show_devices()
         self._focus_window()
 
+    @property
+    def _recording(self) -> Path | None:
+        return None if self.replay is None else self.replay.path
+
     # -- what is shown -------------------------------------------------------------------------
 
     def _show_snapshot(self, snapshot: Snapshot) -> None:
@@ -459,7 +466,7 @@ class MainWindow(QMainWindow):
             self._place_overlays()
         if snapshot.preview is None:
             found = self._devices is None or len(self._devices[0]) > 0
-            empty = empty_picture(snapshot, live=is_live, cameras=found)
+            empty = empty_picture(snapshot, live=is_live, cameras=found, recording=self._recording)
             self.video.set_empty(*(("", "") if loading else empty))
         self._show_notice(snapshot, is_live=is_live)
         if (replay := self.replay) is not None:
@@ -477,7 +484,7 @@ class MainWindow(QMainWindow):
                 unanswered(
                     snapshot.state,
                     analysed if ahead else None,
-                    playing=playing,
+                    playing=playing and position < duration,
                     wait_seconds=(position - analysed) / speed if speed else None,
                 )
             )
@@ -532,7 +539,7 @@ class MainWindow(QMainWindow):
     def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
         camera = None if self.live is None else self.live.camera
         network = camera is not None and local_number(camera) is None
-        found = notices(snapshot, live=is_live, network_camera=network)
+        found = notices(snapshot, live=is_live, network_camera=network, recording=self._recording)
         self._dismissed.intersection_update(found)  # what went away may be told again
         if snapshot.state is SessionState.ENDED and self._trouble is self._partial:
             self._trouble = None
@@ -744,8 +751,7 @@ class MainWindow(QMainWindow):
     # -- files dropped, and the end ------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        data = None if event is None else event.mimeData()
-        if event is not None and data is not None and data.hasUrls():
+        if event is not None and _first_file(event.mimeData()) is not None:
             event.acceptProposedAction()
             self.video.set_dropping(True)
 
@@ -754,11 +760,15 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         self.video.set_dropping(False)
-        data = None if event is None else event.mimeData()
-        paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
-        if paths and paths[0]:
-            self.open_recording(Path(paths[0]))
+        if event is not None and (path := _first_file(event.mimeData())) is not None:
+            self.open_recording(path)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         self.stop()
         super().closeEvent(event)
+
+
+def _first_file(data: QMimeData | None) -> Path | None:
+    """The first file of this computer among what is dragged; addresses are not opened."""
+    urls = [] if data is None else data.urls()
+    return next((Path(url.toLocalFile()) for url in urls if url.isLocalFile()), None)

@@ -29,7 +29,7 @@ ERROR: Final = "#ff7a6b"
 EMOTION_COLOURS: Final[Mapping[str, str]] = {
     "neutral": "#939dab",
     "happy": "#ffd84d",
-    "sad": "#3f73dd",
+    "sad": "#4478e8",
     "angry": "#e04f35",
     "fearful": "#c3a0f5",
     "disgusted": "#2aa876",
@@ -64,9 +64,21 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 def ink_on(colour: str) -> str:
     """The text colour, light or dark, that is easier to read on `colour`."""
-    red, green, blue = ((channel / 255.0) ** 2.2 for channel in rgb(colour))
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return BACKGROUND if luminance > 0.2 else TEXT
+    return max((TEXT, BACKGROUND), key=lambda ink: contrast(ink, colour))
+
+
+def contrast(one: str, other: str) -> float:
+    """How far apart two colours are in lightness, 1..21, as WCAG 2 counts it."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    shares = (channel / 255.0 for channel in rgb(colour))
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def lookup_table(stops: tuple[str, ...], size: int = 256) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from ui import palette
@@ -72,10 +72,6 @@ class Panel(QWidget):
             font = self.theme.font(CAPTION + 1, MEDIUM)
             write(painter, self.title_area(), self._title, font, palette.TEXT_SOFT)
         self.paint(painter, self.content())
-        if self.hasFocus():
-            painter.setPen(QPen(QColor(palette.ACCENT), 1.6))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), radius, radius)
         painter.end()
 
 

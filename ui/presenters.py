@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from realtime.clock import clock_time as clock_time
 from realtime.messages import (
-    NOT_DELIVERING,
     Attention,
     Health,
     ModalityReport,
@@ -39,7 +39,7 @@ REASON_WORDS: Final = {
     Reason.FEW_PICTURES: "too few pictures of the face so far",
     Reason.TOO_DARK: "too dark to see a face",
     Reason.SILENCE: "nobody is speaking",
-    Reason.CLIPPED: "the microphone is too loud and distorts",
+    Reason.CLIPPED: "the sound is too loud and distorts",
     Reason.NO_INPUT: "neither picture nor sound arrives",
     Reason.LOW_CONFIDENCE: "no expression stands out",
 }
@@ -108,6 +108,7 @@ def unanswered(
 ) -> tuple[str, str]:
     """Headline and detail where there is no answer.
 
+    `playing`: and not at the end, where nothing goes on.
     `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that;
     `wait_seconds`: how long it will take to get there, as far as one can tell.
     """
@@ -125,7 +126,7 @@ def unanswered(
         if wait_seconds is None
         else f"in {roughly(wait_seconds)}; analysed up to {reached}"
     )
-    return "Not analysed yet", f"{'Playback goes on' if playing else 'An answer comes'} {when}"
+    return "Not analysed yet", f"{'Playback goes on' if playing else 'The answer comes'} {when}"
 
 
 def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED) -> Answer:
@@ -144,6 +145,8 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
         headline, detail = NOT_SURE, REASON_WORDS[reason]
         if all(each.status is Status.NO_SOURCE for each in prediction.modalities):
             headline, detail = NO_DEVICES
+        elif reason is Reason.STARTING:
+            detail = _started(prediction)
         elif reason is Reason.NO_INPUT:
             detail = _missing_input(prediction)
         if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
@@ -156,13 +159,23 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
             sure=False,
         )
     present = [report.name for report in prediction.modalities if report.present]
+    parts = [f"from {listed(present)}"] if present else []
+    if (leader := likeliest(prediction)) not in (None, prediction.label):
+        parts.append(f"{leader} is ahead, not yet far or long enough")
     return Answer(
         headline=sentence(prediction.label),
-        detail=f"From {listed(present)}" if present else "",
+        detail=sentence("; ".join(parts)),
         confidence=percent(prediction.confidence),
         colour=palette.class_colour(prediction.label, prediction.labels),
         sure=True,
     )
+
+
+def spoken(shown: Answer, bars: Iterable[Bar] = ()) -> str:
+    """An answer as screen readers tell it: with its reason, and what its bars show."""
+    figures = ", ".join(f"{bar.name} {bar.text}" for bar in bars if bar.text != UNKNOWN)
+    told = (f"{shown.headline} {shown.confidence}".strip(), shown.detail, figures)
+    return ". ".join(part for part in told if part)
 
 
 def tag(prediction: Prediction | None) -> tuple[str, str]:
@@ -240,9 +253,19 @@ def _share(report: ModalityReport, *, starting: bool) -> Share:
     )
 
 
+def _started(prediction: Prediction) -> str:
+    """What has just started; what is off, or missing in a recording, has not."""
+    there = {each.track for each in prediction.modalities if each.status is not Status.NO_SOURCE}
+    if there == {Track.PICTURES}:
+        return "just started, watching"
+    if there == {Track.SOUND}:
+        return "just started, listening"
+    return REASON_WORDS[Reason.STARTING]
+
+
 def _missing_input(prediction: Prediction) -> str:
-    """Which track does not deliver; of the other one nothing counts for reasons of its own."""
-    missing = {each.track for each in prediction.modalities if each.status in NOT_DELIVERING}
+    """Which track should deliver and does not; of the other one nothing counts, or it is off."""
+    missing = {each.track for each in prediction.modalities if each.status is Status.STALLED}
     if missing == {Track.PICTURES}:
         return "no picture arrives"
     if missing == {Track.SOUND}:
@@ -483,11 +506,13 @@ def gravest_first(found: Iterable[Notice]) -> list[Notice]:
     return sorted(found, key=lambda notice: SEVERITIES.index(notice.severity))
 
 
-def notices(snapshot: Snapshot, *, live: bool, network_camera: bool = False) -> tuple[Notice, ...]:
+def notices(
+    snapshot: Snapshot, *, live: bool, network_camera: bool = False, recording: Path | None = None
+) -> tuple[Notice, ...]:
     """What is wrong now, the gravest first."""
     found: list[Notice] = []
     if snapshot.state is SessionState.FAILED:
-        text = snapshot.message or "The analysis stopped."
+        text = failure(snapshot.message, recording) or "The analysis stopped."
         remedy = Remedy.SESSION if live or _was_opened(snapshot.health) else Remedy.OPEN
         found.append(Notice(text=text, severity="error", remedy=remedy))
     # A network camera is tried again by itself; what people can do is to correct its address.
@@ -498,8 +523,8 @@ def notices(snapshot: Snapshot, *, live: bool, network_camera: bool = False) -> 
     )
     for kind, source, remedy in sources:
         text = f"{kind}: {source.message}" if source.message else f"{kind} {source.state.value}"
-        if source.message.casefold().startswith(kind.casefold()):
-            text = sentence(source.message)
+        if kind.casefold() in source.message.casefold():
+            text = failure(source.message)
         if source.state is SourceState.FAILED:
             found.append(
                 Notice(text=text, severity="error", remedy=remedy if live else Remedy.NONE)
@@ -518,13 +543,17 @@ def _was_opened(health: Health) -> bool:
     return {health.camera.state, health.microphone.state} != {SourceState.OFF}
 
 
-def empty_picture(snapshot: Snapshot, *, live: bool, cameras: bool = True) -> tuple[str, str]:
+def empty_picture(
+    snapshot: Snapshot, *, live: bool, cameras: bool = True, recording: Path | None = None
+) -> tuple[str, str]:
     """Title and advice in place of the picture when there is none; `cameras`: some were found."""
     camera = snapshot.health.camera
     if not live and snapshot.state is SessionState.FAILED:
-        return "Nothing to show", snapshot.message or "Open another recording"
-    if not live:
+        return "Nothing to show", failure(snapshot.message, recording) or "Open another recording"
+    if not live and camera.state is SourceState.OFF:
         return "This recording has no picture", "Its sound is analysed"
+    if not live:
+        return "", ""  # the picture comes in a moment
     is_open = camera.state in (SourceState.RUNNING, SourceState.STALLED)
     if snapshot.state is SessionState.PAUSED and is_open:
         return "No picture", "It comes when you go on"
@@ -548,26 +577,35 @@ def badge(snapshot: Snapshot) -> str:
 def replay_badge(
     state: SessionState, *, playing: bool, ahead: bool, slowed: bool, at_end: bool
 ) -> str:
-    """In a recording, why playback stands still or is slow; else empty, as it is at the end.
+    """In a recording, why playback stands still or is slow; else empty, as at an analysed end.
 
     `ahead`: playback is past what is analysed; `slowed`: it is at the heels of that.
     """
     if playing:
         return WAITS_FOR_ANALYSIS if ahead else SLOWED_BY_ANALYSIS if slowed else ""
+    is_over = at_end and state is SessionState.ENDED
     is_open = state in (SessionState.RUNNING, SessionState.ENDED)
-    return PAUSED if is_open and not at_end else ""
+    return PAUSED if is_open and not is_over else ""
 
 
 # -- words and numbers -------------------------------------------------------------------------
 
 
 LEAST_DRAWN: Final = 0.005  # what is less than half a per cent has no bar
+UNKNOWN: Final = "–"
 _ROUNDING: Final = 1e-6  # of single precision: nearer than this is the same
 
 
 def sentence(text: str) -> str:
     """`text` with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def failure(text: str, path: Path | None = None) -> str:
+    """`text` as a sentence, unless that would alter the name of a file: `path`'s, or another's."""
+    is_known = path is not None and text.startswith((str(path), path.name))
+    is_name = is_known or any(mark in text.partition(" ")[0] for mark in "./\\")
+    return text if is_name else sentence(text)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -579,7 +617,7 @@ def listed(names: Sequence[str]) -> str:
 def percent(value: float | None) -> str:
     """0..1 as whole per cent; what is only nearly none or all is not called so."""
     if value is None:
-        return "–"
+        return UNKNOWN
     if _ROUNDING < value < LEAST_DRAWN:
         return "<1\u202f%"
     if 0.995 <= value < 1.0 - _ROUNDING:

@@ -65,7 +65,6 @@ class TimelineView(Panel):
         self._analysed = self._position = 0.0
         self._title = "Last minute" if live else "Recording"
         self.setAccessibleName("Timeline")
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus if live else Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.ArrowCursor if live else Qt.CursorShape.PointingHandCursor)
         self._render()
 

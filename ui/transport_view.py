@@ -40,6 +40,8 @@ class TransportView(QWidget):
         self._time.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.slider = SeekSlider()
         self.slider.setAccessibleName("Position")
+        self.slider.setSingleStep(_STEPS_PER_SECOND)
+        self.slider.setPageStep(10 * _STEPS_PER_SECOND)
         self.slider.setToolTip("Position in the recording (← and →)")
         self.slider.valueChanged.connect(self._seek)
         self.speed_choice = Choice("Speed ([ and ])")
@@ -70,6 +72,7 @@ class TransportView(QWidget):
         text = _progress(position, duration)
         if text != self._time.text():
             self._time.setText(text)
+            self.slider.setAccessibleDescription(_progress(position, duration, " of "))
         if self.slider.isSliderDown():
             return
         blocked = self.slider.blockSignals(True)
@@ -118,5 +121,5 @@ class TransportView(QWidget):
         self.sought.emit(value / _STEPS_PER_SECOND)
 
 
-def _progress(position: float, duration: float) -> str:
-    return f"{clock_time(position, tenths=True)}  /  {clock_time(duration, tenths=True)}"
+def _progress(position: float, duration: float, between: str = "  /  ") -> str:
+    return f"{clock_time(position, tenths=True)}{between}{clock_time(duration, tenths=True)}"

@@ -25,15 +25,18 @@ from PyQt6.QtWidgets import QWidget
 from models.alignment import CROP_SIZE
 from realtime.messages import FaceObservation, Prediction, VideoPacket
 from ui import icons, palette, rendering
-from ui.panel import CENTRE, LEFT, Panel, fill, text_width, write
-from ui.presenters import tag
+from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
+from ui.presenters import answer, spoken, tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
 _WRAPPED: Final = int(Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap)
 _NOT_SURE_LINE: Final = Qt.PenStyle.DotLine
 _SHADE: Final = QColor(13, 16, 20, 205)  # under text that lies on the picture
-HEATMAP_CAPTION: Final = "Class activation map (CAM)"
+_PILL: Final = QColor(30, 36, 45, 225)  # … or beside a narrow one
+HEATMAP_CAPTION: Final = "What speaks for it (class activation map)"
+HEATMAP_ENDS: Final = ("little", "much")
+_BAR: Final = 56.0  # design pixels, between them
 
 
 class VideoView(Panel):
@@ -70,7 +73,7 @@ class VideoView(Panel):
         """Show another answer at the face box, and its heatmap."""
         self._tag = tag(prediction)
         self._sure = prediction is not None and prediction.label is not None
-        self.describe(self._tag[0])
+        self.describe("" if prediction is None else spoken(answer(prediction)))
         activation = None if prediction is None else prediction.face_activation
         self._heat = None if activation is None else rendering.heat(activation)
         self._heat_face = None if prediction is None else prediction.face
@@ -174,6 +177,31 @@ class VideoView(Panel):
             label.moveTop(self._covered.bottom() + px(6))
         return label
 
+    def _foot(self) -> QRectF:
+        """Where caption and badge lie: in the picture, but in the view if that is too narrow."""
+        picture = self.picture_area() & QRectF(self.rect())
+        wanted = self._caption_width() + self._badge_width() + 3 * self.theme.px(12)
+        return picture if picture.width() >= wanted else QRectF(self.rect())
+
+    def _caption(self) -> str:
+        if self._heat is not None:
+            return HEATMAP_CAPTION
+        return f"{HEATMAP_CAPTION}: {'no face' if self.face_area() is None else 'none yet'}"
+
+    def _caption_width(self) -> float:
+        if not self.heatmap:
+            return 0.0
+        px, font = self.theme.px, self.theme.font(CAPTION, MEDIUM)
+        width = text_width(self._caption(), font) + px(20) + 1
+        if self._heat is not None:
+            width += sum(text_width(end, font) for end in HEATMAP_ENDS) + px(16 + _BAR + 16)
+        return width
+
+    def _badge_width(self) -> float:
+        if not self._badge:
+            return 0.0
+        return text_width(self._badge, self.theme.font(BODY, SEMIBOLD)) + self.theme.px(24)
+
     def _tag_font(self) -> QFont:
         return self.theme.font(BODY, SEMIBOLD, tabular=True)
 
@@ -204,9 +232,11 @@ class VideoView(Panel):
         painter.setClipRect(area)
         if self.heatmap:
             self._paint_heat(painter)
-            self._paint_heat_caption(painter, area)
         self._paint_face(painter)
-        self._paint_badge(painter, area)
+        painter.setClipping(False)  # a narrow picture has no room for what follows
+        if self.heatmap:
+            self._paint_heat_caption(painter)
+        self._paint_badge(painter)
         if self._dropping:
             self._paint_invitation(painter)
         painter.end()
@@ -231,7 +261,7 @@ class VideoView(Panel):
         painter.setFont(font(BODY))
         painter.setPen(QColor(palette.TEXT_SOFT))
         painter.drawText(area.adjusted(0, line.bottom() - area.top(), 0, 0), _WRAPPED, advice)
-        self._paint_badge(painter, QRectF(self.rect()))
+        self._paint_badge(painter)
 
     def _round_corners(self, painter: QPainter, area: QRectF) -> None:
         """Cover the corners, which is far cheaper than to clip the picture to a path."""
@@ -258,19 +288,25 @@ class VideoView(Panel):
         painter.drawImage(QPointF(0, 0), self._heat)
         painter.restore()
 
-    def _paint_heat_caption(self, painter: QPainter, area: QRectF) -> None:
+    def _paint_heat_caption(self, painter: QPainter) -> None:
+        """What the map shows; between the two words lies the bar of its colours."""
         px = self.theme.px
         font = self.theme.font(CAPTION, MEDIUM)
-        text = HEATMAP_CAPTION
-        if self._heat is None:
-            text += ": no face" if self.face_area() is None else ": none yet"
-        bar_width = px(56)
-        width = text_width(text, font) + bar_width + px(32)
-        pill = QRectF(area.left() + px(12), area.bottom() - px(12) - px(26), width, px(26))
+        foot = self._foot()
+        pill = QRectF(0, 0, self._caption_width(), px(26))
+        pill.moveBottomLeft(foot.bottomLeft() + QPointF(px(12), -px(12)))
         _pill(painter, pill)
-        write(painter, pill.adjusted(px(10), 0, 0, 0), text, font, palette.TEXT, LEFT)
-        bar = QRectF(pill.right() - px(10) - bar_width, 0, bar_width, px(6))
-        bar.moveTop(pill.center().y() - bar.height() / 2)
+        line = pill.adjusted(px(10), 0, -px(10), 0)
+        write(painter, line, self._caption(), font, palette.TEXT, LEFT)
+        if self._heat is None:
+            return
+        little, much = HEATMAP_ENDS
+        write(painter, line, much, font, palette.TEXT_SOFT, RIGHT)
+        bar = QRectF(0, 0, px(_BAR), px(6))
+        bar.moveCenter(pill.center())
+        bar.moveRight(line.right() - text_width(much, font) - px(8))
+        line.setRight(bar.left() - px(8))
+        write(painter, line, little, font, palette.TEXT_SOFT, RIGHT)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
         for index, stop in enumerate(palette.HEAT_STOPS):
             gradient.setColorAt(index / (len(palette.HEAT_STOPS) - 1), QColor(stop))
@@ -303,13 +339,13 @@ class VideoView(Panel):
         painter.drawRoundedRect(label, px(7), px(7))
         write(painter, label, text, self._tag_font(), palette.TEXT, CENTRE)
 
-    def _paint_badge(self, painter: QPainter, area: QRectF) -> None:
+    def _paint_badge(self, painter: QPainter) -> None:
         if not self._badge:
             return
         px = self.theme.px
         font = self.theme.font(BODY, SEMIBOLD)
-        width = text_width(self._badge, font) + px(24)
-        pill = QRectF(area.right() - px(12) - width, area.bottom() - px(12) - px(28), width, px(28))
+        pill = QRectF(0, 0, self._badge_width(), px(28))
+        pill.moveBottomRight(self._foot().bottomRight() - QPointF(px(12), px(12)))
         _pill(painter, pill)
         write(painter, pill, self._badge, font, palette.TEXT, CENTRE)
 
@@ -327,7 +363,7 @@ class VideoView(Panel):
 
 
 def _pill(painter: QPainter, area: QRectF) -> None:
-    fill(painter, area, _SHADE, area.height() / 2)
+    fill(painter, area, _PILL, area.height() / 2)
 
 
 def _corners(box: QRectF, radius: float) -> QPainterPath:

@@ -217,7 +217,7 @@ def find_microphone(found: list[MicrophoneInfo], selector: str) -> MicrophoneInf
     Raises NoDeviceError, saying what there is.
     """
     if not found:
-        raise NoDeviceError("there is no microphone: plug one in, or go on without (`none`)")
+        raise NoDeviceError("there is no microphone: plug one in")
     if selector == "default":
         for each in found:
             if each.is_default:

@@ -461,7 +461,7 @@ class FakeReplaySession(_FakeSession):
 
     def resume(self) -> None:
         self._rebase()
-        if self._base >= self.duration_seconds:
+        if self._base >= self.duration_seconds <= self.analysed_seconds:
             self._base = 0.0
         self.playing = True
 

@@ -192,7 +192,9 @@ def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) 
     for label in LABELS:
         assert has_colour(bars, palette.class_colour(label, LABELS)), label
     assert has_colour(timeline, palette.class_colour("party", LABELS))
-    assert window.answer.accessibleDescription() == "Party 70\u202f%"
+    assert window.answer.accessibleDescription() == (
+        "Party 70\u202f%. From light and noise. Day 10\u202f%, Night 20\u202f%, Party 70\u202f%"
+    )
 
 
 def test_a_session_on_another_task_starts_from_what_is_known(

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import (
     QMimeData,
@@ -28,7 +29,9 @@ from PyQt6.QtWidgets import (
     QFileDialog,
     QInputDialog,
     QLineEdit,
+    QMenu,
     QSlider,
+    QTextBrowser,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -176,6 +179,53 @@ def test_the_mouse_wheel_chooses_neither_device_nor_speed(
     run(other, now, 0.1)
     turn_wheel(other.transport.speed_choice)
     assert (replay.speed, other.transport.speed_choice.currentData()) == (1.0, 1.0)
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # pop-ups, offscreen
+@pytest.mark.parametrize("key", ["Up", "Down", "PageUp", "PageDown", "Home", "End", "N"])
+def test_no_key_chooses_in_passing(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    key: str,
+) -> None:
+    window = open_window(live)
+    camera = window.header.camera_choice
+    qtbot.waitUntil(lambda: camera.count() == 4)
+    camera.setFocus(Qt.FocusReason.TabFocusReason)
+    press(camera, Qt.Key[f"Key_{key}"])
+    assert (live.asked, camera.currentIndex()) == ([], 0)
+    popup = QApplication.activePopupWidget()
+    assert (popup is not None) is (key != "N")
+    if popup is not None:
+        popup.close()
+    other = open_window(replay)
+    run(other, now, 0.1)
+    before, speed = replay.position_seconds, other.transport.speed_choice
+    speed.setFocus(Qt.FocusReason.TabFocusReason)
+    press(speed, Qt.Key[f"Key_{key}"])
+    assert (replay.speed, replay.position_seconds) == (1.0, before)
+    if (popup := QApplication.activePopupWidget()) is not None:
+        popup.close()
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # pop-ups, offscreen
+def test_return_chooses_in_the_list(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    camera = window.header.camera_choice
+    qtbot.waitUntil(lambda: camera.count() == 4)
+    camera.setFocus(Qt.FocusReason.TabFocusReason)
+    press(camera, Qt.Key.Key_Down)
+    view = camera.view()
+    assert view is not None
+    press(view, Qt.Key.Key_Down)
+    assert live.asked == []
+    press(view, Qt.Key.Key_Return)
+    assert live.asked == [("camera", "1")]
 
 
 def test_looking_for_devices_says_what_stands_in_the_way(
@@ -619,6 +669,34 @@ def test_help_and_about_open(
     dialogs[0].close()
 
 
+def test_the_about_box_scrolls_only_up_and_down(
+    open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    window.commands["about"].trigger()
+    (card,) = window.findChildren(QTextBrowser)
+    assert card.horizontalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+    window.findChildren(AboutDialog)[0].close()
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # pop-ups, offscreen
+@pytest.mark.parametrize("name", ["heatmap", "mirror", "full_screen"])
+def test_the_menu_marks_what_is_switched_on(
+    open_window: OpenWindow, live: FakeLiveSession, name: str
+) -> None:
+    window = open_window(live)
+    (menu,) = window.header.findChildren(QMenu)
+    action = window.commands[name]
+    pictures = []
+    for is_on in (False, True):
+        action.setChecked(is_on)
+        menu.popup(window.pos())
+        pictures.append(menu.grab(menu.actionGeometry(action)).toImage())
+        menu.close()
+    assert not has_colour(pictures[0], palette.ACCENT)
+    assert has_colour(pictures[1], palette.ACCENT)
+
+
 def test_question_mark_opens_help(open_window: OpenWindow, live: FakeLiveSession) -> None:
     window = open_window(live)
     press(window, Qt.Key.Key_Question)
@@ -729,6 +807,7 @@ def test_replay_controls_drive_the_session(
     assert replay.position_seconds == 0.0
     press(window, Qt.Key.Key_End)
     assert replay.position_seconds == replay.duration_seconds
+    run(window, now, 4.0)  # until all is analysed
     press(window, Qt.Key.Key_Space)  # from the end it begins again
     assert replay.playing
     assert replay.position_seconds == 0.0
@@ -777,6 +856,41 @@ def test_slider_and_timeline_seek(
     assert replay.position_seconds == pytest.approx(7.0)
 
 
+def test_the_slider_s_own_steps_are_of_use(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    replay.pause()
+    slider = window.transport.slider
+    slider.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def stands_at(seconds: float) -> bool:
+        run(window, now, 0.1)
+        return replay.position_seconds == pytest.approx(seconds, abs=0.05)
+
+    for key, seconds in (("PageUp", 12.0), ("Up", 13.0), ("Down", 12.0), ("PageDown", 2.0)):
+        press(slider, Qt.Key[f"Key_{key}"])
+        assert stands_at(seconds), key
+    press(slider, Qt.Key.Key_Right)
+    assert stands_at(3.0)
+    turn_wheel(slider)
+    assert stands_at(2.0)
+
+
+def test_screen_readers_hear_what_a_press_does_and_where_playback_stands(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    play, slider = window.transport._play, window.transport.slider
+    assert play.accessibleName() == "Pause"
+    assert slider.accessibleDescription() == "0:02.0 of 0:48.0"
+    press(window, Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert play.accessibleName() == "Play"
+
+
 def test_past_what_is_analysed_the_window_says_that_it_waits(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
@@ -790,6 +904,22 @@ def test_past_what_is_analysed_the_window_says_that_it_waits(
     run(window, now, 4.0)
     assert window.answer.headline not in ("Not analysed yet", "Waiting")
     assert window.video.badge == ""
+
+
+def test_at_an_end_that_is_not_analysed_the_place_is_kept(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 2.0)
+    press_focused(Qt.Key.Key_End)
+    run(window, now, 0.2)
+    assert window.answer.detail == "The answer comes in about 4 s; analysed up to 0:17"
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert window.video.badge == "Paused"
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    assert (replay.playing, replay.position_seconds) == (True, replay.duration_seconds)
 
 
 def test_at_the_heels_of_the_analysis_the_window_says_what_slows_it(
@@ -1285,17 +1415,41 @@ def test_a_session_that_cannot_be_stopped_does_not_hold_up_the_next(
     assert "the driver crashed" in caplog.text
 
 
+def test_a_recording_is_said_to_have_no_picture_only_once_that_is_known(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.pictures = None
+    window = open_window(replay)
+    run(window, now, 0.1)
+    assert window.video._empty == ("", "")
+    replay.health_changes["camera"] = SourceHealth(name="none")
+    run(window, now, 0.1)
+    assert window.video._empty[0] == "This recording has no picture"
+
+
+def test_a_label_that_another_class_is_ahead_of_says_so(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    happy = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("happy")]
+    replay.changes.update(label="neutral", reason=None, smoothed=happy)
+    window = open_window(replay)
+    run(window, now, 2.0)
+    assert window.answer.headline == "Neutral"
+    assert "happy is ahead" in window.answer.detail
+    assert "steadied" in window.answer.toolTip()
+
+
 def test_an_unreadable_recording_leaves_the_session_alone(
     open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
 ) -> None:
-    factory.unreadable.add(Path("text.mp4"))
+    factory.unreadable.add(Path("my text.mp4"))
     window = open_window(live)
     run(window, now, 2.0)
-    window.open_recording(Path("text.mp4"))
+    window.open_recording(Path("my text.mp4"))
     run(window, now, 0.5)
     assert live.stopped == 0
     assert window.banner.notice is not None
-    assert "cannot be read" in window.banner.notice.text
+    assert window.banner.notice.text == "my text.mp4 cannot be read as a recording"
     another = next(
         each
         for each in window.banner.findChildren(QAbstractButton)
@@ -1306,16 +1460,29 @@ def test_an_unreadable_recording_leaves_the_session_alone(
     dialog.close()
 
 
-def test_a_dropped_file_is_opened(
+def drop(window: MainWindow, *urls: QUrl) -> bool:
+    """Drag `urls` over the window and drop them; tells whether that was invited to."""
+    data = QMimeData()
+    data.setUrls(urls)
+    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
+    none = Qt.KeyboardModifier.NoModifier
+    before = window.video.grab().toImage()
+    enter = QDragEnterEvent(QPoint(9, 9), *how, none)
+    enter.ignore()
+    window.dragEnterEvent(enter)
+    assert enter.isAccepted() is (window.video.grab().toImage() != before)
+    window.dropEvent(QDropEvent(QPointF(9, 9), *how, none))
+    return enter.isAccepted()
+
+
+def test_a_dropped_file_of_this_computer_is_opened(
     open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory
 ) -> None:
     window = open_window(live)
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile("/films/talk.mp4")])
-    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
-    none = Qt.KeyboardModifier.NoModifier
-    window.dragEnterEvent(QDragEnterEvent(QPoint(9, 9), *how, none))
-    window.dropEvent(QDropEvent(QPointF(9, 9), *how, none))
+    web = QUrl("https://example.org/talk.mp4")
+    assert not drop(window, web)
+    assert factory.made == []
+    assert drop(window, web, QUrl.fromLocalFile("/films/talk.mp4"))
     (session,) = factory.made
     assert isinstance(session, FakeReplaySession)
     assert session.path == Path("/films/talk.mp4")

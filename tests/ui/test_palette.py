@@ -77,7 +77,9 @@ def test_texts_are_readable() -> None:
         for ground in (palette.BACKGROUND, palette.SURFACE, palette.RAISED):
             assert contrast(text, ground) >= 4.5, (text, ground)
     for colour in palette.EMOTION_COLOURS.values():
-        assert contrast(palette.ink_on(colour), colour) >= 3.8, colour
+        ink = palette.ink_on(colour)
+        assert contrast(ink, colour) >= 4.5, colour
+        assert palette.contrast(ink, colour) == pytest.approx(contrast(ink, colour), rel=1e-3)
 
 
 def test_lookup_table_runs_through_its_stops() -> None:

@@ -1,6 +1,7 @@
 """What people read for every kind of answer."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,25 +57,59 @@ def test_every_reason_for_not_being_sure_has_its_own_words(reason: Reason) -> No
     assert len(details) == len(Reason)
 
 
-def test_a_lost_camera_is_told_from_no_input_at_all() -> None:
-    def detail(voice: Status) -> str:
-        reports = (
-            ("face", Track.PICTURES, Status.STALLED),
-            ("voice", Track.SOUND, voice),
-        )
-        modalities = tuple(
-            ModalityReport(name=name, track=track, status=status) for name, track, status in reports
-        )
-        lost = make_prediction(10, label=None, reason=Reason.NO_INPUT, modalities=modalities)
-        return presenters.answer(lost).detail
+def not_sure(reason: Reason, face: Status, voice: Status) -> str:
+    """What is said of an answer that rests on nothing."""
+    modalities = (
+        ModalityReport(name="face", track=Track.PICTURES, status=face),
+        ModalityReport(name="voice", track=Track.SOUND, status=voice),
+    )
+    prediction = make_prediction(10, label=None, reason=reason, modalities=modalities)
+    return presenters.answer(prediction).detail
 
-    assert detail(Status.SILENCE) == "No picture arrives"
-    assert detail(Status.STALLED) == "Neither picture nor sound arrives"
+
+def test_a_lost_camera_is_told_from_no_input_at_all() -> None:
+    def detail(face: Status, voice: Status) -> str:
+        return not_sure(Reason.NO_INPUT, face, voice)
+
+    assert detail(Status.STALLED, Status.SILENCE) == "No picture arrives"
+    assert detail(Status.STALLED, Status.STALLED) == "Neither picture nor sound arrives"
+    # What is off by choice is not missed.
+    assert detail(Status.STALLED, Status.NO_SOURCE) == "No picture arrives"
+    assert detail(Status.NO_SOURCE, Status.STALLED) == "No sound arrives"
+
+
+def test_only_what_is_there_has_just_started() -> None:
+    def detail(face: Status, voice: Status) -> str:
+        return not_sure(Reason.STARTING, face, voice)
+
+    assert detail(Status.NO_FACE, Status.NO_SOURCE) == "Just started, watching"
+    assert detail(Status.NO_SOURCE, Status.SILENCE) == "Just started, listening"
+    assert detail(Status.NO_FACE, Status.SILENCE) == "Just started, watching and listening"
 
 
 def test_low_confidence_names_the_likeliest_class() -> None:
     prediction = make_prediction(10, label=None, reason=Reason.LOW_CONFIDENCE, confidence=0.4)
     assert "likeliest is neutral, 40" in presenters.answer(prediction).detail
+
+
+def test_a_label_that_is_not_the_longest_bar_says_so() -> None:
+    smoothed = np.array([0.38, 0.45, *[0.034] * 5], np.float32)
+    held = make_prediction(10, label="neutral", confidence=0.38, smoothed=smoothed)
+    shown = presenters.answer(held)
+    assert shown.headline == "Neutral"
+    assert shown.detail == "From face and voice; happy is ahead, not yet far or long enough"
+
+
+def test_screen_readers_hear_the_reason_and_the_bars() -> None:
+    sure = make_prediction(10)
+    bars = presenters.bars(sure, EMOTIONS)
+    told = presenters.spoken(presenters.answer(sure), bars)
+    assert told.startswith(f"Neutral {presenters.percent(sure.confidence)}. From face and voice. ")
+    assert all(f"{bar.name} {bar.text}" in told for bar in bars)
+    unsure = absent_prediction()
+    bars = presenters.bars(unsure, EMOTIONS)
+    told = presenters.spoken(presenters.answer(unsure), bars)
+    assert told == "Not sure. No face in the picture"
 
 
 def test_before_the_first_answer_the_bars_have_names_but_no_values() -> None:
@@ -187,6 +222,41 @@ def test_a_device_is_named_once() -> None:
         snapshot(health=Health(camera=failed, microphone=RUNNING)), live=True
     )
     assert notice.text == "Camera 7 is in use"
+    gone = SourceHealth(
+        name="USB", state=SourceState.FAILED, message="there is no microphone: plug one in"
+    )
+    (notice,) = presenters.notices(
+        snapshot(health=Health(camera=RUNNING, microphone=gone)), live=True
+    )
+    assert notice.text == "There is no microphone: plug one in"
+    lost = SourceHealth(
+        name="cam.local",
+        state=SourceState.RETRYING,
+        message="cam.local cannot be reached: check that the camera is on",
+    )
+    (notice,) = presenters.notices(
+        snapshot(health=Health(camera=lost, microphone=RUNNING)), live=True
+    )
+    assert notice.text == lost.message
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("there is no file my talk.mp4: check its name", None),
+        ("nothing in my talk.mp4 can be decoded", None),
+        ("no weights at live.safetensors", None),
+        ("my talk.mp4 is empty", "my talk.mp4 is empty"),
+        ("clips/my talk.mp4 is a folder", "clips/my talk.mp4 is a folder"),
+        ("live.safetensors is damaged", "live.safetensors is damaged"),
+    ],
+)
+def test_a_failure_is_a_sentence_and_file_names_stay_as_they_are(
+    message: str, text: str | None
+) -> None:
+    failed = snapshot(SessionState.FAILED, message=message)
+    (notice,) = presenters.notices(failed, live=False, recording=Path("clips/my talk.mp4"))
+    assert notice.text == (text or message[0].upper() + message[1:])
 
 
 def test_a_source_that_tries_again_is_a_warning() -> None:
@@ -226,6 +296,13 @@ def test_an_empty_picture_is_explained(state: SourceState) -> None:
     assert state in presenters.STATE_COLOURS
 
 
+def test_a_recording_has_no_picture_only_once_that_is_known() -> None:
+    silent = Health(camera=OFF, microphone=RUNNING)
+    title, _ = presenters.empty_picture(snapshot(health=silent), live=False)
+    assert title == "This recording has no picture"
+    assert presenters.empty_picture(snapshot(), live=False) == ("", "")
+
+
 def test_a_picture_that_is_not_of_now_says_so() -> None:
     stalled = Health(camera=replace(RUNNING, state=SourceState.STALLED), microphone=RUNNING)
     assert presenters.badge(snapshot()) == ""
@@ -248,6 +325,7 @@ def test_a_recording_that_stands_still_says_why() -> None:
 
     running, ended = SessionState.RUNNING, SessionState.ENDED
     assert told(running, playing=True) == told(ended, playing=False, end=True) == ""
+    assert told(running, playing=False, ahead=True, end=True) == "Paused"
     assert told(running, playing=True, ahead=True) == presenters.WAITS_FOR_ANALYSIS
     assert told(running, playing=True, slowed=True) == presenters.SLOWED_BY_ANALYSIS
     assert told(running, playing=False, ahead=True) == told(ended, playing=False) == "Paused"

@@ -1,6 +1,7 @@
 """Every view paints from an answer, from one that rests on nothing, and from none at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,7 +37,7 @@ from ui.status_view import StatusView
 from ui.theme import CAPTION, PADDING, Theme
 from ui.timeline_view import TimelineView
 from ui.transport_view import TransportView
-from ui.video_view import VideoView
+from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, VideoView
 
 PICTURES = DrawnPictures()
 VIEWS: dict[str, Callable[[Theme], QWidget]] = {
@@ -107,6 +108,11 @@ def test_the_longest_detail_fits(scale: float) -> None:
     _, detail = unanswered(SessionState.RUNNING, 3617.0, playing=True)
     room = theme.px(396) - 2 * theme.px(PADDING)
     assert text_width(detail, theme.font(CAPTION)) <= room
+    held = make_prediction(10, label="surprised")
+    disgusted = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("disgusted")]
+    detail = presenters.answer(replace(held, smoothed=disgusted)).detail
+    assert "disgusted is ahead" in detail
+    assert text_width(detail, theme.font(CAPTION)) <= room
 
 
 def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
@@ -130,7 +136,7 @@ def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
     view.show_prediction(make_prediction(10))
     assert view.accessibleDescription().startswith("Neutral")
     view.show_prediction(absent_prediction())
-    assert view.accessibleDescription() == NOT_SURE
+    assert view.accessibleDescription() == f"{NOT_SURE}. No face in the picture"
 
 
 def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
@@ -195,6 +201,50 @@ def test_the_heatmap_lies_over_the_face(video: VideoView, mirrored: bool) -> Non
     assert changed(lower)
     assert not changed(QPoint(round(box.left() - 40), lower.y()))
     assert before != unlit  # the tag at the box follows the answer
+
+
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("answer", ["both", "none"])
+@pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
+def test_what_lies_over_the_picture_neither_overlaps_nor_is_cut_off(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, scale: float, answer: str, upright: bool
+) -> None:
+    pills: list[QRectF] = []
+    texts: dict[str, tuple[QRectF, bool]] = {}
+    monkeypatch.setattr("ui.video_view._pill", lambda _, area: pills.append(area))
+    monkeypatch.setattr(
+        "ui.video_view.write",
+        lambda painter, area, text, font, *_: texts.update(
+            {text: (area, painter.hasClipping() or text_width(text, font) > area.width())}
+        ),
+    )
+    view = VideoView(Theme(scale))
+    qtbot.addWidget(view)
+    view.resize(round(700 * scale), round(412 * scale))  # of the smallest window, and larger ones
+    pictures = DrawnPictures(width=180, height=320) if upright else PICTURES
+    view.show_frame(pictures.packet(1.0), None)
+    view.show_prediction(PREDICTIONS[answer])
+    view.set_heatmap(True)
+    view.set_badge(presenters.WAITS_FOR_ANALYSIS)
+    painted(view)
+    caption, badge = pills
+    assert not caption.intersects(badge)
+    room = view.rect().toRectF() if upright else view.picture_area()
+    assert all(room.contains(pill) for pill in pills)
+    told = {f"{HEATMAP_CAPTION}: no face"} if answer == "none" else {HEATMAP_CAPTION, *HEATMAP_ENDS}
+    assert {*told, presenters.WAITS_FOR_ANALYSIS} == {*texts}
+    for area, is_cut_off in texts.values():
+        assert any(pill.contains(area) for pill in pills)
+        assert not is_cut_off
+
+
+def test_the_invitation_to_drop_is_whole_over_a_narrow_picture(video: VideoView) -> None:
+    upright = DrawnPictures(width=180, height=320)
+    video.show_frame(upright.packet(1.0), None)
+    video.set_dropping(True)
+    image = painted(video)
+    for edge in (QRect(0, 0, 40, 400), QRect(600, 0, 40, 400)):  # beside the picture
+        assert has_colour(image.copy(edge), palette.ACCENT)
 
 
 def test_without_a_picture_it_says_why(video: VideoView) -> None:
@@ -321,7 +371,12 @@ def test_a_click_in_a_recording_seeks(qtbot: QtBot, timeline: TimelineView) -> N
 def test_a_click_in_live_mode_does_nothing(qtbot: QtBot, timeline: TimelineView) -> None:
     with qtbot.assertNotEmitted(timeline.sought):
         click(timeline, QPoint(200, 60))
-    assert timeline.focusPolicy() is Qt.FocusPolicy.NoFocus
+
+
+def test_the_timeline_is_no_second_slider_for_the_keyboard(timeline: TimelineView) -> None:
+    for is_live in (True, False):
+        timeline.clear(live=is_live)
+        assert timeline.focusPolicy() is Qt.FocusPolicy.NoFocus
 
 
 # -- status and loading ------------------------------------------------------------------------
