@@ -36,26 +36,28 @@ Written by `python main.py evaluate fusion`; figures as measured, with all their
 How it was done. On the published folds of each data set, the same branches, training budget and
 seeds for every row. Each row has two settings (a branch alone: two learning rates; averaging: plain
 mean, learned weights; concatenation: linear answer, a hidden layer of 64; MMTM: behind both stages,
-behind the last; MSAF: as in the paper with L = 0 and block dropout p = 0.2, and with L = 0.5,
-p = 0.1, its last layer beginning at zero and what comes out multiplied by a fixed
-1 / (L + (1 - L) / N), so that it begins as the identity; MMTM is given no such start).
-Setting and epoch are chosen on validation people inside the training people (what was set before
-that is said under each table); then networks of several seeds are trained with them on all training
-people and scored once on the test people. "From scratch" trains everything together; "pre-trained"
-starts from the branches that were trained alone on the same people. One thing is not alike there:
-the networks that choose setting and epoch (and those of "what was tried") start from branches
-trained for all epochs, the ones that are scored from branches trained up to their own chosen epoch.
-So what is chosen for pre-trained rows is chosen for a slightly different start; that holds for
-every fusion. MMTM and MSAF sit behind both
-stages of the branches and end, as averaging does, in the mean of the branches' logits.
+behind the last; MSAF: as in the paper with L = 0 and block dropout p = 0.2, and beginning as the
+identity with L = 0.5 and p = 0.1: its last layer starts at zero and what comes out is multiplied by
+a fixed 1 / (L + (1 - L) / N). MMTM is given no such start). Setting and epoch are chosen on
+validation people inside the training people (what was set before that is said under each table);
+then networks of several seeds are trained with them on all training people and scored once on the
+test people. "From scratch" trains everything together; "pre-trained" starts from the branches that
+were trained alone on the same people. MMTM and MSAF sit behind both stages of the branches and end,
+as averaging does, in the mean of the branches' logits.
+
+A limitation of the pre-trained rows, of every fusion alike: the networks that choose setting and
+epoch, and those of "what was tried", start from branches trained for all epochs, while the networks
+that are scored start from branches trained up to the epoch chosen for them. So setting and epoch
+are chosen for a start that is not quite the one they are used with.
 
 ± is the standard deviation over folds and seeds. p (sign flip) flips, person by person or video by
 video, what each adds to the difference shown beside it, right answers averaged over seeds; p
 (resampled) is the corrected resampled t-test of Nadeau and Bengio over folds, seeds averaged first
 (folds - 1 degrees of freedom; a single fold allows none). Both are two-sided. p (Holm) is the
-larger of the two, corrected by Holm for the number of comparisons in the table, and what claims
-stand on, at 0.05. Folds share most of their training people, so no p is better than its
-assumptions; and where no difference is clear, that does not show that there is none.
+larger of the two, corrected by Holm for the number of comparisons in its table (not of all tables
+together), and what claims stand on, at 0.05. Folds share most of their training people, so no p is
+better than its assumptions; and where no difference is clear, that does not show that there is
+none.
 
 Parameters, FLOPs and time are those of the network behind the features named under each table, with
 the setting chosen in most folds (of two chosen as often, the first), one clip at a time on one
