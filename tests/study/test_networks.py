@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from models.training.study.action import CLASSES, FRAMES, depth_branch, skeleton_branch
+from models.training.study.cost import measure
 from models.training.study.emotion import face_branch, mfcc_branch, statistics_branch
 from models.training.study.networks import FUSIONS, Branch, FusedNetwork, Fusion
+from models.training.study.sentiment import BranchBuilder
 
 
 def branch(width: int = 8, classes: int = 3) -> Branch:
@@ -82,3 +84,13 @@ def test_says_what_is_wrong() -> None:
         Fusion(places="none")
     with pytest.raises(ValueError, match="same number of stages"):
         FusedNetwork([branch(), Branch([nn.Linear(5, 4)], [4], classes=3)], Fusion(), 3)
+
+
+def test_operations_of_attention_are_counted() -> None:
+    count, features, width, classes = 12, 100, 16, 2
+    network = FusedNetwork([BranchBuilder(features, width)()], Fusion(), classes)
+    steps = torch.ones(1, count, dtype=torch.bool)
+    cost = measure(network, [torch.randn(1, count, features)], steps, torch.device("cpu"))
+    layers = features * width + width * 3 * width + width * width + width * classes
+    attention = 2 * count * width  # per utterance: with every other one, then what they say
+    assert cost.flops == 2 * count * (layers + attention)

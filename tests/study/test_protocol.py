@@ -80,6 +80,7 @@ def task() -> Task:
         unit="person",
         folds=tuple(folds),
         inputs=lambda _fold, rows: VectorInputs.scaled([each[None] for each in values], rows),
+        features=lambda _fold: values,
         settings=FAST,
         female=people == 1,
         targets={BEST_FUSED: 0.5},
@@ -115,12 +116,23 @@ def test_everything_is_measured_and_written(
         assert set(row["by_sex"]) == {"female", "male"}
     others = len(task.modalities) + 3
     assert len(figures["paired"]) == 2 * others
-    assert all(0.0 < pair["sign_flip_p"] <= 1.0 for pair in figures["paired"])
+    for pair in figures["paired"]:
+        assert 0.0 < pair["sign_flip_p"] <= 1.0
+        assert pair["holm_p"] >= max(pair["sign_flip_p"], pair["resampled_p"])
     assert figures["targets"][0]["aim"] == 0.5
     page = tmp_path / "results.md"
     report.write({"invented": figures}, page)
     text = page.read_text()
-    for word in ("MMTM", "p (sign flip)", "Per class", "By sex", "wide alone", "Settings"):
+    for word in (
+        "MMTM",
+        "p (sign flip)",
+        "p (Holm)",
+        "Nothing is claimed here",
+        "Per class",
+        "By sex",
+        "wide alone",
+        "Settings",
+    ):
         assert word in text
     assert report.read(page) == json.loads(json.dumps({"invented": figures}))
 
@@ -153,6 +165,105 @@ def test_killed_and_called_again_it_goes_on(
     changed = replace(task, settings=replace(task.settings, epochs=1))
     results.run(Study(changed, context, alone=True))
     assert calls == done + 3 * (2 + 2)  # other settings, computed anew
+
+
+def test_what_units_add_comes_to_the_accuracy_of_the_table(task: Task) -> None:
+    """Videos of three, one and three utterances; the first is tested in a fold of its own."""
+    labels = torch.tensor([[0, 1, 1], [1, NO_LABEL, NO_LABEL], [0, 0, 1]])
+    answers = np.array([[0, 1, 0], [0, 0, 0], [0, 1, 1]])
+    folds = tuple(Fold(str(rows), np.arange(3), np.array(rows), ()) for rows in ([0], [1, 2]))
+    cells = [
+        Cell(
+            fold.name, 0, 1, (0.5,), np.eye(2, dtype=np.float32)[answers[fold.test]][None], None, 0
+        )
+        for fold in folds
+    ]
+    task = replace(task, labels=labels, units=np.array([5, 4, 3]), folds=folds)
+    by_unit = results.accuracy_by_unit(task, cells)
+    np.testing.assert_allclose(by_unit, [2 / 4 / 2, 0.0, 2 / 3 / 2])  # units 3, 4, 5
+    assert by_unit.sum() == pytest.approx(np.mean([2 / 3, 2 / 4]))
+
+
+def test_a_row_costs_what_its_usual_setting_costs(task: Task, context: RunContext) -> None:
+    study = Study(task, context)
+    row = next(row for row in study.rows if row.key == "concatenation-scratch")
+    made = {row.key: [replace(cell) for cell in study.cells(row)]}
+    sizes = [
+        sum(each.numel() for each in study.network(row, choice).parameters() if each.requires_grad)
+        for choice in row.choices
+    ]
+    for chosen, usual in (((0, 1, 1), 1), ((1, 0, 0), 0)):
+        made[row.key] = [
+            replace(cell, choice=choice) for cell, choice in zip(made[row.key], chosen, strict=True)
+        ]
+        study.wanted = (row,)
+        figures = results.collect(study, made)["rows"][row.key]
+        assert figures["parameters"] == sizes[usual]
+
+
+def test_fewer_seeds_leave_the_cells_of_more_alone(task: Task, context: RunContext) -> None:
+    row, fold = rows_of(task)[0], task.folds[0]
+    first = Study(task, context).cell(row, fold)
+    files = {path: path.read_bytes() for path in context.work_dir.rglob("cell.pt")}
+    single = replace(task, settings=replace(task.settings, seeds=1))
+    assert len(Study(single, context).cell(row, fold).logits) == 1
+    assert len(first.logits) == 2
+    assert files
+    assert all(path.read_bytes() == content for path, content in files.items())
+
+
+def test_a_fingerprint_knows_the_data(task: Task, context: RunContext) -> None:
+    fold, row = task.folds[0], rows_of(task)[0]
+    features = [np.array(each) for each in task.features(fold)]
+    changed = [features[0], features[1].copy()]
+    changed[1][0, 0] += 1e-3
+    permuted = task.labels[torch.randperm(36, generator=torch.Generator().manual_seed(0))]
+    tasks = (
+        task,
+        replace(task, labels=permuted),
+        replace(task, names=task.names[::-1]),
+        replace(task, units=task.units[::-1]),
+        replace(task, features=lambda _fold: changed),
+    )
+    assert len({Study(each, context).fingerprint(row, fold) for each in tasks}) == len(tasks)
+    same = replace(task, labels=task.labels.clone(), features=lambda _fold: features)
+    assert Study(same, context).fingerprint(row, fold) == Study(task, context).fingerprint(
+        row, fold
+    )
+
+
+def _told(pairs: list[tuple[float, float]], units: int) -> str:
+    """What the page says of these (difference, p by Holm) with so many units."""
+    others = ["averaging", "concatenation", "MMTM"]
+    return report.verdict(
+        {
+            "units": units,
+            "unit": "person",
+            "paired": [
+                {"against": name, "pretrained": start, "difference": difference, "holm_p": p}
+                for start in (False, True)
+                for name, (difference, p) in zip(others, pairs, strict=True)
+            ],
+        }
+    )
+
+
+def test_the_verdict_claims_what_all_tests_together_allow() -> None:
+    text = _told([(0.034, 0.05), (-0.02, 0.051), (0.01, 1.0)], units=24)
+    assert "ahead of averaging by 3.4 points; no clear difference to the others" in text
+    assert "concatenation" not in text
+    assert "neither clearly better" in _told([(0.1, 0.06)] * 3, units=24)
+    few = _told([(0.17, 0.01)] * 3, units=4)
+    assert "Nothing is claimed" in few
+    assert "0.125" in few
+    assert "ahead" not in few
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "–"), (0.0, "< 0.001"), (0.00099, "< 0.001"), (0.0124, "0.012")]
+)
+def test_no_p_value_is_shown_as_zero(value: float | None, shown: str) -> None:
+    assert report.p_value(value) == shown
 
 
 @pytest.mark.parametrize(("alike", "expected"), [(True, 2 / 3), (False, 0.0)])

@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.training.study.networks import FusedNetwork
@@ -20,7 +21,8 @@ class Cost:
     """Of everything behind the features that were computed once."""
 
     parameters: int
-    flops: int  # multiplications and additions of matrix products and convolutions, per clip
+    flops: int  # multiplications and additions of matrix products (attention's, too) and
+    # convolutions, per clip
     milliseconds: float  # one clip at a time, one thread on CPU; the fastest of _REPEATS, since
     # whatever else the machine does can only add to it
 
@@ -31,8 +33,12 @@ def measure(
     """Cost of one sample, `inputs` being (1, ...) per modality."""
     network.cpu().eval()
     inputs = [each.cpu().float() for each in inputs]
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(inputs, steps)  # on CPU, where the counter sees into a GRU
+    with (
+        torch.inference_mode(),
+        sdpa_kernel(SDPBackend.MATH),  # the counter does not see what a fused attention computes
+        FlopCounterMode(display=False) as counter,
+    ):
+        network(inputs, steps)
     network.to(device)
     inputs = [each.to(device) for each in inputs]
     steps = None if steps is None else steps.to(device)

@@ -76,6 +76,7 @@ def emotion(context: RunContext, voice: str) -> Task:
         title=f"Emotion: voice ({voice}) + face action units, RAVDESS",
         branches={f"voice ({voice})": build, "face": face_branch},
         inputs=inputs,
+        features=lambda fold: [voices(fold), units],
         title_alone=f"Emotion: voice alone ({voice}), RAVDESS",
         targets={} if voice == "mfcc" else {BEST_FUSED: 0.87, f"voice ({voice})-alone": 0.80},
         notes=(_SIZES, NOTE) if sessions else (_SIZES,),
@@ -184,6 +185,7 @@ def _task(
     title_alone: str,
     branches: dict[str, Callable[[], Branch]],
     inputs: Callable[[Fold, Rows], Inputs],
+    features: Callable[[Fold], list[Tensor]],
     targets: dict[str, float],
     notes: tuple[str, ...],
     sessions: bool,
@@ -204,6 +206,7 @@ def _task(
         unit="actor",
         folds=clips.folds,
         inputs=inputs,
+        features=features,
         settings=Settings(
             epochs=16,
             batch_size=128,

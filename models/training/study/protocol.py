@@ -3,8 +3,11 @@
 Every row of the table (a branch alone, or a fusion with or without pre-trained branches) goes the
 same way. Each of its settings is trained on the inner splits; setting and epoch with the best
 validation accuracy are taken; networks of several seeds are trained with them on all training
-people of the fold and scored once on its test people. What is finished is kept in the work folder,
-a file per cell, so that the same command goes on after a kill. Thread: the study's; any device.
+people of the fold and scored once on its test people. With pre-trained branches the two begin a
+little differently, which the page says too: on the inner splits from branches trained for all
+epochs, on all training people from branches trained up to the epoch chosen for them. What is
+finished is kept in the work folder, a file per cell, so that the same command goes on after a kill.
+Thread: the study's; any device.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from models.training.loop import RunContext, console, save_atomically
 from models.training.study.networks import FusedNetwork, Fusion
 from models.training.study.sessions import SETTINGS as SESSION_SETTINGS
 from models.training.study.sessions import predict_in_sessions
-from models.training.study.task import Fold, Inputs, Rows, Settings, Task
+from models.training.study.task import Fold, Inputs, Rows, Settings, Task, digest
 from models.training.study.training import predict, train
 
 logger = logging.getLogger(__name__)
@@ -122,8 +125,10 @@ class Study:
         self.task, self.context = task, context
         self.rows = rows_of(task)
         self.wanted = self.rows[:1] if alone else self.rows
-        self._directory = context.stage_dir(task.name)
+        # Fewer seeds for a first look must not overwrite the cells that are published.
+        self.folder = f"{task.name}/{task.settings.seeds}-seeds"
         self._inputs: dict[tuple[str, int], Inputs] = {}
+        self._digests: dict[str, str] = {}
 
     def cells(self, row: Row) -> Iterator[Cell]:
         """The row's cell in every fold, trained now or before."""
@@ -183,7 +188,9 @@ class Study:
         return epochs[best], float(mean[best])
 
     def fingerprint(self, row: Row, fold: Fold) -> str:
-        """Changes with whatever a row's figures in a fold depend on and settings name."""
+        """Changes with whatever a row's figures in a fold depend on: settings, people and data."""
+        if fold.name not in self._digests:
+            self._digests[fold.name] = digest(self.task, fold)
         rows = [row, *(self.rows[index] for index in row.modalities if row.pretrained)]
         values: Sequence[Any] = [
             self.task.extractor,
@@ -195,7 +202,8 @@ class Study:
         ]
         people = [part.tolist() for part in (fold.train, fold.test, *chain(*fold.inner))]
         layout = [str(builder()) for builder in self.task.branches.values()]
-        return hashlib.sha256(json.dumps([values, people, layout]).encode()).hexdigest()
+        trail = json.dumps([values, people, layout, self._digests[fold.name]])
+        return hashlib.sha256(trail.encode()).hexdigest()
 
     def _compute(self, row: Row, fold: Fold) -> Cell:
         inputs = self._scaled(fold, fold.train, -1)  # what is computed once is not the row's
@@ -290,7 +298,7 @@ class Study:
         return self._inputs[key]
 
     def _path(self, row: Row, fold: Fold, name: str) -> Path:
-        return self.context.stage_dir(f"{self.task.name}/{row.key}/{fold.name}") / name
+        return self.context.stage_dir(f"{self.folder}/{row.key}/{fold.name}") / name
 
 
 def _as_tensor(value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import torch
 
 from models.training.study.results import Figures
+from models.training.study.statistics import lowest_sign_flip_p
 
 _FUSION_TITLES: Final = {
     "average": "averaging",
@@ -21,6 +22,10 @@ _FUSION_TITLES: Final = {
     "mmtm": "MMTM",
     "msaf": "MSAF",
 }
+
+_TESTS: Final = {"sign flip": "sign_flip_p", "resampled": "resampled_p", "Holm": "holm_p"}
+_LEVEL: Final = 0.05
+"""Of p (Holm), up to which a difference is called clear."""
 
 _HEAD: Final = """\
 # Is the fusion worth it?
@@ -31,20 +36,34 @@ Written by `python main.py evaluate fusion`; figures as measured, with all their
 How it was done. On the published folds of each data set, the same branches, training budget and
 seeds for every row. Each row has two settings (a branch alone: two learning rates; averaging: plain
 mean, learned weights; concatenation: linear answer, a hidden layer of 64; MMTM: behind both stages,
-behind the last; MSAF: as in the paper with L = 0, and beginning as the identity with L = 0.5).
-Setting and epoch are chosen on validation people inside the training people (what was set before
-that is said under each table); then networks of several seeds are trained with them on all training
-people and scored once on the test people. "From scratch" trains everything together; "pre-trained"
-starts from the branches that were trained alone on the same people. MMTM and MSAF sit behind both
-stages of the branches and end, as averaging does, in the mean of the branches' logits.
+behind the last; MSAF: as in the paper with L = 0 and block dropout p = 0.2, and beginning as the
+identity with L = 0.5 and p = 0.1: its last layer starts at zero and what comes out is multiplied by
+a fixed 1 / (L + (1 - L) / N). MMTM is given no such start). Setting and epoch are chosen on
+validation people inside the training people (what was set before that is said under each table);
+then networks of several seeds are trained with them on all training people and scored once on the
+test people. "From scratch" trains everything together; "pre-trained" starts from the branches that
+were trained alone on the same people. MMTM and MSAF sit behind both stages of the branches and end,
+as averaging does, in the mean of the branches' logits.
 
-± is the standard deviation over folds and seeds. p (sign flip) pairs what the task names as its
-unit, accuracies averaged over seeds; p (resampled) is the corrected resampled t-test of Nadeau and
-Bengio over folds × seeds. Both are two-sided and not corrected for the number of comparisons; seeds
-share their test people and folds most of their training people, so neither is better than its
-assumptions. Parameters, FLOPs and time are those of the network behind the features named under
-each table, one clip at a time on one thread, the fastest of 200 times; training time is that of the
-whole row, choices included, on a machine that was doing other things too.
+A limitation of the pre-trained rows, of every fusion alike: the networks that choose setting and
+epoch, and those of "what was tried", start from branches trained for all epochs, while the networks
+that are scored start from branches trained up to the epoch chosen for them. So setting and epoch
+are chosen for a start that is not quite the one they are used with.
+
+± is the standard deviation over folds and seeds. p (sign flip) flips, person by person or video by
+video, what each adds to the difference shown beside it, right answers averaged over seeds; p
+(resampled) is the corrected resampled t-test of Nadeau and Bengio over folds, seeds averaged first
+(folds - 1 degrees of freedom; a single fold allows none). Both are two-sided. p (Holm) is the
+larger of the two, corrected by Holm for the number of comparisons in its table (not of all tables
+together), and what claims stand on, at 0.05. Folds share most of their training people, so no p is
+better than its assumptions; and where no difference is clear, that does not show that there is
+none.
+
+Parameters, FLOPs and time are those of the network behind the features named under each table, with
+the setting chosen in most folds (of two chosen as often, the first), one clip at a time on one
+thread, the fastest of 200 times. FLOPs are those of matrix products, attention's too, and
+convolutions. Training time is that of the row itself, choices included, on a machine that was doing
+other things too; what pre-trained rows start from was trained in the rows of the branches alone.
 """
 
 
@@ -122,7 +141,7 @@ def _task(task: Figures) -> str:
             f"common but the class, as pairs made by class): {told}.\n"
         )
     if task["paired"]:
-        parts += ["### MSAF against the others\n", _against(task), _verdict(task), _tried(task)]
+        parts += ["### MSAF against the others\n", _against(task), verdict(task), _tried(task)]
     if "variants" in task:
         parts += ["### What was tried with MSAF\n", _variants(task)]
     best = _chosen_msaf(task)
@@ -176,18 +195,24 @@ def _extraction(task: Figures) -> str:
 
 def _against(task: Figures) -> str:
     return _markdown(
-        ["against", "branches", "difference, points", "p (sign flip)", "p (resampled)"],
+        ["against", "branches", "difference, points", *(f"p ({name})" for name in _TESTS)],
         [
             [
                 _titled(pair),
                 _start(pair["pretrained"]),
                 f"{100 * pair['difference']:+.2f}",
-                f"{pair['sign_flip_p']:.3f}",
-                "–" if pair["resampled_p"] is None else f"{pair['resampled_p']:.3f}",
+                *(p_value(pair[key]) for key in _TESTS.values()),
             ]
             for pair in task["paired"]
         ],
     )
+
+
+def p_value(value: float | None) -> str:
+    """How a p-value is shown; None where there is no such test."""
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _titled(pair: Figures) -> str:
@@ -195,12 +220,18 @@ def _titled(pair: Figures) -> str:
     return _FUSION_TITLES.get(against, against)
 
 
-def _verdict(task: Figures) -> str:
-    """In words: what the sign-flip tests let one say, at 5 %."""
+def verdict(task: Figures) -> str:
+    """In words: what all tests of the table together let one say."""
+    lowest = lowest_sign_flip_p(task["units"])
+    if lowest > _LEVEL:
+        return (
+            f"Nothing is claimed here: with {task['units']} test {task['unit']}s no p (sign flip) "
+            f"can be below {lowest:.3f}.\n"
+        )
     sentences = []
     for pretrained in (False, True):
         pairs = [pair for pair in task["paired"] if pair["pretrained"] is pretrained]
-        clear = [pair for pair in pairs if pair["sign_flip_p"] <= 0.05]
+        clear = [pair for pair in pairs if pair["holm_p"] <= _LEVEL]
         told = [
             f"{'ahead of' if pair['difference'] > 0 else 'behind'} "
             f"{_titled(pair)} by {100 * abs(pair['difference']):.1f} points"

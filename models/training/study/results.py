@@ -15,10 +15,11 @@ from models.training.study.cost import measure
 from models.training.study.networks import FUSIONS
 from models.training.study.protocol import Cell, Row, Study
 from models.training.study.statistics import (
-    accuracy_per_unit,
     confusion_matrix,
     corrected_resampled_test,
+    holm,
     sign_flip_test,
+    sum_per_unit,
 )
 from models.training.study.task import BEST_FUSED, NO_LABEL, Fold, Task
 from models.training.study.training import accuracy
@@ -75,8 +76,10 @@ def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) ->
         labels = task.labels[fold.test].numpy()
         matrix += confusion_matrix(cell.logits, labels, len(task.classes))
     recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
+    chosen = [cell.choice for cell in cells]
+    usual = max(range(len(row.choices)), key=chosen.count)  # the first of those chosen as often
     cost = measure(
-        study.network(row, row.choices[cells[0].choice]),
+        study.network(row, row.choices[usual]),
         [sample[index] for index in row.modalities],
         task.steps(task.folds[0].test[:1]),
         study.context.device,
@@ -96,7 +99,7 @@ def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) ->
         "parameters": cost.parameters,
         "flops": cost.flops,
         "milliseconds": cost.milliseconds,
-        "chosen": [cell.choice for cell in cells],
+        "chosen": chosen,
         "epochs": [cell.epochs for cell in cells],
         "validation": [list(cell.validation) for cell in cells],
         "training_seconds": sum(cell.seconds for cell in cells),
@@ -156,11 +159,29 @@ def _right(task: Task, cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDAr
     return right, labels
 
 
+def accuracy_by_unit(task: Task, cells: Sequence[Cell]) -> NDArray[np.float64]:
+    """What each unit adds to the row's accuracy, (U,): the sum is the accuracy in the table.
+
+    That is the mean over folds of their accuracies, so an answer counts as 1 / (F n) in a fold of n
+    answers, and a unit as much as it has of them.
+    """
+    right, labels = _right(task, cells)
+    known = [int((task.labels[fold.test] != NO_LABEL).sum()) for fold in task.folds]
+    weights = np.repeat(
+        [1.0 / (len(known) * count) for count in known], [len(fold.test) for fold in task.folds]
+    )
+    weighted = right * weights.reshape(-1, *[1] * (right.ndim - 1))
+    return sum_per_unit(weighted, labels, task.units[_tested(task.folds)])
+
+
 def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
-    """MSAF against each branch alone and every other fusion, with the same pre-training."""
-    tested = _tested(task.folds)
+    """MSAF against each branch alone and every other fusion, with the same pre-training.
+
+    `holm_p` is what a claim stands on: of a comparison's tests the larger p-value, corrected for
+    the number of comparisons of the task.
+    """
     share = float(np.mean([len(fold.test) / len(fold.train) for fold in task.folds]))
-    pairs = []
+    pairs: list[Figures] = []
     for start in ("scratch", "pretrained"):
         if f"msaf-{start}" not in cells:
             continue
@@ -169,20 +190,20 @@ def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
         others |= {kind: f"{kind}-{start}" for kind in FUSIONS if kind != "msaf"}
         for title, key in others.items():
             theirs = cells[key]
-            per_unit = [
-                accuracy_per_unit(*_right(task, each), task.units[tested])
-                for each in (ours, theirs)
-            ]
+            by_unit = accuracy_by_unit(task, ours) - accuracy_by_unit(task, theirs)
             differences = _scores(task, ours) - _scores(task, theirs)
             pairs.append(
                 {
                     "against": title,
                     "pretrained": start == "pretrained",
                     "difference": float(differences.mean()),
-                    "sign_flip_p": sign_flip_test(per_unit[0] - per_unit[1]),
+                    "sign_flip_p": sign_flip_test(by_unit),
                     "resampled_p": corrected_resampled_test(differences, share),
                 }
             )
+    larger = [max(pair["sign_flip_p"], pair["resampled_p"] or 0.0) for pair in pairs]
+    for pair, corrected in zip(pairs, holm(larger), strict=True):
+        pair["holm_p"] = corrected
     return pairs
 
 

@@ -92,7 +92,7 @@ def sentiment(data_root: Path) -> Task:
         f"video in sequence; choices by {INNER_SPLITS}-fold cross-validation over training videos",
         classes=("negative", "positive"),
         branches={
-            name: _Builder(views[name].shape[-1], width)
+            name: BranchBuilder(views[name].shape[-1], width)
             for name, width in zip(MODALITIES, (32, 16, 16), strict=True)
         },
         labels=torch.from_numpy(labels),
@@ -111,6 +111,7 @@ def sentiment(data_root: Path) -> Task:
             ),
         ),
         inputs=inputs,
+        features=lambda _fold: tensors,
         settings=Settings(
             epochs=20,
             batch_size=10,
@@ -166,7 +167,7 @@ def _root(values: Tensor) -> Tensor:
     return root.float()
 
 
-class _Builder:
+class BranchBuilder:
     """Makes branches of one size; pickles, unlike a closure."""
 
     def __init__(self, features: int, width: int) -> None:

@@ -5,9 +5,11 @@ Any thread. Shapes: n samples, M modalities, T steps of a sequence.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -78,6 +80,7 @@ class Task:
     unit: str  # what that is, in words
     folds: tuple[Fold, ...]
     inputs: Callable[[Fold, Rows], Inputs]  # scaled on these rows
+    features: Callable[[Fold], Sequence[NDArray[Any] | Tensor]]  # as read, what inputs are made of
     settings: Settings
     female: NDArray[np.bool_] | None = None  # (n,), where it is known
     targets: Mapping[str, float] = field(
@@ -97,6 +100,20 @@ class Task:
     def steps(self, rows: Rows) -> Tensor | None:
         """(rows, T) which steps exist; None where samples are no sequences of answers."""
         return self.labels[rows] != NO_LABEL if self.labels.dim() == 2 else None
+
+
+def digest(task: Task, fold: Fold) -> str:
+    """Changes with the data of a fold: names, labels, units and features, as they were read.
+
+    Not with what is computed from them on the way to the networks, whose last bits depend on the
+    machine.
+    """
+    state = hashlib.sha256(json.dumps(task.names).encode())
+    for each in (task.labels, task.units, *task.features(fold)):
+        values = np.ascontiguousarray(np.asarray(each))
+        state.update(f"{values.dtype} {values.shape}".encode())
+        state.update(values.data)
+    return state.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,7 +43,7 @@ VARIANTS: Final[dict[str, Choice]] = {
 def compare_variants(study: Study) -> dict[str, dict[str, float]]:
     """Validation accuracy of every variant: mean over folds, and the mean of the best epochs."""
     row = next(row for row in study.rows if row.key == "msaf-pretrained")
-    directory = study.context.stage_dir(f"{study.task.name}/variants")
+    directory = study.context.stage_dir(f"{study.folder}/variants")
     every: dict[str, list[tuple[int, float]]] = {name: [] for name in VARIANTS}
     for fold in study.task.folds:  # outside: what a fold reads is prepared once
         for index, (name, choice) in enumerate(VARIANTS.items()):
