@@ -1,6 +1,6 @@
 """Means, spreads and paired tests of the study. Pure: arrays in, numbers out.
 
-Shapes: F folds, R seeds (repetitions), n samples, U units (people, videos or clips).
+Shapes: F folds, R seeds (repetitions), n samples, U units (people or videos).
 """
 
 from __future__ import annotations

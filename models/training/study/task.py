@@ -76,7 +76,7 @@ class Task:
     branches: Mapping[str, Callable[[], Branch]]  # modality → a new branch
     labels: Tensor  # (n,) or (n, T) with NO_LABEL where a sequence is over
     names: tuple[str, ...]  # (n,)
-    units: NDArray[np.int64]  # (n,) what a paired test counts as one: person, video or clip
+    units: NDArray[np.int64]  # (n,) what a paired test counts as one: person or video
     unit: str  # what that is, in words
     folds: tuple[Fold, ...]
     inputs: Callable[[Fold, Rows], Inputs]  # scaled on these rows
