@@ -293,7 +293,11 @@ class LiveSession:
                 self._fail(error, told if known else f"The analysis stopped: {told}")
 
     def _look(self, stopping: threading.Event) -> None:
-        """Look at pictures until stopped. Thread: faces."""
+        """Look at pictures until stopped; what searches them waits for a camera. Thread: faces."""
+        while self._camera is None:
+            self._picture_came.wait(IDLE_SECONDS)
+            if stopping.is_set():
+                return
         with closing(self._task.watch()) as watcher:
             search = PictureSearch(self._frames, self._sightings, watcher)
             while not stopping.is_set():

@@ -582,7 +582,11 @@ def test_a_failure_stays_to_be_seen_when_the_network_is_loaded_after_it() -> Non
         assert failed.wait(PATIENCE_SECONDS)
         return arithmetic_network()
 
-    session = LiveSession(task(slow, watch=broken), camera=None, microphone=None)
+    session = LiveSession(
+        task(slow, watch=broken),
+        microphone=None,
+        camera_factory=lambda _, clock: SyntheticCamera(clock),
+    )
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
@@ -592,6 +596,29 @@ def test_a_failure_stays_to_be_seen_when_the_network_is_loaded_after_it() -> Non
         assert "no detector" in session.snapshot().message
     finally:
         failed.set()
+        session.stop()
+
+
+def test_what_searches_pictures_is_loaded_for_a_camera_alone() -> None:
+    loaded = threading.Event()
+
+    def watch() -> FaceTracker:
+        loaded.set()
+        return watch_brightness()
+
+    session = LiveSession(
+        task(arithmetic, watch=watch),
+        camera=None,
+        microphone=None,
+        camera_factory=lambda _, clock: SyntheticCamera(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.RUNNING, "the network")
+        assert not loaded.wait(0.2)
+        session.set_camera("0")
+        assert loaded.wait(PATIENCE_SECONDS)
+    finally:
         session.stop()
 
 
