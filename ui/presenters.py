@@ -256,21 +256,19 @@ def _share(report: ModalityReport, *, starting: bool) -> Share:
 def _started(prediction: Prediction) -> str:
     """What has just started; what is off, or missing in a recording, has not."""
     there = {each.track for each in prediction.modalities if each.status is not Status.NO_SOURCE}
-    if there == {Track.PICTURES}:
-        return "just started, watching"
-    if there == {Track.SOUND}:
-        return "just started, listening"
-    return REASON_WORDS[Reason.STARTING]
+    return _of_one(there, "just started, watching", "just started, listening", Reason.STARTING)
 
 
 def _missing_input(prediction: Prediction) -> str:
     """Which track should deliver and does not; of the other one nothing counts, or it is off."""
     missing = {each.track for each in prediction.modalities if each.status is Status.STALLED}
-    if missing == {Track.PICTURES}:
-        return "no picture arrives"
-    if missing == {Track.SOUND}:
-        return "no sound arrives"
-    return REASON_WORDS[Reason.NO_INPUT]
+    return _of_one(missing, "no picture arrives", "no sound arrives", Reason.NO_INPUT)
+
+
+def _of_one(tracks: set[Track], pictures: str, sound: str, otherwise: Reason) -> str:
+    """The words for the one track there is among `tracks`, else those for the reason."""
+    words = {Track.PICTURES: pictures, Track.SOUND: sound}
+    return words[next(iter(tracks))] if len(tracks) == 1 else REASON_WORDS[otherwise]
 
 
 def sound_absence(prediction: Prediction) -> str:
