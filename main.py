@@ -177,6 +177,12 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _with_known_ending(out: Path | None) -> Path | None:
+    if out is not None and out.suffix.lower() not in (".csv", ".jsonl"):
+        raise typer.BadParameter(f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}")
+    return out
+
+
 def _output() -> AbstractContextManager[None]:
     """Answers alone on standard output; libraries that print by themselves go to a file."""
     from realtime.output import native_chatter_in_file
@@ -234,11 +240,21 @@ Weights = Annotated[
         show_default=False,
     ),
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv|FILE.jsonl",
+        readable=False,
+        callback=_with_known_ending,
+        help="Write the answers to this file too.",
+        show_default=False,
+    ),
+]
 DataRoot = Annotated[
     Path | None,
     typer.Option(help="Folder of the data sets; else MSAF_DATA.", show_default=False),
 ]
-Out = Annotated[
+DataOut = Annotated[
     Path,
     typer.Option(
         metavar="DATA",
@@ -335,12 +351,14 @@ def live(
         float | None,
         typer.Option(min=0.1, help="End after so many seconds of answers.", show_default=False),
     ] = None,
+    out: Out = None,
     adapt: Adapt = True,
     device: DeviceOption = Device.AUTO,
     weights: Weights = None,
     verbose: Verbose = 0,
 ) -> None:
     """Camera and microphone; the demo recording where there is neither."""
+    from realtime.export import PredictionWriter
     from realtime.headless import Summary, has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
@@ -352,7 +370,7 @@ def live(
     if camera is None and microphone is None:
         from realtime.sources.base import NoDeviceError
 
-        if any(chosen.values()) or headless:
+        if any(chosen.values()) or headless or out is not None:
             missing = ", and ".join(
                 f"no {kind} was found" if selector is None else f"the {kind} was declined"
                 for kind, selector in chosen.items()
@@ -368,17 +386,26 @@ def live(
         _replay(sessions, DEMO, seconds=seconds, notice=notice)
         return
     sessions = _Sessions(weights, device, adapt=adapt)
-    session = sessions.live(camera, microphone)
-    if not headless and has_screen():
-        code = sessions.show(session, seconds, notice=trouble)
-        sessions.raise_failure()
-        raise typer.Exit(code)
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
-    summary = Summary()
-    answers = live_predictions(session, seconds, required=required, watch=summary.watch)
-    with _output(), _steps() as steps, closing(answers):
-        sessions.also_told = steps.loading
-        _report(answers, steps, summary, headless=headless, endless=seconds is None)
+    with nullcontext() if out is None else PredictionWriter(out, replace=False) as writer:
+        if not headless and has_screen():
+            sessions.writer = writer
+            code = sessions.show(sessions.live(camera, microphone), seconds, notice=trouble)
+            sessions.raise_failure()
+            raise typer.Exit(code)
+        summary = Summary()
+        session = sessions.live(camera, microphone)
+        answers = live_predictions(session, seconds, required=required, watch=summary.watch)
+        with _output(), _steps() as steps, closing(answers):
+            sessions.also_told = steps.loading
+            _report(
+                answers,
+                steps,
+                summary,
+                headless=headless,
+                endless=seconds is None,
+                more=[] if writer is None else [writer.write],
+            )
 
 
 @app.command("replay")
@@ -401,15 +428,7 @@ def replay(
             show_default="1; max with --headless",
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv|FILE.jsonl",
-            readable=False,
-            help="Write the answers to this file too.",
-            show_default=False,
-        ),
-    ] = None,
+    out: Out = None,
     adapt: Adapt = True,
     device: DeviceOption = Device.AUTO,
     weights: Weights = None,
@@ -443,10 +462,6 @@ def _replay(
 
     factor = _speed(speed or ("max" if headless else "1"))
     window = not headless and has_screen()
-    if out is not None and out.suffix.lower() not in (".csv", ".jsonl"):
-        raise typer.BadParameter(
-            f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}", param_hint="--out"
-        )
     from realtime.export import PredictionWriter
     from realtime.replay import FASTEST, SLOWEST, analyse
     from realtime.sources.file import Recording
@@ -569,6 +584,7 @@ class _Sessions:
         self._loading = threading.Lock()
         self._network: EmotionNetwork | None = None
         self._newest: LiveSession | ReplaySession | None = None
+        self.writer: PredictionWriter | None = None  # takes what live sessions answer
         self.also_told: Progress = lambda _done, _text: None
 
     def load(self, progress: Progress) -> EmotionNetwork:
@@ -605,7 +621,11 @@ class _Sessions:
         from realtime.live import LiveSession
 
         self._newest = session = LiveSession(
-            self.task(), camera=camera, microphone=microphone, config=self.config
+            self.task(),
+            camera=camera,
+            microphone=microphone,
+            config=self.config,
+            writer=self.writer,
         )
         return session
 
@@ -836,7 +856,7 @@ def prepare_ferplus(
         Path,
         typer.Option(metavar="fer2013new.csv", help="FER+'s table of votes.", show_default=False),
     ],
-    out: Out,
+    out: DataOut,
     verbose: Verbose = 0,
 ) -> None:
     """Faces of FER2013 with the votes of FER+, as ferplus.npz."""
@@ -846,7 +866,7 @@ def prepare_ferplus(
 
 
 @prepare_app.command("ravdess")
-def prepare_ravdess(root: Root, out: Out, verbose: Verbose = 0) -> None:
+def prepare_ravdess(root: Root, out: DataOut, verbose: Verbose = 0) -> None:
     """Speech of RAVDESS at 16 kHz, as ravdess_speech/."""
     from models.training import prepare
 

@@ -16,6 +16,11 @@ class Clock(Protocol):
         """Seconds since an arbitrary fixed instant, never running backwards."""
         ...
 
+    @property
+    def epoch(self) -> float:
+        """Time of day at 0: seconds since 1970, UTC, as the system's clock has it now."""
+        ...
+
 
 class MonotonicClock:
     """Live time: seconds since the clock was made.
@@ -29,6 +34,11 @@ class MonotonicClock:
     def now(self) -> float:
         """Seconds since construction."""
         return round(time.perf_counter() - self._origin, 6)
+
+    @property
+    def epoch(self) -> float:
+        """See Clock.epoch."""
+        return time.time() - self.now()
 
 
 def clock_time(seconds: float, *, tenths: bool = False) -> str:

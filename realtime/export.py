@@ -1,16 +1,19 @@
 """Predictions as records for other programs: JSON Lines and CSV.
 
-Thread: any; a writer belongs to one. Times are in seconds but for `latency_ms`. Numbers are rounded
-to six digits, so that two replays of a recording give identical lines.
+Thread: any. Times are in seconds but for `latency_ms`. Numbers are rounded to six digits, so that
+two replays of a recording give identical lines.
 """
 
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +28,26 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), _DIGITS)
 
 
+def _time_of_day(seconds: float | None) -> str | None:
+    """Seconds since 1970 as 2026-11-24T09:30:15.120Z."""
+    if seconds is None:
+        return None
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
 def record_of(prediction: Prediction) -> dict[str, Any]:
     """One prediction in plain Python types, ready for JSON.
 
     `probabilities` are the smoothed ones, of which `confidence` is that of the label, or of the
     likeliest class where there is none; both are None when no modality was present.
     `modality_share` has None for an absent modality. `reason` is None exactly when there is a
-    label, `latency_ms` where time is the recording's.
+    label, `time` (of `window_end`, ISO 8601 in UTC) and `latency_ms` where time is the recording's.
     """
     smoothed, latency = prediction.smoothed, prediction.latency_seconds
     return {
         "window_end": _rounded(prediction.window_end),
+        "time": _time_of_day(prediction.time_of_day),
         "label": prediction.label,
         "reason": None if prediction.reason is None else prediction.reason.value,
         "confidence": _rounded(prediction.confidence),
@@ -90,17 +102,23 @@ class PredictionWriter(Closing):
     """Writes predictions to a .csv or .jsonl file, each one whole and at once.
 
     What was written stays readable however the program ends. Raises ValueError for another ending
-    and OSError when the file cannot be written.
+    and OSError when the file cannot be written; FileExistsError is one when the file has something
+    in it and `replace` is not set, as with answers that nobody can make again.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, replace: bool = True) -> None:
         ending = path.suffix.lower()
         if ending not in (".csv", ".jsonl"):
             raise ValueError(
                 f"predictions are written as .csv or .jsonl: change the ending of {path.name!r}"
             )
+        if not replace and path.is_file() and path.stat().st_size:
+            raise FileExistsError(
+                errno.EEXIST, "there is such a file already: name another, or remove it", str(path)
+            )
         self.path = path
         self._as_csv = ending == ".csv"
+        self._lock = threading.Lock()  # a session may come to its end while the next one begins
         self._file = path.open("w", encoding="utf-8", newline="")
         self._columns: csv.DictWriter[str] | None = None
         self.count = 0
@@ -108,16 +126,17 @@ class PredictionWriter(Closing):
 
     def write(self, prediction: Prediction) -> None:
         """Add one prediction."""
-        try:
-            if self._as_csv:
-                self._write_row(_row_of(prediction))
-            else:
-                self._file.write(json.dumps(record_of(prediction), allow_nan=False) + "\n")
-            self._file.flush()
-        except OSError as error:
-            error.filename = str(self.path)  # which the system does not say of an open file
-            raise
-        self.count += 1
+        with self._lock:
+            try:
+                if self._as_csv:
+                    self._write_row(_row_of(prediction))
+                else:
+                    self._file.write(json.dumps(record_of(prediction), allow_nan=False) + "\n")
+                self._file.flush()
+            except OSError as error:
+                error.filename = str(self.path)  # which the system does not say of an open file
+                raise
+            self.count += 1
 
     def _write_row(self, row: dict[str, Any]) -> None:
         if self._columns is None:

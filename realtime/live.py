@@ -1,9 +1,10 @@
 """Live input: camera and microphone threads fill the rings, an inference thread empties them.
 
 Threads: `camera` and `microphone` (realtime/capture.py) push into the rings; `faces` looks at the
-pictures (realtime/search.py) and hands on what it sees; `inference` owns the worker; the thread
-that made the session controls it. Changing a device can take seconds, so that is done by another
-thread, `devices`, one change at a time.
+pictures (realtime/search.py) and hands on what it sees; `inference` owns the worker; `writer`
+writes the answers to a file, where that is wanted; the thread that made the session controls it.
+Changing a device can take seconds, so that is done by another thread, `devices`, one change at a
+time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from models.checkpoint import CheckpointError
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import ConfigError, SessionConfig
+from realtime.errors import explain
+from realtime.export import PredictionWriter
 from realtime.health import Rolling
 from realtime.mailbox import Mailbox
 from realtime.messages import (
@@ -49,6 +52,7 @@ MicrophoneFactory = Callable[[str, Clock], Source[AudioPacket]]
 
 IDLE_SECONDS = 0.01  # longest the inference thread sleeps when nothing wakes it
 DEVICE_PATIENCE_SECONDS = 1.0  # for a device's driver to let go
+WRITING_SECONDS = 0.2  # answers that have gathered are written this often
 
 
 def open_camera(selector: str, clock: Clock) -> Source[VideoPacket]:
@@ -75,13 +79,16 @@ class LiveSession:
         camera: str | None = "0",
         microphone: str | None = "default",
         config: SessionConfig | None = None,
+        writer: PredictionWriter | None = None,
         clock: Clock | None = None,
         camera_factory: CameraFactory = open_camera,
         microphone_factory: MicrophoneFactory = open_microphone,
     ) -> None:
+        """`writer`: takes every prediction, soon after it is made; whoever made it closes it."""
         self.config = config or SessionConfig()
         self._clock = clock or MonotonicClock()
         self._task = task
+        self._writer = writer
         self._camera_factory = camera_factory
         self._microphone_factory = microphone_factory
         self._camera, self._microphone = camera, microphone
@@ -115,6 +122,7 @@ class LiveSession:
         self._forget_faces = threading.Event()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._notes = () if writer is None else (f"answers are written to {writer.path}",)
         self._devices: ThreadPoolExecutor | None = None
 
     # -- life -----------------------------------------------------------------------------------
@@ -144,7 +152,11 @@ class LiveSession:
             self._windows_skipped = self._frames_skipped = 0
             self.failure = None
         infer = partial(self._infer, self._clock.now())
-        for name, run in (("inference", infer), ("faces", self._look)):
+        bodies: dict[str, Callable[[threading.Event], None]]
+        bodies = {"inference": infer, "faces": self._look}
+        if self._writer is not None:
+            bodies["writer"] = partial(self._write, self._writer)
+        for name, run in bodies.items():
             thread = threading.Thread(
                 target=self._guard,
                 args=(partial(run, self._stopping), self._stopping),
@@ -290,6 +302,8 @@ class LiveSession:
                 logger.exception("the %s thread failed", threading.current_thread().name)
             if not stopping.is_set():  # else the session may have been started again
                 told = str(error) or type(error).__name__
+                if isinstance(error, OSError):
+                    told = explain(error)[1]
                 self._fail(error, told if known else f"The analysis stopped: {told}")
 
     def _look(self, stopping: threading.Event) -> None:
@@ -352,6 +366,17 @@ class LiveSession:
             else:
                 self._wake.wait(IDLE_SECONDS)
 
+    def _write(self, writer: PredictionWriter, stopping: threading.Event) -> None:
+        """Write what has been answered until stopped, beside the answers. Thread: writer."""
+        seen = max((each.window_index for each in self.history()), default=-1)  # before a restart
+        while True:
+            stopped = stopping.wait(WRITING_SECONDS)
+            for prediction in self.history(seen):
+                writer.write(prediction)
+                seen = prediction.window_index
+            if stopped:
+                return
+
     def _fail(self, error: Exception, message: str) -> None:
         with self._lock:
             self.failure = error
@@ -389,6 +414,7 @@ class LiveSession:
             face=None if preview is None else face_at(shown_at, face),
             prediction=self.predictions.latest(),
             health=health,
+            notes=self._notes,
         )
 
     def _picture(self, camera: SourceHealth) -> VideoPacket | None:

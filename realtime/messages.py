@@ -157,6 +157,7 @@ class Prediction:
     attention: tuple[Attention, ...]  # one per depth; empty when no modality was present
     inference_seconds: float = 0.0  # time the worker spent on this window
     latency_seconds: float | None = None  # newest sample → published; None in a recording's time
+    time_of_day: float | None = None  # s since 1970, UTC, of window_end; None in a recording's time
     # What there is to show of the face,
     face: FaceObservation | None = None  # newest of the window
     face_activation: FloatArray | None = None  # (6, 6) class activation map over face.crop, 0..1
@@ -246,4 +247,4 @@ class Snapshot:
     face: FaceObservation | None  # of the preview or just before; None when nobody is followed
     prediction: Prediction | None
     health: Health
-    notes: tuple[str, ...] = field(default=())  # about the recording: cut off, no sound, …
+    notes: tuple[str, ...] = field(default=())  # a recording is cut off, answers are written, …

@@ -297,12 +297,16 @@ class InferenceWorker:
             if counted is not None:
                 modality.learn(counted, min(hops, whole) / whole)
             prediction = modality.show(prediction, excerpt, counted, shown)
-        now = None if self._clock is None else self._clock.now()
+        prediction = replace(
+            prediction, inference_seconds=due.seconds + time.perf_counter() - started
+        )
+        if self._clock is None:
+            return prediction
         return replace(
             prediction,
-            inference_seconds=due.seconds + time.perf_counter() - started,
             # The newest sample's time is an estimate, and may lie ahead just after the start.
-            latency_seconds=None if now is None else max(0.0, now - due.newest),
+            latency_seconds=max(0.0, self._clock.now() - due.newest),
+            time_of_day=self._clock.epoch + due.end,
         )
 
     def _report(

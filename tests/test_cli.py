@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -146,6 +147,7 @@ def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         ["replay", "x.mp4", "--headless", "--speed", "fast"],
         ["replay", "x.mp4", "--headless", "--speed", "-1"],
         ["replay", "x.mp4", "--headless", "--out", "answers.txt"],
+        ["live", "--out", "answers.txt"],
         ["bench", "--device", "tpu"],
         ["convert", "a.pth", "--kind", "foo", "--out", "a.safetensors"],
     ],
@@ -257,6 +259,70 @@ def test_headless_live_writes_answers_for_so_long(
     assert len(records) > 3
     assert all(record["latency_ms"] > 0 for record in records)
     assert "Summary" in result.stderr
+
+
+LIVE = ("live", "--camera", "0", "--microphone", "default", "--seconds", "1")
+
+
+def test_live_answers_are_written_as_they_are_printed(
+    run: Run, quick: None, synthetic: list[LiveSession], tmp_path: Path
+) -> None:
+    out = tmp_path / "session.jsonl"
+    began = datetime.now(UTC)
+    result = run(*LIVE, "--headless", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == out.read_text() != ""
+    times = [
+        datetime.fromisoformat(json.loads(line)["time"]) for line in result.stdout.splitlines()
+    ]
+    assert began < times[0]
+    assert times == sorted(set(times))
+    assert times[-1] < datetime.now(UTC)
+
+
+def test_a_window_writes_live_answers_to_the_last_and_says_so(
+    run: Run,
+    quick: None,
+    close_when: Callable[..., None],
+    synthetic: list[LiveSession],
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "session.csv"
+    told: list[str] = []
+
+    def answered(window: Any, _: Snapshot) -> bool:
+        notice = window.banner.notice
+        told.append("" if notice is None else notice.text)
+        return len(synthetic[0].history()) > 5
+
+    close_when(answered)
+    result = run(*LIVE, "--out", out)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert any(f"answers are written to {out}" in each.lower() for each in told)
+    history = synthetic[0].history()
+    ends = [float(row["window_end"]) for row in csv.DictReader(out.read_text().splitlines())]
+    assert ends == pytest.approx([each.window_end for each in history])
+
+
+def test_answers_that_nobody_can_make_again_are_not_written_over(
+    run: Run, windows: list[tuple[Any, dict[str, Any]]], tmp_path: Path
+) -> None:
+    out = tmp_path / "yesterday.csv"
+    out.write_text("precious")
+    for headless in ([], ["--headless"]):
+        result = run(*LIVE, *headless, "--out", out)
+        assert result.exit_code == ExitCode.UNREADABLE_FILE
+        assert "yesterday.csv: there is such a file already: name another" in result.stderr
+    assert out.read_text() == "precious"
+    assert not windows
+
+
+def test_no_table_of_live_answers_is_made_of_the_demo(
+    run: Run, no_devices: None, no_screen: None, tmp_path: Path
+) -> None:
+    result = run("live", "--out", tmp_path / "session.csv")
+    assert result.exit_code == ExitCode.NO_DEVICE
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_headless_live_without_the_camera_that_was_named(
@@ -579,14 +645,23 @@ def test_a_window_that_is_closed_early_says_how_far_its_file_goes(
     assert f"written to {out}" in result.stderr.strip().replace("\n", "")
 
 
+@pytest.mark.logs_warnings
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize("live", [False, True])
 def test_a_window_whose_file_cannot_be_written_ends_with_that(
-    run: Run, quick: None, close_when: Callable[..., None], demo: Path, tmp_path: Path
+    run: Run,
+    quick: None,
+    close_when: Callable[..., None],
+    synthetic: list[LiveSession],
+    demo: Path,
+    tmp_path: Path,
+    live: bool,
 ) -> None:
     close_when(lambda _, snapshot: snapshot.state is SessionState.FAILED)
     full = tmp_path / "full.csv"
     full.symlink_to("/dev/full")
-    result = run("replay", demo, "--out", full)
+    command = ("live", "--camera", "0", "--microphone", "default") if live else ("replay", demo)
+    result = run(*command, "--out", full)
     assert result.exit_code == ExitCode.UNREADABLE_FILE
     assert "no room left on the disk" in result.stderr
 

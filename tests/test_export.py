@@ -44,6 +44,7 @@ def prediction(index: int = 12, *, latency: float | None = 0.08123) -> Predictio
         frames_used=(1, 2),
         inference_seconds=0.01,
         latency_seconds=latency,
+        time_of_day=None if latency is None else 1.8e9 + index * 0.1,
     )
 
 
@@ -79,6 +80,7 @@ def unsure() -> Prediction:
 def test_record_has_the_documented_fields() -> None:
     assert record_of(prediction()) == {
         "window_end": 1.2,
+        "time": "2027-01-15T08:00:01.200Z",
         "label": "happy",
         "reason": None,
         "confidence": 0.7,
@@ -92,6 +94,7 @@ def test_record_has_the_documented_fields() -> None:
 def test_record_of_no_answer_says_why() -> None:
     assert record_of(unsure()) == {
         "window_end": 0.1,
+        "time": None,
         "label": None,
         "reason": "no face",
         "confidence": None,
@@ -116,6 +119,7 @@ def test_csv_is_flat_and_leaves_absent_values_empty(tmp_path: Path) -> None:
         none, happy = csv.DictReader(file)
     assert list(happy) == [
         "window_end",
+        "time",
         "label",
         "reason",
         "confidence",

@@ -221,6 +221,7 @@ def test_one_json_object_per_answer() -> None:
     first, second = map(json.loads, stream.getvalue().splitlines())
     assert set(first) == {
         "window_end",
+        "time",
         "label",
         "reason",
         "confidence",

@@ -15,6 +15,7 @@ from models.checkpoint import CheckpointError
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig, WindowConfig
 from realtime.emotion.network import EmotionNetwork
+from realtime.export import PredictionWriter
 from realtime.faces import FaceTracker
 from realtime.live import LiveSession
 from realtime.mailbox import Mailbox
@@ -126,6 +127,8 @@ def test_answers_come_with_both_modalities(session: LiveSession) -> None:
 
 class PacketClock:
     """The time of the newest packet that any source gave."""
+
+    epoch = 1.8e9
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -404,6 +407,21 @@ def test_a_stopped_session_starts_again(session: LiveSession) -> None:
     count = session.predictions.poll()[1]
     session.start()
     wait_for(lambda: session.predictions.poll()[1] > count, "an answer after the restart")
+
+
+def test_a_session_started_again_goes_on_with_its_file(tmp_path: Path) -> None:
+    with PredictionWriter(tmp_path / "session.csv") as writer:
+        session = LiveSession(
+            task(arithmetic),
+            camera=None,
+            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+            writer=writer,
+        )
+        for count in (3, 6):
+            session.start()
+            wait_for(lambda count=count: len(session.history()) >= count, "answers")  # type: ignore[misc]
+            session.stop()
+    assert writer.count == len(session.history())
 
 
 @pytest.mark.logs_warnings

@@ -30,6 +30,8 @@ FPS = 30
 class ManualClock:
     """Time that the test moves."""
 
+    epoch = 1.8e9
+
     def __init__(self) -> None:
         self.time = 0.0
 
@@ -392,6 +394,7 @@ def test_a_late_live_worker_skips_to_the_newest_window_and_counts() -> None:
     assert prediction.window_end == pytest.approx(2.6, abs=0.11)
     assert bench.worker.windows_skipped - before >= 5
     assert prediction.latency_seconds == pytest.approx(bench.clock.time - prediction.window_end)
+    assert prediction.time_of_day == bench.clock.epoch + prediction.window_end
 
 
 def test_a_stalled_camera_holds_nothing_up() -> None:

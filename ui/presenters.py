@@ -30,7 +30,7 @@ from realtime.messages import (
 )
 from ui import palette
 
-PRIVACY: Final = "Nothing leaves this computer; nothing is stored unless you export it."
+PRIVACY: Final = "Nothing leaves this computer; nothing is stored unless you ask for it."
 NOT_SURE: Final = "Not sure"
 
 REASON_WORDS: Final = {

@@ -16,6 +16,8 @@ from realtime.sources.synthetic import speech_like
 class ManualClock:
     """A clock that stands still until the test advances it."""
 
+    epoch = 1.8e9
+
     def __init__(self, now: float = 0.0) -> None:
         self._now = now
 
