@@ -94,7 +94,8 @@ provide_python() { # from apt where the release has a 3.11 or 3.12, else through
     python3 -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv
     PATH=$PWD/.venv/uv/bin:$PATH
   }
-  uv python install --quiet 3.12
+  uv python install 3.12 >&2 ||
+    die "uv could not fetch Python 3.12: install a 3.11 or 3.12 in another way, or name it: make run PYTHON=…"
 }
 
 # PyTorch's own index has a build without CUDA, a tenth of the size of the one on PyPI.
