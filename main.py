@@ -130,6 +130,10 @@ def _failures_told() -> Iterator[None]:
             sentence += f" (details in {log_directory() / 'msaf-live.log'})"
         with suppress(OSError):  # the code tells it too
             typer.echo(f"msaf-live: {sentence}", err=True)
+        try:
+            sys.stdout.flush()
+        except OSError:  # Python would fail of it once more at the end
+            _write_nowhere()
         raise typer.Exit(code) from None
 
 

@@ -20,6 +20,7 @@ THREAD_PATIENCE_SECONDS = 3.0
 # Before Qt, torch or the program are imported by any test.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks on shared cores
+os.environ.pop("PYTHONUNBUFFERED", None)  # which hides what is lost when output is written at last
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="msaf-live-state-")  # log files
 
 _started_by: dict[threading.Thread, str] = {}
