@@ -8,6 +8,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -20,7 +21,7 @@ from models.config import FACE_STRIDE, FaceTrunkConfig
 from models.face import BLOCKS, FaceClassifier, FaceTrunk
 from models.labels import FERPLUS_EMOTIONS
 from models.training.augment_images import FaceAugmentation
-from models.training.data import FerPlus, load_ferplus
+from models.training.data import FERPLUS_SPLITS, FerPlus, load_ferplus, near_copies
 from models.training.face import (
     FaceStageConfig,
     _Batches,
@@ -418,8 +419,43 @@ def test_a_majority_is_counted_as_in_the_ferplus_paper(tmp_path: Path) -> None:
 
 
 def test_how_many_faces_of_ferplus_are_scored(data_root: Path) -> None:
-    assert load_ferplus(data_root, "validation").agreed.sum() == 3191
-    assert load_ferplus(data_root, "test").agreed.sum() == 3137
+    for split, published, fresh in (("validation", 3191, 2700), ("test", 3137, 2576)):
+        assert load_ferplus(data_root, split, copies=True).agreed.sum() == published
+        assert load_ferplus(data_root, split).agreed.sum() == fresh
+
+
+def photograph(number: int) -> NDArray[np.uint8]:
+    """(48, 48), soft shapes."""
+    small = np.random.default_rng(number).integers(30, 220, (6, 6)).astype(np.uint8)
+    return cv2.resize(small, (48, 48), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+
+
+def test_a_photograph_is_known_again_however_it_was_treated() -> None:
+    known = np.stack([photograph(number) for number in range(20)])
+    marked = known[2].copy()
+    marked[42:46, 20:46] = 235
+    shifted = cv2.resize(known[4][1:47, 1:47], (48, 48))
+    darker = (known[3] * 0.6).astype(np.uint8)
+    rough = known[5] + np.random.default_rng(0).integers(0, 12, (48, 48)).astype(np.uint8)
+    others = [photograph(number) for number in range(100, 400)]
+    images = np.stack([known[1], marked, darker, shifted, rough, *others])
+    assert near_copies(images, known).tolist() == [True] * 5 + [False] * 300
+    assert not near_copies(images, known[:0]).any()
+    assert near_copies(images[:0], known).shape == (0,)
+
+
+def test_what_an_earlier_split_has_too_is_no_validation_and_no_test(tmp_path: Path) -> None:
+    images = np.stack([photograph(number) for number in (0, 1, 1, 2, 3, 0, 2, 4)])
+    votes = np.zeros((len(images), 10), np.uint8)
+    votes[:, 3] = 10
+    split = np.array([0, 0, 0, 1, 1, 2, 2, 2], np.uint8)
+    split[2] = 1
+    np.savez(tmp_path / "ferplus.npz", images=images, votes=votes, split=split)
+    train, validation, test = (load_ferplus(tmp_path, name) for name in FERPLUS_SPLITS)
+    np.testing.assert_array_equal(train.images, images[:2])
+    np.testing.assert_array_equal(validation.images, images[3:5])
+    np.testing.assert_array_equal(test.images, images[7:])
+    assert len(load_ferplus(tmp_path, "test", copies=True).images) == 3
 
 
 def test_probabilities_sum_to_one_across_batches() -> None:
@@ -433,8 +469,8 @@ def test_probabilities_sum_to_one_across_batches() -> None:
 
 
 def write_ferplus(folder: Path) -> None:
-    """A tiny ferplus.npz: 16 stills to train on, 8 to validate."""
-    images = torch.cat([stills(16), stills(8)]).numpy()
+    """A tiny ferplus.npz: 16 pictures to train on, 8 to validate."""
+    images = np.stack([photograph(number) for number in range(24)])
     labels = np.arange(len(images)) % 8
     votes = np.zeros((len(images), 10), np.uint8)
     votes[np.arange(len(images)), labels] = 9

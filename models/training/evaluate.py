@@ -262,17 +262,24 @@ def _part(said: Answers, rows: NDArray[np.bool_]) -> Answers:
 
 
 def score_ferplus(context: RunContext, network: LiveNet) -> dict[str, Any]:
-    """FER+ test, eight classes, by the head the trunk was first trained with."""
-    data = load_ferplus(context.data_root, "test")
+    """FER+ test, eight classes, by the head the trunk was first trained with.
+
+    `published` is the whole split, with the photographs that earlier splits have too.
+    """
     classifier = FaceClassifier(network.config.face)
     classifier.trunk.load_state_dict(network.trunk.state_dict())
     classifier.head.load_state_dict(network.ferplus_head.state_dict())
-    scores = face_scores(classifier.to(context.device), data, context.device)
-    return {
-        **scores,
-        "samples": int(data.agreed.sum()),
-        "samples_most_voted": len(data.labels),
-    }
+    classifier.to(context.device)
+
+    def scores(*, copies: bool) -> dict[str, Any]:
+        data = load_ferplus(context.data_root, "test", copies=copies)
+        return {
+            **face_scores(classifier, data, context.device),
+            "samples": int(data.agreed.sum()),
+            "samples_most_voted": len(data.labels),
+        }
+
+    return {**scores(copies=False), "published": scores(copies=True)}
 
 
 def score_by_sex(said: Mapping[str, Answers], people: People) -> dict[str, dict[str, float]]:
@@ -315,7 +322,12 @@ def targets(results: Results) -> list[dict[str, Any]]:
     test = results["conditions"]["test"]
     session = results["sessions"]["test"]["voice only"]["adapted"]
     rows = [
-        ("FER+ test, 8 classes by majority vote", results["ferplus_test"]["accuracy"], ">=", 0.85),
+        (
+            "FER+ test, 8 classes by majority vote, photographs never seen",
+            results["ferplus_test"]["accuracy"],
+            ">=",
+            0.85,
+        ),
         (
             "voice only, test actors, balanced, each window by itself",
             test["voice only"]["balanced_accuracy"],
@@ -364,6 +376,23 @@ def report(results: Results, console: Console) -> None:
         value = f"{row['value']:.3f}" if row["value"] < 10 else f"{row['value']:.1f}"
         aims.add_row(row["what"], value, row["aim"], "reached" if row["reached"] else "missed")
     console.print(aims)
+
+    ferplus = Table(
+        *("FER+ test, eight classes", "samples", "accuracy", "balanced", "most voted"),
+        title="Face branch",
+    )
+    for what, figures in (
+        ("photographs that no earlier split has", results["ferplus_test"]),
+        ("the whole split, as published", results["ferplus_test"]["published"]),
+    ):
+        ferplus.add_row(
+            what,
+            str(figures["samples"]),
+            f"{figures['accuracy']:.1%}",
+            f"{figures['balanced_accuracy']:.1%}",
+            f"{figures['accuracy_most_voted']:.1%}",
+        )
+    console.print(ferplus)
 
     calibration = (f"ECE ({BINS} bins)", "perfect", "uncalibrated")
     columns = ("condition", "samples", "accuracy", "balanced", *calibration)
