@@ -320,6 +320,17 @@ def test_the_sound_only_file_helps_out(tmp_path: Path) -> None:
     assert arrays["mfcc"].shape == (13, 212)
 
 
+def test_a_recording_that_is_too_short_is_named(tmp_path: Path) -> None:
+    video = tmp_path / "Actor_01" / "01-01-03-01-01-01-01.mp4"
+    write_video(video, face_pictures((255, 255, 255)), sound=tone(300, seconds=1.0))
+    found = find_recordings(tmp_path)
+    told = (
+        rf"1 of 1 samples of ravdess cannot be used: {found[0].key}: its sound lasts 1\.\d+ s only"
+    )
+    with pytest.raises(DataError, match=told):
+        prepare_recordings(found, SMALL, tmp_path, BrightFace, 1)
+
+
 def test_damaged_files_are_named_at_the_end_and_the_rest_is_kept(tmp_path: Path) -> None:
     root = ravdess(tmp_path / "data", (1, 2), (1, 3, 5, 7))
     videos = sorted(root.rglob("*.mp4"))

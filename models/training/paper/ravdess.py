@@ -216,7 +216,7 @@ def prepare_recording(
 ) -> Arrays:
     """Face pictures (JPEG, RGB when unpacked) and `mfcc` (13, 212) of one recording."""
     pictures = list(spread_pictures(recording.video, settings.pictures))
-    left, top, side = face_square(pictures, settings, finder, recording.video)
+    left, top, side = face_square(pictures, settings, finder)
     faces = np.stack([square(each, left, top, side, settings.size) for each in pictures])
     sound = read_sound(recording.video)
     if sound is None and recording.sound is not None:
@@ -227,7 +227,7 @@ def prepare_recording(
 
 
 def face_square(
-    pictures: Sequence[Image], settings: RavdessPreparation, finder: FaceFinder, path: Path
+    pictures: Sequence[Image], settings: RavdessPreparation, finder: FaceFinder
 ) -> tuple[int, int, int]:
     """Left, top and side in pixels of the one square that a clip is cut from.
 
@@ -241,7 +241,7 @@ def face_square(
             best = max(faces, key=lambda face: face.score * float(face.box[2] * face.box[3]))
             seen.append(best.box)
     if not seen:
-        raise DataError(f"{path}: no face found in {len(places)} of its pictures")
+        raise DataError(f"no face found in {len(places)} of its pictures")
     height, width = pictures[0].shape[:2]
     boxes = np.stack(seen) * np.array([width, height, width, height])
     centre_x, centre_y = np.median(boxes[:, :2] + boxes[:, 2:] / 2, axis=0)
