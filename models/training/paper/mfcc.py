@@ -10,7 +10,7 @@ in full:
    per mel, above it 27 mel per factor 6.4), triangles between neighbouring centres, each scaled by
    2 / its width in Hz.
 4. Decibels: 10 log10(max(power, 1e-10)), then nothing below the clip's loudest value less 80 dB.
-5. Discrete cosine transform (type II, orthonormal) over the mel filters; its first 13 coefficients.
+5. Discrete cosine transform (type II, orthonormal) over the mel filters; its first `count` numbers.
 
 Pure: arrays in, arrays out.
 """
@@ -32,7 +32,7 @@ RANGE_DB: Final = 80.0
 Matrix = NDArray[np.float64]
 
 
-def mfcc(samples: NDArray[np.float32], sample_rate: int, count: int = 13) -> NDArray[np.float32]:
+def mfcc(samples: NDArray[np.float32], sample_rate: int, count: int) -> NDArray[np.float32]:
     """Coefficients (count, 1 + n_samples // 512) of mono sound (n_samples,), at least 1025 long."""
     padded = np.pad(samples.astype(np.float64), FRAME // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]

@@ -1,4 +1,4 @@
-"""RAVDESS speech videos in their official layout: one face clip and 13 MFCC per recording.
+"""RAVDESS speech videos in their official layout: one face clip and MFCC per recording.
 
     ROOT/Actor_01/01-01-05-01-02-01-01.mp4     picture and sound
                   02-01-05-01-02-01-01.mp4     picture only: taken where 01- is not there
@@ -75,7 +75,6 @@ class RavdessPreparation:
     sample_rate: int = 44100  # Hz
     sound_start: float = 0.5  # s
     sound_seconds: float = 2.45
-    coefficients: int = 13
 
     def __post_init__(self) -> None:
         if not 1 <= self.looks <= self.pictures:
@@ -182,27 +181,28 @@ def actor_folds(recordings: Sequence[Recording], count: int, honest: bool) -> li
 def prepare_recordings(
     recordings: Sequence[Recording],
     settings: RavdessPreparation,
+    coefficients: int,
     work_dir: Path,
     finder: Callable[[], FaceFinder],
     workers: int,
 ) -> Path:
     """Prepare what is not prepared yet and return the folder that holds it.
 
-    `finder` makes a face finder for each worker.
+    `coefficients` is how many MFCC the network takes; `finder` makes a face finder for each worker.
 
     Raises
     ------
     DataError
         Some recordings are damaged or show no face; the others are prepared by then.
     """
-    folder = prepared_folder(work_dir, "ravdess", settings)
+    folder = prepared_folder(work_dir, "ravdess", (settings, coefficients))
     finders = threading.local()
 
     def maker(recording: Recording) -> Callable[[], Arrays]:
         def make() -> Arrays:
             if not hasattr(finders, "own"):
                 finders.own = finder()
-            return prepare_recording(recording, settings, finders.own)
+            return prepare_recording(recording, settings, coefficients, finders.own)
 
         return make
 
@@ -212,9 +212,9 @@ def prepare_recordings(
 
 
 def prepare_recording(
-    recording: Recording, settings: RavdessPreparation, finder: FaceFinder
+    recording: Recording, settings: RavdessPreparation, coefficients: int, finder: FaceFinder
 ) -> Arrays:
-    """Face pictures (JPEG, RGB when unpacked) and `mfcc` (13, 212) of one recording."""
+    """Face pictures (JPEG, RGB when unpacked) and `mfcc` (coefficients, U) of one recording."""
     pictures = list(spread_pictures(recording.video, settings.pictures))
     left, top, side = face_square(pictures, settings, finder)
     faces = np.stack([square(each, left, top, side, settings.size) for each in pictures])
@@ -223,7 +223,8 @@ def prepare_recording(
         sound = read_sound(recording.sound)
     if sound is None:
         raise DataError(f"{recording.video} has no sound, and there is no 03-{recording.name}.wav")
-    return {**pack(faces), "mfcc": mfcc(cut_sound(*sound, settings), settings.sample_rate)}
+    voice = mfcc(cut_sound(*sound, settings), settings.sample_rate, coefficients)
+    return {**pack(faces), "mfcc": voice}
 
 
 def face_square(
@@ -280,9 +281,10 @@ class RavdessSamples:
     def sample(
         self, index: int, rng: np.random.Generator | None, only: int | None = None
     ) -> tuple[Tensor, ...]:
-        """Clip (3, T, H, W), MFCC (13, U), label (); `rng` draws the augmentation, None leaves it.
+        """Clip (3, T, H, W), MFCC (coefficients, U), label ().
 
-        One draw holds for all pictures of the clip. With `only` 1 the clip is empty.
+        `rng` draws the augmentation, None leaves it. One draw holds for all pictures of the clip.
+        With `only` 1 the clip is empty.
         """
         arrays = load(self._folder, self.keys[index])
         clip = torch.empty(0)

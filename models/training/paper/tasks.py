@@ -62,7 +62,12 @@ def ravdess_task(
     folds = ravdess.actor_folds(recordings, recipe.folds, protocol is Protocol.HONEST)
     folder = _first_alone(
         lambda: ravdess.prepare_recordings(
-            recordings, recipe.preparation, context.work_dir, finder, workers
+            recordings,
+            recipe.preparation,
+            recipe.network.coefficients,
+            context.work_dir,
+            finder,
+            workers,
         )
     )
     samples = ravdess.RavdessSamples(folder, recordings, recipe.augmentation)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from models.config import VoiceEncoderConfig
 from models.mel import SAMPLE_RATE, log_mel
+from models.paper.mfcc_cnn import COEFFICIENTS
 from models.training.augment_audio import AudioAugmentation, Samples, augment_audio, speech_span
 from models.training.data import (
     ACTOR_FOLDS,
@@ -192,7 +193,7 @@ def mfcc_sequences(context: RunContext) -> Tensor:
         for clip in load_ravdess(context.data_root, tuple(range(1, 25))):
             part = clip.samples[round(0.5 * SAMPLE_RATE) :][: round(2.45 * SAMPLE_RATE)]
             part = np.pad(part, (0, round(2.45 * SAMPLE_RATE) - len(part)))
-            rows.append(mfcc(soxr.resample(part, SAMPLE_RATE, 44100), 44100))
+            rows.append(mfcc(soxr.resample(part, SAMPLE_RATE, 44100), 44100, COEFFICIENTS))
         return np.stack(rows)[None]
 
     return torch.from_numpy(_kept(context, "mfcc", "", compute))
