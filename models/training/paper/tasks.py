@@ -206,7 +206,7 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
     return Task(
         name="ntu",
         seed=recipe.seed,
-        data=repr((recipe.preparation, recipe.taking, recipe.tell_absent)),
+        data=repr((ntu.FORMAT, recipe.preparation, recipe.taking, recipe.tell_absent)),
         network=lambda: NtuNet(recipe.network),
         config=recipe.network,
         format=weights.NTU,
