@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 import main
 from models.training.data import ACTOR_FOLDS
 from models.training.loop import RunContext
-from models.training.study import ravdess, report, results, training, tuning, variants
+from models.training.study import protocol, ravdess, report, results, training, tuning, variants
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion, statistics_branch
@@ -165,6 +166,57 @@ def test_killed_and_called_again_it_goes_on(
     changed = replace(task, settings=replace(task.settings, epochs=1))
     results.run(Study(changed, context, alone=True))
     assert calls == done + 3 * (2 + 2)  # other settings, computed anew
+
+
+def test_branches_of_a_run_with_other_settings_are_not_taken(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold, alone, row = task.folds[0], rows_of(task)[:2], rows_of(task)[-1]
+    undisturbed = replace(context, work_dir=context.work_dir / "undisturbed")
+    expected = Study(task, undisturbed).cell(row, fold)
+    for each in alone:
+        Study(task, context).cell(each, fold)
+    other = Study(replace(task, settings=replace(FAST, learning_rate=1e-4)), context)
+
+    def killed(*_: object) -> NDArray[np.float32]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol, "predict", killed)
+        for each in alone:  # its branches are kept, its cell is not
+            with pytest.raises(KeyboardInterrupt):
+                other.cell(each, fold)
+    found = Study(task, context).cell(row, fold)
+    assert found.validation == expected.validation
+    np.testing.assert_array_equal(found.logits, expected.logits)
+
+
+def test_branches_that_say_nothing_of_their_settings_are_made_anew_where_needed(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions kept them; cells that are finished do not need them."""
+    fold, row = task.folds[0], rows_of(task)[-1]
+    expected = Study(task, context).cell(row, fold)
+    branches = [path for path in context.work_dir.rglob("*.pt") if path.name != "cell.pt"]
+    assert len(branches) == 2 * (2 + 2)  # branches alone x (settings + seeds)
+    for path in branches:
+        torch.save(torch.load(path, weights_only=True)["weights"], path)
+    trained = 0
+    original = training.train
+
+    def counted(*args: Any, **options: Any) -> training.Trained:
+        nonlocal trained
+        trained += 1
+        return original(*args, **options)
+
+    monkeypatch.setattr(protocol, "train", counted)
+    for each in (*rows_of(task)[:2], row):
+        Study(task, context).cell(each, fold)
+    assert trained == 0
+    (context.work_dir / "invented/2-seeds" / row.key / fold.name / "cell.pt").unlink()
+    found = Study(task, context).cell(row, fold)
+    assert trained == (2 + 2) + 2 * (1 + 2)  # of each branch the chosen setting, and the seeds
+    np.testing.assert_array_equal(found.logits, expected.logits)
 
 
 def test_what_units_add_comes_to_the_accuracy_of_the_table(task: Task) -> None:
