@@ -88,13 +88,13 @@ def task() -> Task:
     )
 
 
-def _builder(features: int) -> Callable[[], Branch]:
+def _builder(features: int, classes: int = 2) -> Callable[[], Branch]:
     def build() -> Branch:
         stages = [
             torch.nn.Sequential(torch.nn.Linear(features, 8), torch.nn.ReLU()),
             torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU()),
         ]
-        return Branch(stages, [8, 8], classes=2)
+        return Branch(stages, [8, 8], classes=classes)
 
     return build
 
@@ -251,6 +251,26 @@ def test_a_row_costs_what_its_usual_setting_costs(task: Task, context: RunContex
         study.wanted = (row,)
         figures = results.collect(study, made)["rows"][row.key]
         assert figures["parameters"] == sizes[usual]
+
+
+def test_a_class_that_does_not_occur_has_no_recall(
+    task: Task, context: RunContext, tmp_path: Path
+) -> None:
+    more = replace(task, classes=("no", "never", "yes"), labels=2 * task.labels)
+    more = replace(more, branches={"wide": _builder(6, 3), "narrow": _builder(4, 3)})
+    figures = results.run(Study(more, context, alone=True))
+    (row,) = figures["rows"].values()
+    assert set(row["recall"]) == {"no", "yes"}
+    found = [row["confusion"][index][index] / sum(row["confusion"][index]) for index in (0, 2)]
+    assert list(row["recall"].values()) == found
+    assert row["balanced_accuracy"] == pytest.approx(np.mean(found))
+    page = tmp_path / "results.md"
+    report.write({"more": figures}, page)
+    assert "| never | 0 | 0 | 0 | – |" in page.read_text()
+    row = {"recall": {"no": 0.5, "yes": 0.25}, "confusion": [[1, 0, 1], [0, 0, 0], [3, 0, 1]]}
+    listed = report._confused(figures, row)  # as where there are many classes
+    assert "| yes | 25.0% | no (3 of 4) |" in listed
+    assert "never" not in listed
 
 
 def test_fewer_seeds_leave_the_cells_of_more_alone(task: Task, context: RunContext) -> None:
