@@ -11,12 +11,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models.labels import RAVDESS_EMOTIONS
 from models.training.data import DataError
 from models.training.paper import prepared
 from models.training.paper.mfcc import mfcc
 from models.training.paper.pictures import PictureAugmentation, network_clip
 from models.training.paper.ravdess import (
-    EMOTIONS,
     RavdessPreparation,
     RavdessSamples,
     Recording,
@@ -74,7 +74,7 @@ def test_speech_videos_are_found_in_order_with_their_sound(tmp_path: Path) -> No
         "01-04-01-01-01-02",
         "01-08-02-02-01-10",
     ]
-    assert [EMOTIONS[each.label] for each in found] == ["neutral", "sad", "surprised"]
+    assert [RAVDESS_EMOTIONS[each.label] for each in found] == ["neutral", "sad", "surprised"]
     assert [each.actor for each in found] == [2, 2, 10]
     assert found[0].video.name.startswith("01-")
     assert found[1].video.name.startswith("02-")
@@ -391,7 +391,7 @@ def test_the_real_clips(clips: Path, tmp_path: Path) -> None:
     for path in clips.glob("01-01-0*.mp4"):
         (tmp_path / "Actor_01" / path.name).symlink_to(path)
     recordings = find_recordings(tmp_path)
-    assert [EMOTIONS[each.label] for each in recordings] == ["neutral", "sad", "surprised"]
+    assert [RAVDESS_EMOTIONS[each.label] for each in recordings] == ["neutral", "sad", "surprised"]
     with MediapipeDetector() as finder:
         arrays = prepare_recording(recordings[0], RavdessPreparation(), 13, finder)
         faces = unpack(arrays)

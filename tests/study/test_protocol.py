@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import main
+from models.labels import RAVDESS_EMOTIONS
 from models.training.data import ACTOR_FOLDS
 from models.training.loop import RunContext
 from models.training.study import protocol, ravdess, report, results, training, tuning, variants
@@ -23,7 +24,7 @@ from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, FusedNetwork, Fusion
 from models.training.study.protocol import Cell, Choice, Study, rows_of
-from models.training.study.ravdess import CLASSES, encode, read_clips, speech
+from models.training.study.ravdess import encode, read_clips, speech
 from models.training.study.sentiment import MODALITIES, NOISE, sentiment
 from models.training.study.sessions import ORDERS
 from models.training.study.task import (
@@ -618,7 +619,7 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
     assert 0.0 <= kept["best"]["accuracy"] <= 1.0
     values = encode(tuned.encoder, speech(context.data_root), context)
     assert values.shape == (12, 3072)
-    assert tuned.classify(torch.from_numpy(values)).shape == (12, len(CLASSES))
+    assert tuned.classify(torch.from_numpy(values)).shape == (12, len(RAVDESS_EMOTIONS))
     heard = {int(row) for _, rows in tuner._batches(0) for row in rows}
     assert set(clips.actors[sorted(heard)]) == {10}  # neither tested nor validating actors
 

@@ -41,9 +41,6 @@ from models.training.paper.video import (
     unpack,
 )
 
-EMOTIONS: Final = (
-    "neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised",
-)  # fmt: skip
 ACTORS: Final = 24
 
 _NAME: Final = re.compile(r"0([123])-01-0([1-8])-0[12]-0[12]-0[12]-(\d\d)$")
@@ -88,7 +85,7 @@ class Recording:
     """One utterance of the data set."""
 
     name: str  # the six numbers that say what, and the actor
-    label: int  # index into EMOTIONS
+    label: int  # index into RAVDESS_EMOTIONS
     actor: int  # 1 to 24; odd male, even female
     video: Path
     sound: Path | None  # the sound-only file, where there is one

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.labels import RAVDESS_EMOTIONS
 from models.paper import weights
 from models.paper.mosei import MoseiNet
 from models.paper.ntu import NtuNet
@@ -74,7 +75,7 @@ def ravdess_task(
     actors = np.array([each.actor for each in recordings])
 
     def details(logits: Any, labels: Any, rows: Sequence[int]) -> dict[str, Any]:
-        told = _class_details(logits, labels, ravdess.EMOTIONS)
+        told = _class_details(logits, labels, RAVDESS_EMOTIONS)
         male = actors[list(rows)] % 2 == 1
         told["accuracy_by_sex"] = {
             name: float((logits[of].argmax(axis=1) == labels[of]).mean())

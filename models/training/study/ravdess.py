@@ -35,8 +35,6 @@ from models.training.study.task import Fold, people_split
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 
-CLASSES: Final = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-
 VIEWS: Final = 6  # of each clip: as it is, and five times through another microphone and room
 HOP: Final = 320  # samples of one encoder frame, 20 ms
 MAX_FRAMES: Final = 250  # encoder frames, 5 s: no clip's speech is longer
@@ -57,7 +55,7 @@ class Clips:
     """The 1439 clips without the one that is there twice, in file order."""
 
     names: tuple[str, ...]
-    labels: NDArray[np.int64]  # (n,) into CLASSES
+    labels: NDArray[np.int64]  # (n,) into RAVDESS_EMOTIONS
     actors: NDArray[np.int64]  # (n,)
     folds: tuple[Fold, ...]
 
