@@ -5,6 +5,18 @@ from typing import Final
 EMOTIONS: Final = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 """Seven classes of the live network; RAVDESS's calm counts as neutral, FER+'s contempt as none."""
 
+RAVDESS_EMOTIONS: Final = (
+    "neutral",
+    "calm",
+    "happy",
+    "sad",
+    "angry",
+    "fearful",
+    "disgusted",
+    "surprised",
+)
+"""Eight classes of RAVDESS (Livingstone and Russo 2018), in the order of its numbers from 1."""
+
 FERPLUS_EMOTIONS: Final = (
     "neutral",
     "happiness",

@@ -108,26 +108,36 @@ def _normalised(logs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _projection() -> NDArray[np.float32]:
-    return np.ascontiguousarray(mel_filters().T)
+    """(201, 80)."""
+    return np.ascontiguousarray(mel_filters(SAMPLE_RATE, FFT_SIZE, MELS).astype(np.float32).T)
 
 
 @cache
-def mel_filters() -> NDArray[np.float32]:
-    """(80, 201) triangles of unit area on Slaney's scale: linear to 1 kHz, then logarithmic."""
-    linear_step = 200.0 / 3.0  # Hz per mel below 1 kHz
-    log_step = np.log(6.4) / 27.0  # above, 27 mels span a factor of 6.4
-    knee = 1000.0 / linear_step
-    top = knee + np.log(SAMPLE_RATE / 2 / 1000.0) / log_step
-    mels = np.linspace(0.0, top, MELS + 2)
-    edges = np.where(
-        mels < knee, mels * linear_step, 1000.0 * np.exp(log_step * (mels - knee))
-    )  # Hz
-    bins = np.linspace(0.0, SAMPLE_RATE / 2, FFT_SIZE // 2 + 1)  # Hz
+def mel_filters(sample_rate: int, fft_size: int, count: int) -> NDArray[np.float64]:
+    """(count, fft_size // 2 + 1) triangles of unit area, from 0 Hz to half the rate.
+
+    Their corners lie evenly on Slaney's scale: linear to 1 kHz, then logarithmic.
+    """
+    edges = _to_hertz(np.linspace(0.0, _to_mel(sample_rate / 2), count + 2))
+    bins = np.linspace(0.0, sample_rate / 2, fft_size // 2 + 1)  # Hz
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bins - lower) / (centre - lower)
     falling = (upper - bins) / (upper - centre)
-    triangles = np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (upper - lower)
-    return np.asarray(triangles, dtype=np.float32)
+    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (upper - lower))
+
+
+_LINEAR_STEP: Final = 200.0 / 3.0  # Hz per mel below 1 kHz, which is at 15 mel
+_LOG_STEP: Final = np.log(6.4) / 27.0  # above, 27 mels span a factor of 6.4
+
+
+def _to_mel(hertz: float) -> float:
+    if hertz < 1000.0:
+        return hertz / _LINEAR_STEP
+    return float(15.0 + np.log(hertz / 1000.0) / _LOG_STEP)
+
+
+def _to_hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(mel < 15.0, mel * _LINEAR_STEP, 1000.0 * np.exp(_LOG_STEP * (mel - 15.0)))
 
 
 @cache

@@ -121,7 +121,8 @@ class MSAF(nn.Module):
                 torch.where(_broadcast(present[:, m], feature), feature, 0.0)
                 for m, feature in enumerate(features)
             ]
-        blocks = torch.cat([self._average(feature) for feature in features], dim=2)  # (B, S, N, c)
+        averages = [self._average(*each) for each in zip(features, self._counts, strict=True)]
+        blocks = torch.cat(averages, dim=2)  # (B, S, N, c)
         gate = self._gate(blocks)
         joint = (blocks if gate is None else blocks * gate).sum(dim=2)  # (B, S, c)
         logits = _stack(
@@ -137,14 +138,14 @@ class MSAF(nn.Module):
         ]
         return MSAFOutput(fused, attention)
 
-    def _average(self, feature: Tensor) -> Tensor:
-        """(B, C_m, ...) → averages of its blocks over time and space (B, S, N_m, c)."""
+    def _average(self, feature: Tensor, count: int) -> Tensor:
+        """(B, C_m, ...) → averages of its `count` blocks over time and space (B, S, N_m, c)."""
         config = self.config
         dtype = cast(_Segment, self.segments[0]).norm.weight.dtype
         averages = _means(feature, config.segments, dtype)
         if padding := -feature.shape[1] % config.block_channels:
             averages = functional.pad(averages, (0, padding))  # (B, S, N_m · c)
-        return averages.reshape(averages.shape[0], config.segments, -1, config.block_channels)
+        return averages.reshape(averages.shape[0], config.segments, count, config.block_channels)
 
     def _gate(self, blocks: Tensor) -> Tensor | None:
         """Block dropout: (B, S, N, 1), 0 or 1 / (1 - p); None where nothing is dropped."""

@@ -102,7 +102,6 @@ class VoiceClassifier(nn.Module):
         *,
         hidden: int = 64,
         dropout: float = 0.3,
-        classes: int = len(EMOTIONS),
     ) -> None:
         super().__init__()
         self.encoder = VoiceEncoder(config)
@@ -110,7 +109,7 @@ class VoiceClassifier(nn.Module):
         self.sequence = SequenceBranch(self.encoder.config.channels, hidden)
         self.pool = AttentionPool(2 * hidden)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * hidden, classes)
+        self.head = nn.Linear(2 * hidden, len(EMOTIONS))
 
     def classify(self, frames: Tensor) -> Tensor:
         """Encoder frames (B, channels, T) → logits (B, classes)."""
@@ -118,5 +117,5 @@ class VoiceClassifier(nn.Module):
         return self.head(self.dropout(pooled))  # type: ignore[no-any-return]
 
     def forward(self, mel: Tensor) -> Tensor:
-        """(B, n_mels, N) log-mel → logits (B, classes), EMOTIONS unless told otherwise."""
+        """(B, n_mels, N) log-mel → logits (B, classes), in the order of EMOTIONS."""
         return self.classify(self.encoder(mel))

@@ -63,8 +63,21 @@ def test_silence_is_finite_and_flat() -> None:
 def test_a_tone_lights_the_bin_of_its_frequency() -> None:
     tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
     loudest: NDArray[np.intp] = log_mel(tone).argmax(axis=0)
-    centres = mel_filters().argmax(axis=1) * 40.0
+    centres = mel_filters(16000, 400, 80).argmax(axis=1) * 40.0
     assert np.all(np.abs(centres[loudest[2:-2]] - 1000.0) <= 40.0)
+
+
+def test_filters_reach_from_nothing_to_half_the_rate() -> None:
+    """Of MFCC at 44.1 kHz, and where all of it is linear: triangles 200 / 3 Hz per mel apart."""
+    for rate, size, count in ((16000, 400, 80), (44100, 2048, 128), (1500, 2048, 20)):
+        filters = mel_filters(rate, size, count)
+        assert filters.shape == (count, size // 2 + 1)
+        assert (filters[:, [0, -1]] == 0.0).all()
+        assert ((filters > 0.0).sum(axis=0)[1:-1] >= 1).all()
+    bins = filters.sum(axis=1) * rate / size  # each has an area of one
+    np.testing.assert_allclose(bins, 1.0, rtol=0.01)
+    middle = filters.argmax(axis=1) * rate / size
+    np.testing.assert_allclose(np.diff(middle), 750.0 / 21, atol=rate / size)
 
 
 def test_too_few_samples_are_refused() -> None:

@@ -242,6 +242,20 @@ def test_batch_of_one_trains_on_running_statistics() -> None:
     assert not torch.equal(before[mean], msaf.state_dict()[mean])
 
 
+@pytest.mark.parametrize("segments", [1, 2])
+@pytest.mark.parametrize("training", [True, False])
+def test_an_empty_batch_stays_empty(segments: int, training: bool) -> None:
+    msaf = MSAF(MSAFConfig(channels=(8, 6), block_channels=4, segments=segments)).train(training)
+    before = {name: value.clone() for name, value in msaf.named_buffers() if "running" in name}
+    features = [torch.randn(0, 8, 4, 3), torch.randn(0, 6, 5)]
+    for present in (None, torch.ones(0, 2, dtype=torch.bool)):
+        fused, attention = msaf(features, present)
+        assert [each.shape for each in fused] == [(0, 8, 4, 3), (0, 6, 5)]
+        assert attention.shape == (0, segments, 4, 4)
+    after = {name: value for name, value in msaf.named_buffers() if "running" in name}
+    torch.testing.assert_close(after, before)
+
+
 def test_leaves_what_it_was_given_alone() -> None:
     msaf = MSAF(MSAFConfig(channels=(6, 6), block_channels=4)).train()
     features = [torch.randn(3, 6, 2), torch.randn(3, 6)]

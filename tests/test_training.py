@@ -203,6 +203,12 @@ def draws_of(work: Path, epochs: int) -> list[float]:
     return drawn
 
 
+def test_the_learning_rate_rises_and_falls_by_half_a_cosine() -> None:
+    steps = {0: 0.1, 8: 0.9, 9: 1.0, 10: 1.0, 40: 0.75, 55: 0.5, 100: 0.0, 200: 0.0}
+    found = {step: loop.cosine_factor(step, 10, 100) for step in steps}
+    assert found == pytest.approx(steps)
+
+
 def test_chance_is_of_the_epoch_and_the_process_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,9 +138,15 @@ class Kind:
     config: Callable[[State], PlainConfig]  # from the renamed tensors, whose sizes say the rest
 
 
+def _size(state: State, name: str, dimension: int, usual: int) -> int:
+    """Size of a tensor; what is not there, or has no such size, is found later, by name."""
+    shape = state[name].shape if name in state else ()
+    return (shape[dimension] if dimension < len(shape) else 0) or usual
+
+
 def _outputs(state: State, name: str) -> int:
-    """How many outputs a layer has; its absence is found later, by name."""
-    return len(state[name]) if name in state else 1
+    """How many outputs a layer has."""
+    return _size(state, name, 0, 1)
 
 
 def _depths(state: State, stages: str) -> tuple[int, ...]:
@@ -174,7 +180,7 @@ def _ntu(state: State) -> NtuConfig:
 
 def _steps(state: State, name: str) -> int:
     """Steps of the skeletons: HCN's second convolution has as many outputs."""
-    return len(state[name]) if name in state else 32
+    return _size(state, name, 0, 32)
 
 
 def _resnet(branch: str) -> Callable[[State], BranchConfig]:
@@ -188,16 +194,19 @@ def _resnet(branch: str) -> Callable[[State], BranchConfig]:
 
 
 def _mfcc(state: State) -> BranchConfig:
-    last = state.get("classify.fc1.weight", torch.empty(8, 1664))
-    return BranchConfig(
-        branch="mfcc", settings={"classes": len(last), "steps": 8 * (last.shape[1] // 64) + 4}
-    )
+    last = "classify.fc1.weight"
+    steps = 8 * (_size(state, last, 1, 1664) // 64) + 4
+    return BranchConfig(branch="mfcc", settings={"classes": _outputs(state, last), "steps": steps})
 
 
 def _lstm(state: State) -> BranchConfig:
-    first = state.get("early.lstm.weight_ih_l0", torch.empty(128, 35))
+    first = "early.lstm.weight_ih_l0"
     return BranchConfig(
-        branch="lstm", settings={"channels": first.shape[1], "hidden": first.shape[0] // 4}
+        branch="lstm",
+        settings={
+            "channels": _size(state, first, 1, 35),
+            "hidden": _size(state, first, 0, 128) // 4 or 32,
+        },
     )
 
 
@@ -268,8 +277,8 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
             unexpected.append(name)
         else:
             renamed[new], original[new] = tensor, name
-    state = dict(_joined(renamed))
     try:
+        state = dict(_joined(renamed))
         config = KINDS[kind].config(state)
         with torch.device("meta"):  # sizes and names are enough: every number comes from the file
             network = KINDS[kind].format.build(config)
@@ -342,7 +351,13 @@ def _rename(name: str, rules: Rules) -> str | None:
 
 
 def _joined(state: State) -> Iterator[tuple[str, Tensor]]:
-    """Put the reference's one linear layer per block below each other, as MSAF has them."""
+    """Put the reference's one linear layer per block below each other, as MSAF has them.
+
+    Raises
+    ------
+    ValueError
+        Blocks of one layer differ in more than their height.
+    """
     groups: dict[str, dict[int, Tensor]] = {}
     for name, tensor in state.items():
         if (found := re.fullmatch(r"(.*\.excite)\.(\d+)\.(weight|bias)", name)) is None:
@@ -350,7 +365,15 @@ def _joined(state: State) -> Iterator[tuple[str, Tensor]]:
         else:
             groups.setdefault(f"{found[1]}.{found[3]}", {})[int(found[2])] = tensor
     for name, blocks in groups.items():
-        yield name, torch.cat([blocks[index] for index in sorted(blocks)])
+        try:
+            joined = torch.cat([blocks[index] for index in sorted(blocks)])
+        except RuntimeError:
+            shapes = dict.fromkeys(str(tuple(each.shape)) for each in blocks.values())
+            raise ValueError(
+                f"the blocks of {name} (by our names) do not go together: they are "
+                f"{_listed(list(shapes))}"
+            ) from None
+        yield name, joined
 
 
 def _fit(state: State, wanted: State) -> dict[str, Tensor]:

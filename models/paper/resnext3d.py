@@ -68,7 +68,7 @@ def resnext3d(
 
     `early` ends with (B, 1024, T/8, H/16, W/16), `late` with (B, 2048, T/16, H/32, W/32), rounded
     up. `stem_relu=False` leaves out the activation behind the first convolution
-    (:mod:`models.paper.reference` says why anybody should want that).
+    (:mod:`models.paper.faults` says why anybody should want that).
     """
     stages = []
     channels = 64

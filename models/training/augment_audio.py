@@ -14,9 +14,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from models.mel import SAMPLE_RATE
+
 Samples = NDArray[np.float32]
 
-SAMPLE_RATE: Final = 16000  # Hz
 _FRAME: Final = 320  # samples, 20 ms: the grain at which speech is told from silence
 _QUIET: Final = 1e-5  # amplitude of the noise floor behind clips that end too early
 

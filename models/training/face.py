@@ -22,7 +22,7 @@ from models.face import FaceClassifier
 from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus, load_ferplus
 from models.training.face_start import start_from_faceres
-from models.training.loop import RunContext, begin_stage, fit, seed_everything
+from models.training.loop import RunContext, begin_stage, cosine_factor, fit, seed_everything
 from models.training.scores import accuracy, balanced_accuracy
 
 
@@ -188,12 +188,7 @@ def _schedule(config: FaceStageConfig, steps: int) -> Callable[[int], float]:
     def factor(step: int) -> float:
         cycle = min(int(np.searchsorted(ends, step, side="right")), len(ends) - 1)
         total = config.cycles[cycle] * steps
-        done = step - (int(ends[cycle]) - total)
-        warm_up = config.warm_up_steps
-        if done < warm_up:
-            return (done + 1) / warm_up
-        part = min(1.0, (done - warm_up) / max(1, total - warm_up))
-        return 0.5 * (1 + math.cos(math.pi * part))
+        return cosine_factor(step - (int(ends[cycle]) - total), config.warm_up_steps, total)
 
     return factor
 

@@ -146,14 +146,20 @@ def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
 def cosine_schedule(
     optimizer: torch.optim.Optimizer, warm_up: int, total: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """A linear rise of `warm_up` steps, then half a cosine down to nothing at step `total`."""
+    """The scheduler of :func:`cosine_factor`."""
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: cosine_factor(step, warm_up, total)
+    )
 
-    def factor(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
 
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+def cosine_factor(step: int, warm_up: int, total: int) -> float:
+    """Factor of the learning rate at a step, which counts from 0.
+
+    A linear rise of `warm_up` steps, then half a cosine down to nothing at step `total`.
+    """
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
 
 
 def fit(

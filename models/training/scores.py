@@ -21,17 +21,13 @@ def accuracy(said: Integers, labels: Integers) -> float:
 
 def recalls(said: Integers, labels: Integers, names: Sequence[str]) -> dict[str, float]:
     """Part of each class that is found, from (n,) and (n,)."""
-    return {
-        name: float((said[labels == index] == index).mean())
-        for index, name in enumerate(names)
-        if (labels == index).any()
-    }
+    return counted_recalls(confusion(said, labels, len(names)), names)
 
 
 def balanced_accuracy(said: Integers, labels: Integers) -> float:
     """Mean of the recalls."""
-    found = [float((said[labels == label] == label).mean()) for label in np.unique(labels)]
-    return float(np.mean(found))
+    classes = int(max(said.max(), labels.max())) + 1
+    return counted_balanced_accuracy(confusion(said, labels, classes))
 
 
 def confusion(said: Integers, labels: Integers, classes: int) -> Integers:
@@ -39,6 +35,22 @@ def confusion(said: Integers, labels: Integers, classes: int) -> Integers:
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (labels, said), 1)
     return counts
+
+
+def counted_recalls(counts: Integers, names: Sequence[str]) -> dict[str, float]:
+    """Recalls from a confusion matrix (classes, classes)."""
+    totals = counts.sum(axis=1)
+    return {
+        name: float(right / total)
+        for name, right, total in zip(names, counts.diagonal(), totals, strict=True)
+        if total
+    }
+
+
+def counted_balanced_accuracy(counts: Integers) -> float:
+    """Mean of the recalls from a confusion matrix (classes, classes)."""
+    names = [str(index) for index in range(len(counts))]
+    return float(np.mean(list(counted_recalls(counts, names).values())))
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -120,11 +120,10 @@ class VoiceEvaluation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoiceTask:
-    """Whom a voice network learns from, who chooses its epoch, and what the classes are."""
+    """Whom a voice network learns from, and who chooses its epoch."""
 
     clips: list[VoiceClip]
     validation: VoiceEvaluation | None  # None: everything has been chosen before
-    labels: tuple[str, ...]
     stage: str  # folder of the states and results inside the work folder
     ways: tuple[str, ...] = WAYS  # the last one is kept, with validation the better one
 
@@ -136,7 +135,6 @@ class VoiceTask:
             validation=VoiceEvaluation.of(
                 list(load_ravdess(data_root, VALIDATION_ACTORS)), config.window_seconds
             ),
-            labels=EMOTIONS,
             stage=STAGE,
         )
 
@@ -154,7 +152,6 @@ class VoiceTask:
         return cls(
             clips=list(load_ravdess(context.data_root, ACTORS[people])),
             validation=None,
-            labels=EMOTIONS,
             stage=stage,
             ways=WAYS[: WAYS.index(better) + 1],
         )
@@ -176,12 +173,12 @@ def train_voice(
     task = task or VoiceTask.live(context.data_root, config)
     seed_everything(context.seed)
     directory = context.stage_dir(task.stage)
-    model = VoiceClassifier(encoder, dropout=config.dropout, classes=len(task.labels))
+    model = VoiceClassifier(encoder, dropout=config.dropout)
     if config.initial == "whisper":
         start_from_whisper(model.encoder, context.work_dir)
     model.to(context.device)
 
-    trail = repr((config, model.encoder.config, context.seed, task.people, task.labels, task.ways))
+    trail = repr((config, model.encoder.config, context.seed, task.people, EMOTIONS, task.ways))
     made = [directory / WEIGHTS]
     if task.validation is not None:
         # What followed from the choice: without its weights nobody takes the old one for it.
@@ -225,24 +222,17 @@ def voice_probabilities(
     return np.concatenate(parts)
 
 
-def voice_scores(
-    model: nn.Module,
-    data: VoiceEvaluation,
-    device: torch.device,
-    names: tuple[str, ...] = EMOTIONS,
-) -> dict[str, float]:
-    """Accuracy over the classes `names`, plain and balanced, and the recall of each."""
-    return _scores(voice_probabilities(model, data.mels, device), data.labels, names)
+def voice_scores(model: nn.Module, data: VoiceEvaluation, device: torch.device) -> dict[str, float]:
+    """Accuracy over the classes, plain and balanced, and the recall of each."""
+    return _scores(voice_probabilities(model, data.mels, device), data.labels)
 
 
-def _scores(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], names: tuple[str, ...]
-) -> dict[str, float]:
+def _scores(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
     said = probabilities.argmax(axis=1)
     return {
         "balanced_accuracy": balanced_accuracy(said, labels),
         "accuracy": accuracy(said, labels),
-        **recalls(said, labels, names),
+        **recalls(said, labels, EMOTIONS),
     }
 
 
@@ -282,7 +272,7 @@ def _train_frozen(
         parts = [
             logits(network, part).softmax(1).cpu() for part in torch.split(states.validation, 32)
         ]
-        return _scores(torch.cat(parts).numpy(), labels, task.labels)
+        return _scores(torch.cat(parts).numpy(), labels)
 
     figures = fit(
         name=f"{task.stage}/frozen",
@@ -332,9 +322,7 @@ def _train_tuned(
         epochs=config.epochs,
         batches=lambda epoch: _Epoch(task, config, (context.seed, epoch)),
         loss=loss,
-        validate=partial(voice_scores, data=people, device=context.device, names=task.labels)
-        if people
-        else None,
+        validate=partial(voice_scores, data=people, device=context.device) if people else None,
         score="balanced_accuracy",
         ema_decay=0.99,
         autocast=True,
@@ -346,7 +334,7 @@ class _Epoch:
 
     def __init__(self, task: VoiceTask, config: VoiceStageConfig, seed: tuple[int, int]) -> None:
         self._clips, self._config = task.clips, config
-        self._classes = np.eye(len(task.labels), dtype=np.float32)
+        self._classes = np.eye(len(EMOTIONS), dtype=np.float32)
         self._rng = np.random.default_rng(seed)
 
     def __len__(self) -> int:
@@ -498,5 +486,5 @@ def parameter_groups(model: nn.Module, config: VoiceStageConfig) -> list[dict[st
 
 def _class_weights(task: VoiceTask) -> Tensor:
     """(classes,) inverse frequency, 1 on average over the clips."""
-    counts = np.bincount([clip.label for clip in task.clips], minlength=len(task.labels))
+    counts = np.bincount([clip.label for clip in task.clips], minlength=len(EMOTIONS))
     return torch.from_numpy(len(task.clips) / (len(counts) * np.maximum(counts, 1))).float()

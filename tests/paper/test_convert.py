@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -206,6 +207,46 @@ def test_a_file_of_another_kind_is_refused(kind: str, tmp_path: Path) -> None:
     torch.save({"somebody.elses": torch.ones(1)}, tmp_path / "a.pth")
     with pytest.raises(ConversionError, match=r"missing .* and \d+ more; unexpected: somebody"):
         convert(tmp_path / "a.pth", tmp_path / "a.safetensors", kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "shape"),
+    [
+        ("mfcc", "fc1.weight", (8,)),
+        ("mfcc", "fc1.weight", ()),
+        ("mfcc", "fc1.weight", (0, 1664)),
+        ("resnext3d", "fc.weight", ()),
+        ("resnet50", "cnn.classifier.weight", ()),
+        ("lstm", "lstm1.weight_ih_l0", (128,)),
+        ("lstm", "lstm1.weight_ih_l0", (3, 35)),
+        ("lstm", "lstm1.weight_ih_l0", ()),
+        ("i3d", "features.18.weight", ()),
+        ("hcn", "conv2.weight", ()),
+        ("hcn", "conv2.weight", (0, 64, 3, 1)),
+        ("ntu", "skeleton.fc8.weight", ()),
+        ("ravdess", "video_model_blocks.2.2.weight", ()),
+    ],
+)
+def test_sizes_that_say_nothing_are_told_like_others(
+    kind: str, name: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    torch.save({name: torch.zeros(shape)}, tmp_path / "a.pth")
+    told = rf"of another size: {re.escape(f'{name} is {shape} and not (')}"
+    with pytest.raises(ConversionError, match=told):
+        convert(tmp_path / "a.pth", tmp_path / "a.safetensors", kind)
+
+
+@pytest.mark.parametrize("shape", [(16, 5), ()])
+def test_blocks_that_do_not_go_together(shape: tuple[int, ...], tmp_path: Path) -> None:
+    state = restated.Mosei().state_dict()
+    state["msaf.0.blocks.2.dense_group.1.weight"] = torch.zeros(shape)
+    torch.save(state, tmp_path / "a.pth")
+    told = (
+        "is not CMU-MOSEI, fused: the blocks of fusion.segments.2.excite.weight (by our names) "
+        f"do not go together: they are (16, 8), {shape}"
+    )
+    with pytest.raises(ConversionError, match=re.escape(told)):
+        convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "mosei")
 
 
 class _Harmful:

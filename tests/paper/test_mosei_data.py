@@ -330,6 +330,7 @@ def test_words_are_cut_into_known_pieces() -> None:
     assert pieces.pieces("un't") == [7, 11, 12]
     assert pieces.pieces("unknown") == [1]
     assert pieces.pieces("x" * 200) == [1]
+    assert pieces.pieces("") == pieces.pieces("\u0301") == [1]  # an accent on nothing
     with pytest.raises(DataError, match=r"vocabulary of BERT lacks '\[CLS\]'"):
         WordPieces(["word"])
 

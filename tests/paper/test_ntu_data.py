@@ -68,6 +68,23 @@ def test_persons_are_followed_by_identity_and_the_lively_come_first(tmp_path: Pa
     np.testing.assert_allclose(second, 1.0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("apart", "same"), [(0.7, True), (0.8, False)])
+def test_who_comes_far_from_where_one_was_lost_is_another(
+    tmp_path: Path, apart: float, same: bool
+) -> None:
+    frames = [
+        {1: standing(0.01 * index, column=500)}
+        if index < 20
+        else {2: standing(0.19 + apart, column=900)}
+        for index in range(40)
+    ]
+    found = read_skeletons(write_skeleton(tmp_path / "a.skeleton", frames))
+    assert found.persons.tolist() == [True, not same]
+    ends_at = 0.19 + (apart if same else 0.0)  # of the first, whose last frame is repeated
+    assert found.joints[0, -1, 0, 0] == pytest.approx(ends_at, abs=1e-5)
+    assert found.joints[0, -1, 0, 1] == pytest.approx(0.0 if same else 0.19 + apart, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

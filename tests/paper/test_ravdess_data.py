@@ -11,12 +11,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models.labels import RAVDESS_EMOTIONS
 from models.training.data import DataError
 from models.training.paper import prepared
 from models.training.paper.mfcc import mfcc
 from models.training.paper.pictures import PictureAugmentation, network_clip
 from models.training.paper.ravdess import (
-    EMOTIONS,
     RavdessPreparation,
     RavdessSamples,
     Recording,
@@ -74,7 +74,7 @@ def test_speech_videos_are_found_in_order_with_their_sound(tmp_path: Path) -> No
         "01-04-01-01-01-02",
         "01-08-02-02-01-10",
     ]
-    assert [EMOTIONS[each.label] for each in found] == ["neutral", "sad", "surprised"]
+    assert [RAVDESS_EMOTIONS[each.label] for each in found] == ["neutral", "sad", "surprised"]
     assert [each.actor for each in found] == [2, 2, 10]
     assert found[0].video.name.startswith("01-")
     assert found[1].video.name.startswith("02-")
@@ -135,7 +135,7 @@ def test_actors_that_cannot_be_divided(actors: int, count: int, honest: bool) ->
 
 def test_colours_are_red_green_blue(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", face_pictures((255, 60, 0)), sound=tone(300))
-    arrays = prepare_recording(recording(path), SMALL, BrightFace())
+    arrays = prepare_recording(recording(path), SMALL, 13, BrightFace())
     middle = unpack(arrays)[:, 14:18, 14:18].reshape(-1, 3).mean(axis=0)
     assert middle[0] > 200
     assert middle[2] < 60
@@ -157,7 +157,7 @@ def test_one_square_per_clip_so_that_the_head_moves(tmp_path: Path) -> None:
     pictures = face_pictures((255, 255, 255), drift=1)
     path = write_video(tmp_path / "a.mp4", pictures, sound=tone(300))
     wide = replace(SMALL, face_scale=2.0)
-    faces = unpack(prepare_recording(recording(path), wide, BrightFace()))
+    faces = unpack(prepare_recording(recording(path), wide, 13, BrightFace()))
     lefts = [int(np.nonzero(face[16].max(axis=1) > 128)[0].min()) for face in faces]
     scale = 32 / (24 * wide.face_scale)
     moved = [left - lefts[0] for left in lefts]
@@ -167,7 +167,7 @@ def test_one_square_per_clip_so_that_the_head_moves(tmp_path: Path) -> None:
 def test_the_aspect_is_kept(tmp_path: Path) -> None:
     pictures = face_pictures((255, 255, 255), size=(192, 64))
     path = write_video(tmp_path / "a.mp4", pictures, sound=tone(300))
-    for face in unpack(prepare_recording(recording(path), SMALL, BrightFace())):
+    for face in unpack(prepare_recording(recording(path), SMALL, 13, BrightFace())):
         bright = face.max(axis=2) > 128
         width, height = bright.any(axis=0).sum(), bright.any(axis=1).sum()
         assert abs(int(width) - int(height)) <= 1
@@ -304,8 +304,8 @@ def test_mfcc_is_the_plain_definition() -> None:
     rng = np.random.default_rng(0)
     samples = rng.normal(scale=0.1, size=4000).astype(np.float32)
     samples += np.sin(np.arange(4000) * 0.05).astype(np.float32)
-    np.testing.assert_allclose(mfcc(samples, 44100), plain_mfcc(samples, 44100), atol=1e-3)
-    assert mfcc(np.zeros(108045, np.float32), 44100).shape == (13, 212)
+    np.testing.assert_allclose(mfcc(samples, 44100, 13), plain_mfcc(samples, 44100), atol=1e-3)
+    assert mfcc(np.zeros(108045, np.float32), 44100, 13).shape == (13, 212)
 
 
 # Preparation as a whole.
@@ -314,10 +314,21 @@ def test_mfcc_is_the_plain_definition() -> None:
 def test_the_sound_only_file_helps_out(tmp_path: Path) -> None:
     silent = write_video(tmp_path / "a.mp4", face_pictures((255, 255, 255)))
     with pytest.raises(DataError, match=r"a\.mp4 has no sound, and there is no 03-x\.wav"):
-        prepare_recording(recording(silent), SMALL, BrightFace())
+        prepare_recording(recording(silent), SMALL, 13, BrightFace())
     wav = write_wav(tmp_path / "a.wav", tone(500.0))
-    arrays = prepare_recording(recording(silent, wav), SMALL, BrightFace())
+    arrays = prepare_recording(recording(silent, wav), SMALL, 13, BrightFace())
     assert arrays["mfcc"].shape == (13, 212)
+
+
+def test_a_recording_that_is_too_short_is_named(tmp_path: Path) -> None:
+    video = tmp_path / "Actor_01" / "01-01-03-01-01-01-01.mp4"
+    write_video(video, face_pictures((255, 255, 255)), sound=tone(300, seconds=1.0))
+    found = find_recordings(tmp_path)
+    told = (
+        rf"1 of 1 samples of ravdess cannot be used: {found[0].key}: its sound lasts 1\.\d+ s only"
+    )
+    with pytest.raises(DataError, match=told):
+        prepare_recordings(found, SMALL, 13, tmp_path, BrightFace, 1)
 
 
 def test_damaged_files_are_named_at_the_end_and_the_rest_is_kept(tmp_path: Path) -> None:
@@ -331,13 +342,13 @@ def test_damaged_files_are_named_at_the_end_and_the_rest_is_kept(tmp_path: Path)
     with pytest.raises(
         DataError, match=r"3 of 8 samples of ravdess cannot be used: .*no face found"
     ):
-        prepare_recordings(recordings, SMALL, tmp_path, BrightFace, 2)
+        prepare_recordings(recordings, SMALL, 13, tmp_path, BrightFace, 2)
     for video in videos[:3]:
         video.unlink()
     kept = list((tmp_path / "prepared").rglob("*.npz"))
     assert len(kept) == 5
     times = {path: path.stat().st_mtime_ns for path in kept}
-    folder = prepare_recordings(find_recordings(root), SMALL, tmp_path, BrightFace, 2)
+    folder = prepare_recordings(find_recordings(root), SMALL, 13, tmp_path, BrightFace, 2)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
 
 
@@ -358,13 +369,13 @@ def test_preparation_goes_on_after_a_kill(tmp_path: Path) -> None:
 
     recordings = find_recordings(root)
     with pytest.raises(Killed):
-        prepare_recordings(recordings, SMALL, tmp_path, Dies, 1)
+        prepare_recordings(recordings, SMALL, 13, tmp_path, Dies, 1)
     (folder,) = (tmp_path / "prepared").iterdir()
     assert [path.stem for path in folder.iterdir()] == [recordings[0].key]
-    assert prepare_recordings(recordings, SMALL, tmp_path, BrightFace, 1) == folder
+    assert prepare_recordings(recordings, SMALL, 13, tmp_path, BrightFace, 1) == folder
     assert len(list(folder.iterdir())) == 3
     other = RavdessPreparation(pictures=7, size=32)
-    assert prepare_recordings(recordings, other, tmp_path, BrightFace, 1) != folder
+    assert prepare_recordings(recordings, other, 13, tmp_path, BrightFace, 1) != folder
 
 
 def test_a_prepared_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -380,9 +391,9 @@ def test_the_real_clips(clips: Path, tmp_path: Path) -> None:
     for path in clips.glob("01-01-0*.mp4"):
         (tmp_path / "Actor_01" / path.name).symlink_to(path)
     recordings = find_recordings(tmp_path)
-    assert [EMOTIONS[each.label] for each in recordings] == ["neutral", "sad", "surprised"]
+    assert [RAVDESS_EMOTIONS[each.label] for each in recordings] == ["neutral", "sad", "surprised"]
     with MediapipeDetector() as finder:
-        arrays = prepare_recording(recordings[0], RavdessPreparation(), finder)
+        arrays = prepare_recording(recordings[0], RavdessPreparation(), 13, finder)
         faces = unpack(arrays)
         assert faces.shape == (30, 224, 224, 3)
         assert arrays["mfcc"].shape == (13, 212)

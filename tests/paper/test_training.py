@@ -152,6 +152,15 @@ def test_the_papers_network_itself(root: Path, trained: Path, tmp_path: Path) ->
     assert results["together"]["samples"] == 2
 
 
+def test_as_many_mfcc_are_prepared_as_the_network_takes(root: Path, tmp_path: Path) -> None:
+    for coefficients in (13, 20):
+        network = replace(TINY.network, coefficients=coefficients)
+        context, recipe = context_of(root, tmp_path), replace(TINY, network=network)
+        task = ravdess_task(context, recipe, Protocol.HONEST, 1, BrightFace)
+        voice = task.samples.sample(0, None, 1)[1]
+        assert task.stages[1].part(task.network().eval())(voice[None]).shape == (1, 8)
+
+
 def test_the_fusion_begins_with_the_trained_branches(trained: Path) -> None:
     fold = trained / "honest" / "fold-1"
     face = torch.load(fold / "face" / "state.pt", weights_only=True)["best_weights"]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +15,16 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import main
+from models.labels import RAVDESS_EMOTIONS
 from models.training.data import ACTOR_FOLDS
 from models.training.loop import RunContext
-from models.training.study import ravdess, report, results, training, tuning, variants
+from models.training.study import protocol, ravdess, report, results, training, tuning, variants
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, FusedNetwork, Fusion
 from models.training.study.protocol import Cell, Choice, Study, rows_of
-from models.training.study.ravdess import CLASSES, encode, read_clips, speech
+from models.training.study.ravdess import encode, read_clips, speech
 from models.training.study.sentiment import MODALITIES, NOISE, sentiment
 from models.training.study.sessions import ORDERS
 from models.training.study.task import (
@@ -87,13 +89,13 @@ def task() -> Task:
     )
 
 
-def _builder(features: int) -> Callable[[], Branch]:
+def _builder(features: int, classes: int = 2) -> Callable[[], Branch]:
     def build() -> Branch:
         stages = [
             torch.nn.Sequential(torch.nn.Linear(features, 8), torch.nn.ReLU()),
             torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU()),
         ]
-        return Branch(stages, [8, 8], classes=2)
+        return Branch(stages, [8, 8], classes=classes)
 
     return build
 
@@ -167,6 +169,57 @@ def test_killed_and_called_again_it_goes_on(
     assert calls == done + 3 * (2 + 2)  # other settings, computed anew
 
 
+def test_branches_of_a_run_with_other_settings_are_not_taken(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold, alone, row = task.folds[0], rows_of(task)[:2], rows_of(task)[-1]
+    undisturbed = replace(context, work_dir=context.work_dir / "undisturbed")
+    expected = Study(task, undisturbed).cell(row, fold)
+    for each in alone:
+        Study(task, context).cell(each, fold)
+    other = Study(replace(task, settings=replace(FAST, learning_rate=1e-4)), context)
+
+    def killed(*_: object) -> NDArray[np.float32]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol, "predict", killed)
+        for each in alone:  # its branches are kept, its cell is not
+            with pytest.raises(KeyboardInterrupt):
+                other.cell(each, fold)
+    found = Study(task, context).cell(row, fold)
+    assert found.validation == expected.validation
+    np.testing.assert_array_equal(found.logits, expected.logits)
+
+
+def test_branches_that_say_nothing_of_their_settings_are_made_anew_where_needed(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions kept them; cells that are finished do not need them."""
+    fold, row = task.folds[0], rows_of(task)[-1]
+    expected = Study(task, context).cell(row, fold)
+    branches = [path for path in context.work_dir.rglob("*.pt") if path.name != "cell.pt"]
+    assert len(branches) == 2 * (2 + 2)  # branches alone x (settings + seeds)
+    for path in branches:
+        torch.save(torch.load(path, weights_only=True)["weights"], path)
+    trained = 0
+    original = training.train
+
+    def counted(*args: Any, **options: Any) -> training.Trained:
+        nonlocal trained
+        trained += 1
+        return original(*args, **options)
+
+    monkeypatch.setattr(protocol, "train", counted)
+    for each in (*rows_of(task)[:2], row):
+        Study(task, context).cell(each, fold)
+    assert trained == 0
+    (context.work_dir / "invented/2-seeds" / row.key / fold.name / "cell.pt").unlink()
+    found = Study(task, context).cell(row, fold)
+    assert trained == (2 + 2) + 2 * (1 + 2)  # of each branch the chosen setting, and the seeds
+    np.testing.assert_array_equal(found.logits, expected.logits)
+
+
 def test_what_units_add_comes_to_the_accuracy_of_the_table(task: Task) -> None:
     """Videos of three, one and three utterances; the first is tested in a fold of its own."""
     labels = torch.tensor([[0, 1, 1], [1, NO_LABEL, NO_LABEL], [0, 0, 1]])
@@ -199,6 +252,26 @@ def test_a_row_costs_what_its_usual_setting_costs(task: Task, context: RunContex
         study.wanted = (row,)
         figures = results.collect(study, made)["rows"][row.key]
         assert figures["parameters"] == sizes[usual]
+
+
+def test_a_class_that_does_not_occur_has_no_recall(
+    task: Task, context: RunContext, tmp_path: Path
+) -> None:
+    more = replace(task, classes=("no", "never", "yes"), labels=2 * task.labels)
+    more = replace(more, branches={"wide": _builder(6, 3), "narrow": _builder(4, 3)})
+    figures = results.run(Study(more, context, alone=True))
+    (row,) = figures["rows"].values()
+    assert set(row["recall"]) == {"no", "yes"}
+    found = [row["confusion"][index][index] / sum(row["confusion"][index]) for index in (0, 2)]
+    assert list(row["recall"].values()) == found
+    assert row["balanced_accuracy"] == pytest.approx(np.mean(found))
+    page = tmp_path / "results.md"
+    report.write({"more": figures}, page)
+    assert "| never | 0 | 0 | 0 | – |" in page.read_text()
+    row = {"recall": {"no": 0.5, "yes": 0.25}, "confusion": [[1, 0, 1], [0, 0, 0], [3, 0, 1]]}
+    listed = report._confused(figures, row)  # as where there are many classes
+    assert "| yes | 25.0% | no (3 of 4) |" in listed
+    assert "never" not in listed
 
 
 def test_fewer_seeds_leave_the_cells_of_more_alone(task: Task, context: RunContext) -> None:
@@ -546,7 +619,7 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
     assert 0.0 <= kept["best"]["accuracy"] <= 1.0
     values = encode(tuned.encoder, speech(context.data_root), context)
     assert values.shape == (12, 3072)
-    assert tuned.classify(torch.from_numpy(values)).shape == (12, len(CLASSES))
+    assert tuned.classify(torch.from_numpy(values)).shape == (12, len(RAVDESS_EMOTIONS))
     heard = {int(row) for _, rows in tuner._batches(0) for row in rows}
     assert set(clips.actors[sorted(heard)]) == {10}  # neither tested nor validating actors
 

@@ -39,10 +39,11 @@ class WordPieces:
             raise DataError(f"the vocabulary of BERT lacks {error}") from None
 
     def pieces(self, word: str) -> list[int]:
-        """Numbers of the pieces of one word."""
+        """Numbers of the pieces of one word; that of [UNK] where nothing of it is left."""
         plain = unicodedata.normalize("NFD", word.lower())
         plain = "".join(each for each in plain if unicodedata.category(each) != "Mn")
-        return [number for part in _split(plain) for number in self._part(part)]
+        found = [number for part in _split(plain) for number in self._part(part)]
+        return found or [self._unknown]
 
     def _part(self, part: str) -> list[int]:
         if len(part) > _LONGEST_WORD:
@@ -175,7 +176,7 @@ class BertWords:
 
     def __call__(self, words: Sequence[str]) -> NDArray[np.float32]:
         """(n_words, width); words far at the front of very long sentences get NaN."""
-        pieces = [self._pieces.pieces(word) or self._pieces.pieces("[UNK]") for word in words]
+        pieces = [self._pieces.pieces(word) for word in words]
         first, count = len(words), 0
         while first > 0 and count + len(pieces[first - 1]) <= self._most:
             first -= 1

@@ -10,7 +10,7 @@ in full:
    per mel, above it 27 mel per factor 6.4), triangles between neighbouring centres, each scaled by
    2 / its width in Hz.
 4. Decibels: 10 log10(max(power, 1e-10)), then nothing below the clip's loudest value less 80 dB.
-5. Discrete cosine transform (type II, orthonormal) over the mel filters; its first 13 coefficients.
+5. Discrete cosine transform (type II, orthonormal) over the mel filters; its first `count` numbers.
 
 Pure: arrays in, arrays out.
 """
@@ -23,6 +23,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.mel import mel_filters
+
 FRAME: Final = 2048  # samples
 HOP: Final = 512  # samples
 MELS: Final = 128
@@ -32,37 +34,15 @@ RANGE_DB: Final = 80.0
 Matrix = NDArray[np.float64]
 
 
-def mfcc(samples: NDArray[np.float32], sample_rate: int, count: int = 13) -> NDArray[np.float32]:
+def mfcc(samples: NDArray[np.float32], sample_rate: int, count: int) -> NDArray[np.float32]:
     """Coefficients (count, 1 + n_samples // 512) of mono sound (n_samples,), at least 1025 long."""
     padded = np.pad(samples.astype(np.float64), FRAME // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     power = np.abs(np.fft.rfft(frames * _hann(), axis=1)) ** 2
-    decibels = 10.0 * np.log10(np.maximum(power @ mel_filters(sample_rate).T, LEAST_POWER))
+    filters = mel_filters(sample_rate, FRAME, MELS)
+    decibels = 10.0 * np.log10(np.maximum(power @ filters.T, LEAST_POWER))
     decibels = np.maximum(decibels, decibels.max() - RANGE_DB)
     return np.asarray(_cosines(count) @ decibels.T, np.float32)
-
-
-@functools.cache
-def mel_filters(sample_rate: int) -> Matrix:
-    """Weights (128 filters, 1025 frequencies)."""
-    edges = _to_hertz(np.linspace(0.0, _to_mel(sample_rate / 2), MELS + 2))
-    frequencies = np.linspace(0.0, sample_rate / 2, FRAME // 2 + 1)
-    low, centre, high = (edges[shift : shift + MELS, None] for shift in range(3))
-    rising = (frequencies - low) / (centre - low)
-    falling = (high - frequencies) / (high - centre)
-    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (high - low))
-
-
-_LINEAR: Final = 200.0 / 3.0  # Hz per mel below 1000 Hz
-_STEP: Final = np.log(6.4) / 27.0  # of the logarithm per mel above
-
-
-def _to_mel(hertz: float) -> float:
-    return hertz / _LINEAR if hertz < 1000.0 else 15.0 + float(np.log(hertz / 1000.0)) / _STEP
-
-
-def _to_hertz(mel: Matrix) -> Matrix:
-    return np.where(mel < 15.0, mel * _LINEAR, 1000.0 * np.exp(_STEP * (mel - 15.0)))
 
 
 @functools.cache

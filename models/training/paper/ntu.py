@@ -52,6 +52,8 @@ PAPER_SUBJECTS: Final = frozenset({3, 6, 7, 10})
 
 MISSING_LIST: Final = "NTU_RGBD_samples_with_missing_skeletons.txt"
 
+FORMAT: Final = 2  # of prepared files; 1 took who comes for who had gone, however far away
+
 _NAME: Final = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _VIDEOS: Final = ("nturgbd_rgb", "nturgb+d_rgb")
 _SKELETONS: Final = ("nturgbd_skeletons", "nturgb+d_skeletons")
@@ -207,7 +209,7 @@ def prepare_samples(
     DataError
         Some samples are damaged; the others are prepared by then.
     """
-    folder = prepared_folder(work_dir, "ntu", settings)
+    folder = prepared_folder(work_dir, "ntu", (FORMAT, settings))
 
     def maker(sample: NtuSample) -> Callable[[], Arrays]:
         return lambda: prepare_sample(sample, settings)

@@ -51,7 +51,7 @@ def prepare(
     Raises
     ------
     DataError
-        Some sources cannot be used. All others are prepared by then.
+        Some sources cannot be used; each is told with its key. All others are prepared by then.
     """
     waiting = unprepared(folder, makers)
     if not waiting:
@@ -74,7 +74,7 @@ def prepare(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if problems:
-        told = [problems[key] for key in sorted(problems)]
+        told = [f"{key}: {problem}" for key, problem in sorted(problems.items())]
         more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
         raise DataError(
             f"{len(told)} of {len(makers)} samples of {name} cannot be used: "

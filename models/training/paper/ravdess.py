@@ -1,4 +1,4 @@
-"""RAVDESS speech videos in their official layout: one face clip and 13 MFCC per recording.
+"""RAVDESS speech videos in their official layout: one face clip and MFCC per recording.
 
     ROOT/Actor_01/01-01-05-01-02-01-01.mp4     picture and sound
                   02-01-05-01-02-01-01.mp4     picture only: taken where 01- is not there
@@ -41,9 +41,6 @@ from models.training.paper.video import (
     unpack,
 )
 
-EMOTIONS: Final = (
-    "neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised",
-)  # fmt: skip
 ACTORS: Final = 24
 
 _NAME: Final = re.compile(r"0([123])-01-0([1-8])-0[12]-0[12]-0[12]-(\d\d)$")
@@ -75,7 +72,6 @@ class RavdessPreparation:
     sample_rate: int = 44100  # Hz
     sound_start: float = 0.5  # s
     sound_seconds: float = 2.45
-    coefficients: int = 13
 
     def __post_init__(self) -> None:
         if not 1 <= self.looks <= self.pictures:
@@ -89,7 +85,7 @@ class Recording:
     """One utterance of the data set."""
 
     name: str  # the six numbers that say what, and the actor
-    label: int  # index into EMOTIONS
+    label: int  # index into RAVDESS_EMOTIONS
     actor: int  # 1 to 24; odd male, even female
     video: Path
     sound: Path | None  # the sound-only file, where there is one
@@ -182,27 +178,28 @@ def actor_folds(recordings: Sequence[Recording], count: int, honest: bool) -> li
 def prepare_recordings(
     recordings: Sequence[Recording],
     settings: RavdessPreparation,
+    coefficients: int,
     work_dir: Path,
     finder: Callable[[], FaceFinder],
     workers: int,
 ) -> Path:
     """Prepare what is not prepared yet and return the folder that holds it.
 
-    `finder` makes a face finder for each worker.
+    `coefficients` is how many MFCC the network takes; `finder` makes a face finder for each worker.
 
     Raises
     ------
     DataError
         Some recordings are damaged or show no face; the others are prepared by then.
     """
-    folder = prepared_folder(work_dir, "ravdess", settings)
+    folder = prepared_folder(work_dir, "ravdess", (settings, coefficients))
     finders = threading.local()
 
     def maker(recording: Recording) -> Callable[[], Arrays]:
         def make() -> Arrays:
             if not hasattr(finders, "own"):
                 finders.own = finder()
-            return prepare_recording(recording, settings, finders.own)
+            return prepare_recording(recording, settings, coefficients, finders.own)
 
         return make
 
@@ -212,22 +209,23 @@ def prepare_recordings(
 
 
 def prepare_recording(
-    recording: Recording, settings: RavdessPreparation, finder: FaceFinder
+    recording: Recording, settings: RavdessPreparation, coefficients: int, finder: FaceFinder
 ) -> Arrays:
-    """Face pictures (JPEG, RGB when unpacked) and `mfcc` (13, 212) of one recording."""
+    """Face pictures (JPEG, RGB when unpacked) and `mfcc` (coefficients, U) of one recording."""
     pictures = list(spread_pictures(recording.video, settings.pictures))
-    left, top, side = face_square(pictures, settings, finder, recording.video)
+    left, top, side = face_square(pictures, settings, finder)
     faces = np.stack([square(each, left, top, side, settings.size) for each in pictures])
     sound = read_sound(recording.video)
     if sound is None and recording.sound is not None:
         sound = read_sound(recording.sound)
     if sound is None:
         raise DataError(f"{recording.video} has no sound, and there is no 03-{recording.name}.wav")
-    return {**pack(faces), "mfcc": mfcc(cut_sound(*sound, settings), settings.sample_rate)}
+    voice = mfcc(cut_sound(*sound, settings), settings.sample_rate, coefficients)
+    return {**pack(faces), "mfcc": voice}
 
 
 def face_square(
-    pictures: Sequence[Image], settings: RavdessPreparation, finder: FaceFinder, path: Path
+    pictures: Sequence[Image], settings: RavdessPreparation, finder: FaceFinder
 ) -> tuple[int, int, int]:
     """Left, top and side in pixels of the one square that a clip is cut from.
 
@@ -241,7 +239,7 @@ def face_square(
             best = max(faces, key=lambda face: face.score * float(face.box[2] * face.box[3]))
             seen.append(best.box)
     if not seen:
-        raise DataError(f"{path}: no face found in {len(places)} of its pictures")
+        raise DataError(f"no face found in {len(places)} of its pictures")
     height, width = pictures[0].shape[:2]
     boxes = np.stack(seen) * np.array([width, height, width, height])
     centre_x, centre_y = np.median(boxes[:, :2] + boxes[:, 2:] / 2, axis=0)
@@ -280,9 +278,10 @@ class RavdessSamples:
     def sample(
         self, index: int, rng: np.random.Generator | None, only: int | None = None
     ) -> tuple[Tensor, ...]:
-        """Clip (3, T, H, W), MFCC (13, U), label (); `rng` draws the augmentation, None leaves it.
+        """Clip (3, T, H, W), MFCC (coefficients, U), label ().
 
-        One draw holds for all pictures of the clip. With `only` 1 the clip is empty.
+        `rng` draws the augmentation, None leaves it. One draw holds for all pictures of the clip.
+        With `only` 1 the clip is empty.
         """
         arrays = load(self._folder, self.keys[index])
         clip = torch.empty(0)

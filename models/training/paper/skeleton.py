@@ -24,6 +24,7 @@ JOINTS: Final = 25
 PERSONS: Final = 2
 COLOUR_SIZE: Final = (1920, 1080)  # width, height that the colour coordinates mean
 SHORTEST_TRACK: Final = 12  # frames; what is seen for less is a chair or a reflection
+NEAR: Final = 0.75  # m, what somebody walks in half a second; two people mostly stand further apart
 ORIGIN: Final = 1  # the joint in the middle of the spine
 _FIELDS: Final = 12  # numbers per joint
 
@@ -123,12 +124,9 @@ def _persons(tracks: list[_Track]) -> list[_Track]:
     for track in sorted(long or tracks[:1], key=lambda each: each.first):
         begin = track.frames[track.first][ORIGIN, :3]
         gone = [person for person in persons if person.last < track.first]
-        if gone:
-            nearest = min(
-                gone,
-                key=lambda each: float(np.linalg.norm(each.frames[each.last][ORIGIN, :3] - begin)),
-            )
-            nearest.frames.update(track.frames)
+        far = [float(np.linalg.norm(each.frames[each.last][ORIGIN, :3] - begin)) for each in gone]
+        if far and min(far) <= NEAR:
+            gone[far.index(min(far))].frames.update(track.frames)
         else:
             persons.append(_Track(dict(track.frames)))
     return sorted(persons, key=lambda each: each.motion, reverse=True)[:PERSONS]

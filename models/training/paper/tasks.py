@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.labels import RAVDESS_EMOTIONS
 from models.paper import weights
 from models.paper.mosei import MoseiNet
 from models.paper.ntu import NtuNet
@@ -62,14 +63,19 @@ def ravdess_task(
     folds = ravdess.actor_folds(recordings, recipe.folds, protocol is Protocol.HONEST)
     folder = _first_alone(
         lambda: ravdess.prepare_recordings(
-            recordings, recipe.preparation, context.work_dir, finder, workers
+            recordings,
+            recipe.preparation,
+            recipe.network.coefficients,
+            context.work_dir,
+            finder,
+            workers,
         )
     )
     samples = ravdess.RavdessSamples(folder, recordings, recipe.augmentation)
     actors = np.array([each.actor for each in recordings])
 
     def details(logits: Any, labels: Any, rows: Sequence[int]) -> dict[str, Any]:
-        told = _class_details(logits, labels, ravdess.EMOTIONS)
+        told = _class_details(logits, labels, RAVDESS_EMOTIONS)
         male = actors[list(rows)] % 2 == 1
         told["accuracy_by_sex"] = {
             name: float((logits[of].argmax(axis=1) == labels[of]).mean())
@@ -201,7 +207,7 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
     return Task(
         name="ntu",
         seed=recipe.seed,
-        data=repr((recipe.preparation, recipe.taking, recipe.tell_absent)),
+        data=repr((ntu.FORMAT, recipe.preparation, recipe.taking, recipe.tell_absent)),
         network=lambda: NtuNet(recipe.network),
         config=recipe.network,
         format=weights.NTU,

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.labels import RAVDESS_EMOTIONS
 from models.paper.mfcc_cnn import mfcc_cnn
 from models.training.loop import RunContext
 from models.training.study.networks import Branch
 from models.training.study.ravdess import (
-    CLASSES,
     Clips,
     action_units,
     heard,
@@ -97,7 +97,7 @@ def statistics_branch() -> Branch:
             _dense(128, 64, before=0.3),
         ],
         [128, 64],
-        classes=len(CLASSES),
+        classes=len(RAVDESS_EMOTIONS),
         dropout=0.2,
     )
 
@@ -107,14 +107,14 @@ def face_branch() -> Branch:
     return Branch(
         [_dense(ACTION_UNITS, 64, before=0.1), _dense(64, 64, before=0.3)],
         [64, 64],
-        classes=len(CLASSES),
+        classes=len(RAVDESS_EMOTIONS),
         dropout=0.2,
     )
 
 
 def mfcc_branch() -> Branch:
     """The paper's network with its 34,024 parameters, cut where the paper cuts it."""
-    network = mfcc_cnn(len(CLASSES))
+    network = mfcc_cnn(len(RAVDESS_EMOTIONS))
     flatten, dropout, head = network.classify.children()
     assert isinstance(head, nn.Linear)
     branch = Branch(
@@ -122,7 +122,7 @@ def mfcc_branch() -> Branch:
         [32, 64],
         pool=nn.Sequential(flatten, dropout),
         width=head.in_features,
-        classes=len(CLASSES),
+        classes=len(RAVDESS_EMOTIONS),
     )
     branch.head = head
     return branch
@@ -198,7 +198,7 @@ def _task(
         title=title,
         title_alone=title_alone,
         protocol=_PROTOCOL,
-        classes=CLASSES,
+        classes=RAVDESS_EMOTIONS,
         branches=branches,
         labels=torch.from_numpy(clips.labels),
         names=clips.names,

@@ -212,24 +212,11 @@ class Study:
         best = max(range(len(found)), key=lambda index: found[index][1])
         logits, in_sessions = [], []
         for seed in range(self.task.settings.seeds):
-            trained = train(
-                self.task,
-                self._start(row, fold, row.choices[best], seed, inner=-1),
-                inputs,
-                fold.train,
-                self._settings(row.choices[best]),
-                modalities=row.modalities,
-                epochs=found[best][0],
-                pretrained=row.pretrained,
-                seed=seed,
-                device=self.context.device,
-            )
-            if len(row.modalities) == 1:
-                self._keep(trained.network, row, fold, f"seed{seed}")
+            network = self._train(row, fold, best, found[best][0], seed)
             logits.append(
                 predict(
                     self.task,
-                    trained.network,
+                    network,
                     inputs,
                     fold.test,
                     row.modalities,
@@ -240,7 +227,7 @@ class Study:
                 in_sessions.append(
                     predict_in_sessions(
                         self.task,
-                        trained.network,
+                        network,
                         inputs,
                         fold,
                         row.modalities,
@@ -257,6 +244,24 @@ class Study:
             seconds=time.monotonic() - started,
         )
 
+    def _train(self, row: Row, fold: Fold, choice: int, epochs: int, seed: int) -> FusedNetwork:
+        """A network trained on all training people of `fold`."""
+        network = train(
+            self.task,
+            self._start(row, fold, row.choices[choice], seed, inner=-1),
+            self._scaled(fold, fold.train, -1),
+            fold.train,
+            self._settings(row.choices[choice]),
+            modalities=row.modalities,
+            epochs=epochs,
+            pretrained=row.pretrained,
+            seed=seed,
+            device=self.context.device,
+        ).network
+        if len(row.modalities) == 1:
+            self._keep(network, row, fold, f"seed{seed}")
+        return network
+
     def _start(
         self, row: Row, fold: Fold, choice: Choice, seed: int, *, inner: int
     ) -> FusedNetwork:
@@ -265,12 +270,7 @@ class Study:
         if not row.pretrained:
             return network
         for index, branch in enumerate(network.branches):
-            alone = self.rows[index]
-            chosen = self.cell(alone, fold).choice
-            which = f"seed{seed}" if inner < 0 else f"inner{inner}-{chosen}"
-            weights: dict[str, Tensor] = torch.load(
-                self._path(alone, fold, f"{which}.pt"), weights_only=True
-            )
+            weights = self._trained_alone(self.rows[index], fold, seed, inner)
             branch.load_state_dict(
                 {
                     name: value
@@ -280,9 +280,36 @@ class Study:
             )
         return network
 
+    def _trained_alone(self, row: Row, fold: Fold, seed: int, inner: int) -> dict[str, Tensor]:
+        """Weights of a branch alone, trained again where those that are kept are not its own.
+
+        Other settings may have left theirs in the same files without finishing a cell.
+        """
+        cell = self.cell(row, fold)
+        which = f"seed{seed}" if inner < 0 else f"inner{inner}-{cell.choice}"
+        kept = self._kept(row, fold, which)
+        if kept is None:
+            logger.info("%s, fold %s: %s.pt is not its own, made anew", row.key, fold.name, which)
+            if inner < 0:
+                self._train(row, fold, cell.choice, cell.epochs, seed)
+            else:
+                self.validate(row, fold, row.choices[cell.choice])
+            kept = self._kept(row, fold, which)
+            assert kept is not None
+        return kept
+
+    def _kept(self, row: Row, fold: Fold, which: str) -> dict[str, Tensor] | None:
+        """A branch's weights from their file, if this row's settings made it."""
+        path = self._path(row, fold, f"{which}.pt")
+        kept = torch.load(path, weights_only=True) if path.is_file() else {}
+        # A file that says nothing of its settings may be anybody's.
+        own = kept.get("fingerprint") == self.fingerprint(row, fold)
+        return kept["weights"] if own else None
+
     def _keep(self, network: FusedNetwork, row: Row, fold: Fold, which: str) -> None:
         branch: Any = network.branches[0]
-        save_atomically(branch.state_dict(), self._path(row, fold, f"{which}.pt"))
+        values = {"weights": branch.state_dict(), "fingerprint": self.fingerprint(row, fold)}
+        save_atomically(values, self._path(row, fold, f"{which}.pt"))
 
     def _settings(self, choice: Choice) -> Settings:
         settings = self.task.settings

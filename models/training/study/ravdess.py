@@ -20,6 +20,7 @@ from torch import Tensor
 
 from models.config import VoiceEncoderConfig
 from models.mel import SAMPLE_RATE, log_mel
+from models.paper.mfcc_cnn import COEFFICIENTS
 from models.training.augment_audio import AudioAugmentation, Samples, augment_audio, speech_span
 from models.training.data import (
     ACTOR_FOLDS,
@@ -33,8 +34,6 @@ from models.training.paper.mfcc import mfcc
 from models.training.study.task import Fold, people_split
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
-
-CLASSES: Final = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 
 VIEWS: Final = 6  # of each clip: as it is, and five times through another microphone and room
 HOP: Final = 320  # samples of one encoder frame, 20 ms
@@ -56,7 +55,7 @@ class Clips:
     """The 1439 clips without the one that is there twice, in file order."""
 
     names: tuple[str, ...]
-    labels: NDArray[np.int64]  # (n,) into CLASSES
+    labels: NDArray[np.int64]  # (n,) into RAVDESS_EMOTIONS
     actors: NDArray[np.int64]  # (n,)
     folds: tuple[Fold, ...]
 
@@ -192,7 +191,7 @@ def mfcc_sequences(context: RunContext) -> Tensor:
         for clip in load_ravdess(context.data_root, tuple(range(1, 25))):
             part = clip.samples[round(0.5 * SAMPLE_RATE) :][: round(2.45 * SAMPLE_RATE)]
             part = np.pad(part, (0, round(2.45 * SAMPLE_RATE) - len(part)))
-            rows.append(mfcc(soxr.resample(part, SAMPLE_RATE, 44100), 44100))
+            rows.append(mfcc(soxr.resample(part, SAMPLE_RATE, 44100), 44100, COEFFICIENTS))
         return np.stack(rows)[None]
 
     return torch.from_numpy(_kept(context, "mfcc", "", compute))

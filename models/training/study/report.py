@@ -152,10 +152,8 @@ def _task(task: Figures) -> str:
             _markdown(
                 ["", *task["classes"], "recall"],
                 [
-                    [name, *(str(count) for count in counts), f"{recall:.1%}"]
-                    for name, counts, recall in zip(
-                        task["classes"], best["confusion"], best["recall"].values(), strict=True
-                    )
+                    [name, *(str(count) for count in counts), _recall(best, name)]
+                    for name, counts in zip(task["classes"], best["confusion"], strict=True)
                 ],
             )
         )
@@ -310,10 +308,16 @@ def _variants(task: Figures) -> str:
     return f"{text}\n" + _markdown(["variant", "accuracy", "best epoch"], rows)
 
 
+def _recall(row: Figures, name: str) -> str:
+    """Part of a class that is found; it has none where it does not occur."""
+    return f"{row['recall'][name]:.1%}" if name in row["recall"] else "–"
+
+
 def _confused(task: Figures, row: Figures) -> str:
     """Classes with their recall and the wrong answer they get most, worst first."""
     lines = []
-    for index, (name, recall) in enumerate(row["recall"].items()):
+    for name, recall in row["recall"].items():
+        index = task["classes"].index(name)
         counts = list(row["confusion"][index])
         total, counts[index] = sum(counts), -1
         most = max(range(len(counts)), key=counts.__getitem__)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.training.scores import spread
+from models.training.scores import counted_balanced_accuracy, counted_recalls, spread
 from models.training.study.cost import measure
 from models.training.study.networks import FUSIONS
 from models.training.study.protocol import Cell, Row, Study
@@ -71,11 +71,7 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
 def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) -> Figures:
     task = study.task
     scores = _scores(task, cells)
-    matrix = np.zeros((len(task.classes), len(task.classes)), np.int64)
-    for fold, cell in zip(task.folds, cells, strict=True):
-        labels = task.labels[fold.test].numpy()
-        matrix += confusion_matrix(cell.logits, labels, len(task.classes))
-    recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
+    matrix = _confusion(task, [cell.logits for cell in cells])
     chosen = [cell.choice for cell in cells]
     usual = max(range(len(row.choices)), key=chosen.count)  # the first of those chosen as often
     cost = measure(
@@ -91,8 +87,8 @@ def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) ->
         "accuracy": (over := spread(scores.ravel().tolist()))["mean"],
         "deviation": over["deviation"],
         "scores": scores.tolist(),  # (folds, seeds)
-        "balanced_accuracy": float(recall.mean()),
-        "recall": dict(zip(task.classes, recall.tolist(), strict=True)),
+        "balanced_accuracy": counted_balanced_accuracy(matrix),
+        "recall": counted_recalls(matrix, task.classes),
         "confusion": matrix.tolist(),
         "by_sex": _by_sex(task, cells),
         "sessions": _in_sessions(task, cells),
@@ -104,6 +100,18 @@ def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) ->
         "validation": [list(cell.validation) for cell in cells],
         "training_seconds": sum(cell.seconds for cell in cells),
     }
+
+
+def _confusion(task: Task, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
+    """Counts of all folds' answers (R, test rows, ..., K) together, rows are the truth."""
+    classes = len(task.classes)
+    return sum(
+        (
+            confusion_matrix(each, task.labels[fold.test].numpy(), classes)
+            for fold, each in zip(task.folds, logits, strict=True)
+        ),
+        start=np.zeros((classes, classes), np.int64),
+    )
 
 
 def _scores(task: Task, cells: Sequence[Cell]) -> NDArray[np.float64]:
@@ -125,23 +133,21 @@ def _by_sex(task: Task, cells: Sequence[Cell]) -> dict[str, float] | None:
 
 def _in_sessions(task: Task, cells: Sequence[Cell]) -> Figures | None:
     """Accuracy over all orders of each network, and by sex; None where nobody asked."""
-    scores, right = [], []
+    scores, right, answers = [], [], []
     for fold, cell in zip(task.folds, cells, strict=True):
         if cell.session_logits is None:
             return None
+        answers.append(cell.session_logits.reshape(-1, *cell.session_logits.shape[2:]))
         hits = cell.session_logits.argmax(axis=-1) == task.labels[fold.test].numpy()
         scores.append(hits.mean(axis=(1, 2)))  # (seeds,)
         right.append(hits.mean(axis=(0, 1)))  # (test rows,)
-    every = np.concatenate(right)
-    labels = task.labels[_tested(task.folds)].numpy()
     figures = {
         "accuracy": (over := spread(np.concatenate(scores).tolist()))["mean"],
         "deviation": over["deviation"],
-        "balanced_accuracy": float(
-            np.mean([every[labels == index].mean() for index in np.unique(labels)])
-        ),
+        "balanced_accuracy": counted_balanced_accuracy(_confusion(task, answers)),
     }
     if task.female is not None:
+        every = np.concatenate(right)
         female = task.female[_tested(task.folds)]
         figures |= {"female": float(every[female].mean()), "male": float(every[~female].mean())}
     return figures

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.training.loop import half_precision, keep_freed_memory
+from models.training.loop import cosine_factor, half_precision, keep_freed_memory
 from models.training.study.networks import FusedNetwork
 from models.training.study.task import NO_LABEL, Inputs, Rows, Settings, Task
 
@@ -64,11 +64,12 @@ def train(
     slow = [rate < settings.learning_rate for rate in rates]
     batches = max(1, len(rows) // settings.batch_size)
     total = settings.epochs * batches
+    warm_up = max(1, total // 20)
     step, curve = 0, []
     labels = task.labels.to(device)
     for epoch in range(1, (epochs or settings.epochs) + 1):
         for batch in np.array_split(rng.permutation(rows), batches):
-            schedule = _schedule(step, total)
+            schedule = cosine_factor(step, warm_up, total)
             holds = step < settings.held * total
             for group, rate, held in zip(optimizer.param_groups, rates, slow, strict=True):
                 group["lr"] = 0.0 if held and holds else rate * schedule
@@ -172,14 +173,6 @@ def _optimizer(
         settings.learning_rate * (settings.tuning_factor if slow else 1.0) for slow, _ in groups
     ]
     return torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=True), rates
-
-
-def _schedule(step: int, total: int) -> float:
-    """Factor of the learning rate: a warm-up over a twentieth, then half a cosine to zero."""
-    warm_up = max(1, total // 20)
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1, total - warm_up))
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.config import VoiceEncoderConfig
+from models.labels import RAVDESS_EMOTIONS
 from models.mel import log_mel
 from models.training.augment_audio import Samples, augment_audio
 from models.training.loop import (
@@ -34,7 +35,6 @@ from models.training.loop import (
 )
 from models.training.study.networks import Branch, FusedNetwork, Fusion
 from models.training.study.ravdess import (
-    CLASSES,
     HOP,
     MAX_FRAMES,
     VIEW,
@@ -84,7 +84,7 @@ class TunedVoice(nn.Module):
         """`known` (n, 3072): statistics of the frozen encoder on training people."""
         super().__init__()
         self.encoder = encoder
-        self.network = FusedNetwork([branch], Fusion(), len(CLASSES))
+        self.network = FusedNetwork([branch], Fusion(), len(RAVDESS_EMOTIONS))
         self.register_buffer("mean", known.mean(dim=0))
         self.register_buffer("scale", known.std(dim=0) + _EPSILON)
 
