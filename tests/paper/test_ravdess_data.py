@@ -369,7 +369,7 @@ def test_preparation_goes_on_after_a_kill(tmp_path: Path) -> None:
 
 def test_a_prepared_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK")
-    with pytest.raises(DataError, match="prepared earlier, cannot be read"):
+    with pytest.raises(DataError, match=r"x\.npz cannot be read .* prepared earlier; delete it"):
         prepared.load(tmp_path, "x")
 
 
