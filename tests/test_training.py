@@ -50,7 +50,8 @@ from models.training.recipe import (
     train_live,
     with_temperatures,
 )
-from models.training.voice import VoiceStageConfig, VoiceTask, train_voice
+from models.training.voice import VoiceStageConfig, VoiceTask, _FrozenStates, train_voice
+from models.voice import VoiceClassifier
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -275,6 +276,41 @@ def test_branches_of_other_settings_are_begun_again(
     train_live(context, recipe, ("fusion", "final"), weights=work / "new.safetensors")
     old, new = (weights_of(root / "voice-final" / "voice.safetensors") for root in (trained, work))
     assert any((old[name] != new[name]).any() for name in old)
+
+
+def test_a_damaged_state_is_named(data_root: Path, trained: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    for name in ("voice-final/voice.safetensors", "fusion/state.pt", "face/state.pt"):
+        whole = (work / name).read_bytes()
+        for damaged in (b"", b"no state", whole[: len(whole) // 2]):
+            (work / name).write_bytes(damaged)
+            with pytest.raises(DataError, match=rf"{name} cannot be read \(.*\): delete it"):
+                train_live(context_of(data_root, work), TINY, ("folds",), work / "new.safetensors")
+
+
+def test_damaged_features_are_made_again(data_root: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    before = {path: path.read_text() for path in tmp_path.rglob("log.jsonl")}
+    for path in (tmp_path / "features").iterdir():
+        path.write_bytes(path.read_bytes()[:-1000])
+    again = tmp_path / "again.safetensors"
+    train_live(context_of(data_root, tmp_path), TINY, weights=again)
+    old, new = weights_of(trained / "live.safetensors"), weights_of(again)
+    torch.testing.assert_close(new, old, rtol=0, atol=0)
+    assert {path: path.read_text() for path in tmp_path.rglob("log.jsonl")} == before
+
+
+def test_damaged_layers_are_made_again(data_root: Path, tmp_path: Path) -> None:
+    context, config = context_of(data_root, tmp_path), TINY.voice
+    task = VoiceTask.live(data_root, config)
+    torch.manual_seed(0)
+    model = VoiceClassifier(TINY.network.voice)
+    made = _FrozenStates(context, model, task, config).validation.clone()
+    path = tmp_path / "voice" / "frozen" / "validation.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    again = _FrozenStates(context, model, task, config).validation
+    torch.testing.assert_close(again, made, rtol=0, atol=0)
 
 
 def test_a_state_without_a_record_is_begun_again(tmp_path: Path) -> None:
@@ -614,7 +650,6 @@ def test_a_face_sequence_moves_and_may_begin_neutral() -> None:
 def test_the_head_begins_with_what_the_branches_know() -> None:
     from models.face import FaceClassifier
     from models.live import FusionHead
-    from models.voice import VoiceClassifier
 
     torch.manual_seed(0)
     face = FaceClassifier(TINY.network.face).eval()

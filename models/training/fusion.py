@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -30,8 +31,15 @@ from models.mel import log_mel
 from models.speaker import SpeakerOffset
 from models.training.augment_audio import add_noise, centred_window, random_noise
 from models.training.augment_images import FaceAugmentation
-from models.training.data import ACTORS, load_ferplus, load_ravdess
-from models.training.loop import RunContext, begin_stage, fit, progress_bar, save_atomically
+from models.training.data import ACTORS, DataError, load_ferplus, load_ravdess
+from models.training.loop import (
+    RunContext,
+    begin_stage,
+    fit,
+    load_state,
+    progress_bar,
+    save_atomically,
+)
 from models.training.scores import accuracy, balanced_accuracy, recalls
 from models.training.voice import VoiceStageConfig, augmented_mels
 
@@ -328,8 +336,8 @@ def _cached(
     """Features from the work folder if they were made by the same network and settings."""
     digest = _digest(network, (key, context.seed))
     path = context.stage_dir("features") / f"{name}.pt"
-    if path.is_file():
-        stored = torch.load(path, weights_only=True)
+    with suppress(DataError):  # not there, or damaged
+        stored = load_state(path)
         if stored["key"] == digest:
             return tuple(stored["tensors"])
     network.eval().to(  # type: ignore[call-overload]

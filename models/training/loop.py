@@ -14,7 +14,6 @@ import hashlib
 import json
 import logging
 import math
-import pickle
 import random
 import sys
 import time
@@ -132,15 +131,28 @@ def begin_stage(context: RunContext, name: str, trail: str, made: Iterable[Path]
     distributed.wait()
 
 
-def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
+def load_state(
+    path: Path,
+    device: torch.device | str = "cpu",
+    *,
+    mmap: bool = False,
+    delete: Path | None = None,
+) -> Any:
+    """What `save_atomically` left in the work folder.
+
+    Raises
+    ------
+    DataError
+        It is not there or damaged, and has to be made again once `delete` is deleted, by default
+        the file itself.
+    """
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        return torch.load(path, map_location=device, mmap=mmap, weights_only=True)
+    except Exception as error:  # of any kind, where the bytes are not torch's
+        why = error.strerror if isinstance(error, OSError) else "it is damaged"
         raise DataError(
-            f"the state of a training cannot be read: {path} ({error}): delete it, and the same "
-            "command begins that stage again"
+            f"{path} cannot be read ({why}): delete {delete or 'it'}, and training makes it again"
         ) from None
-    return state
 
 
 def cosine_schedule(
@@ -209,7 +221,7 @@ def fit(
     best: dict[str, float] = {}
     best_weights: dict[str, Tensor] = {}
     if state_path.is_file():
-        state = _load_state(state_path, context.device)
+        state = load_state(state_path, context.device)
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])

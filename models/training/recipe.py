@@ -45,7 +45,7 @@ from models.training.fusion import (
     train_fusion,
     training_voices,
 )
-from models.training.loop import RunContext, console, seed_everything
+from models.training.loop import RunContext, console, load_state, seed_everything
 from models.training.voice import STAGE as VOICE_STAGE
 from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
 from models.voice import VoiceClassifier
@@ -342,11 +342,13 @@ def take_stage(
     ------
     StageError
         It has not been trained, or not for all of its `epochs`.
+    DataError
+        Its state is damaged.
     """
     path, stage = context.work_dir / name / "state.pt", stage or name
     if not path.is_file():
         raise StageError(NOT_TRAINED.format(stage))
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = load_state(path)
     if state["epoch"] < epochs:
         raise StageError(
             f"the stage {stage} has been trained for {state['epoch']} of {epochs} epochs: "

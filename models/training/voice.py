@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,6 +37,7 @@ from models.training.data import (
     ACTORS,
     TRAIN_ACTORS,
     VALIDATION_ACTORS,
+    DataError,
     VoiceClip,
     load_ravdess,
 )
@@ -44,6 +47,7 @@ from models.training.loop import (
     cosine_schedule,
     fit,
     half_precision,
+    load_state,
     progress_bar,
     save_atomically,
     seed_everything,
@@ -207,9 +211,21 @@ def _better(figures: dict[str, dict[str, float]]) -> str:
 def load_voice(
     context: RunContext, encoder: VoiceEncoderConfig | None = None, stage: str = STAGE
 ) -> VoiceClassifier:
-    """Classifier that :func:`train_voice` left behind, in evaluation mode."""
-    model = VoiceClassifier(encoder)
-    model.load_state_dict(load_file(context.stage_dir(stage) / WEIGHTS))
+    """Classifier that :func:`train_voice` left behind, in evaluation mode.
+
+    Raises
+    ------
+    DataError
+        Its weights are not there or damaged.
+    """
+    model, path = VoiceClassifier(encoder), context.stage_dir(stage) / WEIGHTS
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}): delete it, and training makes it again"
+        ) from None
+    model.load_state_dict(weights)
     return model.to(context.device).eval()
 
 
@@ -451,23 +467,23 @@ class _FrozenStates:
         self, name: str, mels: Callable[[], Iterator[Tensor] | tuple[Tensor, ...]]
     ) -> Tensor:
         path = self._path(name)
-        if not path.is_file():
-            parts = []
-            self._model.eval()
-            with (
-                torch.inference_mode(),
-                half_precision(self._context.device),
-                progress_bar() as progress,
-            ):
-                bar = progress.add_task(f"voice: layers of {name} clips", total=None, note="")
-                for mel in mels():
-                    layers = self._model.encoder.hidden_states(mel.to(self._context.device))
-                    parts.append(torch.stack(layers, dim=1).half().cpu())
-                    progress.update(bar, advance=len(mel))
-            save_atomically(torch.cat(parts), path)
-            self._model.train()
-        states: Tensor = torch.load(path, mmap=True, weights_only=True)
-        return states
+        with suppress(DataError):  # not there, or damaged
+            return load_state(path, mmap=True)  # type: ignore[no-any-return]
+        parts = []
+        self._model.eval()
+        with (
+            torch.inference_mode(),
+            half_precision(self._context.device),
+            progress_bar() as progress,
+        ):
+            bar = progress.add_task(f"voice: layers of {name} clips", total=None, note="")
+            for mel in mels():
+                layers = self._model.encoder.hidden_states(mel.to(self._context.device))
+                parts.append(torch.stack(layers, dim=1).half().cpu())
+                progress.update(bar, advance=len(mel))
+        save_atomically(torch.cat(parts), path)
+        self._model.train()
+        return load_state(path, mmap=True)  # type: ignore[no-any-return]
 
 
 def _in_whisper(name: str) -> bool:

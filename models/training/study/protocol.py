@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.training.loop import RunContext, console, save_atomically
+from models.training.loop import RunContext, console, load_state, save_atomically
 from models.training.study.networks import FusedNetwork, Fusion
 from models.training.study.sessions import SETTINGS as SESSION_SETTINGS
 from models.training.study.sessions import predict_in_sessions
@@ -140,7 +140,7 @@ class Study:
         path = self._path(row, fold, "cell.pt")
         fingerprint = self.fingerprint(row, fold)
         if path.is_file():
-            kept = torch.load(path, weights_only=True)
+            kept = load_state(path)
             if kept.pop("fingerprint") == fingerprint:
                 return Cell(**{name: _as_array(value) for name, value in kept.items()})
             logger.info("%s: settings have changed, computed anew", path)
@@ -268,9 +268,9 @@ class Study:
             alone = self.rows[index]
             chosen = self.cell(alone, fold).choice
             which = f"seed{seed}" if inner < 0 else f"inner{inner}-{chosen}"
-            weights: dict[str, Tensor] = torch.load(
-                self._path(alone, fold, f"{which}.pt"), weights_only=True
-            )
+            path = self._path(alone, fold, f"{which}.pt")
+            # The cell of the branch is made again with its weights, so all of it has to go.
+            weights: dict[str, Tensor] = load_state(path, delete=path.parent)
             branch.load_state_dict(
                 {
                     name: value
