@@ -313,6 +313,62 @@ def test_damaged_layers_are_made_again(data_root: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(again, made, rtol=0, atol=0)
 
 
+def other_data(data_root: Path, copy: Path) -> Path:
+    """The same data but for one picture of each split and one clip of each set of actors."""
+    shutil.copytree(data_root, copy)
+    with np.load(copy / "ferplus.npz") as archive:
+        arrays = dict(archive)
+    arrays["images"][[0, 16, 32]] = 0  # as many of the same votes
+    np.savez(copy / "ferplus.npz", **arrays)
+    for actor in (2, 8, 22):
+        path = copy / "ravdess_speech" / f"03-01-01-01-01-01-{actor:02d}.flac"
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, samples[::-1], rate)
+    return copy
+
+
+def test_features_of_other_data_are_made_anew(data_root: Path, tmp_path: Path) -> None:
+    def features(root: Path) -> list[tuple[torch.Tensor, ...]]:
+        context = context_of(root, tmp_path / "work")
+        return [
+            fusion.face_features(context, nn.AvgPool2d(8), "test", TINY.fusion),
+            *fusion.training_voices(context, nn.Identity(), TINY.fusion, TINY.voice),
+            fusion.evaluation_voices(context, nn.Identity(), TINY.network, "test"),
+        ]
+
+    before, after = features(data_root), features(other_data(data_root, tmp_path / "data"))
+    for old, new in zip(before, after, strict=True):
+        assert not torch.equal(old[0], new[0])
+
+
+@pytest.mark.parametrize("stage", ["face", "voice"])
+def test_branches_of_other_data_are_begun_again(
+    data_root: Path, trained: Path, tmp_path: Path, stage: str
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    context = context_of(other_data(data_root, tmp_path / "data"), work)
+    logs = {path: path.read_text() for path in (work / stage).rglob("log.jsonl")}
+    with pytest.raises(StageError, match="the stage fusion was trained with another face or voice"):
+        train_live(context, TINY, (stage,), work / "new.safetensors")
+    assert logs
+    assert all(path.read_text() != before for path, before in logs.items())
+
+
+def test_a_fusion_of_other_validation_people_is_begun_again(
+    data_root: Path, trained: Path, tmp_path: Path
+) -> None:
+    """They chose its epoch."""
+    work, root = tmp_path / "work", tmp_path / "data"
+    shutil.copytree(trained, work)
+    shutil.copytree(data_root, root)
+    path, state = root / "ravdess_speech/03-01-01-01-01-01-08.flac", work / "fusion/state.pt"
+    before = state.stat().st_mtime_ns
+    soundfile.write(path, soundfile.read(path)[0][::-1], 16000)
+    train_live(context_of(root, work), TINY, ("fusion",), work / "new.safetensors")
+    assert state.stat().st_mtime_ns != before
+
+
 def test_a_state_without_a_record_is_begun_again(tmp_path: Path) -> None:
     context = context_of(tmp_path, tmp_path)
     state, log, made = (tmp_path / name for name in ("one/state.pt", "one/log.jsonl", "made"))

@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sized
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +114,35 @@ def save_atomically(value: Any, path: Path) -> None:
     partial.replace(path)
 
 
+def content_digest(*parts: object) -> str:
+    """SHA-256 over data as it was read: arrays by type, shape and content, dataclasses by their
+    fields, anything else as text.
+    """
+    digest = hashlib.sha256()
+
+    def add(part: object) -> None:
+        if isinstance(part, Tensor):
+            part = part.detach().cpu().numpy()
+        if isinstance(part, np.ndarray):
+            values = np.ascontiguousarray(part)
+            digest.update(f"{values.dtype} {values.shape}".encode())
+            digest.update(values.data)
+        elif is_dataclass(part):
+            for each in fields(part):
+                add(getattr(part, each.name))
+        else:
+            digest.update(str(part).encode())
+
+    for part in parts:
+        add(part)
+    return digest.hexdigest()
+
+
 def begin_stage(context: RunContext, name: str, trail: str, made: Iterable[Path] = ()) -> None:
     """Forget a stage, and what was `made` of it, that began otherwise or nobody knows how.
 
-    `trail` is all that its weights depend on; a digest of it lies beside the state. With it go the
-    log and what the stage's folder keeps of features.
+    `trail` is all that its weights depend on, data too; a digest of it lies beside the state. With
+    it go the log and what the stage's folder keeps of features.
     """
     if distributed.is_first():
         digest = hashlib.sha256(trail.encode()).hexdigest()

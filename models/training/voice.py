@@ -44,6 +44,7 @@ from models.training.data import (
 from models.training.loop import (
     RunContext,
     begin_stage,
+    content_digest,
     cosine_schedule,
     fit,
     half_precision,
@@ -109,6 +110,7 @@ class VoiceEvaluation:
     mels: Tensor  # (n, 80, frames)
     labels: NDArray[np.int64]  # (n,) index into EMOTIONS
     actors: NDArray[np.int64]  # (n,)
+    source: str  # digest of the clips
 
     @classmethod
     def of(cls, clips: Sequence[VoiceClip], window_seconds: float = 3.0) -> VoiceEvaluation:
@@ -119,6 +121,7 @@ class VoiceEvaluation:
             mels=torch.from_numpy(log_mel(windows)),
             labels=np.array([clip.label for clip in clips]),
             actors=np.array([clip.actor for clip in clips]),
+            source=content_digest(*clips),
         )
 
 
@@ -145,10 +148,9 @@ class VoiceTask:
         )
 
     @property
-    def people(self) -> tuple[list[int], list[int]]:
-        """Whose the clips are, those to learn from and those of validation."""
-        validation = [] if self.validation is None else self.validation.actors.tolist()
-        return [clip.actor for clip in self.clips], validation
+    def source(self) -> tuple[str, str]:
+        """Digests of the clips, those to learn from and those of validation."""
+        return content_digest(*self.clips), self.validation.source if self.validation else ""
 
     @classmethod
     def chosen(cls, context: RunContext, people: str, stage: str) -> VoiceTask:
@@ -174,7 +176,7 @@ def train_voice(
 
     Writes `frozen.json`, `tuned.json` (figures of both ways) and the better weights into the
     stage's folder. Killed and called again, it goes on after the last complete epoch; with other
-    settings or people it is begun again.
+    settings or clips it is begun again.
     """
     config = config or VoiceStageConfig()
     task = task or VoiceTask.live(context.data_root, config)
@@ -185,7 +187,7 @@ def train_voice(
         start_from_whisper(model.encoder, context.work_dir)
     model.to(context.device)
 
-    trail = repr((config, model.encoder.config, context.seed, task.people, task.labels, task.ways))
+    trail = repr((config, model.encoder.config, context.seed, task.source, task.labels, task.ways))
     made = [directory / WEIGHTS]
     if task.validation is not None:
         # What followed from the choice: without its weights nobody takes the old one for it.
