@@ -255,6 +255,21 @@ def test_sound_is_cut_at_the_wanted_rate(tmp_path: Path) -> None:
     assert cut_sound(begins, 48000, RavdessPreparation())[50:].min() > 0.95
 
 
+def test_a_sound_file_that_ends_too_soon(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", tone(1000.0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"a\.wav is cut short: it has \d+ of \d+ bytes of sound"):
+        read_sound(path)
+    place = whole.index(b"data") + 4
+    path.write_bytes(whole[:place] + b"\xff" * 4 + whole[place + 4 :])  # as a pipe gets it
+    sound = read_sound(path)
+    assert sound is not None
+    assert len(sound[0]) == len(tone(1000.0))
+    with pytest.raises(DataError, match=r"gone\.wav cannot be read: No such file"):
+        read_sound(tmp_path / "gone.wav")
+
+
 def test_sound_that_ends_sooner_goes_on_in_silence() -> None:
     short = np.ones(round(2.9 * 44100), np.float32)
     cut = cut_sound(short, 44100, RavdessPreparation())
