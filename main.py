@@ -903,7 +903,8 @@ def train_live(
         recipe = replace(recipe, seed=seed)
     context = _training_context(data_root, work_dir, device)
     checkpoint = training.train_live(context, recipe, tuple(stage or training.SHIPPED), weights)
-    typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
+    if checkpoint is not None:
+        typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
 
 
 def _train_paper(parts: PaperParts, folds: list[int]) -> None:

@@ -717,6 +717,14 @@ def test_training_without_its_data(run: Run, tmp_path: Path) -> None:
     assert "did you mean seed" in result.stderr
 
 
+def test_a_stage_that_others_follow_is_no_failure(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.training.recipe.train_live", lambda *_: None)
+    result = run("train", "live", "--stage", "face", "--work-dir", tmp_path, "--device", "cpu")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -408,13 +408,30 @@ def test_a_stage_needs_the_one_before(data_root: Path, trained: Path, tmp_path: 
     with pytest.raises(StageError, match="the stage voice has not been trained yet"):
         train_live(context, TINY, ("fusion",))
     shutil.copytree(trained / "voice", tmp_path / "voice")
-    with pytest.raises(StageError, match="the stage final has not been trained yet"):
-        train_live(context, TINY, ("fusion",))
-    shutil.copytree(trained / "voice-final", tmp_path / "voice-final")
-    with pytest.raises(StageError, match="the stage final has not been trained yet"):
-        train_live(context, TINY, ("fusion",))
+    with pytest.raises(StageError, match="the stage fusion has not been trained yet"):
+        train_live(context, TINY, ("final",))
     with pytest.raises(RecipeError, match="no stage fushion; there are face, voice, fusion, f"):
         train_live(context, TINY, ("fushion",))
+
+
+def test_one_stage_after_the_other(
+    data_root: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context, weights = context_of(data_root, tmp_path), tmp_path / "live.safetensors"
+    for stage, lacking in (
+        ("voice", "face, fusion, final"),
+        ("face", "fusion, final"),
+        ("fusion", "final"),
+    ):
+        assert train_live(context, TINY, (stage,), weights) is None
+        told = " ".join(capsys.readouterr().err.split())
+        assert f"trained: {stage}. Before weights can be written, {lacking} must be" in told
+        assert (tmp_path / "selection.safetensors").is_file() == (stage == "fusion")
+    assert not weights.exists()
+    assert train_live(context, TINY, ("final",), weights) is not None
+    torch.testing.assert_close(
+        weights_of(weights), weights_of(trained / "live.safetensors"), rtol=0, atol=0
+    )
 
 
 def test_missing_data_is_said(tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ STAGES: Final = ("face", "voice", "fusion", "final", "folds")
 SHIPPED: Final = STAGES[:-1]
 """Those that the weights need."""
 
+_STATES: Final = (
+    "face/state.pt",
+    f"{VOICE_STAGE}/{WEIGHTS}",
+    "fusion/state.pt",
+    "fusion-final/state.pt",
+)
+"""What each of them leaves in the work folder."""
+
 SELECTION: Final = "selection.safetensors"
 """In the work folder: the network that validation people chose, before the stage `final`."""
 
@@ -180,25 +188,35 @@ def train_live(
     recipe: LiveRecipe,
     stages: Sequence[str] = SHIPPED,
     weights: Path | None = None,
-) -> Checkpoint:
+) -> Checkpoint | None:
     """Train the named stages, calibrate, and write the weights (by default the shipped ones).
 
-    Stages that are not named are taken as they stand.
+    Stages that are not named are taken as they stand. Where one was never trained, it ends with the
+    last one that is named and says what is still to be trained; there are no weights then.
 
     Raises
     ------
     DataError, StartingPointError
         Something that training needs is missing.
     StageError
-        A stage that is not named has never been trained, not to its end, or behind other branches.
+        A stage that is not named has not been trained to its end, or behind other branches; or
+        never, and one that is named needs it.
     """
     if unknown := set(stages) - set(STAGES):
         raise RecipeError(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
     context = replace(context, seed=recipe.seed)
+    lacking = [
+        stage
+        for stage, state in zip(SHIPPED, _STATES, strict=True)
+        if stage not in stages and not (context.work_dir / state).is_file()
+    ]
     if "face" in stages:
         train_face(context, recipe.network.face, recipe.face)
     if "voice" in stages:
         train_voice(context, recipe.network.voice, recipe.voice)
+    if lacking and not {"fusion", "final", "folds"} & set(stages):
+        _tell_lacking(stages, lacking)
+        return None
     face = take_stage(context, "face", FaceClassifier(recipe.network.face), recipe.face.epochs)
     voice = take_voice(context, recipe, "voice", VOICE_STAGE)
     network = _branches_joined(context, recipe, face, voice)
@@ -216,6 +234,9 @@ def train_live(
     learn_voice_means(context, network, "train")
     chosen = calibrated(network, validation, context.device)
     save_checkpoint(context.work_dir / SELECTION, chosen, origin(TRAIN_ACTORS))
+    if lacking and not {"final", "folds"} & set(stages):
+        _tell_lacking(stages, lacking)
+        return None
 
     temperatures = chosen.config.temperatures
     train = "final" in stages
@@ -227,6 +248,14 @@ def train_live(
             network = _trained_as_chosen(context, recipe, face, temperatures, people, fold)
             save_checkpoint(fold_weights(context, fold), network, origin(ACTORS[people]))
     return written
+
+
+def _tell_lacking(stages: Sequence[str], lacking: Sequence[str]) -> None:
+    made = ", ".join(stage for stage in STAGES if stage in stages)
+    console.print(
+        f"trained: {made}. Before weights can be written, {', '.join(lacking)} must be trained "
+        "too: `train live` goes on with that"
+    )
 
 
 def fold_weights(context: RunContext, fold: str) -> Path:
