@@ -31,6 +31,7 @@ from models.config import CONDITIONS, LiveNetConfig
 from models.face import FaceClassifier
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
+from models.mel import HOP, MELS, SAMPLE_RATE
 from models.training.calibration import expected_calibration_error, fit_temperature
 from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
 from models.training.face import FaceStageConfig, train_face
@@ -48,6 +49,7 @@ from models.training.fusion import (
 from models.training.loop import RunContext, console, load_state, seed_everything
 from models.training.voice import STAGE as VOICE_STAGE
 from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
+from models.training.whisper import WIDTH as WHISPER_WIDTH
 from models.voice import VoiceClassifier
 
 STAGES: Final = ("face", "voice", "fusion", "final", "folds")
@@ -106,6 +108,38 @@ class LiveRecipe:
     face: FaceStageConfig = field(default_factory=FaceStageConfig)
     voice: VoiceStageConfig = field(default_factory=VoiceStageConfig)
     fusion: FusionStageConfig = field(default_factory=FusionStageConfig)
+
+    def __post_init__(self) -> None:
+        network = self.network
+        for name, value, known in (
+            ("labels", network.labels, EMOTIONS),
+            ("sample_rate", network.sample_rate, SAMPLE_RATE),
+            ("voice.n_mels", network.voice.n_mels, MELS),
+        ):
+            if value != known:
+                raise ValueError(f"network.{name} must be {known}, as the data is, not {value}")
+        if self.voice.initial == "whisper" and network.voice.width != WHISPER_WIDTH:
+            raise ValueError(
+                f"network.voice.width must be {WHISPER_WIDTH}, as in Whisper tiny.en, not "
+                f"{network.voice.width}; or set voice.initial = 'random'"
+            )
+        if network.max_maps < 2:
+            raise ValueError(
+                f"a window of {network.window_seconds} s has fewer than two face maps, of which "
+                f"there are {network.face_rate} a second"
+            )
+        longest = 2 * network.voice.max_frames * HOP / SAMPLE_RATE
+        for name, seconds in (
+            ("network.window_seconds", network.window_seconds),
+            ("voice.window_seconds", self.voice.window_seconds),
+            ("fusion.voice_seconds", max(self.fusion.voice_seconds, default=0.0)),
+            ("fusion.poor_voice_seconds", max(self.fusion.poor_voice_seconds, default=0.0)),
+        ):
+            if seconds > longest:
+                raise ValueError(
+                    f"{name} = {seconds} is longer than what network.voice.max_frames = "
+                    f"{network.voice.max_frames} takes, {longest} s"
+                )
 
 
 def load_recipe(path: Path | None = None) -> LiveRecipe:

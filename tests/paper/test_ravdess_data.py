@@ -333,6 +333,9 @@ def test_the_sound_only_file_helps_out(tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "a.wav", tone(500.0))
     arrays = prepare_recording(recording(silent, wav), SMALL, BrightFace())
     assert arrays["mfcc"].shape == (13, 212)
+    other = replace(SMALL, coefficients=20, sound_seconds=2.0)
+    arrays = prepare_recording(recording(silent, wav), other, BrightFace())
+    assert arrays["mfcc"].shape == (other.coefficients, other.steps) == (20, 173)
 
 
 def test_damaged_files_are_named_at_the_end_and_the_rest_is_kept(tmp_path: Path) -> None:
