@@ -731,6 +731,8 @@ def test_a_stage_that_others_follow_is_no_failure(
         ["prepare", "ravdess", "--root", "."],
         ["train", "live", "--stage", "ears"],
         ["train", "live", "--config", "nowhere.toml"],
+        ["train", "live", "--seed", "-1"],
+        ["train", "mosei", "--root", ".", "--seed", str(2**32)],
         ["train", "ravdess", "--root", ".", "--config", "nowhere.toml"],
         ["evaluate", "fusion", "--task", "foo"],
         ["evaluate", "fusion", "--voice", "foo"],

@@ -817,6 +817,7 @@ def test_the_shipped_recipe_is_read() -> None:
         ("[network.voice]\nn_mels = 128", "network.voice.n_mels must be 80, as the data is"),
         ("colour = 'blue'", "unknown setting colour = 'blue'"),
         ("seed = ", "Invalid value"),
+        ("seed = -1", r"\[top\] seed must be 0 to 4294967295, not -1"),
     ],
 )
 def test_a_bad_recipe_is_explained(tmp_path: Path, text: str, message: str) -> None:

@@ -99,6 +99,12 @@ class StageError(RuntimeError):
     """A stage needs another that has not been trained."""
 
 
+def check_seed(seed: int) -> None:
+    """ValueError where one of the generators does not take `seed`."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be 0 to {2**32 - 1}, not {seed}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRecipe:
     """All settings of a training run."""
@@ -110,6 +116,7 @@ class LiveRecipe:
     fusion: FusionStageConfig = field(default_factory=FusionStageConfig)
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         network = self.network
         for name, value, known in (
             ("labels", network.labels, EMOTIONS),

@@ -362,6 +362,7 @@ def test_the_settings_that_come_with_the_project_are_the_defaults(task: str) -> 
 @pytest.mark.parametrize(
     ("task", "text", "message"),
     [
+        *((task, f"seed = {2**32}", "seed must be 0 to 4294967295, not") for task in RECIPES),
         ("ntu", "split = 'by moon'", "split must be cross-subject or cross-view, not 'by moon'"),
         ("ravdess", "[fusion]\nepochs = 0", r"\[fusion\] epochs must be above 0, not 0"),
         ("mosei", "[preparation]\nsteps = 0", "steps must be at least 1, not 0"),

@@ -11,7 +11,7 @@ from models.training.paper.mosei import WIDTHS, MoseiPreparation
 from models.training.paper.ntu import SPLITS, NtuPreparation, NtuTaking
 from models.training.paper.pictures import PictureAugmentation
 from models.training.paper.ravdess import EMOTIONS, RavdessPreparation
-from models.training.recipe import read_settings
+from models.training.recipe import check_seed, read_settings
 
 _LEAST_PICTURES: Final = 16  # that I3D takes
 
@@ -50,6 +50,7 @@ class RavdessRecipe:
     fusion: StageConfig = StageConfig(epochs=70, batch_size=4, learning_rate=1e-3)
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         _check_equal("network.classes", self.network.classes, "the data has", len(EMOTIONS))
         for name in ("coefficients", "steps"):
             wanted, made = getattr(self.network, name), getattr(self.preparation, name)
@@ -68,6 +69,7 @@ class MoseiRecipe:
     fusion: StageConfig = StageConfig(epochs=10, batch_size=16, learning_rate=1e-3)
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         _check_equal("network.channels", self.network.channels, "the data has", WIDTHS)
         _check_equal("network.outputs", self.network.outputs, "the data has", 1)
         if self.preparation.steps < self.network.segments:
@@ -99,6 +101,7 @@ class NtuRecipe:
     )
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.split not in SPLITS:
             raise ValueError(f"split must be {' or '.join(SPLITS)}, not {self.split!r}")
         _check_equal("network.steps", self.network.steps, "[taking] gives", self.taking.steps)
