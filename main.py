@@ -315,7 +315,10 @@ Split = Annotated[
     Literal["cross-subject", "cross-view"] | None,
     typer.Option(help="NTU RGB+D only.", show_default="cross-subject"),
 ]
-Seed = Annotated[int | None, typer.Option(help="Instead of the settings' seed.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**32 - 1, help="Instead of the settings' seed."),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Threads that prepare and load data.", show_default="cores"),
@@ -893,7 +896,7 @@ def train_live(
         Path | None,
         typer.Option(help="Where to write the weights.", show_default="those that ship"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's seed.")] = None,
+    seed: Seed = None,
     device: DeviceOption = Device.AUTO,
     verbose: Verbose = 0,
 ) -> None:
@@ -907,7 +910,8 @@ def train_live(
         recipe = replace(recipe, seed=seed)
     context = _training_context(data_root, work_dir, device)
     checkpoint = training.train_live(context, recipe, tuple(stage or training.SHIPPED), weights)
-    typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
+    if checkpoint is not None:
+        typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
 
 
 def _train_paper(parts: PaperParts, folds: list[int]) -> None:

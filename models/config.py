@@ -1,4 +1,4 @@
-"""What the live network is made of and trained for, as plain values.
+"""What MSAF and the live network are made of and trained for, as plain values.
 
 Apart from the networks themselves, so that the program can read it without loading torch.
 Durations are in seconds, rates in Hz.
@@ -41,12 +41,54 @@ class PlainConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MSAFConfig:
+    """Sizes of one MSAF module (models/msaf.py has the letters); the defaults are the paper's."""
+
+    channels: tuple[int, ...]  # C_m of each modality
+    block_channels: int  # c
+    reduction: int = 4  # r
+    lowest_attention: float = 0.0  # L: no channel is multiplied by less
+    segments: int = 1  # S
+    block_dropout: float = 0.2  # p
+
+    def __post_init__(self) -> None:
+        if not self.channels or min(self.channels) < 1:
+            raise ValueError(f"channels must name one positive width or more, not {self.channels}")
+        if self.block_channels < 1 or self.reduction < 1:
+            raise ValueError(
+                "block_channels and reduction must be positive, "
+                f"not {self.block_channels} and {self.reduction}"
+            )
+        if self.block_channels % self.reduction:
+            raise ValueError(
+                f"block_channels {self.block_channels} is not a multiple of "
+                f"reduction {self.reduction}"
+            )
+        if not 0.0 <= self.lowest_attention <= 1.0:
+            raise ValueError(f"lowest_attention must be in [0, 1], not {self.lowest_attention}")
+        if self.segments < 1:
+            raise ValueError(f"segments must be 1 or more, not {self.segments}")
+        if not 0.0 <= self.block_dropout < 1.0:
+            raise ValueError(f"block_dropout must be in [0, 1), not {self.block_dropout}")
+
+    @property
+    def block_counts(self) -> tuple[int, ...]:
+        """N_m of each modality; the last block of a modality may be partly padding."""
+        return tuple(-(-channels // self.block_channels) for channels in self.channels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaceTrunkConfig:
     """The face branch's trunk (models/face.py)."""
 
     image_size: int = 48  # of the aligned crop, px
     resolution: int = 96  # the crop is enlarged to this before the first convolution, px
     channels: int = 128  # of the feature map
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "resolution", "channels"):
+            if (value := getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
 
     @property
     def map_size(self) -> int:
@@ -109,6 +151,9 @@ class LiveNetConfig(PlainConfig):
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)!r}")
+        if self.lowest_attention == 1.0:
+            raise ValueError("lowest_attention must be below 1.0, at which no block counts more")
+        _ = self.map_fusion, self.sequence_fusion  # which check what they are made with
 
     @property
     def max_maps(self) -> int:
@@ -116,16 +161,33 @@ class LiveNetConfig(PlainConfig):
         return round(self.window_seconds * self.face_rate)
 
     @property
-    def map_block_counts(self) -> tuple[int, int]:
-        """Channel blocks of face and voice where maps meet frames."""
-        width = self.block_channels
-        return -(-self.face.channels // width), -(-self.voice.channels // width)
+    def map_fusion(self) -> MSAFConfig:
+        """MSAF where maps meet frames."""
+        return self._msaf(self.face.channels, self.voice.channels)
 
     @property
-    def sequence_block_counts(self) -> tuple[int, int]:
+    def sequence_fusion(self) -> MSAFConfig:
+        """MSAF where the sequences meet."""
+        return self._msaf(2 * self.hidden, 2 * self.hidden)
+
+    def _msaf(self, *channels: int) -> MSAFConfig:
+        return MSAFConfig(
+            channels=channels,
+            block_channels=self.block_channels,
+            reduction=self.reduction,
+            lowest_attention=self.lowest_attention,
+            block_dropout=self.block_dropout,
+        )
+
+    @property
+    def map_block_counts(self) -> tuple[int, ...]:
+        """Channel blocks of face and voice where maps meet frames."""
+        return self.map_fusion.block_counts
+
+    @property
+    def sequence_block_counts(self) -> tuple[int, ...]:
         """Channel blocks of face and voice where the sequences meet."""
-        count = -(-2 * self.hidden // self.block_channels)
-        return count, count
+        return self.sequence_fusion.block_counts
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LiveNetConfig:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from models.config import LiveNetConfig
 from models.face import FaceTrunk
 from models.labels import FERPLUS_EMOTIONS
-from models.msaf import MSAF, MSAFConfig
+from models.msaf import MSAF
 from models.sequence import AttentionPool, SequenceBranch
 from models.voice import VoiceEncoder
 
@@ -59,21 +59,10 @@ class FusionHead(nn.Module):
         face, voice, classes = config.face.channels, config.voice.channels, len(config.labels)
         width = 2 * config.hidden
 
-        def msaf(*channels: int) -> MSAF:
-            return MSAF(
-                MSAFConfig(
-                    channels=channels,
-                    block_channels=config.block_channels,
-                    reduction=config.reduction,
-                    lowest_attention=config.lowest_attention,
-                    block_dropout=config.block_dropout,
-                )
-            )
-
-        self.map_fusion = msaf(face, voice)
+        self.map_fusion = MSAF(config.map_fusion)
         self.face_sequence = SequenceBranch(face, config.hidden)
         self.voice_sequence = SequenceBranch(voice, config.hidden)
-        self.sequence_fusion = msaf(width, width)
+        self.sequence_fusion = MSAF(config.sequence_fusion)
         self.face_pool = AttentionPool(width)
         self.voice_pool = AttentionPool(width)
         self.face_head = nn.Linear(width, classes)

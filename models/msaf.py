@@ -15,49 +15,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.config import MSAFConfig
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MSAFConfig:
-    """Sizes of one MSAF module; the defaults are the paper's."""
-
-    channels: tuple[int, ...]  # C_m of each modality
-    block_channels: int  # c
-    reduction: int = 4  # r
-    lowest_attention: float = 0.0  # L: no channel is multiplied by less
-    segments: int = 1  # S
-    block_dropout: float = 0.2  # p
-
-    def __post_init__(self) -> None:
-        if not self.channels or min(self.channels) < 1:
-            raise ValueError(f"channels must name one positive width or more, not {self.channels}")
-        if self.block_channels < 1 or self.reduction < 1:
-            raise ValueError(
-                "block_channels and reduction must be positive, "
-                f"not {self.block_channels} and {self.reduction}"
-            )
-        if self.block_channels % self.reduction:
-            raise ValueError(
-                f"block_channels {self.block_channels} is not a multiple of "
-                f"reduction {self.reduction}"
-            )
-        if not 0.0 <= self.lowest_attention <= 1.0:
-            raise ValueError(f"lowest_attention must be in [0, 1], not {self.lowest_attention}")
-        if self.segments < 1:
-            raise ValueError(f"segments must be 1 or more, not {self.segments}")
-        if not 0.0 <= self.block_dropout < 1.0:
-            raise ValueError(f"block_dropout must be in [0, 1), not {self.block_dropout}")
-
-    @property
-    def block_counts(self) -> tuple[int, ...]:
-        """N_m of each modality; the last block of a modality may be partly padding."""
-        return tuple(-(-channels // self.block_channels) for channels in self.channels)
+__all__ = ["MSAF", "MSAFConfig", "MSAFOutput"]
 
 
 class MSAFOutput(NamedTuple):

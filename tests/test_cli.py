@@ -717,12 +717,22 @@ def test_training_without_its_data(run: Run, tmp_path: Path) -> None:
     assert "did you mean seed" in result.stderr
 
 
+def test_a_stage_that_others_follow_is_no_failure(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.training.recipe.train_live", lambda *_: None)
+    result = run("train", "live", "--stage", "face", "--work-dir", tmp_path, "--device", "cpu")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["prepare", "ravdess", "--root", "."],
         ["train", "live", "--stage", "ears"],
         ["train", "live", "--config", "nowhere.toml"],
+        ["train", "live", "--seed", "-1"],
+        ["train", "mosei", "--root", ".", "--seed", str(2**32)],
         ["train", "ravdess", "--root", ".", "--config", "nowhere.toml"],
         ["evaluate", "fusion", "--task", "foo"],
         ["evaluate", "fusion", "--voice", "foo"],

@@ -244,3 +244,16 @@ def test_missing_or_damaged_recordings_are_told_of(ravdess: Path, tmp_path: Path
     assert result.exit_code == ExitCode.NO_TRAINING_DATA
     assert "03-01-08-02-02-02-24.wav: its sound cannot be read" in result.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_recording_that_is_cut_short_is_told_of(ravdess: Path, tmp_path: Path) -> None:
+    sound = next(ravdess.rglob("03-01-08-02-02-02-24.wav"))
+    whole = sound.read_bytes()
+    try:
+        sound.write_bytes(whole[:-2])  # one sample
+        result = prepare("ravdess", "--root", ravdess, "--out", tmp_path / "data")
+    finally:
+        sound.write_bytes(whole)
+    assert result.exit_code == ExitCode.NO_TRAINING_DATA
+    assert "24.wav is cut short: it has 4798 of 4800 bytes of sound" in result.stderr
+    assert not (tmp_path / "data").exists()

@@ -50,7 +50,8 @@ from models.training.recipe import (
     train_live,
     with_temperatures,
 )
-from models.training.voice import VoiceStageConfig, VoiceTask, train_voice
+from models.training.voice import VoiceStageConfig, VoiceTask, _FrozenStates, train_voice
+from models.voice import VoiceClassifier
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -283,6 +284,97 @@ def test_branches_of_other_settings_are_begun_again(
     assert any((old[name] != new[name]).any() for name in old)
 
 
+def test_a_damaged_state_is_named(data_root: Path, trained: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    for name in ("voice-final/voice.safetensors", "fusion/state.pt", "face/state.pt"):
+        whole = (work / name).read_bytes()
+        for damaged in (b"", b"no state", whole[: len(whole) // 2]):
+            (work / name).write_bytes(damaged)
+            with pytest.raises(DataError, match=rf"{name} cannot be read \(.*\): delete it"):
+                train_live(context_of(data_root, work), TINY, ("folds",), work / "new.safetensors")
+
+
+def test_damaged_features_are_made_again(data_root: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    before = {path: path.read_text() for path in tmp_path.rglob("log.jsonl")}
+    for path in (tmp_path / "features").iterdir():
+        path.write_bytes(path.read_bytes()[:-1000])
+    again = tmp_path / "again.safetensors"
+    train_live(context_of(data_root, tmp_path), TINY, weights=again)
+    old, new = weights_of(trained / "live.safetensors"), weights_of(again)
+    torch.testing.assert_close(new, old, rtol=0, atol=0)
+    assert {path: path.read_text() for path in tmp_path.rglob("log.jsonl")} == before
+
+
+def test_damaged_layers_are_made_again(data_root: Path, tmp_path: Path) -> None:
+    context, config = context_of(data_root, tmp_path), TINY.voice
+    task = VoiceTask.live(data_root, config)
+    torch.manual_seed(0)
+    model = VoiceClassifier(TINY.network.voice)
+    made = _FrozenStates(context, model, task, config).validation.clone()
+    path = tmp_path / "voice" / "frozen" / "validation.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    again = _FrozenStates(context, model, task, config).validation
+    torch.testing.assert_close(again, made, rtol=0, atol=0)
+
+
+def other_data(data_root: Path, copy: Path) -> Path:
+    """The same data but for one picture of each split and one clip of each set of actors."""
+    shutil.copytree(data_root, copy)
+    with np.load(copy / "ferplus.npz") as archive:
+        arrays = dict(archive)
+    arrays["images"][[0, 16, 32]] = 0  # as many of the same votes
+    np.savez(copy / "ferplus.npz", **arrays)
+    for actor in (2, 8, 22):
+        path = copy / "ravdess_speech" / f"03-01-01-01-01-01-{actor:02d}.flac"
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, samples[::-1], rate)
+    return copy
+
+
+def test_features_of_other_data_are_made_anew(data_root: Path, tmp_path: Path) -> None:
+    def features(root: Path) -> list[tuple[torch.Tensor, ...]]:
+        context = context_of(root, tmp_path / "work")
+        return [
+            fusion.face_features(context, nn.AvgPool2d(8), "test", TINY.fusion),
+            *fusion.training_voices(context, nn.Identity(), TINY.fusion, TINY.voice),
+            fusion.evaluation_voices(context, nn.Identity(), TINY.network, "test"),
+        ]
+
+    before, after = features(data_root), features(other_data(data_root, tmp_path / "data"))
+    for old, new in zip(before, after, strict=True):
+        assert not torch.equal(old[0], new[0])
+
+
+@pytest.mark.parametrize("stage", ["face", "voice"])
+def test_branches_of_other_data_are_begun_again(
+    data_root: Path, trained: Path, tmp_path: Path, stage: str
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(trained, work)
+    context = context_of(other_data(data_root, tmp_path / "data"), work)
+    logs = {path: path.read_text() for path in (work / stage).rglob("log.jsonl")}
+    with pytest.raises(StageError, match="the stage fusion was trained with another face or voice"):
+        train_live(context, TINY, (stage,), work / "new.safetensors")
+    assert logs
+    assert all(path.read_text() != before for path, before in logs.items())
+
+
+def test_a_fusion_of_other_validation_people_is_begun_again(
+    data_root: Path, trained: Path, tmp_path: Path
+) -> None:
+    """They chose its epoch."""
+    work, root = tmp_path / "work", tmp_path / "data"
+    shutil.copytree(trained, work)
+    shutil.copytree(data_root, root)
+    path, state = root / "ravdess_speech/03-01-01-01-01-01-08.flac", work / "fusion/state.pt"
+    before = state.stat().st_mtime_ns
+    soundfile.write(path, soundfile.read(path)[0][::-1], 16000)
+    train_live(context_of(root, work), TINY, ("fusion",), work / "new.safetensors")
+    assert state.stat().st_mtime_ns != before
+
+
 def test_a_state_without_a_record_is_begun_again(tmp_path: Path) -> None:
     context = context_of(tmp_path, tmp_path)
     state, log, made = (tmp_path / name for name in ("one/state.pt", "one/log.jsonl", "made"))
@@ -322,13 +414,30 @@ def test_a_stage_needs_the_one_before(data_root: Path, trained: Path, tmp_path: 
     with pytest.raises(StageError, match="the stage voice has not been trained yet"):
         train_live(context, TINY, ("fusion",))
     shutil.copytree(trained / "voice", tmp_path / "voice")
-    with pytest.raises(StageError, match="the stage final has not been trained yet"):
-        train_live(context, TINY, ("fusion",))
-    shutil.copytree(trained / "voice-final", tmp_path / "voice-final")
-    with pytest.raises(StageError, match="the stage final has not been trained yet"):
-        train_live(context, TINY, ("fusion",))
+    with pytest.raises(StageError, match="the stage fusion has not been trained yet"):
+        train_live(context, TINY, ("final",))
     with pytest.raises(RecipeError, match="no stage fushion; there are face, voice, fusion, f"):
         train_live(context, TINY, ("fushion",))
+
+
+def test_one_stage_after_the_other(
+    data_root: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context, weights = context_of(data_root, tmp_path), tmp_path / "live.safetensors"
+    for stage, lacking in (
+        ("voice", "face, fusion, final"),
+        ("face", "fusion, final"),
+        ("fusion", "final"),
+    ):
+        assert train_live(context, TINY, (stage,), weights) is None
+        told = " ".join(capsys.readouterr().err.split())
+        assert f"trained: {stage}. Before weights can be written, {lacking} must be" in told
+        assert (tmp_path / "selection.safetensors").is_file() == (stage == "fusion")
+    assert not weights.exists()
+    assert train_live(context, TINY, ("final",), weights) is not None
+    torch.testing.assert_close(
+        weights_of(weights), weights_of(trained / "live.safetensors"), rtol=0, atol=0
+    )
 
 
 def test_missing_data_is_said(tmp_path: Path) -> None:
@@ -620,7 +729,6 @@ def test_a_face_sequence_moves_and_may_begin_neutral() -> None:
 def test_the_head_begins_with_what_the_branches_know() -> None:
     from models.face import FaceClassifier
     from models.live import FusionHead
-    from models.voice import VoiceClassifier
 
     torch.manual_seed(0)
     face = FaceClassifier(TINY.network.face).eval()
@@ -700,8 +808,22 @@ def test_the_shipped_recipe_is_read() -> None:
         ("[face]\ninitial = 'nothing'", r"\[face\] initial must be .* not 'nothing'"),
         ("[network]\ntemperatures = [1.0]", r"network\.temperatures takes 3 values, not \[1\.0\]"),
         ("[network]\nface = 3", "network.face must be a table, not 3"),
+        ("[network]\nreduction = 3", r"\[network\] block_channels 32 is not a multiple of reduc"),
+        ("[network]\nlowest_attention = 1.0", "lowest_attention must be below 1.0"),
+        ("[network]\nlowest_attention = 2.0", r"lowest_attention must be in \[0, 1\], not 2.0"),
+        ("[network.face]\nchannels = 0", r"\[network.face\] channels must be at least 1, got 0"),
+        (
+            "[network]\nlabels = ['good', 'bad']",
+            "network.labels must be .*'neutral'.*, not .*'bad'",
+        ),
+        ("[network]\nwindow_seconds = 0.1", "a window of 0.1 s has fewer than two face maps"),
+        ("[network]\nwindow_seconds = 4.0", r"4.0 is longer than .*max_frames = 150 takes, 3.0 s"),
+        ("[fusion]\npoor_voice_seconds = [2.0, 3.5]", r"fusion.poor_voice_seconds = 3.5 is longer"),
+        ("[network.voice]\nwidth = 192", "width must be 384, as in Whisper tiny.en, not 192"),
+        ("[network.voice]\nn_mels = 128", "network.voice.n_mels must be 80, as the data is"),
         ("colour = 'blue'", "unknown setting colour = 'blue'"),
         ("seed = ", "Invalid value"),
+        ("seed = -1", r"\[top\] seed must be 0 to 4294967295, not -1"),
     ],
 )
 def test_a_bad_recipe_is_explained(tmp_path: Path, text: str, message: str) -> None:

@@ -401,7 +401,10 @@ def test_scores_of_a_network_that_knows_half_the_classes() -> None:
     labels = np.array([0, 0, 0, 1])
     guesses = torch.tensor([0.0, 0.0, 0.0, 2.0])
     data = VoiceEvaluation(
-        mels=guesses[:, None, None].expand(4, 80, 10), labels=labels, actors=np.ones(4, np.int64)
+        mels=guesses[:, None, None].expand(4, 80, 10),
+        labels=labels,
+        actors=np.ones(4, np.int64),
+        source="",
     )
     scores = voice_scores(Knows(), data, torch.device("cpu"))
     assert scores["accuracy"] == 0.75

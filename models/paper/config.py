@@ -6,9 +6,10 @@ can be changed is what another data set or a smaller machine asks for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from models.config import PlainConfig
+from models.config import MSAFConfig, PlainConfig
 from models.paper.faults import IN_MSAF, Fault, checked_faults
 
 
@@ -16,6 +17,22 @@ def _positive(config: object, *names: str) -> None:
     for name in names:
         if (value := getattr(config, name)) < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+
+
+RGB_CHANNELS: Final = {"i3d": (832, 1024), "resnet50": (1024, 2048)}
+"""NTU RGB+D's colour branches, and their channels at the two depths."""
+
+
+def check_mfcc_steps(steps: int) -> None:
+    """ValueError where RAVDESS's voice branch cannot be built for so many."""
+    if steps < 12:
+        raise ValueError(f"{steps} steps of MFCC are too few, 12 is the least")
+
+
+def check_skeleton_steps(steps: int) -> None:
+    """ValueError where NTU RGB+D's skeleton branch cannot be built for so many."""
+    if steps < 16 or steps % 16:
+        raise ValueError(f"steps must be a multiple of 16, not {steps}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +51,16 @@ class RavdessConfig(PlainConfig):
 
     def __post_init__(self) -> None:
         _positive(self, "classes", "coefficients")
+        check_mfcc_steps(self.steps)
+        _ = self.fusions  # which check what they are made with
         possible = {*IN_MSAF, Fault.STEM_WITHOUT_RELU}
         object.__setattr__(self, "faults", checked_faults(self.faults, possible))
+
+    @property
+    def fusions(self) -> tuple[MSAFConfig, MSAFConfig]:
+        """The two MSAF, of face and voice."""
+        early, late = self.block_channels
+        return _msaf(self, early, 1024, 32), _msaf(self, late, 2048, 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +79,15 @@ class MoseiConfig(PlainConfig):
 
     def __post_init__(self) -> None:
         _positive(self, "outputs", "segments")
+        if min(self.channels) < 1:
+            raise ValueError(f"channels must be at least 1 each, not {self.channels}")
+        _ = self.fusion  # which checks what it is made with
         object.__setattr__(self, "faults", checked_faults(self.faults, IN_MSAF))
+
+    @property
+    def fusion(self) -> MSAFConfig:
+        """MSAF of face, voice and words."""
+        return replace(_msaf(self, self.block_channels, *self.hidden), segments=self.segments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +108,30 @@ class NtuConfig(PlainConfig):
 
     def __post_init__(self) -> None:
         _positive(self, "classes")
-        if self.rgb not in ("i3d", "resnet50"):
-            raise ValueError(f"rgb must be i3d or resnet50, not {self.rgb!r}")
+        if self.rgb not in RGB_CHANNELS:
+            raise ValueError(f"rgb must be {' or '.join(RGB_CHANNELS)}, not {self.rgb!r}")
+        check_skeleton_steps(self.steps)
+        _ = self.fusions  # which check what they are made with
         possible = set(IN_MSAF)
         if self.rgb == "resnet50":
             possible.add(Fault.UNUSED_FIRST_FUSION)
         object.__setattr__(self, "faults", checked_faults(self.faults, possible))
+
+    @property
+    def fusions(self) -> tuple[MSAFConfig, MSAFConfig]:
+        """The two MSAF: of colour and both persons, of colour and skeletons."""
+        early, late = self.block_channels
+        rgb_early, rgb_late = RGB_CHANNELS[self.rgb]
+        return _msaf(self, early, rgb_early, 128, 128), _msaf(self, late, rgb_late, 512)
+
+
+def _msaf(
+    config: RavdessConfig | MoseiConfig | NtuConfig, block_channels: int, *channels: int
+) -> MSAFConfig:
+    return MSAFConfig(
+        channels=channels,
+        block_channels=block_channels,
+        reduction=config.reduction,
+        lowest_attention=config.lowest_attention,
+        block_dropout=config.block_dropout,
+    )

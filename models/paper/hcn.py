@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.paper.branch import Branch, layers
+from models.paper.config import check_skeleton_steps
 
 STEPS, JOINTS, PERSONS = 32, 25, 2
 
@@ -104,8 +105,7 @@ def hcn(classes: int = 60, *, steps: int = STEPS, dropout: float = 0.4) -> Branc
 
     `early` ends with (B, P, 128, T/8, T/8), each person's features apart, `late` with (B, 512).
     """
-    if steps < 16 or steps % 16:
-        raise ValueError(f"steps must be a multiple of 16, not {steps}")
+    check_skeleton_steps(steps)
     branch = Branch(
         early=PersonFeatures(steps, dropout),
         late=JoinPersons(steps, dropout),

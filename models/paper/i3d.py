@@ -13,9 +13,6 @@ from torch import Tensor, nn
 
 from models.paper.branch import Branch, layers
 
-OUT_CHANNELS = (832, 1024)
-"""Of `early` and of `late`."""
-
 
 def unit(channels: int, out: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Convolution, batch norm, ReLU; (B, C, T, H, W) → (B, out, T, H, W), divided by `stride`."""

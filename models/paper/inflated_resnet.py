@@ -16,8 +16,6 @@ from models.paper.branch import Branch, layers
 from models.paper.resnext3d import DEPTHS, Bottleneck3D, GlobalAverage
 
 EXPANSION = 4
-OUT_CHANNELS = (1024, 2048)
-"""Of `early` and of `late`."""
 
 
 def inflated_resnet(classes: int = 60, *, depths: Sequence[int] = DEPTHS) -> Branch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import nn
 
 from models.paper.branch import Branch, layers
+from models.paper.config import check_mfcc_steps
 
 COEFFICIENTS = 13
 STEPS = 212
@@ -22,9 +23,8 @@ def mfcc_cnn(classes: int = 8, *, coefficients: int = COEFFICIENTS, steps: int =
     (B, 64, (U - 4) // 8), as in the public reference. The paper's kernels of 7 have padding 2, so
     each takes two steps away. Batch norm comes behind the activations.
     """
+    check_mfcc_steps(steps)
     left = (steps - 4) // 8
-    if left < 1:
-        raise ValueError(f"{steps} steps of MFCC are too few, 12 is the least")
     return Branch(
         early=layers(
             conv1=nn.Conv1d(coefficients, 32, kernel_size=7, padding=2),

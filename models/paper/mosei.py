@@ -20,7 +20,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.msaf import MSAFConfig
 from models.paper.config import MoseiConfig
 from models.paper.lstm_pair import lstm_pair
 from models.paper.reference import fusion
@@ -47,17 +46,7 @@ class MoseiNet(nn.Module):
             lstm_pair(channels, hidden, outputs=None)
             for channels, hidden in zip(config.channels, config.hidden, strict=True)
         )
-        self.fusion = fusion(
-            MSAFConfig(
-                channels=config.hidden,
-                block_channels=config.block_channels,
-                reduction=config.reduction,
-                lowest_attention=config.lowest_attention,
-                segments=config.segments,
-                block_dropout=config.block_dropout,
-            ),
-            config.faults,
-        )
+        self.fusion = fusion(config.fusion, config.faults)
         self.regress = nn.Linear(sum(config.hidden), config.outputs)
 
     def forward(

@@ -26,13 +26,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.msaf import MSAFConfig
 from models.paper.config import NtuConfig
 from models.paper.faults import Fault
 from models.paper.hcn import JoinPersons, hcn
-from models.paper.i3d import OUT_CHANNELS as I3D_CHANNELS
 from models.paper.i3d import i3d
-from models.paper.inflated_resnet import OUT_CHANNELS as RESNET_CHANNELS
 from models.paper.inflated_resnet import inflated_resnet
 from models.paper.reference import fusion
 
@@ -55,25 +52,11 @@ class NtuNet(nn.Module):
         self.config = config = config or NtuConfig()
         if config.rgb == "i3d":
             self.rgb = i3d(config.classes, dropout=config.rgb_dropout)
-            early, late = I3D_CHANNELS
         else:
             self.rgb = inflated_resnet(config.classes, depths=config.depths)
-            early, late = RESNET_CHANNELS
         self.skeleton = hcn(config.classes, steps=config.steps, dropout=config.skeleton_dropout)
         self.early_fusion, self.late_fusion = (
-            fusion(
-                MSAFConfig(
-                    channels=channels,
-                    block_channels=width,
-                    reduction=config.reduction,
-                    lowest_attention=config.lowest_attention,
-                    block_dropout=config.block_dropout,
-                ),
-                config.faults,
-            )
-            for channels, width in zip(
-                ((early, 128, 128), (late, 512)), config.block_channels, strict=True
-            )
+            fusion(each, config.faults) for each in config.fusions
         )
 
     def forward(self, clips: Tensor, skeletons: Tensor, present: Tensor | None = None) -> NtuOutput:

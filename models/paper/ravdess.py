@@ -25,7 +25,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.msaf import MSAFConfig
 from models.paper.config import RavdessConfig
 from models.paper.faults import Fault
 from models.paper.mfcc_cnn import mfcc_cnn
@@ -55,18 +54,9 @@ class RavdessNet(nn.Module):
             stem_relu=Fault.STEM_WITHOUT_RELU not in config.faults,
         )
         self.voice = mfcc_cnn(config.classes, coefficients=config.coefficients, steps=config.steps)
-        early, late = (
-            MSAFConfig(
-                channels=channels,
-                block_channels=width,
-                reduction=config.reduction,
-                lowest_attention=config.lowest_attention,
-                block_dropout=config.block_dropout,
-            )
-            for channels, width in zip(((1024, 32), (2048, 64)), config.block_channels, strict=True)
+        self.early_fusion, self.late_fusion = (
+            fusion(each, config.faults) for each in config.fusions
         )
-        self.early_fusion = fusion(early, config.faults)
-        self.late_fusion = fusion(late, config.faults)
 
     def forward(self, clips: Tensor, mfcc: Tensor, present: Tensor | None = None) -> RavdessOutput:
         """Answer for one clip and its sound per sample.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +86,47 @@ def require(path: Path) -> Path:
     return path
 
 
+Shape = tuple[int | str, ...]
+
+GET_AGAIN: Final = "get it again, or make it again (docs/data.md says how and what it holds)"
+
+
+def read_archive(
+    path: Path, shapes: Mapping[str, Shape] | None = None, remedy: str = GET_AGAIN
+) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file: those that `shapes` names, or all of them.
+
+    In a shape a name stands for any number, the same one wherever it comes.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged or not of this layout; `remedy` says what to do.
+    """
+    try:
+        with path.open("rb") as file:  # numpy leaves one open that it cannot read
+            archive = np.load(file)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it is no archive")
+            with archive:
+                arrays = {name: archive[name] for name in shapes or archive.files}
+    except (  # what a damaged file can make numpy raise
+        *(OSError, ValueError, EOFError, LookupError),
+        *(zipfile.BadZipFile, zlib.error, RuntimeError),
+    ) as error:
+        raise DataError(f"{path} cannot be read ({error}): {remedy}") from None
+    known: dict[str, int] = {}
+    for name, wanted in (shapes or {}).items():
+        found = arrays[name].shape
+        if len(found) != len(wanted) or any(
+            size != (known.setdefault(each, size) if isinstance(each, str) else each)
+            for size, each in zip(found, wanted, strict=True)
+        ):
+            told = ", ".join(str(known.get(str(each), each)) for each in wanted)
+            raise DataError(f"{path}: {name} is of the shape {found}, not ({told}): {remedy}")
+    return arrays
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FerPlus:
     """Faces of one split of FER+ whose most voted is one of the eight emotions."""
@@ -132,12 +175,14 @@ def load_ferplus(data_root: Path, split: str, *, copies: bool = False) -> FerPlu
     their validation and test images are always scored: votes that one annotator alone gave are
     dropped, and of those left more than half go to one emotion.
     """
-    with np.load(require(data_root / "ferplus.npz")) as archive:
-        number, splits = FERPLUS_SPLITS.index(split), archive["split"]
-        wanted = splits == number
-        every = archive["images"]
-        images = every[wanted]
-        votes = archive["votes"][wanted].astype(np.float32)
+    archive = read_archive(
+        require(data_root / "ferplus.npz"),
+        {"split": ("n",), "images": ("n", 48, 48), "votes": ("n", 10)},
+    )
+    number, splits, every = FERPLUS_SPLITS.index(split), archive["split"], archive["images"]
+    wanted = splits == number
+    images = every[wanted]
+    votes = archive["votes"][wanted].astype(np.float32)
     labels = votes.argmax(axis=1)
     shared = np.where(votes > 1, votes, 0)
     agreed = shared.max(axis=1) > shared.sum(axis=1) / 2
@@ -165,17 +210,35 @@ class VoiceClip:
 
 
 def load_ravdess(data_root: Path, actors: tuple[int, ...]) -> Iterator[VoiceClip]:
-    """Read the speech clips of `actors`, 16 kHz mono, in file order, without the one duplicate."""
-    import soundfile
+    """Read the speech clips of `actors`, 16 kHz mono, in file order, without the one duplicate.
 
-    folder = require(data_root / "ravdess_speech")
+    Raises
+    ------
+    DataError
+        One of them is damaged, or there are none.
+    """
+    folder, found = require(data_root / "ravdess_speech"), False
     for path in sorted(folder.glob("03-01-*.flac")):
         fields = path.stem.split("-")
         actor = int(fields[6])
         if actor not in actors or path.stem == RAVDESS_DUPLICATE:
             continue
+        emotion, found = int(fields[2]) - 1, True
+        label = RAVDESS_TO_EMOTION[emotion]
+        yield VoiceClip(path.stem, emotion, label, actor, _read_clip(path))
+    if not found:
+        people = ", ".join(f"{actor:02d}" for actor in actors)
+        raise DataError(f"{folder} holds no clip 03-01-….flac of the actors {people}: {GET_AGAIN}")
+
+
+def _read_clip(path: Path) -> NDArray[np.float32]:
+    """Samples (n,) of a file of 16 kHz mono; DataError where it is not that."""
+    import soundfile
+
+    try:
         samples, sample_rate = soundfile.read(path, dtype="float32")
-        if sample_rate != 16000 or samples.ndim != 1:
-            raise DataError(f"{path}: expected 16 kHz mono, found {sample_rate} Hz")
-        emotion = int(fields[2]) - 1
-        yield VoiceClip(path.stem, emotion, RAVDESS_TO_EMOTION[emotion], actor, samples)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise DataError(f"{path} cannot be read ({error}): {GET_AGAIN}") from None
+    if sample_rate != 16000 or samples.ndim != 1:
+        raise DataError(f"{path}: expected 16 kHz mono, found {sample_rate} Hz")
+    return np.asarray(samples, dtype=np.float32)

@@ -22,7 +22,14 @@ from models.face import FaceClassifier
 from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus, load_ferplus
 from models.training.face_start import start_from_faceres
-from models.training.loop import RunContext, begin_stage, cosine_factor, fit, seed_everything
+from models.training.loop import (
+    RunContext,
+    begin_stage,
+    content_digest,
+    cosine_factor,
+    fit,
+    seed_everything,
+)
 from models.training.scores import accuracy, balanced_accuracy
 
 
@@ -79,13 +86,14 @@ def train_face(
 ) -> tuple[FaceClassifier, dict[str, float]]:
     """Train the face branch and return it with the figures of its best validation epoch.
 
-    Killed and called again, it goes on after the last complete epoch; with other settings it is
-    begun again.
+    Killed and called again, it goes on after the last complete epoch; with other settings or
+    pictures it is begun again.
     """
-    begin_stage(context, "face", repr((config, trunk, context.seed)))
-    seed_everything(context.seed)
     train = load_ferplus(context.data_root, "train")
     validation = load_ferplus(context.data_root, "validation")
+    trail = (config, trunk, context.seed, content_digest(train, validation))
+    begin_stage(context, "face", repr(trail))
+    seed_everything(context.seed)
     model = FaceClassifier(trunk, config.dropout)
     if config.initial == "faceres":
         picks = np.random.default_rng(context.seed).permutation(len(train.images))[:512]

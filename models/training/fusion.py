@@ -11,8 +11,8 @@ computed once and cached. Shapes:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -30,8 +30,16 @@ from models.mel import log_mel
 from models.speaker import SpeakerOffset
 from models.training.augment_audio import add_noise, centred_window, random_noise
 from models.training.augment_images import FaceAugmentation
-from models.training.data import ACTORS, load_ferplus, load_ravdess
-from models.training.loop import RunContext, begin_stage, fit, progress_bar, save_atomically
+from models.training.data import ACTORS, DataError, load_ferplus, load_ravdess
+from models.training.loop import (
+    RunContext,
+    begin_stage,
+    content_digest,
+    fit,
+    load_state,
+    progress_bar,
+    save_atomically,
+)
 from models.training.scores import accuracy, balanced_accuracy, recalls
 from models.training.voice import VoiceStageConfig, augmented_mels
 
@@ -135,8 +143,9 @@ def face_features(
     hard = replace(changes, strength=POOR_FACE)
     part_poor = config.poor_faces if training else float(poor)
 
+    data = load_ferplus(context.data_root, split)
+
     def make() -> FaceFeatures:
-        data = load_ferplus(context.data_root, split)
         rng = np.random.default_rng(context.seed)
         generator = torch.Generator().manual_seed(context.seed)
         emotion_of = np.array([-1 if e is None else e for e in FERPLUS_TO_EMOTION])
@@ -174,7 +183,8 @@ def face_features(
             labels=torch.from_numpy(labels[picks]),
         )
 
-    key = (split, limit, config.key_images, config.onset, changes, part_poor, POOR_FACE)
+    settings = (limit, config.key_images, config.onset, changes, part_poor, POOR_FACE)
+    key = (split, *settings, content_digest(data))
     name = f"poor-face-{split}" if poor else f"face-{split}"
     return FaceFeatures(*_cached(context, name, trunk, key, make))
 
@@ -200,9 +210,10 @@ def training_voices(
     wanted = [(seconds, augmentation) for seconds in config.voice_seconds]
     wanted += [(seconds, noisy) for seconds in config.poor_voice_seconds]
 
+    clips = list(load_ravdess(context.data_root, ACTORS[people]))
+
     def make() -> tuple[Tensor, ...]:
         rng = np.random.default_rng(context.seed)
-        clips = list(load_ravdess(context.data_root, ACTORS[people]))
         sets = []
         with progress_bar() as progress:
             total = len(clips) * len(wanted)
@@ -218,7 +229,8 @@ def training_voices(
         labels = torch.tensor([clip.label for clip in clips])
         return labels, torch.tensor([clip.actor for clip in clips]), *sets
 
-    key = (ACTORS[people], [(seconds, changes.augmentation) for seconds, changes in wanted])
+    settings = [(seconds, changes.augmentation) for seconds, changes in wanted]
+    key = (settings, content_digest(*clips))
     labels, actors, *sets = _cached(context, f"voice-{people}", encoder, key, make)
     by_length: dict[int, list[Tensor]] = {}
     for frames in sets:
@@ -242,12 +254,11 @@ def evaluation_voices(
     As a sliding window comes by: the speech in the middle, and half a second to either side. The
     windows of a clip follow each other. `poor` ones are hard to hear (POOR_SNR).
     """
-    actors = ACTORS[people]
+    clips = list(load_ravdess(context.data_root, ACTORS[people]))
     count = round(network.window_seconds * network.sample_rate)
     shift = network.sample_rate // 2
 
     def make() -> VoiceFeatures:
-        clips = list(load_ravdess(context.data_root, actors))
         frames, rng = [], np.random.default_rng(context.seed)
         for clip in clips:
             long = centred_window(clip.samples, count + 2 * shift)
@@ -262,7 +273,7 @@ def evaluation_voices(
             torch.tensor([clip.actor for clip in clips]).repeat_interleave(CLIP_WINDOWS),
         )
 
-    key = (actors, count, shift, POOR_SNR if poor else None)
+    key = (count, shift, POOR_SNR if poor else None, content_digest(*clips))
     name = f"poor-voice-{people}" if poor else f"clean-voice-{people}"
     return VoiceFeatures(*_cached(context, name, encoder, key, make))
 
@@ -325,11 +336,14 @@ def _cached(
     key: tuple[Any, ...],
     make: Callable[[], tuple[Tensor, ...]],
 ) -> tuple[Tensor, ...]:
-    """Features from the work folder if they were made by the same network and settings."""
-    digest = _digest(network, (key, context.seed))
+    """Features from the work folder if the same network made them, of the same settings and data.
+
+    `key` is those two.
+    """
+    digest = content_digest((key, context.seed), *network.state_dict().values())
     path = context.stage_dir("features") / f"{name}.pt"
-    if path.is_file():
-        stored = torch.load(path, weights_only=True)
+    with suppress(DataError):  # not there, or damaged
+        stored = load_state(path)
         if stored["key"] == digest:
             return tuple(stored["tensors"])
     network.eval().to(  # type: ignore[call-overload]
@@ -339,18 +353,6 @@ def _cached(
     tensors = tuple(make())
     save_atomically({"key": digest, "tensors": list(tensors)}, path)
     return tensors
-
-
-def _content(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor.contiguous().numpy().data).hexdigest()
-
-
-def _digest(network: nn.Module, settings: object) -> str:
-    """SHA-256 over a network's weights and the repr of some settings."""
-    digest = hashlib.sha256(repr(settings).encode())
-    for tensor in network.state_dict().values():
-        digest.update(tensor.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 # Pairs.
@@ -724,9 +726,9 @@ def train_fusion(
     without them, when all has been chosen, it is the last. A run that began from other branches or
     settings is not resumed but begun again.
     """
-    learned_from = [tensor for each in (training[0], *training[1]) for tensor in each]
-    settings = (config, network, context.seed, [_content(tensor) for tensor in learned_from])
-    begin_stage(context, name, _digest(head, settings))
+    data = [tensor for each in (training[0], *training[1], *(validation or ())) for tensor in each]
+    settings = (config, network, context.seed)
+    begin_stage(context, name, content_digest(settings, *head.state_dict().values(), *data))
     head.to(context.device)
     optimizer = torch.optim.AdamW(parameter_groups(head, config), weight_decay=config.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]

@@ -14,13 +14,12 @@ import hashlib
 import json
 import logging
 import math
-import pickle
 import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Sized
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +114,35 @@ def save_atomically(value: Any, path: Path) -> None:
     partial.replace(path)
 
 
+def content_digest(*parts: object) -> str:
+    """SHA-256 over data as it was read: arrays by type, shape and content, dataclasses by their
+    fields, anything else as text.
+    """
+    digest = hashlib.sha256()
+
+    def add(part: object) -> None:
+        if isinstance(part, Tensor):
+            part = part.detach().cpu().numpy()
+        if isinstance(part, np.ndarray):
+            values = np.ascontiguousarray(part)
+            digest.update(f"{values.dtype} {values.shape}".encode())
+            digest.update(values.data)
+        elif is_dataclass(part):
+            for each in fields(part):
+                add(getattr(part, each.name))
+        else:
+            digest.update(str(part).encode())
+
+    for part in parts:
+        add(part)
+    return digest.hexdigest()
+
+
 def begin_stage(context: RunContext, name: str, trail: str, made: Iterable[Path] = ()) -> None:
     """Forget a stage, and what was `made` of it, that began otherwise or nobody knows how.
 
-    `trail` is all that its weights depend on; a digest of it lies beside the state. With it go the
-    log and what the stage's folder keeps of features.
+    `trail` is all that its weights depend on, data too; a digest of it lies beside the state. With
+    it go the log and what the stage's folder keeps of features.
     """
     if distributed.is_first():
         digest = hashlib.sha256(trail.encode()).hexdigest()
@@ -132,15 +155,26 @@ def begin_stage(context: RunContext, name: str, trail: str, made: Iterable[Path]
     distributed.wait()
 
 
-def _load_state(path: Path, device: torch.device) -> dict[str, Any]:
+def load_state(
+    path: Path,
+    device: torch.device | str = "cpu",
+    *,
+    mmap: bool = False,
+) -> Any:
+    """What `save_atomically` left in the work folder.
+
+    Raises
+    ------
+    DataError
+        It is not there or damaged, and has to be deleted to be made again.
+    """
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        return torch.load(path, map_location=device, mmap=mmap, weights_only=True)
+    except Exception as error:  # of any kind, where the bytes are not torch's
+        why = error.strerror if isinstance(error, OSError) else "it is damaged"
         raise DataError(
-            f"the state of a training cannot be read: {path} ({error}): delete it, and the same "
-            "command begins that stage again"
+            f"{path} cannot be read ({why}): delete it, and training makes it again"
         ) from None
-    return state
 
 
 def cosine_schedule(
@@ -215,7 +249,7 @@ def fit(
     best: dict[str, float] = {}
     best_weights: dict[str, Tensor] = {}
     if state_path.is_file():
-        state = _load_state(state_path, context.device)
+        state = load_state(state_path, context.device)
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])

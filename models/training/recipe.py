@@ -31,6 +31,7 @@ from models.config import CONDITIONS, LiveNetConfig
 from models.face import FaceClassifier
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
+from models.mel import HOP, MELS, SAMPLE_RATE
 from models.training.calibration import expected_calibration_error, fit_temperature
 from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
 from models.training.face import FaceStageConfig, train_face
@@ -45,9 +46,10 @@ from models.training.fusion import (
     train_fusion,
     training_voices,
 )
-from models.training.loop import RunContext, console, seed_everything
+from models.training.loop import RunContext, console, load_state, seed_everything
 from models.training.voice import STAGE as VOICE_STAGE
 from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
+from models.training.whisper import WIDTH as WHISPER_WIDTH
 from models.voice import VoiceClassifier
 
 STAGES: Final = ("face", "voice", "fusion", "final", "folds")
@@ -55,6 +57,14 @@ STAGES: Final = ("face", "voice", "fusion", "final", "folds")
 
 SHIPPED: Final = STAGES[:-1]
 """Those that the weights need."""
+
+_STATES: Final = (
+    "face/state.pt",
+    f"{VOICE_STAGE}/{WEIGHTS}",
+    "fusion/state.pt",
+    "fusion-final/state.pt",
+)
+"""What each of them leaves in the work folder."""
 
 SELECTION: Final = "selection.safetensors"
 """In the work folder: the network that validation people chose, before the stage `final`."""
@@ -89,6 +99,12 @@ class StageError(RuntimeError):
     """A stage needs another that has not been trained."""
 
 
+def check_seed(seed: int) -> None:
+    """ValueError where one of the generators does not take `seed`."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be 0 to {2**32 - 1}, not {seed}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRecipe:
     """All settings of a training run."""
@@ -98,6 +114,39 @@ class LiveRecipe:
     face: FaceStageConfig = field(default_factory=FaceStageConfig)
     voice: VoiceStageConfig = field(default_factory=VoiceStageConfig)
     fusion: FusionStageConfig = field(default_factory=FusionStageConfig)
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        network = self.network
+        for name, value, known in (
+            ("labels", network.labels, EMOTIONS),
+            ("sample_rate", network.sample_rate, SAMPLE_RATE),
+            ("voice.n_mels", network.voice.n_mels, MELS),
+        ):
+            if value != known:
+                raise ValueError(f"network.{name} must be {known}, as the data is, not {value}")
+        if self.voice.initial == "whisper" and network.voice.width != WHISPER_WIDTH:
+            raise ValueError(
+                f"network.voice.width must be {WHISPER_WIDTH}, as in Whisper tiny.en, not "
+                f"{network.voice.width}; or set voice.initial = 'random'"
+            )
+        if network.max_maps < 2:
+            raise ValueError(
+                f"a window of {network.window_seconds} s has fewer than two face maps, of which "
+                f"there are {network.face_rate} a second"
+            )
+        longest = 2 * network.voice.max_frames * HOP / SAMPLE_RATE
+        for name, seconds in (
+            ("network.window_seconds", network.window_seconds),
+            ("voice.window_seconds", self.voice.window_seconds),
+            ("fusion.voice_seconds", max(self.fusion.voice_seconds, default=0.0)),
+            ("fusion.poor_voice_seconds", max(self.fusion.poor_voice_seconds, default=0.0)),
+        ):
+            if seconds > longest:
+                raise ValueError(
+                    f"{name} = {seconds} is longer than what network.voice.max_frames = "
+                    f"{network.voice.max_frames} takes, {longest} s"
+                )
 
 
 def load_recipe(path: Path | None = None) -> LiveRecipe:
@@ -180,25 +229,35 @@ def train_live(
     recipe: LiveRecipe,
     stages: Sequence[str] = SHIPPED,
     weights: Path | None = None,
-) -> Checkpoint:
+) -> Checkpoint | None:
     """Train the named stages, calibrate, and write the weights (by default the shipped ones).
 
-    Stages that are not named are taken as they stand.
+    Stages that are not named are taken as they stand. Where one was never trained, it ends with the
+    last one that is named and says what is still to be trained; there are no weights then.
 
     Raises
     ------
     DataError, StartingPointError
         Something that training needs is missing.
     StageError
-        A stage that is not named has never been trained, not to its end, or behind other branches.
+        A stage that is not named has not been trained to its end, or behind other branches; or
+        never, and one that is named needs it.
     """
     if unknown := set(stages) - set(STAGES):
         raise RecipeError(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
     context = replace(context, seed=recipe.seed)
+    lacking = [
+        stage
+        for stage, state in zip(SHIPPED, _STATES, strict=True)
+        if stage not in stages and not (context.work_dir / state).is_file()
+    ]
     if "face" in stages:
         train_face(context, recipe.network.face, recipe.face)
     if "voice" in stages:
         train_voice(context, recipe.network.voice, recipe.voice)
+    if lacking and not {"fusion", "final", "folds"} & set(stages):
+        _tell_lacking(stages, lacking)
+        return None
     face = take_stage(context, "face", FaceClassifier(recipe.network.face), recipe.face.epochs)
     voice = take_voice(context, recipe, "voice", VOICE_STAGE)
     network = _branches_joined(context, recipe, face, voice)
@@ -216,6 +275,9 @@ def train_live(
     learn_voice_means(context, network, "train")
     chosen = calibrated(network, validation, context.device)
     save_checkpoint(context.work_dir / SELECTION, chosen, origin(TRAIN_ACTORS))
+    if lacking and not {"final", "folds"} & set(stages):
+        _tell_lacking(stages, lacking)
+        return None
 
     temperatures = chosen.config.temperatures
     train = "final" in stages
@@ -227,6 +289,14 @@ def train_live(
             network = _trained_as_chosen(context, recipe, face, temperatures, people, fold)
             save_checkpoint(fold_weights(context, fold), network, origin(ACTORS[people]))
     return written
+
+
+def _tell_lacking(stages: Sequence[str], lacking: Sequence[str]) -> None:
+    made = ", ".join(stage for stage in STAGES if stage in stages)
+    console.print(
+        f"trained: {made}. Before weights can be written, {', '.join(lacking)} must be trained "
+        "too: `train live` goes on with that"
+    )
 
 
 def fold_weights(context: RunContext, fold: str) -> Path:
@@ -342,11 +412,13 @@ def take_stage(
     ------
     StageError
         It has not been trained, or not for all of its `epochs`.
+    DataError
+        Its state is damaged.
     """
     path, stage = context.work_dir / name / "state.pt", stage or name
     if not path.is_file():
         raise StageError(NOT_TRAINED.format(stage))
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = load_state(path)
     if state["epoch"] < epochs:
         raise StageError(
             f"the stage {stage} has been trained for {state['epoch']} of {epochs} epochs: "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,15 +37,18 @@ from models.training.data import (
     ACTORS,
     TRAIN_ACTORS,
     VALIDATION_ACTORS,
+    DataError,
     VoiceClip,
     load_ravdess,
 )
 from models.training.loop import (
     RunContext,
     begin_stage,
+    content_digest,
     cosine_schedule,
     fit,
     half_precision,
+    load_state,
     progress_bar,
     save_atomically,
     seed_everything,
@@ -105,6 +110,7 @@ class VoiceEvaluation:
     mels: Tensor  # (n, 80, frames)
     labels: NDArray[np.int64]  # (n,) index into EMOTIONS
     actors: NDArray[np.int64]  # (n,)
+    source: str  # digest of the clips
 
     @classmethod
     def of(cls, clips: Sequence[VoiceClip], window_seconds: float = 3.0) -> VoiceEvaluation:
@@ -115,6 +121,7 @@ class VoiceEvaluation:
             mels=torch.from_numpy(log_mel(windows)),
             labels=np.array([clip.label for clip in clips]),
             actors=np.array([clip.actor for clip in clips]),
+            source=content_digest(*clips),
         )
 
 
@@ -139,10 +146,9 @@ class VoiceTask:
         )
 
     @property
-    def people(self) -> tuple[list[int], list[int]]:
-        """Whose the clips are, those to learn from and those of validation."""
-        validation = [] if self.validation is None else self.validation.actors.tolist()
-        return [clip.actor for clip in self.clips], validation
+    def source(self) -> tuple[str, str]:
+        """Digests of the clips, those to learn from and those of validation."""
+        return content_digest(*self.clips), self.validation.source if self.validation else ""
 
     @classmethod
     def chosen(cls, context: RunContext, people: str, stage: str) -> VoiceTask:
@@ -167,7 +173,7 @@ def train_voice(
 
     Writes `frozen.json`, `tuned.json` (figures of both ways) and the better weights into the
     stage's folder. Killed and called again, it goes on after the last complete epoch; with other
-    settings or people it is begun again.
+    settings or clips it is begun again.
     """
     config = config or VoiceStageConfig()
     task = task or VoiceTask.live(context.data_root, config)
@@ -178,7 +184,7 @@ def train_voice(
         start_from_whisper(model.encoder, context.work_dir)
     model.to(context.device)
 
-    trail = repr((config, model.encoder.config, context.seed, task.people, EMOTIONS, task.ways))
+    trail = repr((config, model.encoder.config, context.seed, task.source, EMOTIONS, task.ways))
     made = [directory / WEIGHTS]
     if task.validation is not None:
         # What followed from the choice: without its weights nobody takes the old one for it.
@@ -204,9 +210,21 @@ def _better(figures: dict[str, dict[str, float]]) -> str:
 def load_voice(
     context: RunContext, encoder: VoiceEncoderConfig | None = None, stage: str = STAGE
 ) -> VoiceClassifier:
-    """Classifier that :func:`train_voice` left behind, in evaluation mode."""
-    model = VoiceClassifier(encoder)
-    model.load_state_dict(load_file(context.stage_dir(stage) / WEIGHTS))
+    """Classifier that :func:`train_voice` left behind, in evaluation mode.
+
+    Raises
+    ------
+    DataError
+        Its weights are not there or damaged.
+    """
+    model, path = VoiceClassifier(encoder), context.stage_dir(stage) / WEIGHTS
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}): delete it, and training makes it again"
+        ) from None
+    model.load_state_dict(weights)
     return model.to(context.device).eval()
 
 
@@ -439,23 +457,23 @@ class _FrozenStates:
         self, name: str, mels: Callable[[], Iterator[Tensor] | tuple[Tensor, ...]]
     ) -> Tensor:
         path = self._path(name)
-        if not path.is_file():
-            parts = []
-            self._model.eval()
-            with (
-                torch.inference_mode(),
-                half_precision(self._context.device),
-                progress_bar() as progress,
-            ):
-                bar = progress.add_task(f"voice: layers of {name} clips", total=None, note="")
-                for mel in mels():
-                    layers = self._model.encoder.hidden_states(mel.to(self._context.device))
-                    parts.append(torch.stack(layers, dim=1).half().cpu())
-                    progress.update(bar, advance=len(mel))
-            save_atomically(torch.cat(parts), path)
-            self._model.train()
-        states: Tensor = torch.load(path, mmap=True, weights_only=True)
-        return states
+        with suppress(DataError):  # not there, or damaged
+            return load_state(path, mmap=True)  # type: ignore[no-any-return]
+        parts = []
+        self._model.eval()
+        with (
+            torch.inference_mode(),
+            half_precision(self._context.device),
+            progress_bar() as progress,
+        ):
+            bar = progress.add_task(f"voice: layers of {name} clips", total=None, note="")
+            for mel in mels():
+                layers = self._model.encoder.hidden_states(mel.to(self._context.device))
+                parts.append(torch.stack(layers, dim=1).half().cpu())
+                progress.update(bar, advance=len(mel))
+        save_atomically(torch.cat(parts), path)
+        self._model.train()
+        return load_state(path, mmap=True)  # type: ignore[no-any-return]
 
 
 def _in_whisper(name: str) -> bool:

@@ -17,6 +17,9 @@ from torch import Tensor
 from models.training.starting_points import WHISPER_TINY_EN, StartingPointError, fetch
 from models.voice import VoiceEncoder
 
+WIDTH: Final = 384
+"""Of Whisper tiny.en's encoder."""
+
 _FORMAT_VERSION: Final = 6
 _DTYPES: Final = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 

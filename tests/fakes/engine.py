@@ -57,7 +57,7 @@ class ArithmeticEngine:
             voice[3] = 4 * (frames[0] - speaker[0][:, None]).mean()
         lowest, size = CONFIG.lowest_attention, CONFIG.face.map_size
 
-        def weights(counts: tuple[int, int]) -> FloatArray:
+        def weights(counts: tuple[int, ...]) -> FloatArray:
             rows = np.repeat(present[0].astype(np.float32), counts)
             rows = np.where(rows > 0, lowest + (1 - lowest) * rows / rows.sum(), 0)
             return np.tile(rows[:, None], (1, CONFIG.block_channels)).astype(np.float32)

@@ -255,6 +255,21 @@ def test_sound_is_cut_at_the_wanted_rate(tmp_path: Path) -> None:
     assert cut_sound(begins, 48000, RavdessPreparation())[50:].min() > 0.95
 
 
+def test_a_sound_file_that_ends_too_soon(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", tone(1000.0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"a\.wav is cut short: it has \d+ of \d+ bytes of sound"):
+        read_sound(path)
+    place = whole.index(b"data") + 4
+    path.write_bytes(whole[:place] + b"\xff" * 4 + whole[place + 4 :])  # as a pipe gets it
+    sound = read_sound(path)
+    assert sound is not None
+    assert len(sound[0]) == len(tone(1000.0))
+    with pytest.raises(DataError, match=r"gone\.wav cannot be read: No such file"):
+        read_sound(tmp_path / "gone.wav")
+
+
 def test_sound_that_ends_sooner_goes_on_in_silence() -> None:
     short = np.ones(round(2.9 * 44100), np.float32)
     cut = cut_sound(short, 44100, RavdessPreparation())
@@ -318,6 +333,9 @@ def test_the_sound_only_file_helps_out(tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "a.wav", tone(500.0))
     arrays = prepare_recording(recording(silent, wav), SMALL, 13, BrightFace())
     assert arrays["mfcc"].shape == (13, 212)
+    other = replace(SMALL, sound_seconds=2.0)
+    arrays = prepare_recording(recording(silent, wav), other, 20, BrightFace())
+    assert arrays["mfcc"].shape == (20, other.steps) == (20, 173)
 
 
 def test_a_recording_that_is_too_short_is_named(tmp_path: Path) -> None:
@@ -380,7 +398,7 @@ def test_preparation_goes_on_after_a_kill(tmp_path: Path) -> None:
 
 def test_a_prepared_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK")
-    with pytest.raises(DataError, match="prepared earlier, cannot be read"):
+    with pytest.raises(DataError, match=r"x\.npz cannot be read .* prepared earlier; delete it"):
         prepared.load(tmp_path, "x")
 
 

@@ -371,11 +371,30 @@ def test_the_settings_that_come_with_the_project_are_the_defaults(task: str) -> 
 @pytest.mark.parametrize(
     ("task", "text", "message"),
     [
+        *((task, f"seed = {2**32}", "seed must be 0 to 4294967295, not") for task in RECIPES),
         ("ntu", "split = 'by moon'", "split must be cross-subject or cross-view, not 'by moon'"),
         ("ravdess", "[fusion]\nepochs = 0", r"\[fusion\] epochs must be above 0, not 0"),
         ("mosei", "[preparation]\nsteps = 0", "steps must be at least 1, not 0"),
         ("ravdess", "[network]\nfaults = ['gremlins']", "gremlins"),
         ("ravdess", "[augmentation]\nleast_area = 2.0", "least_area must be above 0 and at most 1"),
+        ("ravdess", "[network]\nlowest_attention = 2.0", r"\[network\] .* in \[0, 1\], not 2\.0"),
+        (
+            "ravdess",
+            "[network]\nsteps = 220",
+            r"network.steps = 220, but \[preparation\] gives 212",
+        ),
+        ("ravdess", "[preparation]\nsound_seconds = 3.0", r"= 212, but \[preparation\] gives 259"),
+        ("ravdess", "[network]\ncoefficients = 129", "coefficients must be at most 128, not 129"),
+        ("ravdess", "[network]\nclasses = 6", "network.classes = 6, but the data has 8"),
+        ("ravdess", "[network]\nsteps = 9", "9 steps of MFCC are too few"),
+        ("mosei", "[network]\nreduction = 3", "block_channels 16 is not a multiple of reduction 3"),
+        ("mosei", "[network]\nsegments = 60", "steps = 50 cannot fill network.segments = 60"),
+        ("mosei", "[network]\nchannels = [35, 74, 300]", r"but the data has \(35, 74, 768\)"),
+        ("mosei", "[network]\noutputs = 2", "network.outputs = 2, but the data has 1"),
+        ("ntu", "[taking]\nsteps = 48", r"network.steps = 32, but \[taking\] gives 48"),
+        ("ntu", "[network]\nsteps = 20", "steps must be a multiple of 16, not 20"),
+        ("ntu", "[network]\nblock_dropout = 1.0", r"block_dropout must be in \[0, 1\), not 1\.0"),
+        ("ntu", "[preparation]\npictures = 8", "pictures must be at least 16 for I3D, not 8"),
     ],
 )
 def test_a_bad_setting_is_explained(tmp_path: Path, task: str, text: str, message: str) -> None:
@@ -430,7 +449,7 @@ def test_a_damaged_state_is_named(root: Path, trained: Path, tmp_path: Path) -> 
     state = tmp_path / "work/honest/fold-1/voice/state.pt"
     for content in (b"", state.read_bytes()[:1000]):
         state.write_bytes(content)
-        with pytest.raises(DataError, match=r"cannot be read: .*state\.pt .*: delete it"):
+        with pytest.raises(DataError, match=r"state\.pt cannot be read .*: delete it"):
             train(context_of(root, tmp_path / "work"), TINY, Protocol.HONEST, 1)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 import main
 from models.labels import RAVDESS_EMOTIONS
-from models.training.data import ACTOR_FOLDS
+from models.training.data import ACTOR_FOLDS, DataError
 from models.training.loop import RunContext
 from models.training.study import protocol, ravdess, report, results, training, tuning, variants
 from models.training.study.action import CLASSES as ACTIONS
@@ -24,7 +25,7 @@ from models.training.study.action import action, normalised
 from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, FusedNetwork, Fusion
 from models.training.study.protocol import Cell, Choice, Study, rows_of
-from models.training.study.ravdess import encode, read_clips, speech
+from models.training.study.ravdess import Clips, encode, read_clips, speech
 from models.training.study.sentiment import MODALITIES, NOISE, sentiment
 from models.training.study.sessions import ORDERS
 from models.training.study.task import (
@@ -563,6 +564,39 @@ def test_variants_of_other_inputs_are_computed_anew(
     assert len(asked) == 2 * len(task.folds)
 
 
+def test_damaged_cells_are_named_and_damaged_branches_made_again(
+    task: Task, context: RunContext
+) -> None:
+    row, fold = rows_of(task)[-1], task.folds[0]
+    study = Study(task, context)
+    cell = study.cell(row, fold)
+    folder = context.work_dir / study.folder
+    path = folder / row.key / fold.name / "cell.pt"
+    path.write_bytes(b"no cell")
+    with pytest.raises(DataError, match=r"cell\.pt cannot be read \(.*\): delete it"):
+        study.cell(row, fold)
+    path.unlink()
+    (folder / rows_of(task)[0].key / fold.name / "seed0.pt").write_bytes(b"no weights")
+    np.testing.assert_array_equal(study.cell(row, fold).logits, cell.logits)
+
+
+def test_damaged_statistics_are_made_again(
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "views", lambda _root, count: [[]] * count)
+    monkeypatch.setattr(tuning, "encode", lambda *_: np.ones((1, 2), np.float32))
+    monkeypatch.setattr(tuning.Tuner, "__init__", lambda *_: None)
+    monkeypatch.setattr(tuning.Tuner, "run", lambda _: SimpleNamespace(encoder=None))
+    fold = Fold("one", np.arange(2), np.arange(2), ((np.arange(1), np.arange(1, 2)),))
+    clips = Clips(("one",), np.zeros(1, np.int64), np.zeros(1, np.int64), (fold,))
+    given = context, clips, fold, statistics_branch(), torch.ones(1)
+    made = tuning.tuned_statistics(*given)
+    (path,) = context.work_dir.rglob("statistics.pt")
+    path.write_bytes(b"no statistics")
+    assert torch.equal(tuning.tuned_statistics(*given), made)
+    assert torch.equal(torch.load(path), made)
+
+
 def test_features_of_other_views_are_made_anew(
     context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -588,6 +622,10 @@ def test_features_of_other_views_are_made_anew(
     (folder / "03-01-02-01-01-01-01.flac").touch()
     ravdess.whisper_statistics(context)
     assert len(made) == 3
+    for path in (context.work_dir / "features").iterdir():
+        path.write_bytes(b"no features")
+    ravdess.whisper_statistics(context)
+    assert len(made) == 4
 
 
 def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.data import DataError
+from models.training.data import DataError, read_archive
 from models.training.loop import progress_bar
 
 Arrays = dict[str, NDArray[Any]]
@@ -91,15 +90,10 @@ def unprepared(folder: Path, keys: Iterable[str]) -> list[str]:
 
 def load(folder: Path, key: str) -> Arrays:
     """One prepared sample."""
-    path = _path(folder, key)
-    try:
-        with np.load(path) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}, which was prepared earlier, cannot be read ({error}): delete it, and the "
-            "same command makes it anew"
-        ) from None
+    return read_archive(
+        _path(folder, key),
+        remedy="it was prepared earlier; delete it, and the same command makes it anew",
+    )
 
 
 def _path(folder: Path, key: str) -> Path:

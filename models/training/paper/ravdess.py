@@ -28,7 +28,7 @@ from torch import Tensor
 
 from models.training.data import DataError
 from models.training.paper.layout import Fold, existing, indices
-from models.training.paper.mfcc import mfcc
+from models.training.paper.mfcc import HOP, mfcc
 from models.training.paper.pictures import PictureAugmentation, network_clip
 from models.training.paper.prepared import Arrays, load, prepare, prepared_folder, sample_key
 from models.training.paper.video import (
@@ -78,6 +78,11 @@ class RavdessPreparation:
             raise ValueError(f"looks must be 1 to {self.pictures} (pictures), not {self.looks}")
         if self.sound_seconds * self.sample_rate < 2048:
             raise ValueError(f"sound_seconds = {self.sound_seconds} is shorter than one MFCC frame")
+
+    @property
+    def steps(self) -> int:
+        """Of the MFCC that a clip gives."""
+        return 1 + round(self.sound_seconds * self.sample_rate) // HOP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from models.labels import RAVDESS_EMOTIONS
 from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
-from models.training.paper.mosei import MoseiPreparation
+from models.training.paper.mfcc import MELS
+from models.training.paper.mosei import WIDTHS, MoseiPreparation
 from models.training.paper.ntu import SPLITS, NtuPreparation, NtuTaking
 from models.training.paper.pictures import PictureAugmentation
 from models.training.paper.ravdess import RavdessPreparation
-from models.training.recipe import read_settings
+from models.training.recipe import check_seed, read_settings
+
+_LEAST_PICTURES: Final = 16  # that I3D takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,16 @@ class RavdessRecipe:
     voice: StageConfig = StageConfig(epochs=70, batch_size=4, learning_rate=1e-3)
     fusion: StageConfig = StageConfig(epochs=70, batch_size=4, learning_rate=1e-3)
 
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        classes, steps = len(RAVDESS_EMOTIONS), self.preparation.steps
+        _check_equal("network.classes", self.network.classes, "the data has", classes)
+        _check_equal("network.steps", self.network.steps, "[preparation] gives", steps)
+        if self.network.coefficients > MELS:
+            raise ValueError(
+                f"network.coefficients must be at most {MELS}, not {self.network.coefficients}"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoseiRecipe:
@@ -58,6 +72,16 @@ class MoseiRecipe:
     network: MoseiConfig = field(default_factory=MoseiConfig)
     preparation: MoseiPreparation = field(default_factory=MoseiPreparation)
     fusion: StageConfig = StageConfig(epochs=10, batch_size=16, learning_rate=1e-3)
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        _check_equal("network.channels", self.network.channels, "the data has", WIDTHS)
+        _check_equal("network.outputs", self.network.outputs, "the data has", 1)
+        if self.preparation.steps < self.network.segments:
+            raise ValueError(
+                f"preparation.steps = {self.preparation.steps} cannot fill network.segments = "
+                f"{self.network.segments}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +106,20 @@ class NtuRecipe:
     )
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.split not in SPLITS:
             raise ValueError(f"split must be {' or '.join(SPLITS)}, not {self.split!r}")
+        _check_equal("network.steps", self.network.steps, "[taking] gives", self.taking.steps)
+        if self.network.rgb == "i3d" and self.preparation.pictures < _LEAST_PICTURES:
+            raise ValueError(
+                f"preparation.pictures must be at least {_LEAST_PICTURES} for I3D, not "
+                f"{self.preparation.pictures}"
+            )
+
+
+def _check_equal(name: str, value: object, told: str, there: object) -> None:
+    if value != there:
+        raise ValueError(f"{name} = {value}, but {told} {there}")
 
 
 PaperRecipe = RavdessRecipe | MoseiRecipe | NtuRecipe

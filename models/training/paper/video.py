@@ -6,6 +6,8 @@ in [-1, 1]. Thread: the caller's; no state.
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +27,7 @@ Sound = NDArray[np.float32]
 
 # What a damaged file can make PyAV raise.
 _ERRORS: Final = (av.FFmpegError, ValueError, ArithmeticError, LookupError)
+_UNKNOWN: Final = 0xFFFFFFFF  # size of the sound, says a WAV file that was written to a pipe
 _QUALITY: Final = 95  # of the JPEG pictures that are kept
 _WHOLE: Final = 0.9  # share of the stated pictures that must be there; headers are not exact
 
@@ -78,8 +81,9 @@ def read_sound(path: Path) -> tuple[Sound, int] | None:
     Raises
     ------
     DataError
-        The file cannot be read, or its sound is damaged.
+        The file cannot be read, or its sound is damaged or cut short.
     """
+    _check_length(path)
     parts: list[Sound] = []
     try:
         with av.open(str(path)) as container:
@@ -96,6 +100,29 @@ def read_sound(path: Path) -> tuple[Sound, int] | None:
     if not parts:
         raise DataError(f"{path} has a sound track without sound")
     return np.concatenate(parts), rate
+
+
+def _check_length(path: Path) -> None:
+    """DataError where a WAV file ends before its sound does, of which FFmpeg takes what there is.
+
+    Other files pass: that they are cut short shows when they are decoded.
+    """
+    try:
+        with path.open("rb") as file:
+            if (head := file.read(12))[:4] + head[8:] != b"RIFFWAVE":
+                return
+            while len(chunk := file.read(8)) == 8:
+                name, size = struct.unpack("<4sI", chunk)
+                if name == b"data":
+                    there = path.stat().st_size - file.tell()
+                    if there < size < _UNKNOWN:
+                        raise DataError(
+                            f"{path} is cut short: it has {there} of {size} bytes of sound"
+                        )
+                    return
+                file.seek(size + size % 2, os.SEEK_CUR)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def square(image: Image, left: int, top: int, side: int, size: int) -> Image:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.training.data import require
+from models.training.data import GET_AGAIN, DataError, Shape, read_archive, require
 from models.training.study.networks import Branch
 from models.training.study.task import BEST_FUSED, Fold, Rows, Settings, Task, people_split
 
@@ -27,6 +27,16 @@ CLASSES: Final = (
     "squat",
 )  # fmt: skip
 """In the data set's order, 1 to 27."""
+
+LAYOUT: Final[dict[str, Shape]] = {
+    "names": ("clips",),
+    "action": ("clips",),
+    "subject": ("clips",),
+    "skeleton": ("pictures", 20, 3),
+    "skeleton_frames": ("clips",),
+    "depth": ("clips", 32, 64, 64),
+}
+"""Of `utd_mhad.npz`, as far as it is read."""
 
 FRAMES: Final = 32  # every skeleton is resampled to so many
 SIDE: Final = 32  # of the depth maps, pixels
@@ -42,11 +52,16 @@ def action(data_root: Path) -> Task:
     Raises
     ------
     DataError
-        `utd_mhad.npz` is not there.
+        `utd_mhad.npz` is not there, damaged or of another layout.
     """
-    with np.load(require(data_root / "utd_mhad.npz")) as archive:
-        data = {name: archive[name] for name in archive.files}
+    path = require(data_root / "utd_mhad.npz")
+    data = read_archive(path, LAYOUT)
     ends = np.cumsum(data["skeleton_frames"].astype(np.int64))
+    if not len(ends) or ends[-1] != len(data["skeleton"]):
+        raise DataError(
+            f"{path}: skeleton has {len(data['skeleton'])} pictures, skeleton_frames promises "
+            f"{data['skeleton_frames'].sum()}: {GET_AGAIN}"
+        )
     skeletons = np.stack(
         [normalised(part.astype(np.float32)) for part in np.split(data["skeleton"], ends[:-1])]
     )

@@ -27,7 +27,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.training.loop import RunContext, console, save_atomically
+from models.training.data import DataError
+from models.training.loop import RunContext, console, load_state, save_atomically
 from models.training.study.networks import FusedNetwork, Fusion
 from models.training.study.sessions import SETTINGS as SESSION_SETTINGS
 from models.training.study.sessions import predict_in_sessions
@@ -140,7 +141,7 @@ class Study:
         path = self._path(row, fold, "cell.pt")
         fingerprint = self.fingerprint(row, fold)
         if path.is_file():
-            kept = torch.load(path, weights_only=True)
+            kept = load_state(path)
             if kept.pop("fingerprint") == fingerprint:
                 return Cell(**{name: _as_array(value) for name, value in kept.items()})
             logger.info("%s: settings have changed, computed anew", path)
@@ -300,8 +301,10 @@ class Study:
 
     def _kept(self, row: Row, fold: Fold, which: str) -> dict[str, Tensor] | None:
         """A branch's weights from their file, if this row's settings made it."""
-        path = self._path(row, fold, f"{which}.pt")
-        kept = torch.load(path, weights_only=True) if path.is_file() else {}
+        try:
+            kept = load_state(self._path(row, fold, f"{which}.pt"))
+        except DataError:  # not there, or damaged
+            return None
         # A file that says nothing of its settings may be anybody's.
         own = kept.get("fingerprint") == self.fingerprint(row, fold)
         return kept["weights"] if own else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -204,8 +205,9 @@ def _kept(
     key = repr((settings, read_clips(context.data_root).names))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     path = context.stage_dir("features") / f"{name}-{digest}.npy"
-    if not path.is_file():
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, compute())
-        partial.replace(path)
-    return np.asarray(np.load(path))
+    with suppress(OSError, ValueError, EOFError):  # not there, or damaged
+        return np.asarray(np.load(path))
+    partial = path.with_suffix(".partial.npy")
+    np.save(partial, made := compute())
+    partial.replace(path)
+    return made

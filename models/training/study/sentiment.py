@@ -13,13 +13,14 @@ so strong that strangers, who get none, look like nothing that the network has m
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.training.data import require
+from models.training.data import Shape, read_archive, require
 from models.training.study.networks import Branch
 from models.training.study.task import (
     BEST_FUSED,
@@ -35,6 +36,13 @@ from models.training.study.task import (
 )
 
 MODALITIES = ("text", "audio", "video")
+LAYOUT: Final[dict[str, Shape]] = {
+    "utterance_id": ("utterances",),
+    "split": ("utterances",),
+    "label": ("utterances",),
+    **{name: ("utterances", f"features of {name}") for name in MODALITIES},
+}
+"""Of `mosi_utterances.npz`, as far as it is read."""
 INNER_SPLITS = 2
 NOISE = {"text": 1.3, "audio": 0.0, "video": 6.0}
 """Times the features' own deviation: as much as makes a linear classifier, cross-validated over
@@ -54,10 +62,9 @@ def sentiment(data_root: Path) -> Task:
     Raises
     ------
     DataError
-        `mosi_utterances.npz` is not there.
+        `mosi_utterances.npz` is not there, damaged or of another layout.
     """
-    with np.load(require(data_root / "mosi_utterances.npz")) as archive:
-        data = {name: archive[name] for name in archive.files}
+    data = read_archive(require(data_root / "mosi_utterances.npz"), LAYOUT)
     parts = [name.rsplit("_", 1) for name in data["utterance_id"].tolist()]
     video_of = np.array([video for video, _ in parts])
     position = np.array([int(index) for _, index in parts])

@@ -5,7 +5,6 @@ Any thread. Shapes: n samples, M modalities, T steps of a sequence.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.training.loop import content_digest
 from models.training.study.networks import Branch
 
 Rows = NDArray[np.int64]
@@ -108,12 +108,8 @@ def digest(task: Task, fold: Fold) -> str:
     Not with what is computed from them on the way to the networks, whose last bits depend on the
     machine.
     """
-    state = hashlib.sha256(json.dumps(task.names).encode())
-    for each in (task.labels, task.units, *task.features(fold)):
-        values = np.ascontiguousarray(np.asarray(each))
-        state.update(f"{values.dtype} {values.shape}".encode())
-        state.update(values.data)
-    return state.hexdigest()
+    names = json.dumps(task.names)
+    return content_digest(names, task.labels, task.units, *task.features(fold))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,10 +27,12 @@ from models.config import VoiceEncoderConfig
 from models.labels import RAVDESS_EMOTIONS
 from models.mel import log_mel
 from models.training.augment_audio import Samples, augment_audio
+from models.training.data import DataError
 from models.training.loop import (
     RunContext,
     cosine_schedule,
     fit,
+    load_state,
     save_atomically,
     seed_everything,
 )
@@ -103,12 +106,13 @@ def tuned_statistics(
     """
     config = TuningConfig()
     path = context.stage_dir(stage(config, fold, branch)) / "statistics.pt"
-    if not path.is_file():
-        encoder = Tuner(context, clips, fold, branch, frozen, config).run().encoder
-        every = [encode(encoder, view, context) for view in views(context.data_root, VIEWS)]
-        save_atomically(torch.from_numpy(np.stack(every)), path)
-    kept: Tensor = torch.load(path, weights_only=True)
-    return kept
+    with suppress(DataError):  # not there, or damaged
+        return load_state(path)  # type: ignore[no-any-return]
+    encoder = Tuner(context, clips, fold, branch, frozen, config).run().encoder
+    every = [encode(encoder, view, context) for view in views(context.data_root, VIEWS)]
+    made = torch.from_numpy(np.stack(every))
+    save_atomically(made, path)
+    return made
 
 
 def tuning_seconds(context: RunContext, clips: Clips, branch: Branch) -> float:

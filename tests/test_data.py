@@ -1,0 +1,103 @@
+"""Readers of the data sets: what is missing or damaged is named, with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.training.data import DataError, load_ferplus, load_ravdess, read_archive
+from models.training.study.action import action
+from models.training.study.sentiment import sentiment
+
+soundfile = pytest.importorskip("soundfile")
+
+VOTES = np.tile(np.arange(10, dtype=np.uint8), (3, 1))
+PICTURES = np.zeros((3, 48, 48), np.uint8)
+
+
+def write_ferplus(root: Path, **other: object) -> Path:
+    """`ferplus.npz` of three pictures; what `other` gives is there instead, None is left out."""
+    arrays = {"images": PICTURES, "votes": VOTES, "split": np.arange(3, dtype=np.uint8)} | other
+    path = root / "ferplus.npz"
+    np.savez(path, **{name: each for name, each in arrays.items() if each is not None})  # type: ignore[arg-type]
+    return path
+
+
+def test_arrays_that_are_not_as_they_should_be(tmp_path: Path) -> None:
+    for other, told in (
+        ({"votes": None}, r"ferplus\.npz cannot be read \(.*votes.*docs/data\.md"),
+        ({"votes": VOTES[:, :8]}, r"ferplus\.npz: votes is of the shape \(3, 8\), not \(3, 10\)"),
+        ({"votes": VOTES[:2]}, r"votes is of the shape \(2, 10\), not \(3, 10\): get it again"),
+        ({"images": PICTURES[0]}, r"images is of the shape \(48, 48\), not \(3, 48, 48\)"),
+        ({"images": np.array([None] * 3)}, r"ferplus\.npz cannot be read \(Object arrays"),
+    ):
+        write_ferplus(tmp_path, **other)
+        with pytest.raises(DataError, match=told):
+            load_ferplus(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("ferplus.npz", lambda root: load_ferplus(root, "train")),
+        ("utd_mhad.npz", action),
+        ("mosi_utterances.npz", sentiment),
+    ],
+)
+def test_archives_that_are_missing_or_damaged(
+    tmp_path: Path, name: str, read: Callable[[Path], object]
+) -> None:
+    with pytest.raises(DataError, match=f"not found: .*{name}"):
+        read(tmp_path)
+    whole, path = write_ferplus(tmp_path).read_bytes(), tmp_path / name
+    changed = bytearray(whole)
+    changed[len(whole) // 2] ^= 1
+    for damaged in (b"", b"no archive", whole[:-100], bytes(changed)):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=rf"{name} cannot be read \(.*docs/data\.md"):
+            read(tmp_path)
+    with path.open("wb") as file:
+        np.save(file, VOTES)
+    with pytest.raises(DataError, match=rf"{name} cannot be read \(it is no archive\)"):
+        read(tmp_path)
+
+
+def test_all_of_an_archive(tmp_path: Path) -> None:
+    arrays = read_archive(write_ferplus(tmp_path))
+    assert set(arrays) == {"images", "votes", "split"}
+    np.testing.assert_array_equal(arrays["votes"], VOTES)
+
+
+def test_skeletons_that_do_not_add_up(tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "utd_mhad.npz",
+        names=np.array(["a1_s1_t1", "a1_s2_t1"]),
+        action=np.array([1, 1]),
+        subject=np.array([1, 2]),
+        skeleton=np.zeros((7, 20, 3), np.float16),
+        skeleton_frames=np.array([4, 4]),
+        depth=np.zeros((2, 32, 64, 64), np.uint8),
+    )
+    with pytest.raises(DataError, match=r"utd_mhad\.npz: skeleton has 7 .* promises 8"):
+        action(tmp_path)
+
+
+def test_clips_that_are_missing_or_damaged(tmp_path: Path) -> None:
+    folder = tmp_path / "ravdess_speech"
+    folder.mkdir()
+    for actor in (1, 2):
+        noise = np.random.default_rng(actor).normal(scale=0.1, size=16000)
+        soundfile.write(folder / f"03-01-01-01-01-01-{actor:02d}.flac", noise, 16000)
+    assert [clip.actor for clip in load_ravdess(tmp_path, (1, 2, 3))] == [1, 2]
+    with pytest.raises(DataError, match=r"ravdess_speech holds no clip .* the actors 03, 04: get"):
+        list(load_ravdess(tmp_path, (3, 4)))
+    path = folder / "03-01-01-01-01-01-02.flac"
+    whole = path.read_bytes()
+    for damaged in (b"", b"no sound", whole[: len(whole) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"01-02\.flac cannot be read \(.*docs/data\.md"):
+            list(load_ravdess(tmp_path, (1, 2)))
+    assert len(list(load_ravdess(tmp_path, (1,)))) == 1  # nobody else's is opened
