@@ -80,7 +80,7 @@ from ui.presenters import (
     SLOWED_BY_ANALYSIS,
     WAITS_FOR_ANALYSIS,
 )
-from ui.video_view import HEATMAP_CAPTION
+from ui.video_view import HEATMAP_CAPTION, NO_FACE_HERE
 
 
 @pytest.fixture
@@ -1009,7 +1009,7 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     replay.seek(0.04)
     run(window, now, 0.1)
     assert window.video.face_area() is None
-    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: no face" in written)
+    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: {NO_FACE_HERE}" in written)
     press_focused(Qt.Key.Key_Space)
     run(window, now, 0.5)
     assert window.answer.headline == "Neutral"

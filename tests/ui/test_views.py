@@ -37,7 +37,7 @@ from ui.status_view import StatusView
 from ui.theme import CAPTION, PADDING, Theme
 from ui.timeline_view import TimelineView
 from ui.transport_view import TransportView
-from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, VideoView
+from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, NO_FACE_HERE, VideoView
 
 PICTURES = DrawnPictures()
 VIEWS: dict[str, Callable[[Theme], QWidget]] = {
@@ -203,6 +203,29 @@ def test_the_heatmap_lies_over_the_face(video: VideoView, mirrored: bool) -> Non
     assert before != unlit  # the tag at the box follows the answer
 
 
+def test_no_heatmap_lies_where_the_face_was(video: VideoView) -> None:
+    # The answer still rests on the face of a second ago, whose map it tells.
+    video.show_prediction(PREDICTIONS["both"])
+    video.show_frame(PICTURES.packet(1.5), None)
+    unlit = painted(video)
+    video.set_heatmap(True)
+    above_the_caption = QRect(0, 0, video.width(), round(video.caption_area().top()))
+    assert painted(video).copy(above_the_caption) == unlit.copy(above_the_caption)
+
+
+def test_the_picture_tells_whose_face_is_judged_and_what_its_colours_mean(
+    video: VideoView,
+) -> None:
+    box = video.face_area()
+    assert box is not None
+    assert "the largest one that stays" in video.tip_at(box.center().toPoint())
+    video.set_heatmap(True)
+    caption = video.caption_area().center().toPoint()
+    assert "(class activation map)" in video.tip_at(caption)
+    video.show_frame(PICTURES.packet(1.5), None)
+    assert video.tip_at(QPoint(5, 5)) == ""
+
+
 @pytest.mark.parametrize("upright", [True, False])
 @pytest.mark.parametrize("answer", ["both", "none"])
 @pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
@@ -222,7 +245,7 @@ def test_what_lies_over_the_picture_neither_overlaps_nor_is_cut_off(
     qtbot.addWidget(view)
     view.resize(round(700 * scale), round(412 * scale))  # of the smallest window, and larger ones
     pictures = DrawnPictures(width=180, height=320) if upright else PICTURES
-    view.show_frame(pictures.packet(1.0), None)
+    view.show_frame(pictures.packet(1.0), face_at(pictures, 1.0) if answer == "both" else None)
     view.show_prediction(PREDICTIONS[answer])
     view.set_heatmap(True)
     view.set_badge(presenters.WAITS_FOR_ANALYSIS)
@@ -231,7 +254,10 @@ def test_what_lies_over_the_picture_neither_overlaps_nor_is_cut_off(
     assert not caption.intersects(badge)
     room = view.rect().toRectF() if upright else view.picture_area()
     assert all(room.contains(pill) for pill in pills)
-    told = {f"{HEATMAP_CAPTION}: no face"} if answer == "none" else {HEATMAP_CAPTION, *HEATMAP_ENDS}
+    texts.pop(presenters.tag(PREDICTIONS[answer])[0], None)  # which lies at the face
+    told = {HEATMAP_CAPTION, *HEATMAP_ENDS}
+    if answer == "none":
+        told = {f"{HEATMAP_CAPTION}: {NO_FACE_HERE}"}
     assert {*told, presenters.WAITS_FOR_ANALYSIS} == {*texts}
     for area, is_cut_off in texts.values():
         assert any(pill.contains(area) for pill in pills)
