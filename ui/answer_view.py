@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, names_width, shrinkage, text_width, write
+from ui.panel import RIGHT, Panel, fill, names_width, shrinkage, write
 from ui.presenters import (
     BEFORE_THE_PAUSE,
     LEAST_DRAWN,
@@ -26,7 +26,7 @@ from ui.presenters import (
     bars,
     spoken,
 )
-from ui.theme import BODY, CAPTION, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
+from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
 _HEAD: Final = 84.0  # design pixels for label and detail
@@ -37,7 +37,13 @@ _STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
 class AnswerView(Panel):
     """Label, confidence and bars on one card."""
 
-    def __init__(self, labels: tuple[str, ...], theme: Theme, parent: QWidget | None = None):
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        window_seconds: float,
+        theme: Theme,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__("", theme, parent)
         self.setAccessibleName("Answer")
         self.setToolTip(
@@ -46,6 +52,7 @@ class AnswerView(Panel):
             "The bars show how all of them stand now."
         )
         self._labels = labels  # as known so far
+        self._window_seconds = window_seconds
         self._prediction: Prediction | None = None
         self._absence = UNANSWERED
         self._paused = False
@@ -66,7 +73,8 @@ class AnswerView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer; the bars begin to move towards it."""
         self._prediction = prediction
-        self._answer = shown = answer(prediction, self._absence)
+        shown = answer(prediction, self._absence, window_seconds=self._window_seconds)
+        self._answer = shown
         if prediction is not None:
             self._labels = prediction.labels
         self._bars = bars(prediction, self._labels)
@@ -134,8 +142,7 @@ class AnswerView(Panel):
         name = large.adjusted(0, 0, -px(78), 0) if shown.confidence else large
         write(painter, name, shown.headline, font(DISPLAY, SEMIBOLD), colour)
         detail = QRectF(area.left(), large.bottom(), area.width(), px(BODY + 7))
-        fits = text_width(shown.detail, font(BODY)) <= detail.width()
-        write(painter, detail, shown.detail, font(BODY if fits else CAPTION), palette.TEXT_SOFT)
+        write(painter, detail, shown.detail, font(BODY), palette.TEXT_SOFT)
 
     def _paint_bar(
         self, painter: QPainter, area: QRectF, bar: Bar, length: float, fit: float, column: float

@@ -170,7 +170,7 @@ class MainWindow(QMainWindow):
         self.transport = TransportView(self.commands, theme)
         self.spectrogram = SpectrogramView(config.windows.window_seconds, theme)
         self.timeline = TimelineView(labels, config.history_seconds, theme)
-        self.answer = AnswerView(labels, theme)
+        self.answer = AnswerView(labels, config.windows.window_seconds, theme)
         self.shares = ShareView(modalities, theme)
         self.attention = AttentionView(modalities, theme)
         self.status = StatusView(theme)

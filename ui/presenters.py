@@ -121,16 +121,25 @@ def unanswered(
     if ahead_of is None:
         return UNANSWERED
     reached = clock_time(ahead_of)
-    when = (
-        f"when the analysis, now at {reached}, gets here"
-        if wait_seconds is None
-        else f"in {roughly(wait_seconds)}; analysed up to {reached}"
-    )
-    return "Not analysed yet", f"{'Playback goes on' if playing else 'The answer comes'} {when}"
+    if wait_seconds is None:
+        what = "Playback" if playing else "The answer"
+        detail = f"{what} waits for the analysis, now at {reached}"
+    else:
+        what = "Playback goes on" if playing else "The answer comes"
+        detail = f"{what} in {roughly(wait_seconds)}; analysed up to {reached}"
+    return "Not analysed yet", detail
 
 
-def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED) -> Answer:
-    """What the person shows, or that we are not sure and why; `absence` where there is none."""
+def answer(
+    prediction: Prediction | None,
+    absence: tuple[str, str] = UNANSWERED,
+    *,
+    window_seconds: float | None = None,
+) -> Answer:
+    """What the person shows, or that we are not sure and why; `absence` where there is none.
+
+    `window_seconds`: what every answer looks back on, which is told where it is given.
+    """
     if prediction is None:
         headline, detail = absence
         return Answer(
@@ -159,12 +168,14 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
             sure=False,
         )
     present = [report.name for report in prediction.modalities if report.present]
-    parts = [f"from {listed(present)}"] if present else []
+    detail = f"from {listed(present)}" if present else ""
+    if present and window_seconds is not None:
+        detail += f" of the last {window_seconds:g} s"
     if (leader := likeliest(prediction)) not in (None, prediction.label):
-        parts.append(f"{leader} is ahead, not yet far or long enough")
+        detail = f"perhaps turning to {leader}"  # else label and bars contradict each other
     return Answer(
         headline=sentence(prediction.label),
-        detail=sentence("; ".join(parts)),
+        detail=sentence(detail),
         confidence=percent(prediction.confidence),
         colour=palette.class_colour(prediction.label, prediction.labels),
         sure=True,
@@ -217,11 +228,11 @@ def likeliest(prediction: Prediction) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How much one modality counted, beside what chance would give it."""
+    """How much one modality counted, beside what it would get at equal weight."""
 
     name: str
     share: float | None
-    chance: float | None
+    equal: float | None
     text: str  # "62 %", or in one word why it is absent
     opinion: str  # what this modality alone would say of this window, not steadied
 
@@ -230,7 +241,7 @@ def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Sh
     """One row per modality in the network's order; `modalities` names them without an answer."""
     if prediction is None:
         return tuple(
-            Share(name=sentence(name), share=None, chance=None, text="–", opinion="")
+            Share(name=sentence(name), share=None, equal=None, text="–", opinion="")
             for name in modalities
         )
     starting = prediction.reason is Reason.STARTING
@@ -243,13 +254,13 @@ def _share(report: ModalityReport, *, starting: bool) -> Share:
         words = STATUS_WORDS[report.status]
         if starting and report.status in (Status.NO_FACE, Status.FEW_PICTURES, Status.SILENCE):
             words = "starting"  # nothing could be seen or heard yet
-        return Share(name=name, share=None, chance=None, text=words, opinion="")
+        return Share(name=name, share=None, equal=None, text=words, opinion="")
     return Share(
         name=name,
         share=report.share,
-        chance=report.chance_share,
+        equal=report.chance_share,
         text=percent(report.share),
-        opinion=f"alone now: {report.label}" if report.label else "",
+        opinion=f"alone: {report.label}" if report.label else "",
     )
 
 

@@ -1435,7 +1435,7 @@ def test_a_label_that_another_class_is_ahead_of_says_so(
     window = open_window(replay)
     run(window, now, 2.0)
     assert window.answer.headline == "Neutral"
-    assert "happy is ahead" in window.answer.detail
+    assert window.answer.detail == "Perhaps turning to happy"
     assert "steadied" in window.answer.toolTip()
 
 

@@ -47,6 +47,11 @@ def test_a_sure_answer_names_its_label_and_what_it_rests_on() -> None:
     assert shown.colour == palette.EMOTION_COLOURS["neutral"]
 
 
+def test_an_answer_tells_how_far_it_looks_back() -> None:
+    shown = presenters.answer(make_prediction(10), window_seconds=2.5)
+    assert shown.detail == "From face and voice of the last 2.5 s"
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_for_not_being_sure_has_its_own_words(reason: Reason) -> None:
     shown = presenters.answer(make_prediction(10, label=None, reason=reason))
@@ -97,7 +102,7 @@ def test_a_label_that_is_not_the_longest_bar_says_so() -> None:
     held = make_prediction(10, label="neutral", confidence=0.38, smoothed=smoothed)
     shown = presenters.answer(held)
     assert shown.headline == "Neutral"
-    assert shown.detail == "From face and voice; happy is ahead, not yet far or long enough"
+    assert shown.detail == "Perhaps turning to happy"
 
 
 def test_screen_readers_hear_the_reason_and_the_bars() -> None:
@@ -125,10 +130,10 @@ def test_bars_mark_the_label() -> None:
     assert sum(bar.value for bar in bars) == pytest.approx(1.0)
 
 
-def test_shares_show_chance_and_the_status_of_what_is_absent() -> None:
+def test_shares_show_equal_weight_and_the_status_of_what_is_absent() -> None:
     face, voice = presenters.shares(make_prediction(10), MODALITIES)
-    assert face.chance == voice.chance == 0.5
-    assert face.opinion == "alone now: neutral"
+    assert face.equal == voice.equal == 0.5
+    assert face.opinion == "alone: neutral"  # not "now": it is of the last seconds
     face, voice = presenters.shares(make_prediction(70), MODALITIES)  # nobody speaks
     assert (face.text, voice.text) == ("100\u202f%", "silence")
     assert voice.share is None
@@ -404,7 +409,7 @@ def test_how_long_the_analysis_will_take(seconds: float, text: str) -> None:
     )
     assert detail == f"Playback goes on in about {text}; analysed up to 0:12"
     _, detail = presenters.unanswered(SessionState.RUNNING, 12.0, playing=True)
-    assert detail == "Playback goes on when the analysis, now at 0:12, gets here"
+    assert detail == "Playback waits for the analysis, now at 0:12"
 
 
 def test_levels_carry_a_true_minus_sign() -> None:

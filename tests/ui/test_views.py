@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
-from realtime.messages import Prediction, SessionState
+from realtime.messages import Prediction, Reason, SessionState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -34,14 +34,14 @@ from ui.presenters import NOT_SURE, unanswered
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
-from ui.theme import CAPTION, PADDING, Theme
+from ui.theme import BODY, PADDING, Theme
 from ui.timeline_view import TimelineView
 from ui.transport_view import TransportView
 from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, NO_FACE_HERE, VideoView
 
 PICTURES = DrawnPictures()
 VIEWS: dict[str, Callable[[Theme], QWidget]] = {
-    "answer": lambda theme: AnswerView(EMOTIONS, theme),
+    "answer": lambda theme: AnswerView(EMOTIONS, 3.0, theme),
     "shares": lambda theme: ShareView(MODALITIES, theme),
     "attention": lambda theme: AttentionView(MODALITIES, theme),
     "spectrogram": lambda theme: SpectrogramView(3.0, theme),
@@ -88,7 +88,7 @@ def test_views_survive_being_tiny(qtbot: QtBot, view: str) -> None:
 
 
 def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
-    view = AnswerView(EMOTIONS, Theme())
+    view = AnswerView(EMOTIONS, 3.0, Theme())
     qtbot.addWidget(view)
     view.resize(390, 260)
     view.show_prediction(make_prediction(10))
@@ -105,18 +105,22 @@ def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
 @pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
 def test_the_longest_detail_fits(scale: float) -> None:
     theme = Theme(scale)
-    _, detail = unanswered(SessionState.RUNNING, 3617.0, playing=True)
-    room = theme.px(396) - 2 * theme.px(PADDING)
-    assert text_width(detail, theme.font(CAPTION)) <= room
     held = make_prediction(10, label="surprised")
     disgusted = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("disgusted")]
-    detail = presenters.answer(replace(held, smoothed=disgusted)).detail
-    assert "disgusted is ahead" in detail
-    assert text_width(detail, theme.font(CAPTION)) <= room
+    turning = replace(held, smoothed=disgusted)
+    unsure = replace(turning, label=None, reason=Reason.LOW_CONFIDENCE)
+    details = [
+        presenters.answer(each, window_seconds=3.0).detail for each in (held, turning, unsure)
+    ]
+    for playing, wait in ((True, None), (False, None), (True, 3500.0), (False, 3500.0)):
+        absence = unanswered(SessionState.RUNNING, 3617.0, playing=playing, wait_seconds=wait)
+        details.append(absence[1])
+    room = theme.px(396) - 2 * theme.px(PADDING)
+    assert max(text_width(detail, theme.font(BODY)) for detail in details) <= room
 
 
 def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
-    view = AnswerView(EMOTIONS, Theme())
+    view = AnswerView(EMOTIONS, 3.0, Theme())
     qtbot.addWidget(view)
     view.resize(390, 260)
     smoothed = np.array([0.996] + [0.004] * (len(EMOTIONS) - 1), np.float32)
@@ -131,7 +135,7 @@ def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
 
 
 def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
-    view = AnswerView(EMOTIONS, Theme())
+    view = AnswerView(EMOTIONS, 3.0, Theme())
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(10))
     assert view.accessibleDescription().startswith("Neutral")
