@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, names_width, shrinkage, write
+from ui.panel import DIMMED, RIGHT, Panel, fill, names_width, shrinkage, write
 from ui.presenters import (
     BEFORE_THE_PAUSE,
     LEAST_DRAWN,
@@ -30,7 +30,6 @@ from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
 _HEAD: Final = 84.0  # design pixels for label and detail
-_DIMMED: Final = 0.5  # opacity of the dots and bars, but not of text, of an answer not of now
 _STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
 
 
@@ -55,7 +54,6 @@ class AnswerView(Panel):
         self._window_seconds = window_seconds
         self._prediction: Prediction | None = None
         self._absence = UNANSWERED
-        self._paused = False
         self._answer: Answer = answer(None)
         self._bars: tuple[Bar, ...] = bars(None, labels)
         self._lengths = [0.0] * len(labels)
@@ -97,12 +95,12 @@ class AnswerView(Panel):
 
     def set_paused(self, paused: bool) -> None:
         """Dim the bars and call the answer the last one, or take it for that of now again."""
-        if paused != self._paused:
-            self._paused = paused
+        if paused != self.paused:
+            super().set_paused(paused)
             self.show_prediction(self._prediction)
 
     def _is_old(self) -> bool:
-        return self._paused and self._prediction is not None
+        return self.paused and self._prediction is not None
 
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
@@ -155,7 +153,7 @@ class AnswerView(Panel):
         name = QRectF(area.left() + px(16), area.top(), column, area.height())
         write(painter, name, bar.name, font, colour)
         write(painter, area, bar.text, font, colour, RIGHT)
-        painter.setOpacity(_DIMMED if self._is_old() else 1.0)
+        painter.setOpacity(DIMMED if self._is_old() else 1.0)
         thickness = px(8 * fit)
         radius = px(4 * fit)
         dot = QRectF(area.left(), area.center().y() - radius, thickness, thickness)

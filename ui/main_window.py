@@ -435,7 +435,7 @@ class MainWindow(QMainWindow):
         self.video.show_frame(None, None)
         self.video.set_badge("")
         self.answer.set_absence(UNANSWERED)
-        self.answer.set_paused(False)
+        self._dim(False)
         self._show_prediction(None)
         self._dismissed.clear()
         self._trouble = None
@@ -502,7 +502,7 @@ class MainWindow(QMainWindow):
             self.answer.set_absence(
                 NO_DEVICES if nothing else unanswered(snapshot.state, None, playing=True)
             )
-            self.answer.set_paused(paused)
+            self._dim(paused)
             self._show_paused(paused, badge=badge(snapshot))
 
     def _allow_playback(self, replay: ReplayControls, *, failed: bool) -> None:
@@ -522,6 +522,12 @@ class MainWindow(QMainWindow):
             command.setText(text)
             command.setToolTip(f"{text} (Space)")
             command.setIcon(icons.icon("play" if paused else "pause"))
+
+    def _dim(self, paused: bool) -> None:
+        """Live, say of all values that they are of before a pause, or of now again."""
+        timed = (self.answer, self.shares, self.attention, self.spectrogram, self.timeline)
+        for view in (*timed, self.status):
+            view.set_paused(paused)
 
     def _show_prediction(self, prediction: Prediction | None) -> None:
         for view in (self.answer, self.shares, self.attention, self.spectrogram, self.video):

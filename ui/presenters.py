@@ -46,7 +46,7 @@ REASON_WORDS: Final = {
 
 STATUS_WORDS: Final = {
     Status.PRESENT: "",
-    Status.NO_SOURCE: "not available",
+    Status.NO_SOURCE: "switched off",  # live; what a recording lacks has other words
     Status.STALLED: "no input arrives",
     Status.NO_FACE: "no face",
     Status.FEW_PICTURES: "too few pictures",
@@ -182,6 +182,11 @@ def answer(
     )
 
 
+def axis_end(*, paused: bool) -> str:
+    """What a live axis of time ends with."""
+    return "pause" if paused else "now"
+
+
 def spoken(shown: Answer, bars: Iterable[Bar] = ()) -> str:
     """An answer as screen readers tell it: with its reason, and what its bars show."""
     figures = ", ".join(f"{bar.name} {bar.text}" for bar in bars if bar.text != UNKNOWN)
@@ -245,13 +250,16 @@ def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Sh
             for name in modalities
         )
     starting = prediction.reason is Reason.STARTING
-    return tuple(_share(report, starting=starting) for report in prediction.modalities)
+    is_live = prediction.time_of_day is not None
+    return tuple(
+        _share(report, starting=starting, live=is_live) for report in prediction.modalities
+    )
 
 
-def _share(report: ModalityReport, *, starting: bool) -> Share:
+def _share(report: ModalityReport, *, starting: bool, live: bool) -> Share:
     name = sentence(report.name)
     if not report.present or report.share is None:
-        words = STATUS_WORDS[report.status]
+        words = _status_words(report, live=live)
         if starting and report.status in (Status.NO_FACE, Status.FEW_PICTURES, Status.SILENCE):
             words = "starting"  # nothing could be seen or heard yet
         return Share(name=name, share=None, equal=None, text=words, opinion="")
@@ -262,6 +270,13 @@ def _share(report: ModalityReport, *, starting: bool) -> Share:
         text=percent(report.share),
         opinion=f"alone: {report.label}" if report.label else "",
     )
+
+
+def _status_words(report: ModalityReport, *, live: bool) -> str:
+    """Why a modality did not count. A recording may lack a track, or only the end of it."""
+    if report.status is Status.NO_SOURCE and not live:
+        return {Track.PICTURES: "no picture here", Track.SOUND: "no sound here"}[report.track]
+    return STATUS_WORDS[report.status]
 
 
 def _started(prediction: Prediction) -> str:
@@ -286,7 +301,8 @@ def sound_absence(prediction: Prediction) -> str:
     """Why a modality that is taken from sound did not count, "" where there is no such thing."""
     for report in prediction.modalities:
         if report.track is Track.SOUND and not report.present:
-            return f"{report.name} not counted: {STATUS_WORDS[report.status]}"
+            words = _status_words(report, live=prediction.time_of_day is not None)
+            return f"{report.name} not counted: {words}"
     return ""
 
 
@@ -390,12 +406,17 @@ class Cell:
 
 def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
     """Always the same cells in the same order, whatever is known; the last three are states."""
+    stands = health.camera.state is SourceState.OFF or health.preview_rate < 0.5
     picture = Cell(
         caption="Picture",
-        text="–" if health.camera.state is SourceState.OFF else f"{health.preview_rate:.0f} fps",
-        tip=f"{'Camera frames' if live else 'Pictures of the recording'} shown per second",
+        text=UNKNOWN if stands else f"{health.preview_rate:.0f} fps",
+        tip=f"Pictures of the {'camera' if live else 'recording'} shown per second",
     )
-    engine = Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers")
+    engine = Cell(
+        caption="Engine",
+        text=health.engine or UNKNOWN,
+        tip="The software that computes the answers, and the processor it uses",
+    )
     if not live:
         return (
             picture,
@@ -410,20 +431,24 @@ def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
         Cell(
             caption="Answers",
             text=f"{health.answer_rate:.1f} /s",
-            tip="Predictions per second over the last five seconds",
+            tip="Answers per second, over the last five seconds",
         ),
         Cell(
             caption="Delay p50 · p95",
             text="–" if health.latency_p50 is None else f"{p50} · {p95} ms",
-            tip="From the newest sample of a window to its answer: median and 95th percentile",
+            tip=(
+                "From the newest picture or sound to the answer that counts it: half of them come\n"
+                "within the first time (p50, the median), 95 of 100 within the second (p95)"
+            ),
         ),
         Cell(
             caption="Skipped · dropped",
             text=f"{health.windows_skipped} · {health.camera.dropped + health.microphone.dropped}",
             tip=(
-                f"{health.windows_skipped} windows and {health.frames_skipped} frames were skipped "
-                f"because newer ones were due; {health.camera.dropped} frames and "
-                f"{health.microphone.dropped} blocks of sound were lost before they reached us"
+                f"Left out because newer ones waited: {health.windows_skipped} answers, "
+                f"{health.frames_skipped} pictures\n"
+                f"Lost before they arrived: {health.camera.dropped} pictures, "
+                f"{health.microphone.dropped} pieces of sound"
             ),
         ),
         Cell(
@@ -454,10 +479,12 @@ def _analysis_cell(health: Health) -> Cell:
 
 def source_cell(caption: str, source: SourceHealth) -> Cell:
     """The state of one source as a cell with a coloured dot."""
+    told = source.message or source.state.value
+    is_off = source.state is SourceState.OFF  # and called "none"
     return Cell(
         caption=caption,
         text=source.state.value,
-        tip=f"{source.name}: {source.message or source.state.value}",
+        tip=f"The {caption.lower()} is switched off" if is_off else f"{source.name}: {told}",
         colour=STATE_COLOURS[source.state],
     )
 

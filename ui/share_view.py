@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, hatch, names_width, shrinkage, text_width, write
+from ui.panel import DIMMED, RIGHT, Panel, fill, hatch, names_width, shrinkage, text_width, write
 from ui.presenters import LEAST_DRAWN, Share, shares
 from ui.theme import BODY, CAPTION, MEDIUM, Theme
 
@@ -95,11 +95,11 @@ class ShareView(Panel):
             write(painter, figure, share.text, font(body), palette.TEXT_FAINT, RIGHT)
         track = QRectF(area.left() + column, 0, area.width() - column - px(176), thickness)
         track.moveTop(area.center().y() - thickness / 2)
+        painter.setOpacity(DIMMED if self.paused else 1.0)
         fill(painter, track, palette.RAISED, thickness / 2)
         if not there:
             hatch(painter, track, palette.LINE, thickness / 2)
-            return
-        if length >= LEAST_DRAWN:
+        elif length >= LEAST_DRAWN:
             filled = QRectF(track)
             filled.setWidth(max(track.width() * min(length, 1.0), thickness))
             fill(painter, filled, palette.ATTENTION, thickness / 2)
@@ -108,3 +108,4 @@ class ShareView(Panel):
             painter.setPen(QPen(QColor(palette.TEXT), px(2)))
             over = px(3 * fit)
             painter.drawLine(QLineF(x, track.top() - over, x, track.bottom() + over))
+        painter.setOpacity(1.0)

@@ -26,7 +26,7 @@ from PyQt6.QtWidgets import QToolTip, QWidget
 from realtime.messages import Prediction
 from ui import palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
-from ui.presenters import clock_time, percent, sentence
+from ui.presenters import axis_end, clock_time, percent, sentence
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
 
@@ -193,7 +193,7 @@ class TimelineView(Panel):
         title = self._paint_legend(painter)
         if self._live:
             write(painter, foot, f"−{end - start:.0f} s", font, palette.TEXT_FAINT, LEFT)
-            write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)
+            write(painter, foot, axis_end(paused=self.paused), font, palette.TEXT_FAINT, RIGHT)
             return
         write(painter, foot, clock_time(0.0), font, palette.TEXT_FAINT, LEFT)
         write(painter, foot, clock_time(self._duration), font, palette.TEXT_FAINT, RIGHT)

@@ -253,7 +253,7 @@ def test_why_sound_did_not_count_is_told_by_its_status() -> None:
     )
     assert told(None, light=Status.STALLED, noise=Status.PRESENT) == ""
     assert told(None, face=Status.NO_SOURCE, voice=Status.NO_SOURCE) == (
-        "voice not counted: not available"
+        "voice not counted: no sound here"
     )
 
 

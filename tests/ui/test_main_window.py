@@ -504,6 +504,37 @@ def test_a_pause_without_a_picture_is_seen(
     assert window.answer.detail != BEFORE_THE_PAUSE
 
 
+def test_in_a_pause_nothing_is_called_of_now(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    for name in ("timeline_view", "spectrogram_view", "share_view"):
+        monkeypatch.setattr(f"ui.{name}.write", lambda _p, _a, text, *_: written.append(text))
+    window = open_window(live)
+    run(window, now, 2.0)
+    timed = window.timeline, window.spectrogram, window.shares
+    qtbot.waitUntil(lambda: written.count("now") >= 2)
+    assert window.status.level is not None
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    written.clear()
+    for view in timed:
+        view.grab()
+    assert written.count("pause") == 2
+    assert not any("now" in text.split() for text in written)
+    assert window.shares.paused
+    assert window.attention.paused
+    assert window.status.level is None
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.5)
+    assert window.status.level is not None
+    assert not window.shares.paused
+
+
 def test_the_last_answer_before_a_pause_can_be_read(
     qtbot: QtBot,
     open_window: OpenWindow,

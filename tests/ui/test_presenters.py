@@ -141,6 +141,21 @@ def test_shares_show_equal_weight_and_the_status_of_what_is_absent() -> None:
     assert [each.text for each in presenters.shares(None, MODALITIES)] == ["–", "–"]
 
 
+def test_what_is_switched_off_is_told_from_what_a_recording_lacks() -> None:
+    def told(time_of_day: float | None) -> tuple[str, str, str]:
+        gone = [
+            ModalityReport(name=name, track=track, status=Status.NO_SOURCE)
+            for name, track in (("face", Track.PICTURES), ("voice", Track.SOUND))
+        ]
+        prediction = replace(absent_prediction(), modalities=tuple(gone), time_of_day=time_of_day)
+        face, voice = presenters.shares(prediction, MODALITIES)
+        return face.text, voice.text, presenters.sound_absence(prediction)
+
+    assert told(1.7e9) == ("switched off", "switched off", "voice not counted: switched off")
+    # Where one track ends before the other it is missing "here", not in the whole recording.
+    assert told(None) == ("no picture here", "no sound here", "voice not counted: no sound here")
+
+
 def test_a_share_of_zero_is_a_share() -> None:
     prediction = make_prediction(10)
     none = replace(prediction.modalities[0], share=0.0)
@@ -193,6 +208,27 @@ def test_status_cells_keep_their_number() -> None:
     assert len(full) == len(presenters.status_cells(unknown, live=True))
     replayed = [len(presenters.status_cells(each, live=False)) for each in (known, unknown)]
     assert replayed == [5, 5]
+
+
+def test_where_no_picture_follows_another_there_is_no_rate() -> None:
+    paused = Health(camera=RUNNING, microphone=RUNNING, preview_rate=0.0)
+    for is_live in (True, False):
+        assert presenters.status_cells(paused, live=is_live)[0].text == presenters.UNKNOWN
+    shown = presenters.status_cells(replace(paused, preview_rate=29.8), live=True)
+    assert shown[0].text == "30 fps"
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("source", [RUNNING, OFF])
+def test_every_figure_of_the_status_line_is_explained_in_plain_words(
+    source: SourceHealth, live: bool
+) -> None:
+    cells = presenters.status_cells(Health(camera=source, microphone=source), live=live)
+    tips = {cell.caption: cell.tip for cell in cells}
+    assert len(tips) == len(cells)
+    assert all(len(tip) > 6 for tip in tips.values())
+    for word in ("none", "sample", "window", "percentile", "prediction", "frames"):
+        assert not any(word in tip.casefold() for tip in tips.values()), word
 
 
 def test_sound_level_becomes_a_length() -> None:

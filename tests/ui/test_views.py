@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
-from realtime.messages import Prediction, Reason, SessionState
+from realtime.messages import Prediction, Reason, SessionState, SourceHealth, SourceState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -29,7 +29,7 @@ from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
 from ui.controls import ElidedLabel
 from ui.loading_view import LoadingView
-from ui.panel import text_width
+from ui.panel import Panel, text_width
 from ui.presenters import NOT_SURE, unanswered
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
@@ -148,6 +148,37 @@ def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(70))
     assert view.accessibleDescription() == "Face 100\u202f%; Voice silence"
+
+
+@pytest.mark.parametrize("view", ["shares", "attention", "spectrogram"])
+def test_what_is_of_before_a_pause_is_dimmed(qtbot: QtBot, view: str) -> None:
+    widget = VIEWS[view](Theme())
+    assert isinstance(widget, Panel)
+    qtbot.addWidget(widget)
+    widget.resize(390, 140)
+    widget.show_prediction(PREDICTIONS["both"])  # type: ignore[attr-defined]
+    if isinstance(widget, ShareView):
+        for _ in range(100):
+            widget.advance(0.05)
+    drawn = widget.content().adjusted(60, 10, -190, -20).toRect()
+
+    def brightness() -> float:
+        whole, smooth = (
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        mean = painted(widget).copy(drawn).scaled(1, 1, whole, smooth)
+        return mean.pixelColor(0, 0).lightnessF()
+
+    bright = brightness()
+    widget.set_paused(True)
+    dimmed = brightness()
+    assert dimmed < 0.9 * bright
+    widget.show_prediction(PREDICTIONS["silence"])  # type: ignore[attr-defined]
+    widget.show_prediction(PREDICTIONS["both"])  # type: ignore[attr-defined]
+    assert brightness() == pytest.approx(dimmed, abs=0.02)
+    widget.set_paused(False)
+    assert brightness() == pytest.approx(bright, abs=0.02)
 
 
 # -- picture -----------------------------------------------------------------------------------
@@ -423,6 +454,25 @@ def test_the_status_line_is_painted_and_told(qtbot: QtBot, now: ManualTime) -> N
     assert has_colour(image, palette.GOOD)  # of the sources
     assert has_colour(image, palette.ERROR)  # of the meter, far too loud
     assert "Delay p50 · p95: 43 · 81 ms" in view.accessibleDescription()
+
+
+def test_no_level_is_shown_of_before_a_pause_or_of_what_is_off(
+    qtbot: QtBot, now: ManualTime
+) -> None:
+    view = StatusView(Theme())
+    qtbot.addWidget(view)
+    health = FakeLiveSession(now).health()
+    view.show_health(health, live=True)
+    view.show_level(-21.0, speech=True)
+    assert view.level == -21.0
+    view.set_paused(True)
+    assert view.level is None
+    view.set_paused(False)
+    view.show_health(replace(health, microphone=SourceHealth(name="none")), live=True)
+    assert view.level is None
+    read = SourceHealth(name="talk.mp4", state=SourceState.ENDED)  # but it is looked at
+    view.show_health(replace(health, microphone=read), live=False)
+    assert view.level == -21.0
 
 
 @pytest.mark.parametrize("live", [True, False])
