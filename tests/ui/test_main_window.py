@@ -148,6 +148,28 @@ def test_devices_are_offered_as_soon_as_they_are_known(
     assert window.header.microphone_choice.currentText() == "System default"
 
 
+@pytest.mark.parametrize("size", [SMALLEST, QSize(1280, 720), QSize(1920, 1080)])
+def test_long_names_of_devices_take_the_room_there_is(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, size: QSize
+) -> None:
+    window = open_window(live)
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    window.resize(size)
+    camera, microphone = window.header.camera_choice, window.header.microphone_choice
+    short = camera.width() + microphone.width()
+    assert short == camera.sizeHint().width() + microphone.sizeHint().width()
+    name = "Camera with a name that is far too long to be shown " * 4
+    window._devices = (Listing([FakeDevice("0", name)]), Listing([FakeDevice("1", name)]))
+    window._show_devices()
+    buttons = window.header.findChildren(QAbstractButton)
+    left = min(button.mapTo(window, QPoint(0, 0)).x() for button in buttons if button.isVisible())
+    qtbot.waitUntil(lambda: microphone.mapTo(window, microphone.rect().topRight()).x() > left - 30)
+    assert camera.toolTip() == f"Camera: {name}"
+    live.microphone = "1"
+    window._show_devices()
+    assert microphone.toolTip() == f"Microphone: {name}"
+
+
 def test_choosing_devices_drives_the_session(
     qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
 ) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, QRect, QRectF, Qt
-from PyQt6.QtGui import QImage
+from PyQt6.QtGui import QIcon, QImage
 from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -23,7 +23,7 @@ from tests.fakes.session import (
     make_prediction,
 )
 from tests.ui.conftest import click, has_colour
-from ui import palette, presenters
+from ui import icons, palette, presenters
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
@@ -400,6 +400,25 @@ def test_a_long_file_name_loses_its_middle(qtbot: QtBot) -> None:
     label.resize(4000, 20)
     label.grab()
     assert label.text() == label.toolTip() == name
+
+
+@pytest.mark.parametrize("name", ["talk.mp4", "תרגול.mp4", "مقابلة"])
+def test_a_file_name_stays_at_the_left_however_it_is_read(qtbot: QtBot, name: str) -> None:
+    label = ElidedLabel()
+    qtbot.addWidget(label)
+    label.resize(400, 20)
+    label.set_whole(name)
+    label.setStyleSheet(f"color: {palette.ERROR}; background: black")
+    image = painted(label)
+    half = image.width() // 2
+    assert has_colour(image.copy(0, 0, half, image.height()), palette.ERROR, tolerance=90)
+    assert not has_colour(image.copy(half, 0, half, image.height()), palette.ERROR, tolerance=90)
+
+
+def test_what_cannot_be_pressed_now_can_be_seen() -> None:
+    faint = icons.icon("export").pixmap(32, QIcon.Mode.Disabled).toImage()
+    colours = {faint.pixelColor(x, y).name() for x in range(32) for y in range(32)}
+    assert max(palette.contrast(colour, palette.RAISED) for colour in colours) > 3.0
 
 
 # -- timeline ----------------------------------------------------------------------------------
