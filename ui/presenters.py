@@ -368,6 +368,38 @@ def moments_curve(moments: NDArray[np.float32], top: float = 6.0) -> NDArray[np.
     return np.clip(moments * len(moments) / top, 0.0, 1.0).astype(np.float32)
 
 
+# -- timeline ----------------------------------------------------------------------------------
+
+
+_MOST_TOLD: Final = 10  # stretches, of which the one where playback stands is the last but one
+
+
+def timeline_words(
+    stretches: Sequence[tuple[str, float, float]],
+    *,
+    position: float | None = None,
+    end: float = 0.0,
+    paused: bool = False,
+) -> str:
+    """The timeline as screen readers tell it, from `stretches` of label, start and end in seconds.
+
+    In a recording those around `position`; live the last ones, by how long before `end` they were.
+    """
+    if position is None:
+        before = "before the pause" if paused else "ago"
+        return ", ".join(
+            f"{name} {end - start:.0f}–{end - stop:.0f} s {before}"
+            for name, start, stop in stretches[-_MOST_TOLD:]
+        )
+    begun = sum(start <= position for _, start, _ in stretches)
+    first = max(0, min(begun + 1, len(stretches)) - _MOST_TOLD)
+    told = ", ".join(
+        f"{name} {clock_time(start)}–{clock_time(stop)}"
+        for name, start, stop in stretches[first : first + _MOST_TOLD]
+    )
+    return f"{told}; at {clock_time(position)}".removeprefix("; ")
+
+
 # -- playback ----------------------------------------------------------------------------------
 
 

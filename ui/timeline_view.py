@@ -26,7 +26,7 @@ from PyQt6.QtWidgets import QToolTip, QWidget
 from realtime.messages import Prediction
 from ui import palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
-from ui.presenters import axis_end, clock_time, percent, sentence
+from ui.presenters import axis_end, clock_time, percent, sentence, timeline_words
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
 
@@ -53,6 +53,8 @@ class TimelineView(Panel):
         self._image: QImage | None = None
         self._runs: list[tuple[int, int, int]] = []
         self._column_count = 1
+        self._tip = ""  # that was shown last, and where
+        self._tip_place = QPoint(), QPoint()
         self.clear(live=True)
 
     # -- what is shown -------------------------------------------------------------------------
@@ -64,6 +66,7 @@ class TimelineView(Panel):
         self._duration = self._history_seconds if live else 0.0
         self._analysed = self._position = 0.0
         self._title = "Last minute" if live else "Recording"
+        self._tell()
         self.setAccessibleName("Timeline")
         self.setCursor(Qt.CursorShape.ArrowCursor if live else Qt.CursorShape.PointingHandCursor)
         self._render()
@@ -75,16 +78,37 @@ class TimelineView(Panel):
             self._track = self._new_track()
         self._track.extend(predictions)
         self._render()
+        self._tell()
+        if self._live and self._tip and QToolTip.isVisible() and QToolTip.text() == self._tip:
+            self._show_tip(*self._tip_place)  # of what is there now
 
     def set_extent(self, duration: float, analysed: float, position: float) -> None:
         """Length of the recording, how far it is analysed and where playback stands, in seconds."""
         redraw = duration != self._duration
         moved = position != self._position or analysed != self._analysed
+        passed = redraw or int(position) != int(self._position)  # to another second
         self._duration, self._analysed, self._position = duration, analysed, position
         if redraw:
             self._render()
         elif moved:
             self.update()
+        if passed:
+            self._tell()
+
+    def set_paused(self, paused: bool) -> None:
+        if paused != self.paused:
+            super().set_paused(paused)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell screen readers what the colours mean."""
+        named = [(self._name(label), start, end) for label, start, end in self._track.stretches]
+        position = None if self._live else self._position
+        told = timeline_words(named, position=position, end=self._track.end, paused=self.paused)
+        self.describe(told)
+
+    def _name(self, label: int) -> str:
+        return "not sure" if label == NOT_SURE else self._labels[label]
 
     def _new_track(self) -> Track:
         return Track(self._labels, self._history_seconds if self._live else None)
@@ -244,13 +268,19 @@ class TimelineView(Panel):
         return super().event(event)
 
     def _show_tip(self, place: QPoint, global_place: QPoint) -> None:
+        self._tip, self._tip_place = self.tip_at(place), (place, global_place)
+        QToolTip.showText(global_place, self._tip, self)
+
+    def tip_at(self, place: QPoint) -> str:
+        """What was answered when, at a place in the widget."""
         seconds = self.seconds_at(place.x())
         label = self._track.label_at(seconds)
-        when = (
-            f"{self._track.end - seconds:.0f} s ago"
-            if self._live
-            else clock_time(seconds, tenths=True)
-        )
-        what = {NOT_SURE: "not sure", NOTHING: "nothing yet"}.get(label)
-        text = what or self._labels[label]
-        QToolTip.showText(global_place, f"{sentence(text)}, {when}", self)
+        if self._live and label == NOTHING and seconds <= max(self._track.begin, 0.0):
+            return "Before the start"
+        what = "no answer" if label == NOTHING else self._name(label)
+        if not self._live:
+            if label == NOTHING and seconds > self._analysed:
+                what = "not analysed yet"
+            return f"{sentence(what)}, {clock_time(seconds, tenths=True)}"
+        before = "before the pause" if self.paused else "ago"
+        return f"{sentence(what)}, {self._track.end - seconds:.0f} s {before}"

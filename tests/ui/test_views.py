@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, QRect, QRectF, Qt
-from PyQt6.QtGui import QIcon, QImage
-from PyQt6.QtWidgets import QLabel, QWidget
+from PyQt6.QtCore import QEvent, QPoint, QRect, QRectF, Qt
+from PyQt6.QtGui import QHelpEvent, QIcon, QImage
+from PyQt6.QtWidgets import QApplication, QLabel, QToolTip, QWidget
 from pytestqt.qtbot import QtBot
 
 from models.config import MODALITIES
@@ -446,6 +446,52 @@ def test_a_click_in_a_recording_seeks(qtbot: QtBot, timeline: TimelineView) -> N
         click(timeline, chart.center().toPoint())
     assert sought.args == [pytest.approx(20.0, abs=0.2)]
     assert has_colour(painted(timeline), palette.TEXT)  # the cursor
+
+
+def test_the_timeline_is_told_to_screen_readers(timeline: TimelineView) -> None:
+    sad = [make_prediction(index, label="sad", reason=None) for index in range(1, 100)]
+    timeline.extend(sad)
+    assert timeline.accessibleDescription() == "sad 10–0 s ago"
+    timeline.set_paused(True)
+    assert timeline.accessibleDescription() == "sad 10–0 s before the pause"
+    timeline.set_paused(False)
+    timeline.clear(live=False)
+    assert timeline.accessibleDescription() == "at 0:00"
+    timeline.extend(sad)
+    timeline.set_extent(40.0, 10.0, 5.0)
+    assert timeline.accessibleDescription() == "sad 0:00–0:09; at 0:05"
+
+
+def test_the_timelines_tip_follows_what_scrolls_below_it(
+    timeline: TimelineView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = ["of another widget"]
+    monkeypatch.setattr(QToolTip, "showText", lambda _, text, *__: shown.append(text))
+    monkeypatch.setattr(QToolTip, "text", lambda: shown[-1])
+    monkeypatch.setattr(QToolTip, "isVisible", lambda: True)
+    timeline.extend([make_prediction(index, label="sad", reason=None) for index in range(1, 100)])
+    right = timeline.chart().bottomRight().toPoint() - QPoint(40, 5)
+    help_ = QHelpEvent(QEvent.Type.ToolTip, right, timeline.mapToGlobal(right))
+    QApplication.sendEvent(timeline, help_)
+    assert shown[-1] == "Sad, 5 s ago"
+    happy = [make_prediction(index, label="happy", reason=None) for index in range(100, 200)]
+    timeline.extend(happy)
+    assert shown[-1] == "Happy, 5 s ago"
+    shown.append("of another widget")
+    timeline.extend([make_prediction(index, label="sad", reason=None) for index in range(200, 300)])
+    assert shown[-1] == "of another widget"
+
+
+def test_the_timelines_tip_says_why_there_is_no_answer(timeline: TimelineView) -> None:
+    left, right = timeline.chart().topLeft().toPoint(), timeline.chart().topRight().toPoint()
+    middle = QPoint((left.x() + right.x()) // 2, left.y())
+    assert timeline.tip_at(right) == "Before the start"
+    timeline.extend([make_prediction(index) for index in (*range(1, 50), *range(500, 550))])
+    assert timeline.tip_at(left) == "Before the start"
+    assert timeline.tip_at(middle).startswith("No answer, ")  # as in a pause
+    timeline.clear(live=False)
+    timeline.set_extent(40.0, 10.0, 5.0)
+    assert timeline.tip_at(right) == "Not analysed yet, 0:40.0"
 
 
 def test_a_click_in_live_mode_does_nothing(qtbot: QtBot, timeline: TimelineView) -> None:
