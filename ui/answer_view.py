@@ -9,13 +9,13 @@ import math
 from dataclasses import replace
 from typing import Final
 
-from PyQt6.QtCore import QRectF
+from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter
 from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import DIMMED, RIGHT, Panel, fill, names_width, shrinkage, write
+from ui.panel import DIMMED, RIGHT, Panel, fill, names_width, shrinkage, text_width, write
 from ui.presenters import (
     BEFORE_THE_PAUSE,
     LEAST_DRAWN,
@@ -140,7 +140,13 @@ class AnswerView(Panel):
         name = large.adjusted(0, 0, -px(78), 0) if shown.confidence else large
         write(painter, name, shown.headline, font(DISPLAY, SEMIBOLD), colour)
         detail = QRectF(area.left(), large.bottom(), area.width(), px(BODY + 7))
-        write(painter, detail, shown.detail, font(BODY), palette.TEXT_SOFT)
+        if text_width(shown.detail, font(BODY)) <= detail.width():
+            write(painter, detail, shown.detail, font(BODY), palette.TEXT_SOFT)
+        else:  # in a narrow window it goes on in a second line, for which there is room
+            detail.setBottom(area.bottom())
+            painter.setFont(font(BODY))
+            painter.setPen(QColor(palette.TEXT_SOFT))
+            painter.drawText(detail, int(Qt.TextFlag.TextWordWrap), shown.detail)
 
     def _paint_bar(
         self, painter: QPainter, area: QRectF, bar: Bar, length: float, fit: float, column: float

@@ -125,6 +125,9 @@ class AttentionView(Panel):
         font = self.theme.font(CAPTION, tabular=True)
         line = self.title_area()
         unit = "8 × equal weight"
+        title = self.theme.font(CAPTION + 1, MEDIUM)
+        if text_width(f"{self._title}⅛ ×{unit}", title) + px(72 + 24) > line.width():
+            unit = "8 ×"
         right = text_width(unit, font) + px(6)
         write(painter, line, unit, font, palette.TEXT_FAINT, RIGHT)
         bar = QRectF(line.right() - right - px(72), 0, px(72), px(6))

@@ -17,7 +17,7 @@ from realtime.messages import Prediction
 from ui import palette
 from ui.panel import CENTRE, DIMMED, LEFT, RIGHT, Panel, fill, text_width, write
 from ui.presenters import axis_end, moments_curve, sound_absence, voice_known
-from ui.theme import CAPTION, Theme
+from ui.theme import CAPTION, MEDIUM, Theme
 
 LEVELS: Final = (-1.0, 1.4)  # of Whisper's normalised log-mel: room noise … loud speech
 MEL_SECONDS: Final = 0.01  # per column
@@ -120,8 +120,9 @@ class SpectrogramView(Panel):
         write(painter, known, self._known, font, palette.TEXT_FAINT, CENTRE)
         write(painter, foot, end, font, palette.TEXT_FAINT, RIGHT)
         title = self.title_area()
+        title.setLeft(title.left() + text_width(self._title, self.theme.font(CAPTION + 2, MEDIUM)))
         if self._has_curve:
-            text = "moments that counted"
+            text = "what counted"
             write(painter, title, text, font, palette.TEXT_FAINT, RIGHT)
             x = title.right() - text_width(text, font) - px(22)
             painter.setPen(QPen(QColor(palette.ATTENTION), px(2)))

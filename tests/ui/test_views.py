@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QEvent, QPoint, QRect, QRectF, Qt
-from PyQt6.QtGui import QHelpEvent, QIcon, QImage
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt
+from PyQt6.QtGui import QFont, QHelpEvent, QIcon, QImage
 from PyQt6.QtWidgets import QApplication, QLabel, QToolTip, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -117,6 +117,39 @@ def test_the_longest_detail_fits(scale: float) -> None:
         details.append(absence[1])
     room = theme.px(396) - 2 * theme.px(PADDING)
     assert max(text_width(detail, theme.font(BODY)) for detail in details) <= room
+
+
+def test_in_a_narrow_window_the_detail_goes_on_in_a_second_line(qtbot: QtBot) -> None:
+    view = AnswerView(EMOTIONS, 3.0, Theme())
+    qtbot.addWidget(view)
+    view.resize(300, 260)
+    rows = []
+    for reason in (Reason.NO_FACE, Reason.LOW_CONFIDENCE):
+        view.show_prediction(make_prediction(10, label=None, reason=reason))
+        second = QRect(0, view.theme.px(PADDING + 64), view.width(), view.theme.px(18))
+        rows.append(has_colour(painted(view).copy(second), palette.TEXT_SOFT, tolerance=40))
+    assert rows == [False, True]
+
+
+@pytest.mark.parametrize("width", [252, 300, 396])
+def test_legends_do_not_touch_titles(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    written: dict[str, QRectF] = {}
+    fonts: dict[str, QFont] = {}
+
+    def write(_painter: object, area: QRectF, text: str, font: QFont, *_: object) -> None:
+        written[text], fonts[text] = area, font
+
+    monkeypatch.setattr("ui.attention_view.write", write)
+    monkeypatch.setattr("ui.panel.write", write)
+    view = AttentionView(MODALITIES, Theme(0.84))
+    qtbot.addWidget(view)
+    view.resize(width, 200)
+    painted(view)
+    least = "⅛ ×"
+    title = written["MSAF attention"].left() + text_width("MSAF attention", fonts["MSAF attention"])
+    assert written[least].right() - text_width(least, fonts[least]) > title
 
 
 def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
