@@ -62,7 +62,7 @@ from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
 from ui.theme import GAP, Theme
-from ui.timeline_view import TimelineView
+from ui.timeline_view import ZOOM, TimelineView
 from ui.transport_view import SPEEDS, TransportView
 from ui.video_view import VideoView
 
@@ -327,6 +327,9 @@ class MainWindow(QMainWindow):
             "end": lambda: self._seek(float("inf")),
             "slower": lambda: self._change_speed(-1),
             "faster": lambda: self._change_speed(1),
+            "zoom_in": lambda: self.timeline.zoom(ZOOM),
+            "zoom_out": lambda: self.timeline.zoom(1.0 / ZOOM),
+            "zoom_whole": self.timeline.show_whole,
             "export": self._ask_export,
             "help": self._show_help,
             "about": self._show_about,

@@ -897,6 +897,23 @@ def test_a_speed_that_is_not_offered_is_shown(
     assert choice.findText("3×") == -1
 
 
+def test_keys_zoom_the_timeline_around_where_playback_stands(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 1.0)
+    whole = window.timeline.span()
+    for _ in range(4):
+        press_focused(Qt.Key.Key_Plus)
+    start, end = window.timeline.span()
+    assert end - start == pytest.approx(0.8**4 * (whole[1] - whole[0]))
+    assert start <= replay.position_seconds <= end
+    press_focused(Qt.Key.Key_Minus)
+    assert window.timeline.span()[1] > end
+    press_focused(Qt.Key.Key_0)
+    assert window.timeline.span() == whole
+
+
 def test_slider_and_timeline_seek(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
