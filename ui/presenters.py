@@ -438,7 +438,7 @@ class Cell:
 
 def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
     """Always the same cells in the same order, whatever is known; the last three are states."""
-    stands = health.camera.state is SourceState.OFF or health.preview_rate < 0.5
+    stands = health.camera.state is SourceState.OFF or round(health.preview_rate) < 1
     picture = Cell(
         caption="Picture",
         text=UNKNOWN if stands else f"{health.preview_rate:.0f} fps",

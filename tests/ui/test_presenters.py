@@ -1,6 +1,7 @@
 """What people read for every kind of answer."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -212,8 +213,9 @@ def test_status_cells_keep_their_number() -> None:
 
 def test_where_no_picture_follows_another_there_is_no_rate() -> None:
     paused = Health(camera=RUNNING, microphone=RUNNING, preview_rate=0.0)
-    for is_live in (True, False):
-        assert presenters.status_cells(paused, live=is_live)[0].text == presenters.UNKNOWN
+    sought = replace(paused, preview_rate=0.5)  # one in two seconds
+    for is_live, health in product((True, False), (paused, sought)):
+        assert presenters.status_cells(health, live=is_live)[0].text == presenters.UNKNOWN
     shown = presenters.status_cells(replace(paused, preview_rate=29.8), live=True)
     assert shown[0].text == "30 fps"
 
