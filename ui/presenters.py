@@ -386,18 +386,22 @@ def timeline_words(
     In a recording those around `position`; live the last ones, by how long before `end` they were.
     """
     if position is None:
-        before = "before the pause" if paused else "ago"
-        return ", ".join(
-            f"{name} {end - start:.0f}–{end - stop:.0f} s {before}"
+        told = ", ".join(
+            f"{name} {_reach(f'{end - start:.0f}', f'{end - stop:.0f}')} s"
             for name, start, stop in stretches[-_MOST_TOLD:]
         )
+        return told and f"{told} {'before the pause' if paused else 'ago'}"
     begun = sum(start <= position for _, start, _ in stretches)
     first = max(0, min(begun + 1, len(stretches)) - _MOST_TOLD)
     told = ", ".join(
-        f"{name} {clock_time(start)}–{clock_time(stop)}"
+        f"{name} {_reach(clock_time(start), clock_time(stop))}"
         for name, start, stop in stretches[first : first + _MOST_TOLD]
     )
     return f"{told}; at {clock_time(position)}".removeprefix("; ")
+
+
+def _reach(start: str, end: str) -> str:
+    return start if start == end else f"{start}–{end}"
 
 
 # -- playback ----------------------------------------------------------------------------------

@@ -68,7 +68,8 @@ class SpectrogramView(Panel):
         self._hint = "" if prediction is None else sound_absence(prediction)
         self._absent_text = "" if prediction is None else "no sound"
         self._known = voice_known(prediction)
-        self.describe("; ".join(filter(None, (self._hint or "Sound of the window", self._known))))
+        heard = self._hint or f"Sound of the last {self._window_seconds:g} s"
+        self.describe("; ".join(filter(None, (heard, self._known))))
         self.update()
 
     def _show_sound(self, prediction: Prediction) -> None:

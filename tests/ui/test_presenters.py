@@ -405,9 +405,11 @@ def test_the_timeline_is_told_around_where_playback_stands() -> None:
 def test_the_last_minute_is_told_by_how_long_ago_it_was() -> None:
     stretches = [("sad", 70.0, 80.0), ("happy", 80.0, 101.0)]
     told = presenters.timeline_words(stretches, end=101.0)
-    assert told == "sad 31–21 s ago, happy 21–0 s ago"
-    paused = presenters.timeline_words(stretches, end=101.0, paused=True)
-    assert paused.endswith("happy 21–0 s before the pause")
+    assert told == "sad 31–21 s, happy 21–0 s ago"
+    stretches.append(("not sure", 101.0, 101.2))
+    paused = presenters.timeline_words(stretches, end=101.2, paused=True)
+    assert paused == "sad 31–21 s, happy 21–0 s, not sure 0 s before the pause"
+    assert presenters.timeline_words([], end=0.0) == ""
 
 
 def test_how_well_the_voice_is_known() -> None:
