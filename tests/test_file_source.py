@@ -169,7 +169,7 @@ def test_sound_alone(tmp_path: Path, name: str, codec: str, sound_format: str) -
     read = Read(movie(tmp_path / name, codec=None, sound=codec, sound_format=sound_format))
     recording = read.recording
     assert (recording.size, recording.frame_rate, read.pictures) == (None, None, [])
-    assert read.notes == ["no picture: the answer rests on the voice alone"]
+    assert read.notes == ["no picture in this recording: only the voice can be judged"]
     spectrum = np.abs(np.fft.rfft(read.samples[:48000, 0]))
     assert spectrum.argmax() == pytest.approx(440, abs=2)
     assert np.abs(read.samples[9600:38400, 0]).max() == pytest.approx(0.6, abs=0.06)
@@ -180,7 +180,7 @@ def test_picture_alone(tmp_path: Path) -> None:
         assert recording.has_video
         assert not recording.has_audio
         assert recording.sample_rate is None
-        assert recording.notes == ["no sound: the answer rests on the face alone"]
+        assert recording.notes == ["no sound in this recording: only the face can be judged"]
 
 
 def test_a_cover_picture_is_not_a_video(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ _ENTRIES: Final = {
     "end": _Entry("To the end", ("End",)),
     "slower": _Entry("Slower", ("[",)),
     "faster": _Entry("Faster", ("]",)),
+    "zoom_in": _Entry("Zoom the timeline in", ("+",)),
+    "zoom_out": _Entry("Zoom the timeline out", ("-",)),
+    "zoom_whole": _Entry("The whole timeline", ("0",)),
     "export": _Entry("Export answers…", ("Ctrl+E",), "export"),
     "help": _Entry("Keys", ("F1", "?"), "help"),
     "about": _Entry("About", (), "about"),
@@ -47,7 +50,7 @@ _ENTRIES: Final = {
 
 REPLAY_ONLY: Final = (
     "live", "back", "forward", "far_back", "far_forward", "begin", "end", "slower", "faster",
-    "sound", "export",
+    "sound", "zoom_in", "zoom_out", "zoom_whole", "export",
 )  # fmt: skip
 LIVE_ONLY: Final = ("refresh",)
 # Of a recording that failed there is nothing to play, and to look at only what was analysed.
@@ -62,10 +65,11 @@ HELP: Final = (
     ("Everywhere", ("pause", "heatmap", "mirror", "full_screen", "escape", "open",
                     "help", "quit")),
     ("Live", ("refresh",)),
-    ("Recording", ("back", "far_back", "begin", "slower", "sound", "export",
-                   "live")),
+    ("Recording", ("back", "far_back", "begin", "slower", "sound", "zoom_in", "zoom_whole",
+                   "export", "live")),
 )  # fmt: skip
-PAIRS: Final = {"back": "forward", "far_back": "far_forward", "begin": "end", "slower": "faster"}
+PAIRS: Final = {"back": "forward", "far_back": "far_forward", "begin": "end", "slower": "faster",
+               "zoom_in": "zoom_out"}  # fmt: skip
 
 
 def make_actions(parent: QObject) -> dict[str, QAction]:

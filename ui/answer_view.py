@@ -9,13 +9,13 @@ import math
 from dataclasses import replace
 from typing import Final
 
-from PyQt6.QtCore import QRectF
+from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter
 from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, names_width, shrinkage, text_width, write
+from ui.panel import DIMMED, RIGHT, Panel, fill, names_width, shrinkage, text_width, write
 from ui.presenters import (
     BEFORE_THE_PAUSE,
     LEAST_DRAWN,
@@ -26,18 +26,23 @@ from ui.presenters import (
     bars,
     spoken,
 )
-from ui.theme import BODY, CAPTION, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
+from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
 _HEAD: Final = 84.0  # design pixels for label and detail
-_DIMMED: Final = 0.5  # opacity of the dots and bars, but not of text, of an answer not of now
 _STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
 
 
 class AnswerView(Panel):
     """Label, confidence and bars on one card."""
 
-    def __init__(self, labels: tuple[str, ...], theme: Theme, parent: QWidget | None = None):
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        window_seconds: float,
+        theme: Theme,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__("", theme, parent)
         self.setAccessibleName("Answer")
         self.setToolTip(
@@ -46,9 +51,9 @@ class AnswerView(Panel):
             "The bars show how all of them stand now."
         )
         self._labels = labels  # as known so far
+        self._window_seconds = window_seconds
         self._prediction: Prediction | None = None
         self._absence = UNANSWERED
-        self._paused = False
         self._answer: Answer = answer(None)
         self._bars: tuple[Bar, ...] = bars(None, labels)
         self._lengths = [0.0] * len(labels)
@@ -66,7 +71,8 @@ class AnswerView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer; the bars begin to move towards it."""
         self._prediction = prediction
-        self._answer = shown = answer(prediction, self._absence)
+        shown = answer(prediction, self._absence, window_seconds=self._window_seconds)
+        self._answer = shown
         if prediction is not None:
             self._labels = prediction.labels
         self._bars = bars(prediction, self._labels)
@@ -89,12 +95,12 @@ class AnswerView(Panel):
 
     def set_paused(self, paused: bool) -> None:
         """Dim the bars and call the answer the last one, or take it for that of now again."""
-        if paused != self._paused:
-            self._paused = paused
+        if paused != self.paused:
+            super().set_paused(paused)
             self.show_prediction(self._prediction)
 
     def _is_old(self) -> bool:
-        return self._paused and self._prediction is not None
+        return self.paused and self._prediction is not None
 
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
@@ -134,8 +140,13 @@ class AnswerView(Panel):
         name = large.adjusted(0, 0, -px(78), 0) if shown.confidence else large
         write(painter, name, shown.headline, font(DISPLAY, SEMIBOLD), colour)
         detail = QRectF(area.left(), large.bottom(), area.width(), px(BODY + 7))
-        fits = text_width(shown.detail, font(BODY)) <= detail.width()
-        write(painter, detail, shown.detail, font(BODY if fits else CAPTION), palette.TEXT_SOFT)
+        if text_width(shown.detail, font(BODY)) <= detail.width():
+            write(painter, detail, shown.detail, font(BODY), palette.TEXT_SOFT)
+        else:  # in a narrow window it goes on in a second line, for which there is room
+            detail.setBottom(area.bottom())
+            painter.setFont(font(BODY))
+            painter.setPen(QColor(palette.TEXT_SOFT))
+            painter.drawText(detail, int(Qt.TextFlag.TextWordWrap), shown.detail)
 
     def _paint_bar(
         self, painter: QPainter, area: QRectF, bar: Bar, length: float, fit: float, column: float
@@ -148,7 +159,7 @@ class AnswerView(Panel):
         name = QRectF(area.left() + px(16), area.top(), column, area.height())
         write(painter, name, bar.name, font, colour)
         write(painter, area, bar.text, font, colour, RIGHT)
-        painter.setOpacity(_DIMMED if self._is_old() else 1.0)
+        painter.setOpacity(DIMMED if self._is_old() else 1.0)
         thickness = px(8 * fit)
         radius = px(4 * fit)
         dot = QRectF(area.left(), area.center().y() - radius, thickness, thickness)

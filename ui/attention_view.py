@@ -1,4 +1,4 @@
-"""MSAF's own attention at every depth: channel blocks × channels against an even share.
+"""MSAF's own attention at every depth: channel blocks × channels against equal weight.
 
 Thread: GUI. The neutral colour is what an even softmax would give; levels are fixed at an eighth
 and eight times that, so that colours mean the same at all times.
@@ -17,11 +17,11 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import CENTRE, RIGHT, Panel, fill, names_width, text_width, write
+from ui.panel import CENTRE, DIMMED, RIGHT, Panel, fill, names_width, text_width, write
 from ui.presenters import DEPTH_TITLES, attention_panels, sentence
 from ui.theme import CAPTION, MEDIUM, Theme
 
-LEVELS: Final = (-3.0, 3.0)  # log2 of weight ÷ even share
+LEVELS: Final = (-3.0, 3.0)  # log2 of weight ÷ equal weight
 _SIDE: Final = 42.0  # design pixels for the names of the modalities, at least
 _GAP: Final = 8.0  # … between the pictures
 _FOOT: Final = 16.0  # … for the captions below
@@ -35,8 +35,9 @@ class AttentionView(Panel):
     ) -> None:
         super().__init__("MSAF attention", theme, parent)
         self.setToolTip(
-            "What MSAF multiplied the features by: one row per channel block, one column per\n"
-            "channel of a block. Grey is an even share over all blocks that were there."
+            "How much every part of what is seen and heard weighed inside the network: the\n"
+            "brighter the amber, the more; the brighter the blue, the less; dark is equal weight.\n"
+            "A row is a group of features (channel block), a column one of them (channel)."
         )
         # Modalities and depths as known so far: an answer that rests on nothing tells no depths.
         self._modalities = modalities
@@ -59,6 +60,7 @@ class AttentionView(Panel):
         self._empty = [missing if rows is None else None for rows in shown]
         self._pictures += [_Heatmap(self) for _ in range(count - len(self._pictures))]
         for picture, rows in zip_longest(self._pictures, shown):
+            picture.dim(self.paused)
             picture.show(rows)
         self._place()
         self.update()
@@ -66,6 +68,11 @@ class AttentionView(Panel):
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
         self._place()
+
+    def set_paused(self, paused: bool) -> None:
+        super().set_paused(paused)
+        for picture in self._pictures:
+            picture.dim(paused)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self._place()
@@ -117,7 +124,10 @@ class AttentionView(Panel):
         px = self.theme.px
         font = self.theme.font(CAPTION, tabular=True)
         line = self.title_area()
-        unit = "8 × even share"
+        unit = "8 × equal weight"
+        title = self.theme.font(CAPTION + 1, MEDIUM)
+        if text_width(f"{self._title}⅛ ×{unit}", title) + px(72 + 24) > line.width():
+            unit = "8 ×"
         right = text_width(unit, font) + px(6)
         write(painter, line, unit, font, palette.TEXT_FAINT, RIGHT)
         bar = QRectF(line.right() - right - px(72), 0, px(72), px(6))
@@ -161,3 +171,7 @@ class _Heatmap:
         if factors.shape != self._shape:
             self._shape = factors.shape
             self._box.setRange(QRectF(0, 0, factors.shape[1], factors.shape[0]), padding=0)
+
+    def dim(self, dimmed: bool) -> None:
+        """Show it as of before a pause, or as of now."""
+        self._item.setOpacity(DIMMED if dimmed else 1.0)

@@ -79,7 +79,9 @@ class Choice(QComboBox):
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAccessibleName(name)
-        self.setToolTip(name)
+        self._name = name
+        self.currentTextChanged.connect(self._tell)
+        self._tell()
         self.setView(QListView())  # Fusion's own pop-up takes no style sheet
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
 
@@ -113,8 +115,9 @@ class Choice(QComboBox):
             QStyle.SubControl.SC_ComboBoxEditField,
             self,
         )
+        room = field.width() - 2  # the style insets it
         option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - 4
+            option.currentText, Qt.TextElideMode.ElideMiddle, room
         )
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
@@ -128,6 +131,12 @@ class Choice(QComboBox):
             self.addItem(text, data)
         self.setCurrentIndex(max(self.findData(chosen), 0))
         self.blockSignals(blocked)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the whole of what is chosen in the tooltip, where it need not fit."""
+        chosen = self.currentText()
+        self.setToolTip(f"{self._name}: {chosen}" if chosen else self._name)
 
 
 class ElidedLabel(QLabel):
@@ -137,6 +146,9 @@ class ElidedLabel(QLabel):
         super().__init__(parent)
         self._whole = ""
         self.setTextFormat(Qt.TextFormat.PlainText)
+        # A Hebrew or Arabic text stays where it belongs, although it is read from the right.
+        absolute = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute
+        self.setAlignment(absolute | Qt.AlignmentFlag.AlignVCenter)
 
     def set_whole(self, text: str) -> None:
         """Show another text."""

@@ -33,6 +33,7 @@ from ui.theme import GAP, Theme
 _NONE: Final = ""  # data of the entry that switches a source off
 _ADDRESS: Final = "address"  # data of the entry that asks for an IP camera's address
 _SCHEME: Final = "http://"  # of an address that names none
+_SHORTEST_NAME: Final = 12  # wide letters of a device's name that always have room
 _DEFAULT_MICROPHONE: Final = ("System default", "default")
 
 
@@ -55,6 +56,11 @@ class HeaderView(QWidget):
         self._address = _SCHEME
         self.camera_choice = Choice("Camera")
         self.microphone_choice = Choice("Microphone")
+        for choice in (self.camera_choice, self.microphone_choice):
+            # As wide as the longest name, and less only where there is no more room.
+            choice.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToContents)
+            choice.setMinimumContentsLength(_SHORTEST_NAME)
+            choice.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.camera_choice.activated.connect(self._choose_camera)
         self.microphone_choice.activated.connect(self._choose_microphone)
         self._file = ElidedLabel()
@@ -77,6 +83,7 @@ class HeaderView(QWidget):
             layout.addWidget(widget)
         layout.addSpacing(10)
         layout.addWidget(self._pages, stretch=1)
+        layout.addSpacing(6)
         for button in (self._live, self._open, *self._buttons, self._menu_button):
             layout.addWidget(button)
         self.set_theme(theme)
@@ -139,8 +146,6 @@ class HeaderView(QWidget):
             button.setIconSize(QSize(px(18), px(18)))
         for button in (self._live, self._open):
             button.setFixedHeight(px(34))
-        for choice in (self.camera_choice, self.microphone_choice):
-            choice.setMaximumWidth(px(260))
 
     # -- parts ---------------------------------------------------------------------------------
 
@@ -154,7 +159,8 @@ class HeaderView(QWidget):
             symbol = QLabel()
             self._icons.append((symbol, name))
             layout.addWidget(symbol)
-            layout.addWidget(widget, stretch=1)
+            # Nothing of the room is held back from devices; a file name takes all of it.
+            layout.addWidget(widget, stretch=0 if len(parts) > 1 else 1)
         if len(parts) > 1:
             layout.addStretch(1)
         return page

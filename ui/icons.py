@@ -81,7 +81,8 @@ def icon(name: str, lit: str = palette.ACCENT) -> QIcon:
         soft = pixmap(off, palette.TEXT, pixels)
         result.addPixmap(soft, QIcon.Mode.Normal, QIcon.State.Off)
         result.addPixmap(pixmap(name, lit, pixels), QIcon.Mode.Normal, QIcon.State.On)
-        result.addPixmap(pixmap(name, palette.LINE, pixels), QIcon.Mode.Disabled, QIcon.State.Off)
+        faint = pixmap(name, palette.TEXT_FAINT, pixels)
+        result.addPixmap(faint, QIcon.Mode.Disabled, QIcon.State.Off)
     return result
 
 

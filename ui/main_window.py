@@ -62,7 +62,7 @@ from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
 from ui.theme import GAP, Theme
-from ui.timeline_view import TimelineView
+from ui.timeline_view import ZOOM, TimelineView
 from ui.transport_view import SPEEDS, TransportView
 from ui.video_view import VideoView
 
@@ -170,7 +170,7 @@ class MainWindow(QMainWindow):
         self.transport = TransportView(self.commands, theme)
         self.spectrogram = SpectrogramView(config.windows.window_seconds, theme)
         self.timeline = TimelineView(labels, config.history_seconds, theme)
-        self.answer = AnswerView(labels, theme)
+        self.answer = AnswerView(labels, config.windows.window_seconds, theme)
         self.shares = ShareView(modalities, theme)
         self.attention = AttentionView(modalities, theme)
         self.status = StatusView(theme)
@@ -327,6 +327,9 @@ class MainWindow(QMainWindow):
             "end": lambda: self._seek(float("inf")),
             "slower": lambda: self._change_speed(-1),
             "faster": lambda: self._change_speed(1),
+            "zoom_in": lambda: self.timeline.zoom(ZOOM),
+            "zoom_out": lambda: self.timeline.zoom(1.0 / ZOOM),
+            "zoom_whole": self.timeline.show_whole,
             "export": self._ask_export,
             "help": self._show_help,
             "about": self._show_about,
@@ -435,7 +438,7 @@ class MainWindow(QMainWindow):
         self.video.show_frame(None, None)
         self.video.set_badge("")
         self.answer.set_absence(UNANSWERED)
-        self.answer.set_paused(False)
+        self._dim(False)
         self._show_prediction(None)
         self._dismissed.clear()
         self._trouble = None
@@ -502,7 +505,7 @@ class MainWindow(QMainWindow):
             self.answer.set_absence(
                 NO_DEVICES if nothing else unanswered(snapshot.state, None, playing=True)
             )
-            self.answer.set_paused(paused)
+            self._dim(paused)
             self._show_paused(paused, badge=badge(snapshot))
 
     def _allow_playback(self, replay: ReplayControls, *, failed: bool) -> None:
@@ -522,6 +525,12 @@ class MainWindow(QMainWindow):
             command.setText(text)
             command.setToolTip(f"{text} (Space)")
             command.setIcon(icons.icon("play" if paused else "pause"))
+
+    def _dim(self, paused: bool) -> None:
+        """Live, say of all values that they are of before a pause, or of now again."""
+        timed = (self.answer, self.shares, self.attention, self.spectrogram, self.timeline)
+        for view in (*timed, self.status):
+            view.set_paused(paused)
 
     def _show_prediction(self, prediction: Prediction | None) -> None:
         for view in (self.answer, self.shares, self.attention, self.spectrogram, self.video):

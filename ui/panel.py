@@ -19,6 +19,7 @@ LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 CENTRE = Qt.AlignmentFlag.AlignCenter
 
+DIMMED: Final = 0.5  # opacity of what is drawn, but not written, of before a pause
 _ROW: Final = 18.0  # design pixels that a row of text and a bar wants
 
 
@@ -32,6 +33,7 @@ class Panel(QWidget):
         super().__init__(parent)
         self._title = title
         self.theme = theme
+        self.paused = False
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.setAccessibleName(title)
 
@@ -39,6 +41,12 @@ class Panel(QWidget):
         """Draw at another scale from now on."""
         self.theme = theme
         self.update()
+
+    def set_paused(self, paused: bool) -> None:
+        """Live, show that what is shown is of before a pause, or take it for that of now again."""
+        if paused != self.paused:
+            self.paused = paused
+            self.update()
 
     def describe(self, text: str) -> None:
         """Tell screen readers what is drawn; cheap when it did not change."""

@@ -46,7 +46,7 @@ REASON_WORDS: Final = {
 
 STATUS_WORDS: Final = {
     Status.PRESENT: "",
-    Status.NO_SOURCE: "not available",
+    Status.NO_SOURCE: "switched off",  # live; what a recording lacks has other words
     Status.STALLED: "no input arrives",
     Status.NO_FACE: "no face",
     Status.FEW_PICTURES: "too few pictures",
@@ -121,16 +121,25 @@ def unanswered(
     if ahead_of is None:
         return UNANSWERED
     reached = clock_time(ahead_of)
-    when = (
-        f"when the analysis, now at {reached}, gets here"
-        if wait_seconds is None
-        else f"in {roughly(wait_seconds)}; analysed up to {reached}"
-    )
-    return "Not analysed yet", f"{'Playback goes on' if playing else 'The answer comes'} {when}"
+    if wait_seconds is None:
+        what = "Playback" if playing else "The answer"
+        detail = f"{what} waits for the analysis, now at {reached}"
+    else:
+        what = "Playback goes on" if playing else "The answer comes"
+        detail = f"{what} in {roughly(wait_seconds)}; analysed up to {reached}"
+    return "Not analysed yet", detail
 
 
-def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED) -> Answer:
-    """What the person shows, or that we are not sure and why; `absence` where there is none."""
+def answer(
+    prediction: Prediction | None,
+    absence: tuple[str, str] = UNANSWERED,
+    *,
+    window_seconds: float | None = None,
+) -> Answer:
+    """What the person shows, or that we are not sure and why; `absence` where there is none.
+
+    `window_seconds`: what every answer looks back on, which is told where it is given.
+    """
     if prediction is None:
         headline, detail = absence
         return Answer(
@@ -159,16 +168,23 @@ def answer(prediction: Prediction | None, absence: tuple[str, str] = UNANSWERED)
             sure=False,
         )
     present = [report.name for report in prediction.modalities if report.present]
-    parts = [f"from {listed(present)}"] if present else []
+    detail = f"from {listed(present)}" if present else ""
+    if present and window_seconds is not None:
+        detail += f" of the last {window_seconds:g} s"
     if (leader := likeliest(prediction)) not in (None, prediction.label):
-        parts.append(f"{leader} is ahead, not yet far or long enough")
+        detail = f"perhaps turning to {leader}"  # else label and bars contradict each other
     return Answer(
         headline=sentence(prediction.label),
-        detail=sentence("; ".join(parts)),
+        detail=sentence(detail),
         confidence=percent(prediction.confidence),
         colour=palette.class_colour(prediction.label, prediction.labels),
         sure=True,
     )
+
+
+def axis_end(*, paused: bool) -> str:
+    """What a live axis of time ends with."""
+    return "pause" if paused else "now"
 
 
 def spoken(shown: Answer, bars: Iterable[Bar] = ()) -> str:
@@ -217,11 +233,11 @@ def likeliest(prediction: Prediction) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How much one modality counted, beside what chance would give it."""
+    """How much one modality counted, beside what it would get at equal weight."""
 
     name: str
     share: float | None
-    chance: float | None
+    equal: float | None
     text: str  # "62 %", or in one word why it is absent
     opinion: str  # what this modality alone would say of this window, not steadied
 
@@ -230,27 +246,37 @@ def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Sh
     """One row per modality in the network's order; `modalities` names them without an answer."""
     if prediction is None:
         return tuple(
-            Share(name=sentence(name), share=None, chance=None, text="–", opinion="")
+            Share(name=sentence(name), share=None, equal=None, text="–", opinion="")
             for name in modalities
         )
     starting = prediction.reason is Reason.STARTING
-    return tuple(_share(report, starting=starting) for report in prediction.modalities)
+    is_live = prediction.time_of_day is not None
+    return tuple(
+        _share(report, starting=starting, live=is_live) for report in prediction.modalities
+    )
 
 
-def _share(report: ModalityReport, *, starting: bool) -> Share:
+def _share(report: ModalityReport, *, starting: bool, live: bool) -> Share:
     name = sentence(report.name)
     if not report.present or report.share is None:
-        words = STATUS_WORDS[report.status]
+        words = _status_words(report, live=live)
         if starting and report.status in (Status.NO_FACE, Status.FEW_PICTURES, Status.SILENCE):
             words = "starting"  # nothing could be seen or heard yet
-        return Share(name=name, share=None, chance=None, text=words, opinion="")
+        return Share(name=name, share=None, equal=None, text=words, opinion="")
     return Share(
         name=name,
         share=report.share,
-        chance=report.chance_share,
+        equal=report.chance_share,
         text=percent(report.share),
-        opinion=f"alone now: {report.label}" if report.label else "",
+        opinion=f"alone: {report.label}" if report.label else "",
     )
+
+
+def _status_words(report: ModalityReport, *, live: bool) -> str:
+    """Why a modality did not count. A recording may lack a track, or only the end of it."""
+    if report.status is Status.NO_SOURCE and not live:
+        return {Track.PICTURES: "no picture here", Track.SOUND: "no sound here"}[report.track]
+    return STATUS_WORDS[report.status]
 
 
 def _started(prediction: Prediction) -> str:
@@ -275,7 +301,8 @@ def sound_absence(prediction: Prediction) -> str:
     """Why a modality that is taken from sound did not count, "" where there is no such thing."""
     for report in prediction.modalities:
         if report.track is Track.SOUND and not report.present:
-            return f"{report.name} not counted: {STATUS_WORDS[report.status]}"
+            words = _status_words(report, live=prediction.time_of_day is not None)
+            return f"{report.name} not counted: {words}"
     return ""
 
 
@@ -341,6 +368,42 @@ def moments_curve(moments: NDArray[np.float32], top: float = 6.0) -> NDArray[np.
     return np.clip(moments * len(moments) / top, 0.0, 1.0).astype(np.float32)
 
 
+# -- timeline ----------------------------------------------------------------------------------
+
+
+_MOST_TOLD: Final = 10  # stretches, of which the one where playback stands is the last but one
+
+
+def timeline_words(
+    stretches: Sequence[tuple[str, float, float]],
+    *,
+    position: float | None = None,
+    end: float = 0.0,
+    paused: bool = False,
+) -> str:
+    """The timeline as screen readers tell it, from `stretches` of label, start and end in seconds.
+
+    In a recording those around `position`; live the last ones, by how long before `end` they were.
+    """
+    if position is None:
+        told = ", ".join(
+            f"{name} {_reach(f'{end - start:.0f}', f'{end - stop:.0f}')} s"
+            for name, start, stop in stretches[-_MOST_TOLD:]
+        )
+        return told and f"{told} {'before the pause' if paused else 'ago'}"
+    begun = sum(start <= position for _, start, _ in stretches)
+    first = max(0, min(begun + 1, len(stretches)) - _MOST_TOLD)
+    told = ", ".join(
+        f"{name} {_reach(clock_time(start), clock_time(stop))}"
+        for name, start, stop in stretches[first : first + _MOST_TOLD]
+    )
+    return f"{told}; at {clock_time(position)}".removeprefix("; ")
+
+
+def _reach(start: str, end: str) -> str:
+    return start if start == end else f"{start}–{end}"
+
+
 # -- playback ----------------------------------------------------------------------------------
 
 
@@ -379,12 +442,17 @@ class Cell:
 
 def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
     """Always the same cells in the same order, whatever is known; the last three are states."""
+    stands = health.camera.state is SourceState.OFF or round(health.preview_rate) < 1
     picture = Cell(
         caption="Picture",
-        text="–" if health.camera.state is SourceState.OFF else f"{health.preview_rate:.0f} fps",
-        tip=f"{'Camera frames' if live else 'Pictures of the recording'} shown per second",
+        text=UNKNOWN if stands else f"{health.preview_rate:.0f} fps",
+        tip=f"Pictures of the {'camera' if live else 'recording'} shown per second",
     )
-    engine = Cell(caption="Engine", text=health.engine or "–", tip="What computes the answers")
+    engine = Cell(
+        caption="Engine",
+        text=health.engine or UNKNOWN,
+        tip="The software that computes the answers, and the processor it uses",
+    )
     if not live:
         return (
             picture,
@@ -399,20 +467,24 @@ def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
         Cell(
             caption="Answers",
             text=f"{health.answer_rate:.1f} /s",
-            tip="Predictions per second over the last five seconds",
+            tip="Answers per second, over the last five seconds",
         ),
         Cell(
             caption="Delay p50 · p95",
             text="–" if health.latency_p50 is None else f"{p50} · {p95} ms",
-            tip="From the newest sample of a window to its answer: median and 95th percentile",
+            tip=(
+                "From the newest picture or sound to the answer that counts it: half of them come\n"
+                "within the first time (p50, the median), 95 of 100 within the second (p95)"
+            ),
         ),
         Cell(
             caption="Skipped · dropped",
             text=f"{health.windows_skipped} · {health.camera.dropped + health.microphone.dropped}",
             tip=(
-                f"{health.windows_skipped} windows and {health.frames_skipped} frames were skipped "
-                f"because newer ones were due; {health.camera.dropped} frames and "
-                f"{health.microphone.dropped} blocks of sound were lost before they reached us"
+                f"Left out because newer ones waited: {health.windows_skipped} answers, "
+                f"{health.frames_skipped} pictures\n"
+                f"Lost before they arrived: {health.camera.dropped} pictures, "
+                f"{health.microphone.dropped} pieces of sound"
             ),
         ),
         Cell(
@@ -443,10 +515,12 @@ def _analysis_cell(health: Health) -> Cell:
 
 def source_cell(caption: str, source: SourceHealth) -> Cell:
     """The state of one source as a cell with a coloured dot."""
+    told = source.message or source.state.value
+    is_off = source.state is SourceState.OFF  # and called "none"
     return Cell(
         caption=caption,
         text=source.state.value,
-        tip=f"{source.name}: {source.message or source.state.value}",
+        tip=f"The {caption.lower()} is switched off" if is_off else f"{source.name}: {told}",
         colour=STATE_COLOURS[source.state],
     )
 

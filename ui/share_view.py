@@ -1,4 +1,4 @@
-"""How much each modality counted, beside what chance would give it.
+"""How much each modality counted, beside what it would get at equal weight.
 
 Thread: GUI.
 """
@@ -14,26 +14,27 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import RIGHT, Panel, fill, hatch, names_width, shrinkage, write
+from ui.panel import DIMMED, RIGHT, Panel, fill, hatch, names_width, shrinkage, text_width, write
 from ui.presenters import LEAST_DRAWN, Share, shares
 from ui.theme import BODY, CAPTION, MEDIUM, Theme
 
 _FOLLOW_SECONDS: Final = 0.15
 _STILL: Final = 5e-4
+_TICK: Final = "equal weight"
 
 
 class ShareView(Panel):
-    """One row per modality: its share of MSAF's attention, a tick at chance, its own opinion."""
+    """One row per modality: its share of MSAF's attention, a tick at equal weight, its opinion."""
 
     def __init__(
         self, modalities: tuple[str, ...], theme: Theme, parent: QWidget | None = None
     ) -> None:
         super().__init__("What counted", theme, parent)
         self.setToolTip(
-            "Share of MSAF's attention that went to each modality where the answer is put\n"
-            "together.\n"
-            "The tick marks what its number of channel blocks alone would give it.\n"
-            "What each says alone is of this instant; the answer is steadied and may come later."
+            "How much each weighed where the answer is put together (share of MSAF's attention).\n"
+            "The tick marks equal weight: what it would get if all parts of what is seen and\n"
+            "heard (channel blocks) weighed the same.\n"
+            "What each says alone is of the same seconds, but not steadied: it may change earlier."
         )
         self._modalities = modalities  # as known so far
         self._shares: tuple[Share, ...] = shares(None, modalities)
@@ -65,9 +66,9 @@ class ShareView(Panel):
         px = self.theme.px
         hint = self.theme.font(CAPTION)
         title = self.title_area()
-        write(painter, title, "chance", hint, palette.TEXT_FAINT, RIGHT)
-        tick = title.right() - px(46)
-        painter.setPen(QPen(QColor(palette.TEXT), self.theme.px(2)))
+        write(painter, title, _TICK, hint, palette.TEXT_FAINT, RIGHT)
+        tick = title.right() - text_width(_TICK, hint) - px(8)
+        painter.setPen(QPen(QColor(palette.TEXT), px(2)))
         painter.drawLine(QLineF(tick, title.top() + px(3), tick, title.bottom() - px(3)))
         row = area.height() / max(len(self._shares), 1)
         for index, share in enumerate(self._shares):
@@ -94,16 +95,17 @@ class ShareView(Panel):
             write(painter, figure, share.text, font(body), palette.TEXT_FAINT, RIGHT)
         track = QRectF(area.left() + column, 0, area.width() - column - px(176), thickness)
         track.moveTop(area.center().y() - thickness / 2)
+        painter.setOpacity(DIMMED if self.paused else 1.0)
         fill(painter, track, palette.RAISED, thickness / 2)
         if not there:
             hatch(painter, track, palette.LINE, thickness / 2)
-            return
-        if length >= LEAST_DRAWN:
+        elif length >= LEAST_DRAWN:
             filled = QRectF(track)
             filled.setWidth(max(track.width() * min(length, 1.0), thickness))
             fill(painter, filled, palette.ATTENTION, thickness / 2)
-        if share.chance is not None and share.chance < 1.0:
-            x = track.left() + share.chance * track.width()
+        if share.equal is not None and share.equal < 1.0:
+            x = track.left() + share.equal * track.width()
             painter.setPen(QPen(QColor(palette.TEXT), px(2)))
             over = px(3 * fit)
             painter.drawLine(QLineF(x, track.top() - over, x, track.bottom() + over))
+        painter.setOpacity(1.0)

@@ -1,6 +1,6 @@
-"""The sound of the window, and the moments of it that the network leaned on.
+"""The sound of the window, and the moments of it that counted.
 
-Thread: GUI. The spectrogram is the log-mel that the network hears, at fixed levels.
+Thread: GUI. The spectrogram is the log-mel that the network is given, at fixed levels.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
-from ui.presenters import moments_curve, sound_absence, voice_known
-from ui.theme import CAPTION, Theme
+from ui.panel import CENTRE, DIMMED, LEFT, RIGHT, Panel, fill, text_width, write
+from ui.presenters import axis_end, moments_curve, sound_absence, voice_known
+from ui.theme import CAPTION, MEDIUM, Theme
 
 LEVELS: Final = (-1.0, 1.4)  # of Whisper's normalised log-mel: room noise … loud speech
 MEL_SECONDS: Final = 0.01  # per column
@@ -31,8 +31,10 @@ class SpectrogramView(Panel):
     def __init__(self, window_seconds: float, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("Sound", theme, parent)
         self.setToolTip(
-            "The sound of the window as the network hears it (log-mel, 0 to 8 kHz).\n"
-            "The amber curve shows the moments that it leaned on.\n"
+            f"The sound of the last {window_seconds:g} s: low tones below, high ones above, loud "
+            "ones bright\n"
+            "(log-mel spectrogram, 0 to 8 kHz).\n"
+            "The amber curve shows the moments that counted (attention over time).\n"
             "What is this voice's own, not the emotion's, is learned while it speaks and taken off."
         )
         self._window_seconds = window_seconds
@@ -66,7 +68,8 @@ class SpectrogramView(Panel):
         self._hint = "" if prediction is None else sound_absence(prediction)
         self._absent_text = "" if prediction is None else "no sound"
         self._known = voice_known(prediction)
-        self.describe("; ".join(filter(None, (self._hint or "Sound of the window", self._known))))
+        heard = self._hint or f"Sound of the last {self._window_seconds:g} s"
+        self.describe("; ".join(filter(None, (heard, self._known))))
         self.update()
 
     def _show_sound(self, prediction: Prediction) -> None:
@@ -81,6 +84,11 @@ class SpectrogramView(Panel):
         if moments is not None:
             times = start + (np.arange(len(moments)) + 0.5) * length / len(moments)
             self._curve.setData(times, moments_curve(moments) * _BANDS * 0.9)
+
+    def set_paused(self, paused: bool) -> None:
+        super().set_paused(paused)
+        for item in (self._image, self._curve):
+            item.setOpacity(DIMMED if paused else 1.0)
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
@@ -103,17 +111,19 @@ class SpectrogramView(Panel):
             write(painter, plot, self._absent_text, font, palette.TEXT_FAINT, CENTRE)
         foot = QRectF(area.left(), plot.bottom() + px(2), area.width(), px(_FOOT))
         begin = f"−{self._window_seconds:.0f} s"
-        beside = max(text_width(begin, font), text_width("now", font)) + px(12)
+        end = axis_end(paused=self.paused)
+        beside = max(text_width(begin, font), text_width(end, font)) + px(12)
         known = foot.adjusted(beside, 0, -beside, 0)
         if text_width(self._known, font) > known.width():  # the begin matters less
             begin = ""
             known.setLeft(foot.left())
         write(painter, foot, begin, font, palette.TEXT_FAINT, LEFT)
         write(painter, known, self._known, font, palette.TEXT_FAINT, CENTRE)
-        write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)
+        write(painter, foot, end, font, palette.TEXT_FAINT, RIGHT)
         title = self.title_area()
+        title.setLeft(title.left() + text_width(self._title, self.theme.font(CAPTION + 2, MEDIUM)))
         if self._has_curve:
-            text = "moments leaned on"
+            text = "what counted"
             write(painter, title, text, font, palette.TEXT_FAINT, RIGHT)
             x = title.right() - text_width(text, font) - px(22)
             painter.setPen(QPen(QColor(palette.ATTENTION), px(2)))

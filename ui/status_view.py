@@ -11,10 +11,10 @@ from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from realtime.messages import Health
+from realtime.messages import Health, SourceState
 from ui import palette
 from ui.panel import LEFT, fill, write
-from ui.presenters import Cell, decibels, level_fraction, status_cells
+from ui.presenters import UNKNOWN, Cell, decibels, level_fraction, status_cells
 from ui.theme import CAPTION, MEDIUM, Theme
 
 # Design pixels, min. weights; the meter comes before the last three.
@@ -36,6 +36,8 @@ class StatusView(QWidget):
         self._cells: tuple[Cell, ...] = ()
         self._widths: tuple[float, ...] = _LIVE
         self._level: float | None = None
+        self._hears = True  # so that the level is of now, or of where a recording stands
+        self._paused = False
         self._speech = False
 
     def set_theme(self, theme: Theme) -> None:
@@ -50,6 +52,7 @@ class StatusView(QWidget):
     def show_health(self, health: Health, *, live: bool) -> None:
         """Show other figures."""
         cells = status_cells(health, live=live)
+        self._hears = health.microphone.state in (SourceState.RUNNING, SourceState.ENDED)
         self._widths = _LIVE if live else _RECORDING
         if cells != self._cells:
             self._cells = cells
@@ -61,6 +64,17 @@ class StatusView(QWidget):
         if (level, speech) != (self._level, self._speech):
             self._level, self._speech = level, speech
             self.update(self.meter_area().toAlignedRect())
+
+    def set_paused(self, paused: bool) -> None:
+        """Live, take no level of before a pause for that of now."""
+        if paused != self._paused:
+            self._paused = paused
+            self.update()
+
+    @property
+    def level(self) -> float | None:
+        """What the meter shows, in dBFS."""
+        return self._level if self._hears and not self._paused else None
 
     def cell_areas(self) -> list[QRectF]:
         """Where the cells lie; the meter comes before the last three."""
@@ -108,15 +122,16 @@ class StatusView(QWidget):
         write(painter, upper, _METER_CAPTION, font(CAPTION - 0.5), palette.TEXT_FAINT, LEFT)
         track = QRectF(lower.left(), lower.center().y() - px(3), area.width() - px(80), px(6))
         fill(painter, track, palette.RAISED, px(3))
-        length = level_fraction(self._level)
+        level = self.level
+        length = level_fraction(level)
         if length > 0.02:
-            colour = palette.ERROR if self._level is not None and self._level > -3 else palette.GOOD
+            colour = palette.ERROR if level is not None and level > -3 else palette.GOOD
             filled = QRectF(track)
             filled.setWidth(max(track.width() * length, px(6)))
             ink = QColor(colour)
             ink.setAlphaF(1.0 if self._speech else 0.5)
             fill(painter, filled, ink, px(3))
-        text = "–" if self._level is None else decibels(self._level)
+        text = UNKNOWN if level is None else decibels(level)
         figure = QRectF(track.right() + px(8), lower.top(), px(60), lower.height())
         numbers = font(CAPTION + 1, MEDIUM, tabular=True)
         write(painter, figure, text, numbers, palette.TEXT, Qt.AlignmentFlag.AlignVCenter)

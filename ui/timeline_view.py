@@ -1,4 +1,4 @@
-"""Labels and probabilities over time: the last minute, or a whole recording.
+"""Labels and probabilities over time: the last minute, or a recording, whole or a part of it.
 
 Thread: GUI. Above, the probabilities of all classes stacked; below, the label as a band of colour
 hatched where we are not sure. The colours are those of the bars.
@@ -20,23 +20,31 @@ from PyQt6.QtGui import (
     QPen,
     QPolygonF,
     QResizeEvent,
+    QWheelEvent,
 )
 from PyQt6.QtWidgets import QToolTip, QWidget
 
 from realtime.messages import Prediction
 from ui import palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
-from ui.presenters import clock_time, percent, sentence
+from ui.presenters import axis_end, clock_time, percent, sentence, timeline_words
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
 
 _FOOT: Final = 15.0  # design pixels for the times
 _BAND: Final = 14.0  # … for the labels
+_NOTCH: Final = 120  # eighths of a degree that a mouse's wheel turns at a time
+_LEAST_SPAN: Final = 5.0  # s, that the wheel shows of a recording
+_TENTHS_BELOW: Final = 20.0  # s, of which whole seconds would say too little
+ZOOM: Final = 0.8  # of what is shown, by a notch of the wheel
 _MOST_ROWS: Final = 96  # of the stacked picture; Qt stretches it
 
 
 class TimelineView(Panel):
-    """The last `history_seconds` in live mode; in replay the whole file, with a cursor."""
+    """The last `history_seconds` in live mode; in replay the file, with a cursor.
+
+    The wheel shows less of a file, or more, around the pointer; a double click shows all of it.
+    """
 
     sought = pyqtSignal(float)  # s, where the person clicked in a recording
 
@@ -53,6 +61,8 @@ class TimelineView(Panel):
         self._image: QImage | None = None
         self._runs: list[tuple[int, int, int]] = []
         self._column_count = 1
+        self._tip = ""  # that was shown last, and where
+        self._tip_place = QPoint(), QPoint()
         self.clear(live=True)
 
     # -- what is shown -------------------------------------------------------------------------
@@ -63,7 +73,9 @@ class TimelineView(Panel):
         self._track = self._new_track()
         self._duration = self._history_seconds if live else 0.0
         self._analysed = self._position = 0.0
+        self._part: tuple[float, float] | None = None  # of the recording, None for the whole
         self._title = "Last minute" if live else "Recording"
+        self._tell()
         self.setAccessibleName("Timeline")
         self.setCursor(Qt.CursorShape.ArrowCursor if live else Qt.CursorShape.PointingHandCursor)
         self._render()
@@ -75,16 +87,40 @@ class TimelineView(Panel):
             self._track = self._new_track()
         self._track.extend(predictions)
         self._render()
+        self._tell()
+        if self._live and self._tip and QToolTip.isVisible() and QToolTip.text() == self._tip:
+            self._show_tip(*self._tip_place)  # of what is there now
 
     def set_extent(self, duration: float, analysed: float, position: float) -> None:
         """Length of the recording, how far it is analysed and where playback stands, in seconds."""
         redraw = duration != self._duration
         moved = position != self._position or analysed != self._analysed
+        passed = redraw or int(position) != int(self._position)  # to another second
+        seeks = position != self._position
         self._duration, self._analysed, self._position = duration, analysed, position
+        if seeks:
+            self._follow()
         if redraw:
             self._render()
         elif moved:
             self.update()
+        if passed:
+            self._tell()
+
+    def set_paused(self, paused: bool) -> None:
+        if paused != self.paused:
+            super().set_paused(paused)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell screen readers what the colours mean."""
+        named = [(self._name(label), start, end) for label, start, end in self._track.stretches]
+        position = None if self._live else self._position
+        told = timeline_words(named, position=position, end=self._track.end, paused=self.paused)
+        self.describe(told)
+
+    def _name(self, label: int) -> str:
+        return "not sure" if label == NOT_SURE else self._labels[label]
 
     def _new_track(self) -> Track:
         return Track(self._labels, self._history_seconds if self._live else None)
@@ -98,7 +134,39 @@ class TimelineView(Panel):
         """First and last second that are shown."""
         if self._live:
             return self._track.end - self._history_seconds, self._track.end
-        return 0.0, max(self._duration, self._track.end, 0.1)
+        return self._part or (0.0, self._whole())
+
+    def _whole(self) -> float:
+        """Seconds of the whole recording."""
+        return max(self._duration, self._track.end, 0.1)
+
+    def zoom(self, factor: float, around: float | None = None) -> None:
+        """Show `factor` times as much of a recording; `around` (s, else the cursor) stays put."""
+        if around is None:
+            self._follow()
+        start, end = self.span()
+        fixed = min(self._position, end) if around is None else around
+        length = max((end - start) * factor, min(_LEAST_SPAN, self._whole()))
+        self._show_part(fixed - (fixed - start) / (end - start) * length, length)
+
+    def show_whole(self) -> None:
+        """Show all of a recording."""
+        self._show_part(0.0, self._whole())
+
+    def _show_part(self, start: float, length: float) -> None:
+        """Show `length` seconds from about `start` on, within the recording."""
+        whole = self._whole()
+        start = min(max(start, 0.0), max(whole - length, 0.0))
+        part = (start, start + length) if length < whole else None
+        if part != self._part and not self._live:
+            self._part = part
+            self._render()
+
+    def _follow(self) -> None:
+        """Turn to the part where playback stands, unless that is shown."""
+        start, end = self.span()
+        if self._part is not None and not start <= self._position <= end:
+            self._show_part(self._position - 0.1 * (end - start), end - start)
 
     def chart(self) -> QRectF:
         """Where time runs from left to right: probabilities above, labels below."""
@@ -193,21 +261,42 @@ class TimelineView(Panel):
         title = self._paint_legend(painter)
         if self._live:
             write(painter, foot, f"−{end - start:.0f} s", font, palette.TEXT_FAINT, LEFT)
-            write(painter, foot, "now", font, palette.TEXT_FAINT, RIGHT)
+            write(painter, foot, axis_end(paused=self.paused), font, palette.TEXT_FAINT, RIGHT)
             return
-        write(painter, foot, clock_time(0.0), font, palette.TEXT_FAINT, LEFT)
-        write(painter, foot, clock_time(self._duration), font, palette.TEXT_FAINT, RIGHT)
+        is_close = self._part is not None and end - start < _TENTHS_BELOW
+        end = self._duration if self._part is None else end
+        first, last = (clock_time(each, tenths=is_close) for each in (start, end))
+        write(painter, foot, first, font, palette.TEXT_FAINT, LEFT)
+        write(painter, foot, last, font, palette.TEXT_FAINT, RIGHT)
+        if self._part is not None:
+            beside = px(12)
+            left, right = text_width(first, font) + beside, text_width(last, font) + beside
+            self._paint_part(painter, foot.adjusted(left, 0, -right, 0))
         if self._analysed < self._duration - 0.2:
             fraction = self._analysed / max(self._duration, 0.1)
             text = f"analysed {percent(fraction)}"
             write(painter, title, text, font, palette.TEXT_FAINT, RIGHT)
-            left = self._x_of(self._analysed)
+            left = min(max(self._x_of(self._analysed), chart.left()), chart.right())
             rest = QRectF(left, chart.top(), chart.right() - left, chart.height())
             painter.fillRect(rest, QColor(13, 16, 20, 150))
 
+    def _paint_part(self, painter: QPainter, area: QRectF) -> None:
+        """Which part of the recording is shown, as scroll bars do."""
+        (start, end), whole = self.span(), self._whole()
+        thickness = self.theme.px(3)
+        line = QRectF(area.left(), area.center().y() - thickness / 2, area.width(), thickness)
+        fill(painter, line, palette.RAISED, thickness / 2)
+        width = max((end - start) / whole * line.width(), 2 * thickness)
+        line.setLeft(line.left() + start / (whole - end + start) * (line.width() - width))
+        line.setWidth(width)
+        fill(painter, line, palette.TEXT_FAINT, thickness / 2)
+
     def _paint_position(self, painter: QPainter, chart: QRectF) -> None:
         px = self.theme.px
-        x = self._x_of(min(self._position, self.span()[1]))
+        start, end = self.span()
+        if self._position < start or (self._part is not None and self._position > end):
+            return
+        x = self._x_of(min(self._position, end))
         painter.setPen(QPen(QColor(palette.TEXT), px(2)))
         painter.drawLine(QLineF(x, chart.top() - px(2), x, chart.bottom()))
         half = px(5)
@@ -232,6 +321,24 @@ class TimelineView(Panel):
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         self._seek(event)
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        if self._part is not None:  # its first click sought
+            self.show_whole()
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is None:
+            return
+        if self._live:
+            event.ignore()
+            return
+        start, end = self.span()
+        across, notches = event.angleDelta().x() / _NOTCH, event.angleDelta().y() / _NOTCH
+        if across:
+            self._show_part(start - 0.1 * across * (end - start), end - start)
+        if notches:
+            self.zoom(ZOOM**notches, self.seconds_at(event.position().x()))
+        event.accept()
+
     def _seek(self, event: QMouseEvent | None) -> None:
         pressed = event is not None and event.buttons() & Qt.MouseButton.LeftButton
         if event is not None and pressed and not self._live:
@@ -244,13 +351,21 @@ class TimelineView(Panel):
         return super().event(event)
 
     def _show_tip(self, place: QPoint, global_place: QPoint) -> None:
+        self._tip, self._tip_place = self.tip_at(place), (place, global_place)
+        if not self._live:
+            self._tip += "\nThe wheel zooms" if self._part is None else "\nDouble click: the whole"
+        QToolTip.showText(global_place, self._tip, self)
+
+    def tip_at(self, place: QPoint) -> str:
+        """What was answered when, at a place in the widget."""
         seconds = self.seconds_at(place.x())
         label = self._track.label_at(seconds)
-        when = (
-            f"{self._track.end - seconds:.0f} s ago"
-            if self._live
-            else clock_time(seconds, tenths=True)
-        )
-        what = {NOT_SURE: "not sure", NOTHING: "nothing yet"}.get(label)
-        text = what or self._labels[label]
-        QToolTip.showText(global_place, f"{sentence(text)}, {when}", self)
+        if self._live and label == NOTHING and seconds <= max(self._track.begin, 0.0):
+            return "Before the start"
+        what = "no answer" if label == NOTHING else self._name(label)
+        if not self._live:
+            if label == NOTHING and seconds > self._analysed:
+                what = "not analysed yet"
+            return f"{sentence(what)}, {clock_time(seconds, tenths=True)}"
+        before = "before the pause" if self.paused else "ago"
+        return f"{sentence(what)}, {self._track.end - seconds:.0f} s {before}"

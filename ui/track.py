@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,14 @@ class Columns:
     labels: NDArray[np.int8]  # (columns,) class of the label, NOT_SURE or NOTHING
 
 
+class Stretch(NamedTuple):
+    """A time throughout which the label was the same."""
+
+    label: int  # class of the label, or NOT_SURE
+    start: float  # s
+    end: float
+
+
 class Track:
     """Keeps of every prediction what the timeline draws; live, only the last `keep_seconds`."""
 
@@ -39,9 +47,15 @@ class Track:
         self._ends: list[float] = []
         self._label_indices: list[int] = []
         self._smoothed: list[FloatArray] = []
+        self.stretches: list[Stretch] = []  # in time order
 
     def __len__(self) -> int:
         return len(self._ends)
+
+    @property
+    def begin(self) -> float:
+        """Where the oldest kept prediction begins to stand, 0 when there is none."""
+        return self._ends[0] - _HOLD_SECONDS if self._ends else 0.0
 
     @property
     def end(self) -> float:
@@ -53,12 +67,25 @@ class Track:
         nothing = np.full(len(self.labels), np.nan, dtype=np.float32)
         for prediction in predictions:
             label = prediction.label
+            index = NOT_SURE if label is None else self.labels.index(label)
+            self._lengthen(index, prediction.window_end)
             self._ends.append(prediction.window_end)
-            self._label_indices.append(NOT_SURE if label is None else self.labels.index(label))
+            self._label_indices.append(index)
             self._smoothed.append(nothing if prediction.smoothed is None else prediction.smoothed)
         if self._keep_seconds is not None:
             old = bisect_left(self._ends, self.end - self._keep_seconds - 1.0)
             del self._ends[:old], self._label_indices[:old], self._smoothed[:old]
+            while self.stretches[0].end < self.end - self._keep_seconds:
+                del self.stretches[0]
+
+    def _lengthen(self, label: int, end: float) -> None:
+        """Let the last stretch go on to `end`, or begin another one."""
+        begins = self.end if self._ends and end - self.end <= _HOLD_SECONDS else end
+        last = self.stretches[-1] if self.stretches else None
+        if last is not None and last.label == label and last.end == begins:
+            self.stretches[-1] = last._replace(end=end)
+        else:
+            self.stretches.append(Stretch(label, begins, end))
 
     def label_at(self, seconds: float) -> int:
         """Class of the label at that time, NOT_SURE or NOTHING."""

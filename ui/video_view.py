@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from PyQt6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF, Qt
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, QSizeF, Qt
 from PyQt6.QtGui import (
     QColor,
     QFont,
+    QHelpEvent,
     QImage,
     QLinearGradient,
     QPainter,
@@ -20,7 +21,7 @@ from PyQt6.QtGui import (
     QResizeEvent,
     QTransform,
 )
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QToolTip, QWidget
 
 from models.alignment import CROP_SIZE
 from realtime.messages import FaceObservation, Prediction, VideoPacket
@@ -34,7 +35,13 @@ _WRAPPED: Final = int(Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap)
 _NOT_SURE_LINE: Final = Qt.PenStyle.DotLine
 _SHADE: Final = QColor(13, 16, 20, 205)  # under text that lies on the picture
 _PILL: Final = QColor(30, 36, 45, 225)  # … or beside a narrow one
-HEATMAP_CAPTION: Final = "What speaks for it (class activation map)"
+HEATMAP_CAPTION: Final = "What speaks for it"
+NO_FACE_HERE: Final = "no face in this picture"
+_HEATMAP_TIP: Final = (
+    "The brighter a part of the face is coloured, the more it speaks for what is shown\n"
+    "(class activation map)."
+)
+_WHOSE: Final = "The answer is about the face in the frame, the largest one that stays."
 HEATMAP_ENDS: Final = ("little", "much")
 _BAR: Final = 56.0  # design pixels, between them
 
@@ -51,7 +58,6 @@ class VideoView(Panel):
         self._image: QImage | None = None
         self._face: FaceObservation | None = None
         self._heat: QImage | None = None
-        self._heat_face: FaceObservation | None = None
         self._tag = tag(None)
         self._sure = False
         self._empty = ("", "")
@@ -76,7 +82,6 @@ class VideoView(Panel):
         self.describe("" if prediction is None else spoken(answer(prediction)))
         activation = None if prediction is None else prediction.face_activation
         self._heat = None if activation is None else rendering.heat(activation)
-        self._heat_face = None if prediction is None else prediction.face
         self.update()
 
     def set_mirrored(self, mirrored: bool) -> None:
@@ -183,17 +188,30 @@ class VideoView(Panel):
         wanted = self._caption_width() + self._badge_width() + 3 * self.theme.px(12)
         return picture if picture.width() >= wanted else QRectF(self.rect())
 
+    def _heats(self) -> bool:
+        """Whether there is a map, and in this picture a face for it to lie on."""
+        return self._heat is not None and self._face is not None
+
     def _caption(self) -> str:
-        if self._heat is not None:
+        if self._heats():
             return HEATMAP_CAPTION
-        return f"{HEATMAP_CAPTION}: {'no face' if self.face_area() is None else 'none yet'}"
+        return f"{HEATMAP_CAPTION}: {NO_FACE_HERE if self._face is None else 'none yet'}"
+
+    def caption_area(self) -> QRectF:
+        """Where the caption of the heatmap lies, empty while that is switched off."""
+        if not self.heatmap:
+            return QRectF()
+        px = self.theme.px
+        pill = QRectF(0, 0, self._caption_width(), px(26))
+        pill.moveBottomLeft(self._foot().bottomLeft() + QPointF(px(12), -px(12)))
+        return pill
 
     def _caption_width(self) -> float:
         if not self.heatmap:
             return 0.0
         px, font = self.theme.px, self.theme.font(CAPTION, MEDIUM)
         width = text_width(self._caption(), font) + px(20) + 1
-        if self._heat is not None:
+        if self._heats():
             width += sum(text_width(end, font) for end in HEATMAP_ENDS) + px(16 + _BAR + 16)
         return width
 
@@ -272,8 +290,11 @@ class VideoView(Panel):
         painter.fillPath(corners, QColor(palette.BACKGROUND))
 
     def _paint_heat(self, painter: QPainter) -> None:
-        """Lay the activation map over the face: heatmap → crop → image → widget."""
-        face = self._face or self._heat_face
+        """Lay the activation map over the face: heatmap → crop → image → widget.
+
+        The map is of the newest face of the last seconds, who may have left this picture.
+        """
+        face = self._face
         if self._heat is None or face is None:
             return
         from_crop, invertible = rendering.affine(face.crop_from_image).inverted()
@@ -292,13 +313,11 @@ class VideoView(Panel):
         """What the map shows; between the two words lies the bar of its colours."""
         px = self.theme.px
         font = self.theme.font(CAPTION, MEDIUM)
-        foot = self._foot()
-        pill = QRectF(0, 0, self._caption_width(), px(26))
-        pill.moveBottomLeft(foot.bottomLeft() + QPointF(px(12), -px(12)))
+        pill = self.caption_area()
         _pill(painter, pill)
         line = pill.adjusted(px(10), 0, -px(10), 0)
         write(painter, line, self._caption(), font, palette.TEXT, LEFT)
-        if self._heat is None:
+        if not self._heats():
             return
         little, much = HEATMAP_ENDS
         write(painter, line, much, font, palette.TEXT_SOFT, RIGHT)
@@ -360,6 +379,20 @@ class VideoView(Panel):
         painter.drawRoundedRect(area.adjusted(inset, inset, -inset, -inset), px(8), px(8))
         font = self.theme.font(TITLE, SEMIBOLD)
         write(painter, area, "Drop to open this recording", font, palette.TEXT, CENTRE)
+
+    # -- pointer -------------------------------------------------------------------------------
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.tip_at(event.pos()), self)
+            return True
+        return super().event(event)
+
+    def tip_at(self, place: QPoint) -> str:
+        """What is explained at a place in the view, empty where that is nothing."""
+        if self._image is not None and self.caption_area().contains(place.toPointF()):
+            return _HEATMAP_TIP
+        return "" if self.face_area() is None else _WHOSE
 
 
 def _pill(painter: QPainter, area: QRectF) -> None:

@@ -286,9 +286,9 @@ class Recording(Closing):
             raise
         self._agree_on_start()
         if not self.has_audio:
-            self.notes.append("no sound: the answer rests on the face alone")
+            self.notes.append("no sound in this recording: only the face can be judged")
         if not self.has_video:
-            self.notes.append("no picture: the answer rests on the voice alone")
+            self.notes.append("no picture in this recording: only the voice can be judged")
 
     def _begins(self, track: _Track) -> bool:
         """Look at the first frame; whether there is one."""

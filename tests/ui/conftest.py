@@ -54,6 +54,11 @@ def click(widget: QWidget, place: QPoint | None = None) -> None:
     _QTEST.mouseClick(widget, Qt.MouseButton.LeftButton, pos=place or widget.rect().center())
 
 
+def double_click(widget: QWidget, place: QPoint) -> None:
+    """Click `widget` twice at `place`."""
+    _QTEST.mouseDClick(widget, Qt.MouseButton.LeftButton, pos=place)
+
+
 def turn_wheel(widget: QWidget) -> None:
     """Turn the mouse's wheel one notch down over the middle of `widget`."""
     place = widget.rect().center().toPointF()

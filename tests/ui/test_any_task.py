@@ -193,7 +193,8 @@ def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) 
         assert has_colour(bars, palette.class_colour(label, LABELS)), label
     assert has_colour(timeline, palette.class_colour("party", LABELS))
     assert window.answer.accessibleDescription() == (
-        "Party 70\u202f%. From light and noise. Day 10\u202f%, Night 20\u202f%, Party 70\u202f%"
+        "Party 70\u202f%. From light and noise of the last 3 s. "
+        "Day 10\u202f%, Night 20\u202f%, Party 70\u202f%"
     )
 
 
@@ -252,7 +253,7 @@ def test_why_sound_did_not_count_is_told_by_its_status() -> None:
     )
     assert told(None, light=Status.STALLED, noise=Status.PRESENT) == ""
     assert told(None, face=Status.NO_SOURCE, voice=Status.NO_SOURCE) == (
-        "voice not counted: not available"
+        "voice not counted: no sound here"
     )
 
 

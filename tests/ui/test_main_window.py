@@ -80,7 +80,7 @@ from ui.presenters import (
     SLOWED_BY_ANALYSIS,
     WAITS_FOR_ANALYSIS,
 )
-from ui.video_view import HEATMAP_CAPTION
+from ui.video_view import HEATMAP_CAPTION, NO_FACE_HERE
 
 
 @pytest.fixture
@@ -146,6 +146,28 @@ def test_devices_are_offered_as_soon_as_they_are_known(
         "Studio camera", "Lid camera", "No camera", "Network camera…",
     ]  # fmt: skip
     assert window.header.microphone_choice.currentText() == "System default"
+
+
+@pytest.mark.parametrize("size", [SMALLEST, QSize(1280, 720), QSize(1920, 1080)])
+def test_long_names_of_devices_take_the_room_there_is(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, size: QSize
+) -> None:
+    window = open_window(live)
+    qtbot.waitUntil(lambda: not window._listing.busy)
+    window.resize(size)
+    camera, microphone = window.header.camera_choice, window.header.microphone_choice
+    short = camera.width() + microphone.width()
+    assert short == camera.sizeHint().width() + microphone.sizeHint().width()
+    name = "Camera with a name that is far too long to be shown " * 4
+    window._devices = (Listing([FakeDevice("0", name)]), Listing([FakeDevice("1", name)]))
+    window._show_devices()
+    buttons = window.header.findChildren(QAbstractButton)
+    left = min(button.mapTo(window, QPoint(0, 0)).x() for button in buttons if button.isVisible())
+    qtbot.waitUntil(lambda: microphone.mapTo(window, microphone.rect().topRight()).x() > left - 30)
+    assert camera.toolTip() == f"Camera: {name}"
+    live.microphone = "1"
+    window._show_devices()
+    assert microphone.toolTip() == f"Microphone: {name}"
 
 
 def test_choosing_devices_drives_the_session(
@@ -504,6 +526,37 @@ def test_a_pause_without_a_picture_is_seen(
     assert window.answer.detail != BEFORE_THE_PAUSE
 
 
+def test_in_a_pause_nothing_is_called_of_now(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    for name in ("timeline_view", "spectrogram_view", "share_view"):
+        monkeypatch.setattr(f"ui.{name}.write", lambda _p, _a, text, *_: written.append(text))
+    window = open_window(live)
+    run(window, now, 2.0)
+    timed = window.timeline, window.spectrogram, window.shares
+    qtbot.waitUntil(lambda: written.count("now") >= 2)
+    assert window.status.level is not None
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.1)
+    written.clear()
+    for view in timed:
+        view.grab()
+    assert written.count("pause") == 2
+    assert not any("now" in text.split() for text in written)
+    assert window.shares.paused
+    assert window.attention.paused
+    assert window.status.level is None
+    press_focused(Qt.Key.Key_Space)
+    run(window, now, 0.5)
+    assert window.status.level is not None
+    assert not window.shares.paused
+
+
 def test_the_last_answer_before_a_pause_can_be_read(
     qtbot: QtBot,
     open_window: OpenWindow,
@@ -844,6 +897,23 @@ def test_a_speed_that_is_not_offered_is_shown(
     assert choice.findText("3×") == -1
 
 
+def test_keys_zoom_the_timeline_around_where_playback_stands(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 1.0)
+    whole = window.timeline.span()
+    for _ in range(4):
+        press_focused(Qt.Key.Key_Plus)
+    start, end = window.timeline.span()
+    assert end - start == pytest.approx(0.8**4 * (whole[1] - whole[0]))
+    assert start <= replay.position_seconds <= end
+    press_focused(Qt.Key.Key_Minus)
+    assert window.timeline.span()[1] > end
+    press_focused(Qt.Key.Key_0)
+    assert window.timeline.span() == whole
+
+
 def test_slider_and_timeline_seek(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
@@ -1009,7 +1079,7 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     replay.seek(0.04)
     run(window, now, 0.1)
     assert window.video.face_area() is None
-    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: no face" in written)
+    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: {NO_FACE_HERE}" in written)
     press_focused(Qt.Key.Key_Space)
     run(window, now, 0.5)
     assert window.answer.headline == "Neutral"
@@ -1435,7 +1505,7 @@ def test_a_label_that_another_class_is_ahead_of_says_so(
     window = open_window(replay)
     run(window, now, 2.0)
     assert window.answer.headline == "Neutral"
-    assert "happy is ahead" in window.answer.detail
+    assert window.answer.detail == "Perhaps turning to happy"
     assert "steadied" in window.answer.toolTip()
 
 

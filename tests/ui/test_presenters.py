@@ -1,6 +1,7 @@
 """What people read for every kind of answer."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,11 @@ def test_a_sure_answer_names_its_label_and_what_it_rests_on() -> None:
     assert (shown.headline, shown.detail, shown.sure) == ("Neutral", "From face and voice", True)
     assert shown.confidence.endswith("%")
     assert shown.colour == palette.EMOTION_COLOURS["neutral"]
+
+
+def test_an_answer_tells_how_far_it_looks_back() -> None:
+    shown = presenters.answer(make_prediction(10), window_seconds=2.5)
+    assert shown.detail == "From face and voice of the last 2.5 s"
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -97,7 +103,7 @@ def test_a_label_that_is_not_the_longest_bar_says_so() -> None:
     held = make_prediction(10, label="neutral", confidence=0.38, smoothed=smoothed)
     shown = presenters.answer(held)
     assert shown.headline == "Neutral"
-    assert shown.detail == "From face and voice; happy is ahead, not yet far or long enough"
+    assert shown.detail == "Perhaps turning to happy"
 
 
 def test_screen_readers_hear_the_reason_and_the_bars() -> None:
@@ -125,15 +131,30 @@ def test_bars_mark_the_label() -> None:
     assert sum(bar.value for bar in bars) == pytest.approx(1.0)
 
 
-def test_shares_show_chance_and_the_status_of_what_is_absent() -> None:
+def test_shares_show_equal_weight_and_the_status_of_what_is_absent() -> None:
     face, voice = presenters.shares(make_prediction(10), MODALITIES)
-    assert face.chance == voice.chance == 0.5
-    assert face.opinion == "alone now: neutral"
+    assert face.equal == voice.equal == 0.5
+    assert face.opinion == "alone: neutral"  # not "now": it is of the last seconds
     face, voice = presenters.shares(make_prediction(70), MODALITIES)  # nobody speaks
     assert (face.text, voice.text) == ("100\u202f%", "silence")
     assert voice.share is None
     assert voice.opinion == ""
     assert [each.text for each in presenters.shares(None, MODALITIES)] == ["–", "–"]
+
+
+def test_what_is_switched_off_is_told_from_what_a_recording_lacks() -> None:
+    def told(time_of_day: float | None) -> tuple[str, str, str]:
+        gone = [
+            ModalityReport(name=name, track=track, status=Status.NO_SOURCE)
+            for name, track in (("face", Track.PICTURES), ("voice", Track.SOUND))
+        ]
+        prediction = replace(absent_prediction(), modalities=tuple(gone), time_of_day=time_of_day)
+        face, voice = presenters.shares(prediction, MODALITIES)
+        return face.text, voice.text, presenters.sound_absence(prediction)
+
+    assert told(1.7e9) == ("switched off", "switched off", "voice not counted: switched off")
+    # Where one track ends before the other it is missing "here", not in the whole recording.
+    assert told(None) == ("no picture here", "no sound here", "voice not counted: no sound here")
 
 
 def test_a_share_of_zero_is_a_share() -> None:
@@ -188,6 +209,28 @@ def test_status_cells_keep_their_number() -> None:
     assert len(full) == len(presenters.status_cells(unknown, live=True))
     replayed = [len(presenters.status_cells(each, live=False)) for each in (known, unknown)]
     assert replayed == [5, 5]
+
+
+def test_where_no_picture_follows_another_there_is_no_rate() -> None:
+    paused = Health(camera=RUNNING, microphone=RUNNING, preview_rate=0.0)
+    sought = replace(paused, preview_rate=0.5)  # one in two seconds
+    for is_live, health in product((True, False), (paused, sought)):
+        assert presenters.status_cells(health, live=is_live)[0].text == presenters.UNKNOWN
+    shown = presenters.status_cells(replace(paused, preview_rate=29.8), live=True)
+    assert shown[0].text == "30 fps"
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("source", [RUNNING, OFF])
+def test_every_figure_of_the_status_line_is_explained_in_plain_words(
+    source: SourceHealth, live: bool
+) -> None:
+    cells = presenters.status_cells(Health(camera=source, microphone=source), live=live)
+    tips = {cell.caption: cell.tip for cell in cells}
+    assert len(tips) == len(cells)
+    assert all(len(tip) > 6 for tip in tips.values())
+    for word in ("none", "sample", "window", "percentile", "prediction", "frames"):
+        assert not any(word in tip.casefold() for tip in tips.values()), word
 
 
 def test_sound_level_becomes_a_length() -> None:
@@ -345,6 +388,30 @@ def test_what_failed_is_neither_waited_for_nor_analysed() -> None:
     assert presenters.unanswered(SessionState.FAILED, None, playing=False)[0] == "No answer"
 
 
+def test_the_timeline_is_told_around_where_playback_stands() -> None:
+    stretches = [("neutral", 1.0, 5.2), ("not sure", 5.2, 6.0), ("happy", 6.0, 19.2)]
+    told = presenters.timeline_words(stretches, position=5.4)
+    assert told == "neutral 0:01–0:05, not sure 0:05–0:06, happy 0:06–0:19; at 0:05"
+    assert presenters.timeline_words([], position=0.0) == "at 0:00"
+    many = [(str(index), float(index), index + 1.0) for index in range(40)]
+    for position, first, last in ((0.5, "0", "9"), (20.5, "12", "21"), (99.0, "30", "39")):
+        names = [
+            part.split()[0]
+            for part in presenters.timeline_words(many, position=position).split(",")
+        ]
+        assert (names[0], names[-1], len(names)) == (first, last, 10)
+
+
+def test_the_last_minute_is_told_by_how_long_ago_it_was() -> None:
+    stretches = [("sad", 70.0, 80.0), ("happy", 80.0, 101.0)]
+    told = presenters.timeline_words(stretches, end=101.0)
+    assert told == "sad 31–21 s, happy 21–0 s ago"
+    stretches.append(("not sure", 101.0, 101.2))
+    paused = presenters.timeline_words(stretches, end=101.2, paused=True)
+    assert paused == "sad 31–21 s, happy 21–0 s, not sure 0 s before the pause"
+    assert presenters.timeline_words([], end=0.0) == ""
+
+
 def test_how_well_the_voice_is_known() -> None:
     prediction = make_prediction(10)
     assert presenters.voice_known(None) == presenters.voice_known(prediction) == ""
@@ -404,7 +471,7 @@ def test_how_long_the_analysis_will_take(seconds: float, text: str) -> None:
     )
     assert detail == f"Playback goes on in about {text}; analysed up to 0:12"
     _, detail = presenters.unanswered(SessionState.RUNNING, 12.0, playing=True)
-    assert detail == "Playback goes on when the analysis, now at 0:12, gets here"
+    assert detail == "Playback waits for the analysis, now at 0:12"
 
 
 def test_levels_carry_a_true_minus_sign() -> None:

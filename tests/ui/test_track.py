@@ -43,6 +43,23 @@ def test_live_it_forgets_the_old() -> None:
     assert track.end == 10.0
 
 
+def test_equal_labels_that_follow_each_other_are_one_stretch() -> None:
+    track = Track(EMOTIONS)
+    for label, indices in (("sad", range(1, 21)), (None, range(21, 31)), ("sad", range(60, 71))):
+        reason = None if label else Reason.SILENCE
+        track.extend([make_prediction(index, label=label, reason=reason) for index in indices])
+    sad = EMOTIONS.index("sad")
+    labels, times = [each.label for each in track.stretches], [each[1:] for each in track.stretches]
+    assert labels == [sad, NOT_SURE, sad]
+    assert np.allclose(times, [(0.1, 2.0), (2.0, 3.0), (6.0, 7.0)])
+    live = Track(EMOTIONS, keep_seconds=2.0)
+    for index in range(1, 101):
+        label = EMOTIONS[index // 10 % 2]
+        live.extend([make_prediction(index, label=label, reason=None)])
+    assert len(live.stretches) == 3
+    assert live.stretches[-1].end == live.end
+
+
 def test_nothing_yet() -> None:
     columns = Track(EMOTIONS).columns(-60.0, 0.0, 5)
     assert (columns.labels == NOTHING).all()

@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, QRect, QRectF, Qt
-from PyQt6.QtGui import QImage
-from PyQt6.QtWidgets import QLabel, QWidget
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt
+from PyQt6.QtGui import QFont, QHelpEvent, QIcon, QImage, QWheelEvent
+from PyQt6.QtWidgets import QApplication, QLabel, QToolTip, QWidget
 from pytestqt.qtbot import QtBot
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
-from realtime.messages import Prediction, SessionState
+from realtime.messages import Prediction, Reason, SessionState, SourceHealth, SourceState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -22,26 +22,26 @@ from tests.fakes.session import (
     face_at,
     make_prediction,
 )
-from tests.ui.conftest import click, has_colour
-from ui import palette, presenters
+from tests.ui.conftest import click, double_click, has_colour
+from ui import icons, palette, presenters
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
 from ui.controls import ElidedLabel
 from ui.loading_view import LoadingView
-from ui.panel import text_width
+from ui.panel import Panel, text_width
 from ui.presenters import NOT_SURE, unanswered
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
-from ui.theme import CAPTION, PADDING, Theme
+from ui.theme import BODY, PADDING, Theme
 from ui.timeline_view import TimelineView
 from ui.transport_view import TransportView
-from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, VideoView
+from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, NO_FACE_HERE, VideoView
 
 PICTURES = DrawnPictures()
 VIEWS: dict[str, Callable[[Theme], QWidget]] = {
-    "answer": lambda theme: AnswerView(EMOTIONS, theme),
+    "answer": lambda theme: AnswerView(EMOTIONS, 3.0, theme),
     "shares": lambda theme: ShareView(MODALITIES, theme),
     "attention": lambda theme: AttentionView(MODALITIES, theme),
     "spectrogram": lambda theme: SpectrogramView(3.0, theme),
@@ -88,7 +88,7 @@ def test_views_survive_being_tiny(qtbot: QtBot, view: str) -> None:
 
 
 def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
-    view = AnswerView(EMOTIONS, Theme())
+    view = AnswerView(EMOTIONS, 3.0, Theme())
     qtbot.addWidget(view)
     view.resize(390, 260)
     view.show_prediction(make_prediction(10))
@@ -105,18 +105,55 @@ def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
 @pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
 def test_the_longest_detail_fits(scale: float) -> None:
     theme = Theme(scale)
-    _, detail = unanswered(SessionState.RUNNING, 3617.0, playing=True)
-    room = theme.px(396) - 2 * theme.px(PADDING)
-    assert text_width(detail, theme.font(CAPTION)) <= room
     held = make_prediction(10, label="surprised")
     disgusted = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("disgusted")]
-    detail = presenters.answer(replace(held, smoothed=disgusted)).detail
-    assert "disgusted is ahead" in detail
-    assert text_width(detail, theme.font(CAPTION)) <= room
+    turning = replace(held, smoothed=disgusted)
+    unsure = replace(turning, label=None, reason=Reason.LOW_CONFIDENCE)
+    details = [
+        presenters.answer(each, window_seconds=3.0).detail for each in (held, turning, unsure)
+    ]
+    for playing, wait in ((True, None), (False, None), (True, 3500.0), (False, 3500.0)):
+        absence = unanswered(SessionState.RUNNING, 3617.0, playing=playing, wait_seconds=wait)
+        details.append(absence[1])
+    room = theme.px(396) - 2 * theme.px(PADDING)
+    assert max(text_width(detail, theme.font(BODY)) for detail in details) <= room
+
+
+def test_in_a_narrow_window_the_detail_goes_on_in_a_second_line(qtbot: QtBot) -> None:
+    view = AnswerView(EMOTIONS, 3.0, Theme())
+    qtbot.addWidget(view)
+    view.resize(300, 260)
+    rows = []
+    for reason in (Reason.NO_FACE, Reason.LOW_CONFIDENCE):
+        view.show_prediction(make_prediction(10, label=None, reason=reason))
+        second = QRect(0, view.theme.px(PADDING + 64), view.width(), view.theme.px(18))
+        rows.append(has_colour(painted(view).copy(second), palette.TEXT_SOFT, tolerance=40))
+    assert rows == [False, True]
+
+
+@pytest.mark.parametrize("width", [252, 300, 396])
+def test_legends_do_not_touch_titles(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    written: dict[str, QRectF] = {}
+    fonts: dict[str, QFont] = {}
+
+    def write(_painter: object, area: QRectF, text: str, font: QFont, *_: object) -> None:
+        written[text], fonts[text] = area, font
+
+    monkeypatch.setattr("ui.attention_view.write", write)
+    monkeypatch.setattr("ui.panel.write", write)
+    view = AttentionView(MODALITIES, Theme(0.84))
+    qtbot.addWidget(view)
+    view.resize(width, 200)
+    painted(view)
+    least = "⅛ ×"
+    title = written["MSAF attention"].left() + text_width("MSAF attention", fonts["MSAF attention"])
+    assert written[least].right() - text_width(least, fonts[least]) > title
 
 
 def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
-    view = AnswerView(EMOTIONS, Theme())
+    view = AnswerView(EMOTIONS, 3.0, Theme())
     qtbot.addWidget(view)
     view.resize(390, 260)
     smoothed = np.array([0.996] + [0.004] * (len(EMOTIONS) - 1), np.float32)
@@ -131,7 +168,7 @@ def test_what_is_as_good_as_nothing_has_no_bar(qtbot: QtBot) -> None:
 
 
 def test_the_answer_is_told_to_screen_readers(qtbot: QtBot) -> None:
-    view = AnswerView(EMOTIONS, Theme())
+    view = AnswerView(EMOTIONS, 3.0, Theme())
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(10))
     assert view.accessibleDescription().startswith("Neutral")
@@ -144,6 +181,37 @@ def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(70))
     assert view.accessibleDescription() == "Face 100\u202f%; Voice silence"
+
+
+@pytest.mark.parametrize("view", ["shares", "attention", "spectrogram"])
+def test_what_is_of_before_a_pause_is_dimmed(qtbot: QtBot, view: str) -> None:
+    widget = VIEWS[view](Theme())
+    assert isinstance(widget, Panel)
+    qtbot.addWidget(widget)
+    widget.resize(390, 140)
+    widget.show_prediction(PREDICTIONS["both"])  # type: ignore[attr-defined]
+    if isinstance(widget, ShareView):
+        for _ in range(100):
+            widget.advance(0.05)
+    drawn = widget.content().adjusted(60, 10, -190, -20).toRect()
+
+    def brightness() -> float:
+        whole, smooth = (
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        mean = painted(widget).copy(drawn).scaled(1, 1, whole, smooth)
+        return mean.pixelColor(0, 0).lightnessF()
+
+    bright = brightness()
+    widget.set_paused(True)
+    dimmed = brightness()
+    assert dimmed < 0.9 * bright
+    widget.show_prediction(PREDICTIONS["silence"])  # type: ignore[attr-defined]
+    widget.show_prediction(PREDICTIONS["both"])  # type: ignore[attr-defined]
+    assert brightness() == pytest.approx(dimmed, abs=0.02)
+    widget.set_paused(False)
+    assert brightness() == pytest.approx(bright, abs=0.02)
 
 
 # -- picture -----------------------------------------------------------------------------------
@@ -203,6 +271,29 @@ def test_the_heatmap_lies_over_the_face(video: VideoView, mirrored: bool) -> Non
     assert before != unlit  # the tag at the box follows the answer
 
 
+def test_no_heatmap_lies_where_the_face_was(video: VideoView) -> None:
+    # The answer still rests on the face of a second ago, whose map it tells.
+    video.show_prediction(PREDICTIONS["both"])
+    video.show_frame(PICTURES.packet(1.5), None)
+    unlit = painted(video)
+    video.set_heatmap(True)
+    above_the_caption = QRect(0, 0, video.width(), round(video.caption_area().top()))
+    assert painted(video).copy(above_the_caption) == unlit.copy(above_the_caption)
+
+
+def test_the_picture_tells_whose_face_is_judged_and_what_its_colours_mean(
+    video: VideoView,
+) -> None:
+    box = video.face_area()
+    assert box is not None
+    assert "the largest one that stays" in video.tip_at(box.center().toPoint())
+    video.set_heatmap(True)
+    caption = video.caption_area().center().toPoint()
+    assert "(class activation map)" in video.tip_at(caption)
+    video.show_frame(PICTURES.packet(1.5), None)
+    assert video.tip_at(QPoint(5, 5)) == ""
+
+
 @pytest.mark.parametrize("upright", [True, False])
 @pytest.mark.parametrize("answer", ["both", "none"])
 @pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
@@ -222,7 +313,7 @@ def test_what_lies_over_the_picture_neither_overlaps_nor_is_cut_off(
     qtbot.addWidget(view)
     view.resize(round(700 * scale), round(412 * scale))  # of the smallest window, and larger ones
     pictures = DrawnPictures(width=180, height=320) if upright else PICTURES
-    view.show_frame(pictures.packet(1.0), None)
+    view.show_frame(pictures.packet(1.0), face_at(pictures, 1.0) if answer == "both" else None)
     view.show_prediction(PREDICTIONS[answer])
     view.set_heatmap(True)
     view.set_badge(presenters.WAITS_FOR_ANALYSIS)
@@ -231,7 +322,10 @@ def test_what_lies_over_the_picture_neither_overlaps_nor_is_cut_off(
     assert not caption.intersects(badge)
     room = view.rect().toRectF() if upright else view.picture_area()
     assert all(room.contains(pill) for pill in pills)
-    told = {f"{HEATMAP_CAPTION}: no face"} if answer == "none" else {HEATMAP_CAPTION, *HEATMAP_ENDS}
+    texts.pop(presenters.tag(PREDICTIONS[answer])[0], None)  # which lies at the face
+    told = {HEATMAP_CAPTION, *HEATMAP_ENDS}
+    if answer == "none":
+        told = {f"{HEATMAP_CAPTION}: {NO_FACE_HERE}"}
     assert {*told, presenters.WAITS_FOR_ANALYSIS} == {*texts}
     for area, is_cut_off in texts.values():
         assert any(pill.contains(area) for pill in pills)
@@ -341,6 +435,25 @@ def test_a_long_file_name_loses_its_middle(qtbot: QtBot) -> None:
     assert label.text() == label.toolTip() == name
 
 
+@pytest.mark.parametrize("name", ["talk.mp4", "תרגול.mp4", "مقابلة"])
+def test_a_file_name_stays_at_the_left_however_it_is_read(qtbot: QtBot, name: str) -> None:
+    label = ElidedLabel()
+    qtbot.addWidget(label)
+    label.resize(400, 20)
+    label.set_whole(name)
+    label.setStyleSheet(f"color: {palette.ERROR}; background: black")
+    image = painted(label)
+    half = image.width() // 2
+    assert has_colour(image.copy(0, 0, half, image.height()), palette.ERROR, tolerance=90)
+    assert not has_colour(image.copy(half, 0, half, image.height()), palette.ERROR, tolerance=90)
+
+
+def test_what_cannot_be_pressed_now_can_be_seen() -> None:
+    faint = icons.icon("export").pixmap(32, QIcon.Mode.Disabled).toImage()
+    colours = {faint.pixelColor(x, y).name() for x in range(32) for y in range(32)}
+    assert max(palette.contrast(colour, palette.RAISED) for colour in colours) > 3.0
+
+
 # -- timeline ----------------------------------------------------------------------------------
 
 
@@ -368,6 +481,125 @@ def test_a_click_in_a_recording_seeks(qtbot: QtBot, timeline: TimelineView) -> N
     assert has_colour(painted(timeline), palette.TEXT)  # the cursor
 
 
+def test_the_timeline_is_told_to_screen_readers(timeline: TimelineView) -> None:
+    sad = [make_prediction(index, label="sad", reason=None) for index in range(1, 100)]
+    timeline.extend(sad)
+    assert timeline.accessibleDescription() == "sad 10–0 s ago"
+    timeline.set_paused(True)
+    assert timeline.accessibleDescription() == "sad 10–0 s before the pause"
+    timeline.set_paused(False)
+    timeline.clear(live=False)
+    assert timeline.accessibleDescription() == "at 0:00"
+    timeline.extend(sad)
+    timeline.set_extent(40.0, 10.0, 5.0)
+    assert timeline.accessibleDescription() == "sad 0:00–0:09; at 0:05"
+
+
+def test_the_timelines_tip_follows_what_scrolls_below_it(
+    timeline: TimelineView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = ["of another widget"]
+    monkeypatch.setattr(QToolTip, "showText", lambda _, text, *__: shown.append(text))
+    monkeypatch.setattr(QToolTip, "text", lambda: shown[-1])
+    monkeypatch.setattr(QToolTip, "isVisible", lambda: True)
+    timeline.extend([make_prediction(index, label="sad", reason=None) for index in range(1, 100)])
+    right = timeline.chart().bottomRight().toPoint() - QPoint(40, 5)
+    help_ = QHelpEvent(QEvent.Type.ToolTip, right, timeline.mapToGlobal(right))
+    QApplication.sendEvent(timeline, help_)
+    assert shown[-1] == "Sad, 5 s ago"
+    happy = [make_prediction(index, label="happy", reason=None) for index in range(100, 200)]
+    timeline.extend(happy)
+    assert shown[-1] == "Happy, 5 s ago"
+    shown.append("of another widget")
+    timeline.extend([make_prediction(index, label="sad", reason=None) for index in range(200, 300)])
+    assert shown[-1] == "of another widget"
+
+
+def test_the_timelines_tip_says_why_there_is_no_answer(timeline: TimelineView) -> None:
+    left, right = timeline.chart().topLeft().toPoint(), timeline.chart().topRight().toPoint()
+    middle = QPoint((left.x() + right.x()) // 2, left.y())
+    assert timeline.tip_at(right) == "Before the start"
+    timeline.extend([make_prediction(index) for index in (*range(1, 50), *range(500, 550))])
+    assert timeline.tip_at(left) == "Before the start"
+    assert timeline.tip_at(middle).startswith("No answer, ")  # as in a pause
+    timeline.clear(live=False)
+    timeline.set_extent(40.0, 10.0, 5.0)
+    assert timeline.tip_at(right) == "Not analysed yet, 0:40.0"
+
+
+def wheel(timeline: TimelineView, notches: int, x: float, *, across: bool = False) -> bool:
+    """Turn the wheel over the timeline; whether it was used."""
+    place, turned = QPointF(x, 50), 120 * notches
+    event = QWheelEvent(
+        place,
+        timeline.mapToGlobal(place),
+        QPoint(),
+        QPoint(turned, 0) if across else QPoint(0, turned),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(timeline, event)
+    return event.isAccepted()
+
+
+def test_the_wheel_shows_a_part_of_a_recording(timeline: TimelineView) -> None:
+    timeline.clear(live=False)
+    timeline.set_extent(600.0, 600.0, 300.0)
+    whole = painted(timeline)
+    x = timeline.chart().left() + 0.75 * timeline.chart().width()
+    below = timeline.seconds_at(x)
+    assert wheel(timeline, 5, x)
+    start, end = timeline.span()
+    assert end - start == pytest.approx(600.0 * 0.8**5)
+    assert timeline.seconds_at(x) == pytest.approx(below)  # what is below the pointer stays there
+    assert painted(timeline) != whole
+    wheel(timeline, 1, x, across=True)
+    assert timeline.span()[0] < start
+    wheel(timeline, 90, x)
+    assert timeline.span()[1] - timeline.span()[0] == pytest.approx(5.0)
+    wheel(timeline, 90, timeline.chart().right())
+    wheel(timeline, -90, x)
+    assert timeline.span() == (0.0, 600.0)
+    assert painted(timeline) == whole
+
+
+def test_a_double_click_shows_the_whole_recording(timeline: TimelineView) -> None:
+    timeline.clear(live=False)
+    timeline.set_extent(600.0, 600.0, 300.0)
+    wheel(timeline, 5, 100)
+    double_click(timeline, QPoint(100, 50))
+    assert timeline.span() == (0.0, 600.0)
+    wheel(timeline, 5, 100)
+    timeline.clear(live=False)  # another recording
+    timeline.set_extent(30.0, 30.0, 0.0)
+    assert timeline.span() == (0.0, 30.0)
+
+
+def test_playback_stays_in_the_part_that_is_shown(timeline: TimelineView) -> None:
+    timeline.clear(live=False)
+    timeline.set_extent(600.0, 600.0, 300.0)
+    timeline.zoom(0.1)
+    assert timeline.span() == pytest.approx((270.0, 330.0))
+    for position in (330.5, 599.0, 10.0):
+        timeline.set_extent(600.0, 600.0, position)
+        start, end = timeline.span()
+        assert start <= position <= end
+        assert end - start == pytest.approx(60.0)
+    wheel(timeline, -1, 100)
+    away = timeline.span()
+    timeline.set_extent(600.0, 600.0, 10.0)  # paused: one may look elsewhere
+    assert timeline.span() == away
+
+
+def test_the_last_minute_cannot_be_zoomed(timeline: TimelineView) -> None:
+    before = timeline.span()
+    assert not wheel(timeline, 3, 100)
+    timeline.zoom(0.5)
+    assert timeline.span() == before
+
+
 def test_a_click_in_live_mode_does_nothing(qtbot: QtBot, timeline: TimelineView) -> None:
     with qtbot.assertNotEmitted(timeline.sought):
         click(timeline, QPoint(200, 60))
@@ -393,6 +625,25 @@ def test_the_status_line_is_painted_and_told(qtbot: QtBot, now: ManualTime) -> N
     assert has_colour(image, palette.GOOD)  # of the sources
     assert has_colour(image, palette.ERROR)  # of the meter, far too loud
     assert "Delay p50 · p95: 43 · 81 ms" in view.accessibleDescription()
+
+
+def test_no_level_is_shown_of_before_a_pause_or_of_what_is_off(
+    qtbot: QtBot, now: ManualTime
+) -> None:
+    view = StatusView(Theme())
+    qtbot.addWidget(view)
+    health = FakeLiveSession(now).health()
+    view.show_health(health, live=True)
+    view.show_level(-21.0, speech=True)
+    assert view.level == -21.0
+    view.set_paused(True)
+    assert view.level is None
+    view.set_paused(False)
+    view.show_health(replace(health, microphone=SourceHealth(name="none")), live=True)
+    assert view.level is None
+    read = SourceHealth(name="talk.mp4", state=SourceState.ENDED)  # but it is looked at
+    view.show_health(replace(health, microphone=read), live=False)
+    assert view.level == -21.0
 
 
 @pytest.mark.parametrize("live", [True, False])
