@@ -309,6 +309,7 @@ class LiveSession:
     def _look(self, stopping: threading.Event) -> None:
         """Look at pictures until stopped; what searches them waits for a camera. Thread: faces."""
         while self._camera is None:
+            self._picture_came.clear()  # set by `stop`, with which every start begins
             self._picture_came.wait(IDLE_SECONDS)
             if stopping.is_set():
                 return

@@ -640,6 +640,28 @@ def test_what_searches_pictures_is_loaded_for_a_camera_alone() -> None:
         session.stop()
 
 
+def test_without_a_camera_nothing_is_busy_waiting_for_one() -> None:
+    waits: list[bool] = []  # whether there was nothing to wait for
+
+    class Watched(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(self.is_set())
+            return super().wait(timeout)
+
+    session = LiveSession(
+        task(arithmetic),
+        camera=None,
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session._picture_came = Watched()
+    session.start()
+    try:
+        wait_for(lambda: len(waits) >= 5, "the faces thread")
+        assert not any(waits)
+    finally:
+        session.stop()
+
+
 @pytest.mark.logs_warnings
 def test_a_device_that_cannot_even_be_made_fails_the_session() -> None:
     def broken(_selector: str, _clock: Clock) -> SyntheticCamera:
