@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -350,6 +351,24 @@ def test_a_failed_open_holds_nothing_and_can_be_repeated(
     with source:
         module.hear()
         read(source)
+
+
+def test_a_block_told_of_after_it_was_read_is_not_read_twice(
+    module: Sounddevice, source: MicrophoneSource
+) -> None:
+    class Late(threading.Event):
+        """The callback is held up between its block and the word of it."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return super().wait(timeout)
+
+    module.hear()
+    source._came = Late()
+    read(source)
+    assert source.read(0.0) is None
+    module.hear()
+    assert read(source).sequence == 1
 
 
 def test_a_device_that_ends_is_noticed_at_once(

@@ -4,8 +4,9 @@ Threads: PortAudio's own runs the callback, which stamps and copies the block, a
 bounded deque and returns; the microphone's capture thread does all the rest. Without a lock this is
 safe because deque.append and popleft are atomic, the blocks never change, and each attribute is
 written by one side only: `_count` by the callback; everything else by the capture thread, and while
-no stream is open. When the capture thread falls behind, the deque loses its oldest blocks, and the
-gap in their numbers tells.
+no stream is open. `_came` only ends a wait: it may be set after its block was read already. When
+the capture thread falls behind, the deque loses its oldest blocks, and the gap in their numbers
+tells.
 
 Times are seconds on the session's clock, rates in Hz.
 """
@@ -137,6 +138,8 @@ class MicrophoneSource(Source[AudioPacket]):
             if self._silence_left <= 0 or not PORTAUDIO.is_active(self._stream):
                 raise SourceError(f"the microphone {self._name} has stopped: check its cable")
             return None
+        if not self._blocks:
+            return None  # the callback was told of late, its block read already
         self._silence_left = PATIENCE_SECONDS
         block = self._blocks.popleft()
         lost = block.overflowed or block.number != self._next
