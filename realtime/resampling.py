@@ -17,11 +17,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from realtime.messages import AudioPacket, FloatArray
 
-SILENT: Final = 1e-3  # a channel that was never louder, -60 dB, is taken for one that is not used
 GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
 _PASS_BAND: Final = 0.95  # of the lower of both Nyquist frequencies, where the filter is at half
 _ZEROS: Final = 48  # zero crossings of the sinc on each side …
 _KAISER_BETA: Final = 7.86  # … and its window: 80 dB down at the Nyquist frequency
+
+_BLOCK_SECONDS: Final = 0.01  # what the channels are weighed by …
+_MEMORY_SECONDS: Final = 1.0  # … and how long it counts
+_IN_FULL: Final = 0.25  # of the loudest channel's power, -6 dB: as loud as this counts as much
+_OPPOSED: Final = -0.5  # correlation with the loudest below which a channel is turned round
+_SILENCE: Final = 1e-12  # power below all sound
 
 
 class SpeechResampler:
@@ -33,7 +38,7 @@ class SpeechResampler:
     def __init__(self, sample_rate: int = 16000) -> None:
         self.sample_rate = sample_rate
         self._stream: _Stream | None = None
-        self._used = np.zeros(0, np.bool_)  # (channels,) whether each has been heard
+        self._mixer: _Mixer | None = None
         self._end = 0.0  # s, of the packet before
         self._sequence = 0
 
@@ -50,31 +55,15 @@ class SpeechResampler:
             or abs(packet.timestamp - self._end) > GAP_SECONDS
         ):
             stream = self._stream = _Stream(packet.sample_rate, self.sample_rate)
+        mixer, kind = self._mixer, (packet.samples.shape[1], packet.sample_rate)
+        if mixer is None or mixer.kind != kind:
+            mixer = self._mixer = _Mixer(*kind)
         self._end = packet.end
         first, n_before = stream.n_out, stream.n_in
-        samples = stream.push(self._mixed(harmless(packet.samples)))
+        samples = stream.push(mixer.push(harmless(packet.samples)))
         # Counted from this packet's own time, so that the source's lean towards its clock is kept.
         ago = n_before / stream.rate_in - first / self.sample_rate
         return self._packet(packet.timestamp - ago, samples, packet.overflowed)
-
-    def _mixed(self, samples: FloatArray) -> FloatArray:
-        """(n, channels) → (n,), the mean of the channels that have been heard by then.
-
-        A microphone plugged into one side, or speech in the centre of six, is not to sound distant.
-        """
-        if samples.shape[1] != len(self._used):
-            self._used = np.zeros(samples.shape[1], np.bool_)
-        mixed: FloatArray
-        if self._used.all():
-            mixed = samples.mean(axis=1, dtype=np.float32)
-            return mixed
-        used = np.logical_or.accumulate(np.abs(samples) > SILENT, axis=0) | self._used
-        if len(used):
-            self._used = used[-1]
-        count = used.sum(axis=1)
-        count[count == 0] = samples.shape[1]
-        mixed = samples.sum(axis=1, dtype=np.float32) / count.astype(np.float32)
-        return mixed
 
     def flush(self) -> AudioPacket | None:
         """What the filter still holds, at the end of a recording; the next packet begins anew."""
@@ -103,6 +92,52 @@ class SpeechResampler:
 def harmless(samples: FloatArray) -> FloatArray:
     """Within [-1, 1], silent where there is no number: damaged files and drivers give anything."""
     return np.clip(np.nan_to_num(samples, nan=0.0), -1.0, 1.0)
+
+
+class _Mixer:
+    """Channels of sound → one: the mean of those that are used, whichever way round they are wired.
+
+    A microphone plugged into one side, or speech in the centre of six, is not to sound distant, and
+    two sides of which one is turned round are not to cancel out. Channels are weighed in blocks
+    that are counted from the first sample, so that the cuts between packets do not show; each block
+    is mixed by what was heard before it, so that none is waited for.
+    """
+
+    def __init__(self, channels: int, sample_rate: int) -> None:
+        self.kind = channels, sample_rate
+        self._weights = np.ones(channels, np.float32)  # negative: turned round
+        self._block_size = max(1, round(_BLOCK_SECONDS * sample_rate))
+        self._block = np.zeros((0, channels), np.float32)  # what there is of the present one
+        self._products = np.zeros((channels, channels))  # of each two channels, over the memory
+        self._power = np.zeros(channels)  # of the loudest block that is remembered
+
+    def push(self, samples: FloatArray) -> FloatArray:
+        """(n, channels) → (n,)."""
+        if len(self._weights) == 1:
+            return samples[:, 0]
+        mixed = [np.zeros(0, np.float32)]
+        while len(samples):
+            now = samples[: self._block_size - len(self._block)]
+            samples = samples[len(now) :]
+            # Not a matrix product: each row must be added up in the same order however many.
+            mixed.append((now * self._weights).sum(axis=1) / np.abs(self._weights).sum())
+            self._block = np.concatenate([self._block, now])
+            if len(self._block) == self._block_size:
+                self._weigh(self._block.astype(np.float64))
+                self._block = self._block[:0]
+        return np.concatenate(mixed)
+
+    def _weigh(self, block: FloatArray) -> None:
+        kept = 1 - _BLOCK_SECONDS / _MEMORY_SECONDS
+        products = block.T @ block / len(block)
+        self._products = kept * self._products + products
+        # Held, not averaged: who begins to speak on another side counts from the next block on.
+        self._power = np.maximum(kept * self._power, products.diagonal() + _SILENCE)
+        loudest = self._power.argmax()
+        weights = np.minimum(1.0, self._power / (_IN_FULL * self._power[loudest]))
+        size = np.sqrt(self._products.diagonal())
+        opposed = self._products[loudest] < _OPPOSED * size[loudest] * size
+        self._weights = np.where(opposed, -weights, weights).astype(np.float32)
 
 
 class _Stream:
