@@ -9,6 +9,7 @@ This one holds back half its filter, 3 ms (6 ms at 8 kHz), always the same.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, gcd
 from typing import Final
 
@@ -21,6 +22,9 @@ GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow
 _PASS_BAND: Final = 0.95  # of the lower of both Nyquist frequencies, where the filter is at half
 _ZEROS: Final = 48  # zero crossings of the sinc on each side …
 _KAISER_BETA: Final = 7.86  # … and its window: 80 dB down at the Nyquist frequency
+# Rates that have no large divisor in common want thousands of filters, all but the same. Where each
+# is half a step off at most, what that adds to a tone at 8 kHz is 72 dB below it.
+_STEP_SECONDS: Final = 1e-8
 
 _BLOCK_SECONDS: Final = 0.01  # what the channels are weighed by …
 _MEMORY_SECONDS: Final = 1.0  # … and how long it counts
@@ -148,15 +152,8 @@ class _Stream:
         self.rate_in = rate_in
         self._up, self._down = rate_out // common, rate_in // common
         self.n_in = self.n_out = 0
-        cutoff = _PASS_BAND * min(rate_in, rate_out) / 2 / rate_in  # cycles per input sample
-        self._half = 0 if rate_in == rate_out else ceil(_ZEROS / (2 * cutoff))
-        # Row p is the filter for outputs that lie p / up behind an input sample: (up, 2 half).
-        offset = np.arange(1 - self._half, self._half + 1) - np.arange(self._up)[:, None] / self._up
-        window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(0, 1 - (offset / (self._half or 1)) ** 2)))
-        bank = np.sinc(2 * cutoff * offset) * window
-        if self._half:
-            bank /= bank.sum(axis=1, keepdims=True)
-        self._bank = bank.astype(np.float32)
+        self._bank = _bank(rate_in, rate_out)
+        self._half = self._bank.shape[1] // 2
         # Inputs not done with; before the first there was silence.
         self._waiting = np.zeros(max(0, self._half - 1), np.float32)
         self._waiting_from = -len(self._waiting)  # number of the first of them
@@ -181,7 +178,8 @@ class _Stream:
         stop = -(-covered * self._up // self._down)
         if stop <= self.n_out:
             return np.zeros(0, np.float32)
-        position, phase = np.divmod(np.arange(self.n_out, stop) * self._down, self._up)
+        position, past = np.divmod(np.arange(self.n_out, stop) * self._down, self._up)
+        phase = (2 * past * (len(self._bank) - 1) + self._up) // (2 * self._up)  # the nearest
         start = position - (self._half - 1) - self._waiting_from
         covers = sliding_window_view(self._waiting, 2 * self._half)[start]
         # Not a matrix product: each row must be added up in the same order however many there are.
@@ -191,3 +189,20 @@ class _Stream:
         self._waiting = self._waiting[done:]
         self._waiting_from += done
         return result
+
+
+@lru_cache(maxsize=4)  # every gap begins anew, and some rates take a tenth of a second
+def _bank(rate_in: int, rate_out: int) -> FloatArray:
+    """Filters (n + 1, 2 half): row p is for outputs that lie p / n behind an input sample."""
+    if rate_in == rate_out:
+        return np.zeros((2, 0), np.float32)
+    cutoff = _PASS_BAND * min(rate_in, rate_out) / 2 / rate_in  # cycles per input sample
+    half = ceil(_ZEROS / (2 * cutoff))
+    n = min(rate_out // gcd(rate_in, rate_out), ceil(1 / (_STEP_SECONDS * rate_in)))
+    offset = np.arange(1 - half, half + 1) - np.arange(n + 1)[:, None] / n
+    window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(0, 1 - (offset / half) ** 2)))
+    bank = np.sinc(2 * cutoff * offset) * window
+    bank /= bank.sum(axis=1, keepdims=True)
+    filters: FloatArray = bank.astype(np.float32)
+    filters.flags.writeable = False
+    return filters

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from realtime.messages import AudioPacket, FloatArray
-from realtime.resampling import GAP_SECONDS, SpeechResampler
+from realtime.resampling import GAP_SECONDS, SpeechResampler, _bank
 from realtime.sources.synthetic import speech_like
 from tests.fakes.sources import sound
 
@@ -52,6 +52,21 @@ def test_what_16_khz_cannot_carry_is_gone(rate: int, frequency: float) -> None:
 def test_sound_at_the_right_rate_passes_unchanged() -> None:
     samples = tone(440, 16000)
     np.testing.assert_array_equal(joined(through(sound(samples, 16000))), samples)
+
+
+@pytest.mark.parametrize("rate", [7999, 47999, 191999])
+def test_rates_with_no_divisor_in_common_are_resampled_too(rate: int) -> None:
+    seconds, frequency = 2.0, 3000.0
+    result = joined(through(sound(tone(frequency, rate, seconds), rate, block=rate // 100)))
+    assert len(result) == 32000
+    inner = slice(500, -500)
+    np.testing.assert_allclose(result[inner], tone(frequency, 16000, seconds)[inner], atol=2e-4)
+
+
+@pytest.mark.parametrize("rate", [7999, 15999, 16001, 47999, 191999, 767999])
+def test_no_rate_wants_much_memory(rate: int) -> None:
+    assert _bank(rate, 16000).nbytes < 8e6
+    assert _bank(rate, 16000) is _bank(rate, 16000), "gaps would make it again and again"
 
 
 @settings(max_examples=30, deadline=None)
