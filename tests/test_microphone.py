@@ -430,6 +430,24 @@ def test_a_number_stands_for_the_device_it_meant_at_first(
         assert module.streams[-1].options["device"] == 2
 
 
+def test_of_namesakes_it_stays_the_one_that_was_chosen(
+    module: Sounddevice, clock: ManualClock
+) -> None:
+    module.names = ["default", "USB Audio", "USB Audio"]
+    source = MicrophoneSource("2", clock)
+    devices = []
+    for names in (
+        module.names,
+        ["default", "Headset", "USB Audio", "USB Audio"],
+        ["default", "USB Audio"],  # the other one, while it is gone
+        module.names,
+    ):
+        module.names = names
+        with source:
+            devices.append(module.streams[-1].options["device"])
+    assert devices == [2, 3, 1, 2]
+
+
 def test_a_chosen_microphone_is_found_again_under_another_number(
     module: Sounddevice, clock: ManualClock
 ) -> None:

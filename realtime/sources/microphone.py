@@ -100,7 +100,9 @@ class MicrophoneSource(Source[AudioPacket]):
         self._selector = selector.strip()
         self._clock = clock
         self._name = "microphone" if self._selector == "default" else self._selector
-        self._known: str | None = None  # name of what a number stood for: numbers change
+        # What a number stood for, since numbers change: a name, …
+        self._known: str | None = None
+        self._place = 0  # … and which of those that are called so
         self._stream: Any = None
         self._sample_rate = 0
         self._came = threading.Event()
@@ -119,12 +121,14 @@ class MicrophoneSource(Source[AudioPacket]):
         """See Source.open; looks anew for devices that were plugged in meanwhile."""
         self.close()
         with PORTAUDIO.devices() as sounddevice:
-            info = find_microphone(microphones(sounddevice), self._known or self._selector)
+            found = microphones(sounddevice)
+            info = find_microphone(found, self._known or self._selector, self._place)
             stream = self._opened_stream(sounddevice, info)
             PORTAUDIO.opened()
         self._stream, self._name = stream, info.name
-        if self._selector != "default":
+        if self._selector != "default" and self._known is None:
             self._known = info.name
+            self._place = [each for each in found if each.name == info.name].index(info)
 
     def read(self, timeout_seconds: float) -> AudioPacket | None:
         """See Source.read."""
@@ -214,9 +218,10 @@ class MicrophoneSource(Source[AudioPacket]):
         self._came.set()
 
 
-def find_microphone(found: list[MicrophoneInfo], selector: str) -> MicrophoneInfo:
+def find_microphone(found: list[MicrophoneInfo], selector: str, place: int = 0) -> MicrophoneInfo:
     """The one that `selector` means: "default", a number, a name, or a part of one name only.
 
+    Of several with the same name it is the one at `place`, or the last where there are fewer now.
     Raises NoDeviceError, saying what there is.
     """
     if not found:
@@ -233,4 +238,4 @@ def find_microphone(found: list[MicrophoneInfo], selector: str) -> MicrophoneInf
     if len(matches) > 1 and not exact:
         names = ", ".join(each.name for each in matches)
         raise NoDeviceError(f"“{selector}” fits several microphones, say more of its name: {names}")
-    return matches[0]
+    return matches[min(place, len(matches) - 1)]
