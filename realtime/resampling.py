@@ -141,7 +141,9 @@ class _Mixer:
         weights = np.minimum(1.0, self._power / (_IN_FULL * self._power[loudest]))
         size = np.sqrt(self._products.diagonal())
         opposed = self._products[loudest] < _OPPOSED * size[loudest] * size
-        self._weights = np.where(opposed, -weights, weights).astype(np.float32)
+        # The loudest stays the way round it was: another may be it in the next block.
+        turned = np.where(opposed, -weights, weights) * np.sign(self._weights[loudest])
+        self._weights = turned.astype(np.float32)
 
 
 class _Stream:

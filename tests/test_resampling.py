@@ -143,6 +143,11 @@ def test_sides_that_are_turned_round_do_not_cancel_out() -> None:
     heard = joined(through(sound(np.stack([voice, -voice], axis=1), 48000)))
     alone = joined(through(sound(voice, 48000)))
     np.testing.assert_allclose(heard[500:], alone[500:], atol=1e-6)
+    nearly = np.random.default_rng(1).normal(0.0, 2e-3, (len(voice), 2)).astype(np.float32)
+    nearly += voice[:, None] * np.array([1, -1], np.float32)  # each is the louder one at times
+    heard = joined(through(sound(nearly, 48000)))
+    way = np.sign(heard @ alone)  # whichever, but one from beginning to end
+    np.testing.assert_allclose(way * heard[500:], alone[500:], atol=0.02)
     noise = 0.05 * np.random.default_rng(0).normal(size=(len(voice), 6)).astype(np.float32)
     noise += voice[:, None] * np.array([0, 1, 0, -1, 1, 0], np.float32)
     heard = joined(through(sound(noise, 48000)))[500:]
