@@ -486,11 +486,13 @@ def _replay(
             session = sessions.replay(file, writer)
             session.set_speed(factor)
             code = sessions.show(session, seconds, notice=notice)
-        if (written := session.written) is not None and not written.complete:
-            typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
-            code = code or ExitCode.INTERRUPTED
-        sessions.raise_failure()
-        raise typer.Exit(code)
+            if (written := session.written) is not None and not written.complete:
+                typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
+                code = code or ExitCode.INTERRUPTED
+            sessions.raise_failure()
+            if code:
+                raise typer.Exit(code)  # in here, so that the writer knows that it is not whole
+        return
     with (
         _output(),
         Recording(file) as recording,

@@ -14,6 +14,7 @@ thread, but a process can be ended at any moment. Thread: any. Inputs and output
 from __future__ import annotations
 
 import atexit
+import hashlib
 import logging
 import os
 import shutil
@@ -41,6 +42,8 @@ REVISION: Final = 3
 """Counts changes of the graphs' inputs and outputs, so that old caches are not taken for new."""
 
 PARTS: Final = ("trunk", "encoder", "head")
+
+_SUMS: Final = "SHA256SUMS"  # beside the graphs
 
 _HOUR: Final = 3600.0
 _KEPT_SECONDS: Final[Mapping[str, float]] = {
@@ -122,9 +125,24 @@ def _graph(folder: Path, part: str) -> Path:
     return folder / f"{part}.onnx"
 
 
+def _sums(folder: Path) -> str:
+    """What `sha256sum` says of the graphs in `folder`; raises OSError."""
+    lines = []
+    for part in PARTS:
+        graph = _graph(folder, part)
+        lines.append(f"{hashlib.sha256(graph.read_bytes()).hexdigest()}  {graph.name}\n")
+    return "".join(lines)
+
+
 def _complete(folder: Path) -> bool:
-    """Whether all graphs are there; what tidies up a cache may have taken some."""
-    return all(_graph(folder, part).is_file() for part in PARTS)
+    """Whether all graphs are there as they were made.
+
+    What tidies up a cache may have taken some, a crash or a failing disk have damaged others.
+    """
+    try:
+        return (folder / _SUMS).read_bytes() == _sums(folder).encode()
+    except OSError:
+        return False
 
 
 def _tidy(cache_dir: Path) -> None:
@@ -145,6 +163,7 @@ def _export(checkpoint: Checkpoint, folder: Path, report: Callable[[float, str],
         if not _written_elsewhere(checkpoint, partial, report):
             logger.info("the network is prepared in this process, where that cannot be broken off")
             _write(checkpoint, partial)  # which also tells what is wrong, if anything is
+        (partial / _SUMS).write_bytes(_sums(partial).encode())
         if not _complete(folder):
             shutil.rmtree(folder, ignore_errors=True)
         try:

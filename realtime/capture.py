@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 from realtime.clock import Clock
 from realtime.health import Rolling
 from realtime.messages import AudioPacket, SourceHealth, SourceState, VideoPacket
-from realtime.sources.base import EndOfSource, NoDeviceError, Source, SourceError
+from realtime.sources.base import NoDeviceError, Source, SourceError
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +27,10 @@ RATE_SECONDS: Final = 2.0
 
 
 class CaptureThread(Generic[Packet]):
-    """Open, read, push until stopped, at the source's end, or at a failure nobody foresaw.
+    """Open, read, push until stopped.
 
-    `push` is called on this thread with each packet. A device that fails is opened again and again,
-    at growing intervals; meanwhile `health` says why.
+    `push` is called on this thread with each packet. What fails, also in a way nobody foresaw, is
+    opened again and again, at growing intervals; meanwhile `health` says why.
     """
 
     def __init__(
@@ -96,11 +96,10 @@ class CaptureThread(Generic[Packet]):
                 message=self._message,
             )
 
-    def step(self) -> float | None:
+    def step(self) -> float:
         """Open the source, or read and push one packet.
 
-        Returns the seconds to wait before the next step, or None when there is none: the source has
-        ended or failed for good.
+        Returns the seconds to wait before the next step.
         """
         try:
             if not self._open:
@@ -111,38 +110,31 @@ class CaptureThread(Generic[Packet]):
             if packet is not None and not self._stopping.is_set():
                 self._push(packet)
                 self._note(packet)
-        except EndOfSource:
-            self._close()
-            self._tell(SourceState.ENDED)
-            return None
         except SourceError as error:
-            return self._failed(error)
+            never_was = isinstance(error, NoDeviceError) and self._packet_time is None
+            if str(error) != self._message:
+                logger.info("%s", error)  # for the log file; people are told by health
+            return self._failed(
+                SourceState.FAILED if never_was else SourceState.RETRYING, str(error)
+            )
         except Exception as error:
-            logger.exception("%s failed", self._source.name)
-            self._close()
-            self._tell(SourceState.FAILED, f"{self._source.name} failed unexpectedly: {error}")
-            return None
+            message = f"{self._source.name} failed unexpectedly: {error}"
+            if message != self._message:
+                logger.exception("%s failed", self._source.name)
+            return self._failed(SourceState.FAILED, message)
         return 0.0
 
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                wait_seconds = self.step()
-                if wait_seconds is None:
-                    return
-                if wait_seconds:
-                    self._stopping.wait(wait_seconds)
+                self._stopping.wait(self.step())
         finally:
             self._close()
 
-    def _failed(self, error: SourceError) -> float:
+    def _failed(self, state: SourceState, message: str) -> float:
         """Let go of the device, keep the reason, and say when to try again."""
-        was_running = self._packet_time is not None
-        if str(error) != self._message:
-            logger.info("%s", error)  # for the log file; people are told by health
         self._close()
-        missing = isinstance(error, NoDeviceError) and not was_running
-        self._tell(SourceState.FAILED if missing else SourceState.RETRYING, str(error))
+        self._tell(state, message)
         wait_seconds = self._retry_seconds
         self._retry_seconds = min(2 * wait_seconds, RETRY_SECONDS[1])
         return wait_seconds

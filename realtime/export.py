@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from realtime.clock import clock_time
@@ -101,9 +102,11 @@ class Written:
 class PredictionWriter(Closing):
     """Writes predictions to a .csv or .jsonl file, each one whole and at once.
 
-    What was written stays readable however the program ends. Raises ValueError for another ending
-    and OSError when the file cannot be written; FileExistsError is one when the file has something
-    in it and `replace` is not set, as with answers that nobody can make again.
+    What was written stays readable however the program ends. What the file had in it goes with the
+    first prediction, or without any where its `with` block ends without a failure: a loading that
+    fails or is broken off costs nobody an older table. Raises ValueError for another ending and
+    OSError when the file cannot be written; FileExistsError is one when the file has something in
+    it and `replace` is not set, as with answers that nobody can make again.
     """
 
     def __init__(self, path: Path, *, replace: bool = True) -> None:
@@ -119,7 +122,8 @@ class PredictionWriter(Closing):
         self.path = path
         self._as_csv = ending == ".csv"
         self._lock = threading.Lock()  # a session may come to its end while the next one begins
-        self._file = path.open("w", encoding="utf-8", newline="")
+        self._file = path.open("a", encoding="utf-8", newline="")
+        self._has_old = path.is_file()  # no device or pipe, which hold nothing
         self._columns: csv.DictWriter[str] | None = None
         self.count = 0
         """Predictions written so far."""
@@ -128,6 +132,7 @@ class PredictionWriter(Closing):
         """Add one prediction."""
         with self._lock:
             try:
+                self._forget_old()
                 if self._as_csv:
                     self._write_row(_row_of(prediction))
                 else:
@@ -143,6 +148,22 @@ class PredictionWriter(Closing):
             self._columns = csv.DictWriter(self._file, list(row), lineterminator="\n")
             self._columns.writeheader()
         self._columns.writerow(row)
+
+    def _forget_old(self) -> None:
+        if self._has_old:
+            self._file.truncate(0)
+            self._has_old = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            with self._lock:
+                self._forget_old()
+        super().__exit__(kind, error, traceback)
 
     def close(self) -> None:
         """Close the file; harmless when closed."""

@@ -17,11 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 
-from models.checkpoint import CheckpointError
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
-from realtime.config import ConfigError, SessionConfig
-from realtime.errors import explain
+from realtime.config import SessionConfig
 from realtime.export import PredictionWriter
 from realtime.health import Rolling
 from realtime.mailbox import Mailbox
@@ -40,7 +38,7 @@ from realtime.messages import (
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing, SightingRing
 from realtime.search import PictureSearch
-from realtime.session import Deadline, StoppedError, face_at
+from realtime.session import Deadline, StoppedError, face_at, told
 from realtime.sources.base import Source
 from realtime.task import Task
 from realtime.worker import InferenceWorker
@@ -297,18 +295,14 @@ class LiveSession:
         except StoppedError:
             logger.info("stopped while loading")
         except Exception as error:
-            known = isinstance(error, CheckpointError | ConfigError)
-            if not known:
-                logger.exception("the %s thread failed", threading.current_thread().name)
+            message = told(error)
             if not stopping.is_set():  # else the session may have been started again
-                told = str(error) or type(error).__name__
-                if isinstance(error, OSError):
-                    told = explain(error)[1]
-                self._fail(error, told if known else f"The analysis stopped: {told}")
+                self._fail(error, message)
 
     def _look(self, stopping: threading.Event) -> None:
         """Look at pictures until stopped; what searches them waits for a camera. Thread: faces."""
         while self._camera is None:
+            self._picture_came.clear()  # set by `stop`, with which every start begins
             self._picture_came.wait(IDLE_SECONDS)
             if stopping.is_set():
                 return

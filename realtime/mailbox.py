@@ -29,7 +29,8 @@ class Mailbox(Generic[T]):
         """Newest message and the number of messages so far.
 
         The message is None when there is none newer than the `seen`-th (or it was taken out): a
-        reader hands back the number it got last time and so never handles a message twice.
+        reader hands back the number it got last time and so never handles a message twice. So read
+        outlets to other programs; the window, which draws what is newest again and again, does not.
         """
         with self._lock:
             return (self._message if self._count > seen else None), self._count

@@ -22,10 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from models.checkpoint import CheckpointError
 from models.mel import log_mel
-from realtime.config import ConfigError, SessionConfig
-from realtime.errors import explain
+from realtime.config import SessionConfig
 from realtime.export import PredictionWriter, Written, write_predictions
 from realtime.messages import (
     AudioPacket,
@@ -43,7 +41,7 @@ from realtime.messages import (
 from realtime.playback import SoundPlayback
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
-from realtime.session import Deadline, StoppedError, face_at
+from realtime.session import Deadline, StoppedError, face_at, told
 from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.task import Network, Task, Watcher
@@ -291,13 +289,8 @@ class ReplaySession:
                     self._notes += (str(written),)
         except StoppedError:
             logger.info("stopped while loading")
-        except (SourceError, CheckpointError, ConfigError) as error:
-            self._fail(error, str(error))
-        except OSError as error:
-            self._fail(error, f"The analysis stopped: {explain(error)[1]}")
         except Exception as error:
-            logger.exception("the analysis failed")
-            self._fail(error, f"The analysis failed: {error}")
+            self._fail(error, told(error))
 
     def _last_time(self) -> float:
         return self._face_times[-1] if self._face_times else 0.0

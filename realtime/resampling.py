@@ -9,6 +9,7 @@ This one holds back half its filter, 3 ms (6 ms at 8 kHz), always the same.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, gcd
 from typing import Final
 
@@ -17,11 +18,19 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from realtime.messages import AudioPacket, FloatArray
 
-SILENT: Final = 1e-3  # a channel that was never louder, -60 dB, is taken for one that is not used
 GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
 _PASS_BAND: Final = 0.95  # of the lower of both Nyquist frequencies, where the filter is at half
 _ZEROS: Final = 48  # zero crossings of the sinc on each side …
 _KAISER_BETA: Final = 7.86  # … and its window: 80 dB down at the Nyquist frequency
+# Rates that have no large divisor in common want thousands of filters, all but the same. Where each
+# is half a step off at most, what that adds to a tone at 8 kHz is 72 dB below it.
+_STEP_SECONDS: Final = 1e-8
+
+_BLOCK_SECONDS: Final = 0.01  # what the channels are weighed by …
+_MEMORY_SECONDS: Final = 1.0  # … and how long it counts
+_IN_FULL: Final = 0.25  # of the loudest channel's power, -6 dB: as loud as this counts as much
+_OPPOSED: Final = -0.5  # correlation with the loudest below which a channel is turned round
+_SILENCE: Final = 1e-12  # power below all sound
 
 
 class SpeechResampler:
@@ -33,7 +42,7 @@ class SpeechResampler:
     def __init__(self, sample_rate: int = 16000) -> None:
         self.sample_rate = sample_rate
         self._stream: _Stream | None = None
-        self._used = np.zeros(0, np.bool_)  # (channels,) whether each has been heard
+        self._mixer: _Mixer | None = None
         self._end = 0.0  # s, of the packet before
         self._sequence = 0
 
@@ -50,31 +59,15 @@ class SpeechResampler:
             or abs(packet.timestamp - self._end) > GAP_SECONDS
         ):
             stream = self._stream = _Stream(packet.sample_rate, self.sample_rate)
+        mixer, kind = self._mixer, (packet.samples.shape[1], packet.sample_rate)
+        if mixer is None or mixer.kind != kind:
+            mixer = self._mixer = _Mixer(*kind)
         self._end = packet.end
         first, n_before = stream.n_out, stream.n_in
-        samples = stream.push(self._mixed(harmless(packet.samples)))
+        samples = stream.push(mixer.push(harmless(packet.samples)))
         # Counted from this packet's own time, so that the source's lean towards its clock is kept.
         ago = n_before / stream.rate_in - first / self.sample_rate
         return self._packet(packet.timestamp - ago, samples, packet.overflowed)
-
-    def _mixed(self, samples: FloatArray) -> FloatArray:
-        """(n, channels) → (n,), the mean of the channels that have been heard by then.
-
-        A microphone plugged into one side, or speech in the centre of six, is not to sound distant.
-        """
-        if samples.shape[1] != len(self._used):
-            self._used = np.zeros(samples.shape[1], np.bool_)
-        mixed: FloatArray
-        if self._used.all():
-            mixed = samples.mean(axis=1, dtype=np.float32)
-            return mixed
-        used = np.logical_or.accumulate(np.abs(samples) > SILENT, axis=0) | self._used
-        if len(used):
-            self._used = used[-1]
-        count = used.sum(axis=1)
-        count[count == 0] = samples.shape[1]
-        mixed = samples.sum(axis=1, dtype=np.float32) / count.astype(np.float32)
-        return mixed
 
     def flush(self) -> AudioPacket | None:
         """What the filter still holds, at the end of a recording; the next packet begins anew."""
@@ -105,6 +98,54 @@ def harmless(samples: FloatArray) -> FloatArray:
     return np.clip(np.nan_to_num(samples, nan=0.0), -1.0, 1.0)
 
 
+class _Mixer:
+    """Channels of sound → one: the mean of those that are used, whichever way round they are wired.
+
+    A microphone plugged into one side, or speech in the centre of six, is not to sound distant, and
+    two sides of which one is turned round are not to cancel out. Channels are weighed in blocks
+    that are counted from the first sample, so that the cuts between packets do not show; each block
+    is mixed by what was heard before it, so that none is waited for.
+    """
+
+    def __init__(self, channels: int, sample_rate: int) -> None:
+        self.kind = channels, sample_rate
+        self._weights = np.ones(channels, np.float32)  # negative: turned round
+        self._block_size = max(1, round(_BLOCK_SECONDS * sample_rate))
+        self._block = np.zeros((0, channels), np.float32)  # what there is of the present one
+        self._products = np.zeros((channels, channels))  # of each two channels, over the memory
+        self._power = np.zeros(channels)  # of the loudest block that is remembered
+
+    def push(self, samples: FloatArray) -> FloatArray:
+        """(n, channels) → (n,)."""
+        if len(self._weights) == 1:
+            return samples[:, 0]
+        mixed = [np.zeros(0, np.float32)]
+        while len(samples):
+            now = samples[: self._block_size - len(self._block)]
+            samples = samples[len(now) :]
+            # Not a matrix product: each row must be added up in the same order however many.
+            mixed.append((now * self._weights).sum(axis=1) / np.abs(self._weights).sum())
+            self._block = np.concatenate([self._block, now])
+            if len(self._block) == self._block_size:
+                self._weigh(self._block.astype(np.float64))
+                self._block = self._block[:0]
+        return np.concatenate(mixed)
+
+    def _weigh(self, block: FloatArray) -> None:
+        kept = 1 - _BLOCK_SECONDS / _MEMORY_SECONDS
+        products = block.T @ block / len(block)
+        self._products = kept * self._products + products
+        # Held, not averaged: who begins to speak on another side counts from the next block on.
+        self._power = np.maximum(kept * self._power, products.diagonal() + _SILENCE)
+        loudest = self._power.argmax()
+        weights = np.minimum(1.0, self._power / (_IN_FULL * self._power[loudest]))
+        size = np.sqrt(self._products.diagonal())
+        opposed = self._products[loudest] < _OPPOSED * size[loudest] * size
+        # The loudest stays the way round it was: another may be it in the next block.
+        turned = np.where(opposed, -weights, weights) * np.sign(self._weights[loudest])
+        self._weights = turned.astype(np.float32)
+
+
 class _Stream:
     """One unbroken run of mono sound. Output k lies at input position k * rate_in / rate_out."""
 
@@ -113,15 +154,8 @@ class _Stream:
         self.rate_in = rate_in
         self._up, self._down = rate_out // common, rate_in // common
         self.n_in = self.n_out = 0
-        cutoff = _PASS_BAND * min(rate_in, rate_out) / 2 / rate_in  # cycles per input sample
-        self._half = 0 if rate_in == rate_out else ceil(_ZEROS / (2 * cutoff))
-        # Row p is the filter for outputs that lie p / up behind an input sample: (up, 2 half).
-        offset = np.arange(1 - self._half, self._half + 1) - np.arange(self._up)[:, None] / self._up
-        window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(0, 1 - (offset / (self._half or 1)) ** 2)))
-        bank = np.sinc(2 * cutoff * offset) * window
-        if self._half:
-            bank /= bank.sum(axis=1, keepdims=True)
-        self._bank = bank.astype(np.float32)
+        self._bank = _bank(rate_in, rate_out)
+        self._half = self._bank.shape[1] // 2
         # Inputs not done with; before the first there was silence.
         self._waiting = np.zeros(max(0, self._half - 1), np.float32)
         self._waiting_from = -len(self._waiting)  # number of the first of them
@@ -146,7 +180,8 @@ class _Stream:
         stop = -(-covered * self._up // self._down)
         if stop <= self.n_out:
             return np.zeros(0, np.float32)
-        position, phase = np.divmod(np.arange(self.n_out, stop) * self._down, self._up)
+        position, past = np.divmod(np.arange(self.n_out, stop) * self._down, self._up)
+        phase = (2 * past * (len(self._bank) - 1) + self._up) // (2 * self._up)  # the nearest
         start = position - (self._half - 1) - self._waiting_from
         covers = sliding_window_view(self._waiting, 2 * self._half)[start]
         # Not a matrix product: each row must be added up in the same order however many there are.
@@ -156,3 +191,20 @@ class _Stream:
         self._waiting = self._waiting[done:]
         self._waiting_from += done
         return result
+
+
+@lru_cache(maxsize=4)  # every gap begins anew, and some rates take a tenth of a second
+def _bank(rate_in: int, rate_out: int) -> FloatArray:
+    """Filters (n + 1, 2 half): row p is for outputs that lie p / n behind an input sample."""
+    if rate_in == rate_out:
+        return np.zeros((2, 0), np.float32)
+    cutoff = _PASS_BAND * min(rate_in, rate_out) / 2 / rate_in  # cycles per input sample
+    half = ceil(_ZEROS / (2 * cutoff))
+    n = min(rate_out // gcd(rate_in, rate_out), ceil(1 / (_STEP_SECONDS * rate_in)))
+    offset = np.arange(1 - half, half + 1) - np.arange(n + 1)[:, None] / n
+    window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(0, 1 - (offset / half) ** 2)))
+    bank = np.sinc(2 * cutoff * offset) * window
+    bank /= bank.sum(axis=1, keepdims=True)
+    filters: FloatArray = bank.astype(np.float32)
+    filters.flags.writeable = False
+    return filters

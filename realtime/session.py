@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from realtime.errors import ExitCode, explain
 from realtime.export import Written
 from realtime.messages import FaceObservation, Prediction, Snapshot
 
@@ -26,6 +27,16 @@ FACE_SHOWN_SECONDS: Final = 0.4  # a box older than this is no longer drawn
 
 class StoppedError(Exception):
     """Raised in what still loads a session that has been stopped meanwhile."""
+
+
+def told(error: Exception) -> str:
+    """What people read of the failure that ended a session; what nobody foresaw is logged too."""
+    code, sentence = explain(error)
+    if code is ExitCode.UNEXPECTED:
+        logger.error("the %s thread failed", threading.current_thread().name, exc_info=error)
+    elif not isinstance(error, OSError):
+        return sentence  # says itself what to do
+    return f"The analysis stopped: {sentence}"
 
 
 class Deadline:

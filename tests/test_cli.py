@@ -33,6 +33,7 @@ from realtime.errors import ExitCode
 from realtime.live import LiveSession
 from realtime.messages import SessionState, Snapshot
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
+from realtime.task import Progress
 from tests.conftest import ROOT
 from tests.fakes.engine import arithmetic_network
 from tests.recordings import movie
@@ -606,6 +607,39 @@ def test_a_recording_that_is_not_there_leaves_the_table_of_before(
     assert result.exit_code == ExitCode.UNREADABLE_FILE
     assert table.read_text() == "precious"
     assert not windows
+
+
+def test_weights_that_are_damaged_leave_the_table_of_before(
+    run: Run, demo: Path, tmp_path: Path
+) -> None:
+    table, weights = tmp_path / "old.csv", tmp_path / "weights.safetensors"
+    table.write_text("precious")
+    weights.write_bytes(b"not weights")
+    result = run(
+        "replay", demo, "--headless", "--device", "cpu", "--weights", weights, "--out", table
+    )
+    assert result.exit_code == ExitCode.DAMAGED_WEIGHTS
+    assert table.read_text() == "precious"
+
+
+def test_a_window_that_is_closed_while_loading_leaves_the_table_of_before(
+    run: Run,
+    close_when: Callable[..., None],
+    demo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def endless(*_: object, progress: Progress, **__: object) -> EmotionNetwork:
+        while True:
+            progress(0.5, "Counting")
+            time.sleep(0.01)
+
+    monkeypatch.setattr(LOADER, endless)
+    close_when(lambda *_: True)
+    table = tmp_path / "old.csv"
+    table.write_text("precious")
+    assert run("replay", demo, "--out", table).exit_code == ExitCode.INTERRUPTED
+    assert table.read_text() == "precious"
 
 
 def test_a_table_that_cannot_be_written_is_refused_before_anything_is_loaded(

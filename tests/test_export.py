@@ -151,6 +151,25 @@ def test_what_was_written_is_on_disk_before_closing(tmp_path: Path, ending: str)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_what_was_there_goes_with_the_first_answer(tmp_path: Path, ending: str) -> None:
+    path, new = tmp_path / f"answers{ending}", tmp_path / f"new{ending}"
+    path.write_text("precious")
+    with pytest.raises(RuntimeError), PredictionWriter(path):
+        raise RuntimeError("broken off while loading")
+    assert path.read_text() == "precious"
+    write_predictions(path, [prediction(), unsure()])
+    write_predictions(new, [prediction(), unsure()])
+    assert path.read_bytes() == new.read_bytes()
+
+
+def test_what_was_there_goes_where_there_is_no_answer_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_text("of another recording")
+    assert write_predictions(path, []) == 0
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_tiny_differences_do_not_change_a_line(tmp_path: Path, ending: str) -> None:
     texts = []
     for number, noise in enumerate((0.0, 1e-8)):

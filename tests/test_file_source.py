@@ -6,6 +6,7 @@ import gc
 import os
 import random
 import re
+import wave
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -623,6 +624,15 @@ def test_the_player_needs_pictures(tmp_path: Path) -> None:
     path = movie(tmp_path / "sound.m4a", codec=None)
     with pytest.raises(UnreadableFileError, match=r"sound\.m4a has no picture"):
         FramePlayer(path)
+
+
+def test_sound_faster_than_any_device_makes_it_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fast.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 1_000_003, 0, "NONE", ""))
+        file.writeframes(bytes(20_000))
+    with pytest.raises(UnreadableFileError, match=r"fast\.wav has 1000003 samples a second"):
+        Recording(path)
 
 
 @pytest.mark.parametrize("name", ["s.wav", "s.mkv", "s.mp4", "s.ts", "s.avi", "s.webm"])

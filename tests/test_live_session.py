@@ -28,7 +28,7 @@ from realtime.messages import (
     SourceState,
     VideoPacket,
 )
-from realtime.session import Deadline
+from realtime.session import Deadline, told
 from realtime.sources.base import NoDeviceError, Packet, SourceError
 from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
@@ -424,6 +424,31 @@ def test_a_session_started_again_goes_on_with_its_file(tmp_path: Path) -> None:
     assert writer.count == len(session.history())
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "session.csv"
+    path.symlink_to("/dev/full")
+    with PredictionWriter(path) as writer:
+        session = LiveSession(
+            task(arithmetic),
+            camera=None,
+            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+            writer=writer,
+        )
+        session.start()
+        try:
+            wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        finally:
+            session.stop()
+    expected = f"The analysis stopped: {path}: no room left on the disk"
+    assert session.snapshot().message == expected
+
+
+@pytest.mark.logs_warnings
+def test_what_nobody_foresaw_is_told_with_its_kind() -> None:
+    assert told(KeyError("ring")).endswith("KeyError: 'ring'")
+
+
 @pytest.mark.logs_warnings
 def test_a_camera_that_is_not_there_is_said_and_sound_goes_on() -> None:
     broken: FailingSource = FailingSource(  # type: ignore[type-arg]
@@ -636,6 +661,28 @@ def test_what_searches_pictures_is_loaded_for_a_camera_alone() -> None:
         assert not loaded.wait(0.2)
         session.set_camera("0")
         assert loaded.wait(PATIENCE_SECONDS)
+    finally:
+        session.stop()
+
+
+def test_without_a_camera_nothing_is_busy_waiting_for_one() -> None:
+    waits: list[bool] = []  # whether there was nothing to wait for
+
+    class Watched(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(self.is_set())
+            return super().wait(timeout)
+
+    session = LiveSession(
+        task(arithmetic),
+        camera=None,
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session._picture_came = Watched()
+    session.start()
+    try:
+        wait_for(lambda: len(waits) >= 5, "the faces thread")
+        assert not any(waits)
     finally:
         session.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
 from realtime.devices import PORTAUDIO, MicrophoneInfo, list_microphones
 from realtime.messages import AudioPacket, FloatArray, SourceState
+from realtime.resampling import SpeechResampler
 from realtime.sources import microphone as microphone_module
 from realtime.sources.base import NoDeviceError, SourceError
 from realtime.sources.microphone import MicrophoneSource, SampleClock, find_microphone
@@ -93,6 +95,45 @@ def test_a_late_hand_over_is_no_reason_to_jump() -> None:
     stamps = [clock.stamp(BLOCK, 20.9) for _ in range(90)]  # held up for 0.9 s, then all at once
     assert stamps[0] == pytest.approx(20.0, abs=0.002)
     assert stamps[-1] == pytest.approx(20.89, abs=0.05)
+
+
+@pytest.mark.parametrize(("said", "true"), [(44100, 48000), (48000, 44100), (48000, 47000)])
+def test_a_device_at_quite_another_rate_than_it_says_is_heard_without_gaps(
+    said: int, true: int
+) -> None:
+    rng = np.random.default_rng(4)
+    clock, block = SampleClock(said), said // 100
+    resampler = SpeechResampler()
+    heard: list[AudioPacket] = []
+    arrival = 0.0
+    for number in range(round(40 * true / block)):
+        arrival = max(arrival, (number + 1) * block / true + rng.uniform(0.0, 0.015))
+        stamp = clock.stamp(block, arrival)
+        wave = np.sin(2 * np.pi * 1000 * (number * block + np.arange(block)) / true)
+        packet = AudioPacket(
+            timestamp=stamp,
+            sequence=number,
+            samples=wave[:, None].astype(np.float32),
+            sample_rate=clock.sample_rate,
+        )
+        assert number < 3000 or stamp == pytest.approx(number * block / true, abs=0.030)
+        if (speech := resampler.push(packet)) is not None:
+            heard.append(speech)
+    assert clock.sample_rate == pytest.approx(true, rel=1e-3)
+    starts, ends = np.array([(each.timestamp, each.end) for each in heard[-1000:]]).T
+    assert np.abs(starts[1:] - ends[:-1]).max() < 0.002
+    last = np.concatenate([each.samples[:, 0] for each in heard])[-3 * 16000 :]
+    spectrum = np.abs(np.fft.rfft(last * np.hanning(len(last))))
+    assert spectrum.argmax() / 3.0 == pytest.approx(1000.0, abs=1.0)
+    assert np.square(last).mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_delay_that_changes_once_is_no_other_rate() -> None:
+    clock = SampleClock(48000)
+    for number in range(6000):
+        later = 0.08 * (number > 1500) + 0.3 * (number > 3500)
+        clock.stamp(BLOCK, 0.01 * (number + 1) + later)
+        assert clock.sample_rate == 48000
 
 
 @settings(max_examples=50, deadline=None)
@@ -352,6 +393,24 @@ def test_a_failed_open_holds_nothing_and_can_be_repeated(
         read(source)
 
 
+def test_a_block_told_of_after_it_was_read_is_not_read_twice(
+    module: Sounddevice, source: MicrophoneSource
+) -> None:
+    class Late(threading.Event):
+        """The callback is held up between its block and the word of it."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return super().wait(timeout)
+
+    module.hear()
+    source._came = Late()
+    read(source)
+    assert source.read(0.0) is None
+    module.hear()
+    assert read(source).sequence == 1
+
+
 def test_a_device_that_ends_is_noticed_at_once(
     module: Sounddevice, source: MicrophoneSource
 ) -> None:
@@ -409,6 +468,24 @@ def test_a_number_stands_for_the_device_it_meant_at_first(
     module.names = ["default", "Headset", "USB Audio"]  # plugged in meanwhile
     with source:
         assert module.streams[-1].options["device"] == 2
+
+
+def test_of_namesakes_it_stays_the_one_that_was_chosen(
+    module: Sounddevice, clock: ManualClock
+) -> None:
+    module.names = ["default", "USB Audio", "USB Audio"]
+    source = MicrophoneSource("2", clock)
+    devices = []
+    for names in (
+        module.names,
+        ["default", "Headset", "USB Audio", "USB Audio"],
+        ["default", "USB Audio"],  # the other one, while it is gone
+        module.names,
+    ):
+        module.names = names
+        with source:
+            devices.append(module.streams[-1].options["device"])
+    assert devices == [2, 3, 1, 2]
 
 
 def test_a_chosen_microphone_is_found_again_under_another_number(

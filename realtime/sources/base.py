@@ -26,10 +26,6 @@ class UnreadableFileError(SourceError):
     """A recording cannot be read at all."""
 
 
-class EndOfSource(Exception):  # noqa: N818 (not an error: a file has come to its end)
-    """The source has nothing more to give."""
-
-
 class Source(Closing, Generic[Packet]):
     """Packets in time order, one at a time."""
 
@@ -46,7 +42,7 @@ class Source(Closing, Generic[Packet]):
     def read(self, timeout_seconds: float) -> Packet | None:
         """Next packet, or None if none came in time.
 
-        Raises EndOfSource at the end of a file, SourceError when the device is gone.
+        Raises SourceError when the device is gone.
         """
 
     @abstractmethod

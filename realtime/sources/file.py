@@ -58,6 +58,7 @@ _LEAST_BITRATE: Final = 200.0  # bit/s; a file with less is not as long as it sa
 _NOTED_SECONDS: Final = 0.5  # differences in length shorter than this are not worth a word
 # PyAV (18.1) reads past the list of planes where a frame keeps this many or more, and crashes.
 _MANY_CHANNELS: Final = 8
+_MOST_SAMPLE_RATE: Final = 768_000  # Hz, of the fastest converters there are
 _FAILED_READS: Final = 100  # in a row, and the rest of the file is given up
 _SEEK_AHEAD: Final = 1.5  # s; up to here decoding on is cheaper than seeking
 
@@ -280,6 +281,11 @@ class Recording(Closing):
                     self.notes.append(f"the {_WHAT[kind]} ({track.codec}) cannot be decoded")
             if not self._tracks:
                 raise UnreadableFileError(_nothing_inside(self._path, codecs))
+            if self.sample_rate is not None and self.sample_rate > _MOST_SAMPLE_RATE:
+                raise UnreadableFileError(
+                    f"the sound of {self.name} has {self.sample_rate} samples a second, more than "
+                    f"the {_MOST_SAMPLE_RATE} of any device: the file is damaged or no recording"
+                )
             self.duration_seconds = self._estimate_duration()
         except BaseException:
             self.close()

@@ -4,14 +4,16 @@ Threads: PortAudio's own runs the callback, which stamps and copies the block, a
 bounded deque and returns; the microphone's capture thread does all the rest. Without a lock this is
 safe because deque.append and popleft are atomic, the blocks never change, and each attribute is
 written by one side only: `_count` by the callback; everything else by the capture thread, and while
-no stream is open. When the capture thread falls behind, the deque loses its oldest blocks, and the
-gap in their numbers tells.
+no stream is open. `_came` only ends a wait: it may be set after its block was read already. When
+the capture thread falls behind, the deque loses its oldest blocks, and the gap in their numbers
+tells.
 
 Times are seconds on the session's clock, rates in Hz.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -24,12 +26,16 @@ from realtime.devices import PORTAUDIO, MicrophoneInfo, microphones
 from realtime.messages import AudioPacket, FloatArray
 from realtime.sources.base import NoDeviceError, Source, SourceError
 
+logger = logging.getLogger(__name__)
+
 BLOCK_SECONDS: Final = 0.01
 # Three blocks of driver buffer: with less, a moment without the interpreter's lock loses sound;
 # with more, ALSA hands blocks over in bursts, and each burst is waited for.
 DRIVER_BUFFER_SECONDS: Final = 0.03
 BACKLOG_SECONDS: Final = 2.0  # of blocks waiting to be read
 START_PATIENCE_SECONDS: Final = 5.0  # sound servers wake sleeping devices, Bluetooth takes seconds
+MEASURED_SECONDS: Final = 3.0  # each of the spans in which a device's rate is measured
+RATE_TOLERANCE: Final = 0.005  # of it; sound cards are off by 200 millionths
 PATIENCE_SECONDS: Final = 0.8  # then a silent callback means that the device is gone
 
 
@@ -41,28 +47,34 @@ class SampleClock:
     ppm by 2 ms. It is quicker just after an anchor, when there is little to average, and never
     bends time by more than a tenth. Arrival that stays far from the count for `patience_seconds`
     (the driver lost sound silently, the computer slept) sets a new anchor.
+
+    A device whose rate is quite another than it says (44.1 and 48 kHz mixed up) would get an anchor
+    each second, and its sound fall to pieces: `sample_rate` becomes what is measured.
     """
 
     def __init__(
         self,
-        sample_rate: float,
+        sample_rate: int,
         *,
         lean_seconds: float = 10.0,
         far_seconds: float = 0.1,
         patience_seconds: float = 1.0,
     ) -> None:
-        self._rate = sample_rate
+        self.sample_rate = sample_rate  # Hz, of the samples stamped last
         self._lean, self._far, self._patience = lean_seconds, far_seconds, patience_seconds
         self._end: float | None = None  # of the last block
         self._averaged = 0.0  # s of sound since the anchor
         self._off = 0.0  # s of sound for which arrival has been far from the count
+        self._count = 0  # samples since measuring began
+        self._least_late = [np.inf]  # s behind that count, in each span of the measurement
 
     def stamp(self, n_samples: int, arrival: float, *, lost: bool = False) -> float:
         """Time of the first of `n_samples` new samples, the last of which was heard at `arrival`.
 
         `lost`: samples are missing before them. Times never run backwards.
         """
-        span = n_samples / self._rate
+        lost = self._measure(n_samples, arrival, lost=lost) or lost
+        span = n_samples / self.sample_rate
         start = arrival - span
         if self._end is None:
             self._end = start
@@ -80,6 +92,34 @@ class SampleClock:
         self._end = start + span
         return start
 
+    def _measure(self, n_samples: int, arrival: float, *, lost: bool) -> bool:
+        """Take another rate for the device's own where it clearly is; whether it was.
+
+        Blocks are handed over late by anything, but never early, so that the least late of a span
+        shows how far the count has come off. Two steps from span to span must agree: a sound
+        server that changes its delay, or a computer that slept, makes one.
+        """
+        if lost:
+            self._count, self._least_late = 0, [np.inf]
+        self._count += n_samples
+        late = arrival - self._count / self.sample_rate
+        self._least_late[-1] = min(self._least_late[-1], late)
+        if self._count < len(self._least_late) * MEASURED_SECONDS * self.sample_rate:
+            return False
+        if len(self._least_late) < 3:
+            self._least_late.append(np.inf)
+            return False
+        first, second = np.diff(self._least_late) / MEASURED_SECONDS
+        self._count, self._least_late = 0, [np.inf]
+        agree = abs(first - second) < RATE_TOLERANCE < min(abs(first), abs(second))
+        stretch = 1 + (first + second) / 2
+        if not agree or not 0.5 < stretch < 2.0:
+            return False
+        rate = round(self.sample_rate / stretch)
+        logger.info("sound comes at %d samples a second, not at %d", rate, self.sample_rate)
+        self.sample_rate = rate
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class _Block:
@@ -92,21 +132,24 @@ class _Block:
 class MicrophoneSource(Source[AudioPacket]):
     """Sound of the microphone called `selector`: "default", its number, its name or a part of it.
 
-    Sound comes at the device's own rate, mono or stereo, in packets of 10 ms.
+    Sound comes at the device's own rate, as measured where that is quite another than it says, mono
+    or stereo, in packets of 10 ms.
     """
 
     def __init__(self, selector: str, clock: Clock) -> None:
         self._selector = selector.strip()
         self._clock = clock
         self._name = "microphone" if self._selector == "default" else self._selector
-        self._known: str | None = None  # name of what a number stood for: numbers change
+        # What a number stood for, since numbers change: a name, …
+        self._known: str | None = None
+        self._place = 0  # … and which of those that are called so
         self._stream: Any = None
-        self._sample_rate = 0
+        self._sample_rate = 0  # as the device says
         self._came = threading.Event()
         self._blocks: deque[_Block] = deque(maxlen=round(BACKLOG_SECONDS / BLOCK_SECONDS))
         self._count = 0  # blocks heard
         self._next = 0  # number of the block to be read next
-        self._sample_clock = SampleClock(1.0)
+        self._sample_clock = SampleClock(1)
         self._silence_left = 0.0
 
     @property
@@ -118,12 +161,14 @@ class MicrophoneSource(Source[AudioPacket]):
         """See Source.open; looks anew for devices that were plugged in meanwhile."""
         self.close()
         with PORTAUDIO.devices() as sounddevice:
-            info = find_microphone(microphones(sounddevice), self._known or self._selector)
+            found = microphones(sounddevice)
+            info = find_microphone(found, self._known or self._selector, self._place)
             stream = self._opened_stream(sounddevice, info)
             PORTAUDIO.opened()
         self._stream, self._name = stream, info.name
-        if self._selector != "default":
+        if self._selector != "default" and self._known is None:
             self._known = info.name
+            self._place = [each for each in found if each.name == info.name].index(info)
 
     def read(self, timeout_seconds: float) -> AudioPacket | None:
         """See Source.read."""
@@ -137,6 +182,8 @@ class MicrophoneSource(Source[AudioPacket]):
             if self._silence_left <= 0 or not PORTAUDIO.is_active(self._stream):
                 raise SourceError(f"the microphone {self._name} has stopped: check its cable")
             return None
+        if not self._blocks:
+            return None  # the callback was told of late, its block read already
         self._silence_left = PATIENCE_SECONDS
         block = self._blocks.popleft()
         lost = block.overflowed or block.number != self._next
@@ -146,7 +193,7 @@ class MicrophoneSource(Source[AudioPacket]):
             timestamp=round(start, 6),  # to the session's clock, which a recording can keep
             sequence=block.number,
             samples=block.samples,
-            sample_rate=self._sample_rate,
+            sample_rate=self._sample_clock.sample_rate,
             overflowed=block.overflowed,
         )
 
@@ -211,9 +258,10 @@ class MicrophoneSource(Source[AudioPacket]):
         self._came.set()
 
 
-def find_microphone(found: list[MicrophoneInfo], selector: str) -> MicrophoneInfo:
+def find_microphone(found: list[MicrophoneInfo], selector: str, place: int = 0) -> MicrophoneInfo:
     """The one that `selector` means: "default", a number, a name, or a part of one name only.
 
+    Of several with the same name it is the one at `place`, or the last where there are fewer now.
     Raises NoDeviceError, saying what there is.
     """
     if not found:
@@ -230,4 +278,4 @@ def find_microphone(found: list[MicrophoneInfo], selector: str) -> MicrophoneInf
     if len(matches) > 1 and not exact:
         names = ", ".join(each.name for each in matches)
         raise NoDeviceError(f"“{selector}” fits several microphones, say more of its name: {names}")
-    return matches[0]
+    return matches[min(place, len(matches) - 1)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
-from realtime.sources.base import EndOfSource, Packet, Source, SourceError
+from realtime.sources.base import Packet, Source, SourceError
 from realtime.sources.microphone import SampleClock
 from realtime.sources.synthetic import speech_like
 
@@ -31,7 +31,7 @@ class ManualClock:
 
 
 class ListSource(Source[Packet]):
-    """Gives the packets of a list, then ends; every `open` begins at the first."""
+    """Gives the packets of a list, then nothing; every `open` begins at the first."""
 
     name = "list"
 
@@ -49,10 +49,11 @@ class ListSource(Source[Packet]):
         self._next = 0
 
     def read(self, timeout_seconds: float) -> Packet | None:
-        """See Source.read; does not wait."""
+        """See Source.read; waits only where nothing is left."""
         assert self.is_open, "read while not open"
         if self._next == len(self.packets):
-            raise EndOfSource
+            threading.Event().wait(timeout_seconds)
+            return None
         self._next += 1
         return self.packets[self._next - 1]
 
