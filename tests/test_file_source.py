@@ -269,6 +269,14 @@ def test_length_is_found_where_it_is_not_stated(
         assert recording.duration_seconds == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "late.ts"])
+def test_a_recording_whose_times_begin_late_is_whole(tmp_path: Path, name: str) -> None:
+    read = Read(movie(tmp_path / name, options={"output_ts_offset": "10"}))
+    assert read.notes == []
+    assert read.recording.duration_seconds == pytest.approx(1.0, abs=0.1)
+    assert read.times[0] == pytest.approx(0.0, abs=0.03)
+
+
 def test_the_same_file_gives_the_same_packets(tmp_path: Path) -> None:
     path = recordings.zeroed(movie(tmp_path / "damaged.mkv", seconds=2.0), 0.4, 0.5)
     first, second = Read(path), Read(path)
@@ -349,6 +357,18 @@ def test_a_cut_off_file_is_read_as_far_as_it_goes(
     if options.get("codec", "libx264"):
         assert read.times[-1] == pytest.approx(2.4, abs=0.2)
     assert any(note.startswith("the file is cut off") for note in read.notes)
+
+
+@pytest.mark.parametrize("size", [0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])  # sox, arecord
+def test_sound_from_a_pipe_is_whole(tmp_path: Path, size: int) -> None:
+    path = movie(tmp_path / "a.wav", codec=None, sound="pcm_s16le", sound_format="s16")
+    content = path.read_bytes()
+    data = content.index(b"data")
+    stated = size.to_bytes(4, "little")
+    path.write_bytes(b"RIFF" + stated + content[8:data] + b"data" + stated + content[data + 8 :])
+    read = Read(path)
+    assert read.recording.duration_seconds == pytest.approx(1.0)
+    assert read.notes == ["no picture: the answer rests on the voice alone"]
 
 
 def test_a_cut_off_transport_stream_is_read(tmp_path: Path) -> None:

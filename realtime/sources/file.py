@@ -42,6 +42,8 @@ _NOT_RECORDINGS: Final = frozenset({"tty", "hls", "concat", "lavfi", "ffmetadata
 _STILL_BRANDS: Final = frozenset({"heic", "heix", "mif1", "avif"})
 # Containers whose header states the length; elsewhere FFmpeg estimates it from what it finds.
 _STATES_LENGTH: Final = frozenset({"mov", "mp4", "matroska", "avi", "wav", "flac"})
+# What writes a RIFF file into a pipe knows no size, and states this one (sox) or a larger one.
+_NO_RIFF_SIZE: Final = 0x7FFFF000
 
 # Of a damaged picture these decoders leave the rest unwritten and do not mark it: what was in
 # memory before shows there, another thing each time.
@@ -676,6 +678,9 @@ def _length(container: InputContainer) -> float | None:
     if container.duration is None or container.duration <= 0:
         return None
     seconds = container.duration / av.time_base
+    start = (container.start_time or 0) / av.time_base
+    if "matroska" in container.format.name and start < seconds:
+        seconds -= start  # FFmpeg, for one, writes there when the recording ends
     return seconds if 8 * container.size >= _LEAST_BITRATE * seconds else None
 
 
@@ -708,7 +713,7 @@ def _lacks_its_end(path: Path) -> bool:
     except OSError:  # it was moved or deleted while it was read, which went on all the same
         return False
     stated = int.from_bytes(head[4:], "little")
-    return head[:4] == b"RIFF" and size < stated + 8 and stated < 0xFFFFFFFF
+    return head[:4] == b"RIFF" and size < stated + 8 and stated < _NO_RIFF_SIZE
 
 
 # -- frames ---------------------------------------------------------------------------------------
