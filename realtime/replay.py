@@ -203,6 +203,7 @@ class ReplaySession:
         self._lock = threading.Lock()
         self._wake = threading.Event()  # the player has something to do
         self._stopping = threading.Event()
+        self._anew = threading.Event()  # the analysis has seen the recording's times begin anew
         self._threads: list[threading.Thread] = []
         self._state = SessionState.LOADING
         self._message = "Opening the recording"
@@ -226,7 +227,7 @@ class ReplaySession:
         self._audible = False  # as far as the analysis lets it
         self._playback: SoundPlayback | None = None
         if sound:
-            self._playback = SoundPlayback(path, self._began, now, self._stopping)
+            self._playback = SoundPlayback(path, self._began, now, self._stopping, self._anew)
         self.failure: Exception | None = None  # why the state is FAILED
 
     # -- life -----------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ class ReplaySession:
 
     def _analyse(self) -> None:
         try:
-            with Recording(self._path) as recording:
+            with Recording(self._path, anew=self._anew) as recording:
                 with self._lock:
                     self._duration = recording.duration_seconds
                     self._has_video = recording.has_video
@@ -338,7 +339,7 @@ class ReplaySession:
                 if not ready:
                     continue
                 if player is None:
-                    player = FramePlayer(self._path)
+                    player = FramePlayer(self._path, anew=self._anew)
                 position = self.position_seconds
                 if position == shown:
                     continue
