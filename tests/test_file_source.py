@@ -221,6 +221,22 @@ def test_times_that_cannot_be_are_repaired(
     assert 1000 * np.array(read.times) == pytest.approx(expected, abs=1.01)
 
 
+@pytest.mark.parametrize("b_frames", [1, 3])
+def test_where_only_decoding_times_are_stated_pictures_keep_their_distance(
+    tmp_path: Path, b_frames: int
+) -> None:
+    path = movie(tmp_path / "b.avi", seconds=2.0, sound="libmp3lame", b_frames=b_frames)
+    read = Read(path)
+    assert np.diff(read.times) == pytest.approx(0.04, abs=1e-3)
+    assert [level(each) for each in read.pictures] == pytest.approx(
+        [recordings.level(index) for index in range(50)], abs=4
+    )
+    assert read.notes == []
+    with FramePlayer(path) as player:
+        for index in (40, 3, 4, 5, 17, 0, 49):
+            assert player.frame_at(read.times[index] + 0.01).timestamp == read.times[index]
+
+
 Make = Callable[[Path], Path]
 
 

@@ -175,6 +175,9 @@ class _Track:
         is_video = self.kind == "video"
         self.frame_rate = _frame_rate(stream) if is_video else None
         self._pixel_aspect = _pixel_aspect(stream) if is_video else 1.0
+        # AVI says when pictures are decoded only. In which order they are shown the decoder finds,
+        # and it gives one out whenever it takes one in.
+        self._shown_as_decoded = False
         if self._stream is not None:
             context = self._stream.codec_context
             context.thread_count = self._threads
@@ -182,6 +185,8 @@ class _Track:
             if self._strict and self.codec in _HIDES_DAMAGE:
                 options["err_detect"] = "explode"
             context.options = options
+            is_avi = self.container.format.name == "avi"
+            self._shown_as_decoded = is_avi and is_video and context.has_b_frames
 
     def _go_on(self, packets: Iterator[Any], *, sought: bool) -> None:
         """Decode `packets` from now on; `sought`: the container has searched for them."""
@@ -301,8 +306,9 @@ class _Track:
             self.damaged_at = self.end
 
     def _timed(self, frame: VideoFrame | AudioFrame) -> _Timed:
-        if frame.pts is not None and frame.time_base:
-            time = float(frame.pts * frame.time_base)
+        stamp = frame.dts if self._shown_as_decoded else frame.pts
+        if stamp is not None and frame.time_base:
+            time = float(stamp * frame.time_base)
         else:
             time = self._due or 0.0
         if isinstance(frame, AudioFrame):
