@@ -252,8 +252,9 @@ class ReplaySession:
     def _analyse(self) -> None:
         try:
             with Recording(self._path, anew=self._anew) as recording:
+                duration = recording.duration_seconds  # for which it may have to be read through
                 with self._lock:
-                    self._duration = recording.duration_seconds
+                    self._duration = duration
                     self._has_video = recording.has_video
                     self._has_audio = recording.has_audio
                 self._wake.set()

@@ -342,6 +342,22 @@ def test_a_recording_whose_times_begin_late_is_whole(tmp_path: Path, name: str) 
     assert read.times[0] == pytest.approx(0.0, abs=0.03)
 
 
+def test_to_be_played_a_recording_is_not_read_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"codec": "libvpx-vp9", "sound": "libopus", "sound_format": "flt"}
+    path = movie(tmp_path / "live.webm", options={"live": "1"}, **options)
+
+    def refuse(_: Path) -> float:
+        raise AssertionError("read through")
+
+    monkeypatch.setattr("realtime.sources.file._scan_duration", refuse)
+    with FramePlayer(path) as pictures, SoundPlayer(path, sample_rate=48000, channels=1) as sound:
+        assert pictures.frame_at(0.5).timestamp == pytest.approx(0.48, abs=0.03)
+        assert sound.read() is not None
+    assert Read(path).notes == []
+
+
 def test_the_same_file_gives_the_same_packets(tmp_path: Path) -> None:
     path = recordings.zeroed(movie(tmp_path / "damaged.mkv", seconds=2.0), 0.4, 0.5)
     first, second = Read(path), Read(path)

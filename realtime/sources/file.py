@@ -14,6 +14,7 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -387,7 +388,7 @@ class Recording(Closing):
                     self.notes.append(f"the {_WHAT[kind]} ({track.codec}) cannot be decoded")
             if not self._tracks:
                 raise UnreadableFileError(_nothing_inside(self._path, codecs))
-            self.duration_seconds = self._estimate_duration()
+            self._length = _length(next(iter(self._tracks.values())).container)
         except BaseException:
             self.close()
             raise
@@ -418,6 +419,14 @@ class Recording(Closing):
     def name(self) -> str:
         """The file's name."""
         return self._path.name
+
+    @cached_property
+    def duration_seconds(self) -> float:
+        """Length by the container's account; where it gives none, the file is read through for it.
+
+        Raises UnreadableFileError when it cannot be opened any more.
+        """
+        return _scan_duration(self._path) if self._length is None else self._length
 
     @property
     def has_video(self) -> bool:
@@ -540,12 +549,8 @@ class Recording(Closing):
         """Make one instant the start of both tracks, unless their starts cannot belong together."""
         if len(self._origins) == 2:
             apart = abs(self._origins["video"] - self._origins["audio"])
-            if apart <= max(_FAR_AHEAD, self.duration_seconds):
+            if apart <= _FAR_AHEAD or apart <= self.duration_seconds:
                 self._origins = dict.fromkeys(self._origins, min(self._origins.values()))
-
-    def _estimate_duration(self) -> float:
-        length = _length(next(iter(self._tracks.values())).container)
-        return _scan_duration(self._path) if length is None else length
 
 
 class FramePlayer(Closing):
