@@ -48,7 +48,7 @@ class Archive:
         """When the newest picture was taken, 0 when there was none."""
         self._sample_rate, self._window_seconds = sample_rate, window_seconds
         # From each of these times on there was another face, or nobody.
-        self._face_times, self._face_names, self._face_numbers = array("d"), array("q"), array("f")
+        self._face_times, self._face_ids, self._face_numbers = array("d"), array("q"), array("f")
         self._seen: FaceObservation | None = None  # in the newest picture
         self._found: tuple[int, FaceObservation | None] = _NOBODY, None  # the last asked for
         # All sound, and of each packet when it begins and after how many samples.
@@ -68,11 +68,11 @@ class Archive:
         self._seen = face
         self._face_times.append(sighting.timestamp)
         if face is None:
-            self._face_names.extend((_NOBODY, _NOBODY))
+            self._face_ids.extend((_NOBODY, _NOBODY))
             self._face_numbers.extend([0.0] * _FACE_NUMBERS)
             return
         box = face.box
-        self._face_names.extend((face.sequence, face.identity))
+        self._face_ids.extend((face.sequence, face.identity))
         self._face_numbers.extend((box.left, box.top, box.width, box.height))
         self._face_numbers.extend((face.score, face.brightness))
         self._face_numbers.extend(face.keypoints.ravel().tolist())
@@ -91,7 +91,7 @@ class Archive:
         return self._found[1]
 
     def _face(self, index: int) -> FaceObservation | None:
-        sequence, identity = self._face_names[2 * index : 2 * index + 2]
+        sequence, identity = self._face_ids[2 * index : 2 * index + 2]
         if sequence == _NOBODY:
             return None
         first = index * _FACE_NUMBERS
