@@ -57,10 +57,13 @@ class SoundPlayback(Closing):
         began: Callable[[], float | None],
         now: Callable[[], float],
         stopping: threading.Event,
+        anew: threading.Event | None = None,
     ) -> None:
+        """`anew`: see Recording."""
         self.muted = False
         self.problem = ""
         self._path, self._began_at, self._now, self._stopping = path, began, now, stopping
+        self._anew = anew
         self._began: float | None = None
         self._blocks: tuple[tuple[int, FloatArray], ...] = ()  # number of the first sample, samples
         # The sound thread's own.
@@ -149,12 +152,14 @@ class SoundPlayback(Closing):
             except (sounddevice.PortAudioError, ValueError) as error:
                 raise SourceError(f"{info.name} cannot be opened ({error})") from error
         self._from = self._reach = math.inf
-        self._player = SoundPlayer(self._path, sample_rate=self._rate, channels=self._channels)
+        self._player = SoundPlayer(
+            self._path, sample_rate=self._rate, channels=self._channels, anew=self._anew
+        )
         return self._player
 
     def _decode(self, player: SoundPlayer, position: float) -> None:
         """Have the sound around `position` ready."""
-        if not self._from <= position <= self._reach + LEAP_SECONDS:
+        if player.lost or not self._from <= position <= self._reach + LEAP_SECONDS:
             player.seek(max(0.0, position - BEHIND_SECONDS))  # decoders find themselves again
             self._blocks, self._due = (), None
             self._from = self._reach = position

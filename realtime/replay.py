@@ -8,7 +8,6 @@ own as fast as it goes and lets others play picture and sound (docs/adr/0004).
 
 from __future__ import annotations
 
-import bisect
 import logging
 import os
 import queue
@@ -18,16 +17,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from models.mel import log_mel
+from realtime.archive import Archive
 from realtime.config import SessionConfig
 from realtime.export import PredictionWriter, Written, write_predictions
 from realtime.messages import (
     AudioPacket,
-    FaceObservation,
     Health,
     Prediction,
     SessionState,
@@ -201,14 +198,14 @@ class ReplaySession:
         self._lock = threading.Lock()
         self._wake = threading.Event()  # the player has something to do
         self._stopping = threading.Event()
+        self._anew = threading.Event()  # the analysis has seen the recording's times begin anew
         self._threads: list[threading.Thread] = []
         self._state = SessionState.LOADING
         self._message = "Opening the recording"
         self._progress: float | None = 0.0
         self._notes: tuple[str, ...] = ()
-        self._predictions: list[Prediction] = []  # window k is the k-th
-        self._faces: list[FaceObservation | None] = []
-        self._face_times: list[float] = []
+        windows = self._config.windows
+        self._archive = Archive(windows.sample_rate, windows.window_seconds)
         self._duration = 0.0
         self._analysed = 0.0
         self._analysis_started = 0.0
@@ -219,12 +216,10 @@ class ReplaySession:
         self._anchor_time = self._now()  # … at this instant
         self._preview: VideoPacket | None = None
         self._has_video = self._has_audio = False
-        self._sound: list[AudioPacket] = []  # all that was heard, for the spectrogram
-        self._shown: Prediction | None = None  # what the last snapshot showed, with spectrogram
         self._audible = False  # as far as the analysis lets it
         self._playback: SoundPlayback | None = None
         if sound:
-            self._playback = SoundPlayback(path, self._began, now, self._stopping)
+            self._playback = SoundPlayback(path, self._began, now, self._stopping, self._anew)
         self.failure: Exception | None = None  # why the state is FAILED
 
     # -- life -----------------------------------------------------------------------------------
@@ -248,9 +243,10 @@ class ReplaySession:
 
     def _analyse(self) -> None:
         try:
-            with Recording(self._path) as recording:
+            with Recording(self._path, anew=self._anew) as recording:
+                duration = recording.duration_seconds  # for which it may have to be read through
                 with self._lock:
-                    self._duration = recording.duration_seconds
+                    self._duration = duration
                     self._has_video = recording.has_video
                     self._has_audio = recording.has_audio
                 self._wake.set()
@@ -276,13 +272,13 @@ class ReplaySession:
                         if self._writer is not None:
                             self._writer.write(prediction)
                         with self._lock:
-                            self._predictions.append(prediction.compact())
+                            self._archive.add(prediction)
                             self._analysed = prediction.window_end
                             self._duration = max(self._duration, prediction.window_end)
                             self._notes = tuple(recording.notes)
             with self._lock:
                 self._notes = tuple(recording.notes)
-                self._duration = max(self._analysed, self._last_time())
+                self._duration = max(self._analysed, self._archive.last_picture_seconds)
                 self._state = SessionState.ENDED
             if (written := self.written) is not None:
                 with self._lock:
@@ -291,9 +287,6 @@ class ReplaySession:
             logger.info("stopped while loading")
         except Exception as error:
             self._fail(error, told(error))
-
-    def _last_time(self) -> float:
-        return self._face_times[-1] if self._face_times else 0.0
 
     def _fail(self, error: Exception, message: str) -> None:
         with self._lock:
@@ -309,14 +302,12 @@ class ReplaySession:
             self._progress, self._message = fraction, text
 
     def _remember(self, sighting: Sighting) -> None:
-        face = None if sighting.face is None else replace(sighting.face, crop=None)
         with self._lock:
-            self._face_times.append(sighting.timestamp)
-            self._faces.append(face)
+            self._archive.see(sighting)
 
     def _remember_sound(self, packet: AudioPacket) -> None:
         with self._lock:
-            self._sound.append(packet)
+            self._archive.hear(packet)
 
     def _play(self) -> None:
         """Decode the picture of the playback position, whenever that moves."""
@@ -331,7 +322,7 @@ class ReplaySession:
                 if not ready:
                     continue
                 if player is None:
-                    player = FramePlayer(self._path)
+                    player = FramePlayer(self._path, anew=self._anew)
                 position = self.position_seconds
                 if position == shown:
                     continue
@@ -439,40 +430,21 @@ class ReplaySession:
         with self._lock:
             position = self._position()
             window = self._grid.newest_ended(position)
-            answered = 1 <= window <= len(self._predictions)
-            prediction = self._predictions[window - 1] if answered else None
+            answered = 1 <= window <= len(self._archive.answers)
             preview = self._preview
             face = None
             if preview is not None:
-                nearest = bisect.bisect_right(self._face_times, preview.timestamp + 1e-6) - 1
-                face = self._faces[nearest] if nearest >= 0 else None
+                face = face_at(preview.timestamp, self._archive.face(preview.timestamp))
             return Snapshot(
                 state=self._state,
                 message=self._message,
                 progress=self._progress,
                 preview=preview,
-                face=None if preview is None else face_at(preview.timestamp, face),
-                prediction=None if prediction is None else self._with_spectrogram(prediction),
+                face=face,
+                prediction=self._archive.answer(window) if answered else None,
                 health=self._health(),
                 notes=self._notes,
             )
-
-    def _with_spectrogram(self, prediction: Prediction) -> Prediction:
-        """Bring back what `compact` took away, from the recording's sound."""
-        if self._shown is not None and self._shown.window_index == prediction.window_index:
-            return self._shown
-        mel = None
-        if (end := prediction.spectrogram_end) is not None:
-            windows = self._config.windows
-            start = prediction.window_end - windows.window_seconds
-            first = bisect.bisect_right(self._sound, start, key=lambda packet: packet.end)
-            last = bisect.bisect_left(self._sound, end, key=lambda packet: packet.timestamp)
-            heard = SampleRing(windows.sample_rate, windows.window_seconds + 1.0)  # cut at gaps
-            for packet in self._sound[first:last]:
-                heard.push(packet.timestamp, packet.samples[:, 0])
-            mel = log_mel(heard.read(start, end)[1])
-        self._shown = replace(prediction, spectrogram=mel)
-        return self._shown
 
     def _health(self) -> Health:
         seconds = self._now() - self._analysis_started
@@ -493,7 +465,7 @@ class ReplaySession:
         return Health(
             camera=source(self._has_video),
             microphone=source(self._has_audio),
-            answer_rate=len(self._predictions) / seconds if running else 0.0,
+            answer_rate=len(self._archive.answers) / seconds if running else 0.0,
             analysis_speed=self._analysed / seconds if running else 0.0,
             engine=self._engine_name,
         )
@@ -538,12 +510,12 @@ class ReplaySession:
     def history(self, after_index: int = -1) -> Sequence[Prediction]:
         """See Session.history."""
         with self._lock:
-            return self._predictions[max(after_index, 0) :]
+            return self._archive.answers[max(after_index, 0) :]
 
     def export(self, path: Path) -> Written:
         """See ReplayControls.export."""
         with self._lock:
-            predictions = self._predictions.copy()
+            predictions = self._archive.answers.copy()
             written = self._written(path, len(predictions))
         write_predictions(path, predictions)
         return written

@@ -68,6 +68,7 @@ def movie(
     sample_rate: int = 48000,
     layout: str = "stereo",
     sound_format: str = "fltp",
+    b_frames: int = 0,
     options: dict[str, str] | None = None,
 ) -> Path:
     """Write a recording; `codec` or `sound` None leaves that track out.
@@ -81,6 +82,8 @@ def movie(
             stream.width, stream.height = size
             stream.pix_fmt = pixel_format
             stream.gop_size = 10
+            if b_frames:
+                stream.codec_context.max_b_frames = b_frames
             # AVI fills every tick without a picture with an empty one.
             stream.codec_context.time_base = Fraction(1, rate) if path.suffix == ".avi" else _TICK
             if pixel_aspect is not None:
@@ -198,6 +201,12 @@ def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
     a, b, c, d = (value << 16 for value in matrix)
     struct.pack_into(">9i", data, start, a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
+    return path
+
+
+def joined(path: Path, *others: Path) -> Path:
+    """Write `others`, which are transport streams, one behind the other."""
+    path.write_bytes(b"".join(each.read_bytes() for each in others))
     return path
 
 

@@ -6,7 +6,9 @@ import gc
 import os
 import random
 import re
+import threading
 import wave
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -220,6 +222,69 @@ def test_times_that_cannot_be_are_repaired(
     assert 1000 * np.array(read.times) == pytest.approx(expected, abs=1.01)
 
 
+@pytest.mark.parametrize("b_frames", [1, 3])
+def test_where_only_decoding_times_are_stated_pictures_keep_their_distance(
+    tmp_path: Path, b_frames: int
+) -> None:
+    path = movie(tmp_path / "b.avi", seconds=2.0, sound="libmp3lame", b_frames=b_frames)
+    read = Read(path)
+    assert np.diff(read.times) == pytest.approx(0.04, abs=1e-3)
+    assert [level(each) for each in read.pictures] == pytest.approx(
+        [recordings.level(index) for index in range(50)], abs=4
+    )
+    assert read.notes == []
+    with FramePlayer(path) as player:
+        for index in (40, 3, 4, 5, 17, 0, 49):
+            assert player.frame_at(read.times[index] + 0.01).timestamp == read.times[index]
+
+
+Make = Callable[[Path], Path]
+
+
+def short_sound_first(path: Path) -> Path:
+    """A second recording begins where the sound of the first has ended long before its picture."""
+    first = movie(path.with_name("first.ts"), seconds=3.5, sound_seconds=1.0, b_frames=2)
+    return recordings.joined(path, first, movie(path.with_name("second.ts"), seconds=2.0))
+
+
+def short_picture_first(path: Path) -> Path:
+    first = movie(path.with_name("first.ts"), seconds=0.4, sound_seconds=3.5)
+    return recordings.joined(path, first, movie(path.with_name("second.ts"), seconds=2.0))
+
+
+def fallen_back_by_less_than_a_second(path: Path) -> Path:
+    first = movie(path.with_name("first.ts"), seconds=0.9)
+    return recordings.joined(path, first, movie(path.with_name("second.ts"), seconds=2.0))
+
+
+def ten_hours_later(path: Path) -> Path:
+    late = {"output_ts_offset": "36000"}
+    first = movie(path.with_name("first.ts"), seconds=1.5)
+    second = movie(path.with_name("second.ts"), seconds=2.0, options=late)
+    return recordings.joined(path, first, second)
+
+
+JOINED: list[tuple[Make, float]] = [  # and where the second part begins
+    (short_sound_first, 3.5),
+    (short_picture_first, 3.5),
+    (fallen_back_by_less_than_a_second, 0.9),
+    (ten_hours_later, 1.5),
+]
+
+
+@pytest.mark.parametrize(("make", "second"), JOINED)
+def test_where_times_begin_anew_sound_and_picture_stay_together(
+    tmp_path: Path, make: Make, second: float
+) -> None:
+    read = Read(make(tmp_path / "joined.ts"))
+    times, ends = np.array(read.times), read.sounds[-1].end
+    assert times[-50] == pytest.approx(second, abs=0.15)
+    assert np.diff(times[-49:]) == pytest.approx(0.04, abs=1e-3)
+    assert np.sum(np.diff(times) < 0.03) <= 2  # the parts may overlap by a picture
+    assert ends - times[-1] == pytest.approx(0.04, abs=0.06)  # as in each part
+    assert not any("frame rate" in note or "ends" in note for note in read.notes)
+
+
 def test_the_earlier_track_begins_at_zero(tmp_path: Path) -> None:
     read = Read(
         movie(tmp_path / "late_sound.mkv", sound="flac", sound_format="s16", sound_start=0.3)
@@ -268,6 +333,30 @@ def test_length_is_found_where_it_is_not_stated(
 ) -> None:
     with Recording(movie(tmp_path / name, **options)) as recording:
         assert recording.duration_seconds == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "late.ts"])
+def test_a_recording_whose_times_begin_late_is_whole(tmp_path: Path, name: str) -> None:
+    read = Read(movie(tmp_path / name, options={"output_ts_offset": "10"}))
+    assert read.notes == []
+    assert read.recording.duration_seconds == pytest.approx(1.0, abs=0.1)
+    assert read.times[0] == pytest.approx(0.0, abs=0.03)
+
+
+def test_to_be_played_a_recording_is_not_read_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"codec": "libvpx-vp9", "sound": "libopus", "sound_format": "flt"}
+    path = movie(tmp_path / "live.webm", options={"live": "1"}, **options)
+
+    def refuse(_: Path) -> float:
+        raise AssertionError("read through")
+
+    monkeypatch.setattr("realtime.sources.file._scan_duration", refuse)
+    with FramePlayer(path) as pictures, SoundPlayer(path, sample_rate=48000, channels=1) as sound:
+        assert pictures.frame_at(0.5).timestamp == pytest.approx(0.48, abs=0.03)
+        assert sound.read() is not None
+    assert Read(path).notes == []
 
 
 def test_the_same_file_gives_the_same_packets(tmp_path: Path) -> None:
@@ -350,6 +439,18 @@ def test_a_cut_off_file_is_read_as_far_as_it_goes(
     if options.get("codec", "libx264"):
         assert read.times[-1] == pytest.approx(2.4, abs=0.2)
     assert any(note.startswith("the file is cut off") for note in read.notes)
+
+
+@pytest.mark.parametrize("size", [0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])  # sox, arecord
+def test_sound_from_a_pipe_is_whole(tmp_path: Path, size: int) -> None:
+    path = movie(tmp_path / "a.wav", codec=None, sound="pcm_s16le", sound_format="s16")
+    content = path.read_bytes()
+    data = content.index(b"data")
+    stated = size.to_bytes(4, "little")
+    path.write_bytes(b"RIFF" + stated + content[8:data] + b"data" + stated + content[data + 8 :])
+    read = Read(path)
+    assert read.recording.duration_seconds == pytest.approx(1.0)
+    assert read.notes == ["no picture in this recording: only the voice can be judged"]
 
 
 def test_a_cut_off_transport_stream_is_read(tmp_path: Path) -> None:
@@ -553,6 +654,44 @@ def test_the_player_shows_the_picture_of_the_instant(tmp_path: Path, name: str) 
             packet = player.frame_at(pictures[index].timestamp + 0.01)
             assert packet.timestamp == pytest.approx(pictures[index].timestamp, abs=1e-9)
             assert np.array_equal(packet.image, pictures[index].image)
+
+
+@pytest.mark.parametrize("make", [make for make, _ in JOINED])
+def test_where_times_begin_anew_a_leap_leads_to_what_is_played(tmp_path: Path, make: Make) -> None:
+    path, anew = make(tmp_path / "joined.ts"), threading.Event()
+    chance = random.Random(0)
+    with FramePlayer(path, anew=anew) as early:
+        early.frame_at(0.0)
+        early.frame_at(2.4)  # where nobody knows yet that this leads elsewhere
+        pictures = Read(path, anew=anew).pictures
+        indices = [*chance.sample(range(len(pictures)), 25), len(pictures) - 1, 0]
+        with FramePlayer(path, anew=anew) as late:
+            for player in (early, late):
+                for index in indices:
+                    packet = player.frame_at(pictures[index].timestamp + 0.01)
+                    assert packet.timestamp == pictures[index].timestamp
+                    assert np.array_equal(packet.image, pictures[index].image)
+
+
+@pytest.mark.parametrize("make", [make for make, _ in JOINED])
+def test_where_times_begin_anew_the_sound_of_an_instant_is_played(
+    tmp_path: Path, make: Make
+) -> None:
+    path, anew = make(tmp_path / "joined.ts"), threading.Event()
+    with SoundPlayer(path, sample_rate=48000, channels=1, anew=anew) as player:
+        whole = dict(iter(player.read, None))
+        assert anew.is_set()
+        starts = np.array([*whole])
+        for seconds in (2.0, 0.5, starts[-1] - 0.1, 0.1):
+            player.seek(seconds)
+            assert not player.lost
+            sounds = [sound for _ in range(8) if (sound := player.read()) is not None]
+            before = starts[starts <= seconds][-1]
+            assert sounds[0][0] == pytest.approx(before, abs=0.03)
+            time, samples = sounds[-1]
+            same = starts[np.abs(starts - time).argmin()]
+            assert time == pytest.approx(same, abs=0.01)  # as times lean
+            assert samples == pytest.approx(whole[same], abs=0.02)
 
 
 def test_the_player_keeps_to_the_ends(tmp_path: Path) -> None:

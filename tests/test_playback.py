@@ -12,7 +12,13 @@ import pytest
 
 from realtime.clock import MonotonicClock
 from realtime.messages import AudioPacket, FloatArray, SessionState
-from realtime.playback import BLOCK_SECONDS, IDLE_SECONDS, RETRY_SECONDS, SoundPlayback
+from realtime.playback import (
+    BEHIND_SECONDS,
+    BLOCK_SECONDS,
+    IDLE_SECONDS,
+    RETRY_SECONDS,
+    SoundPlayback,
+)
 from realtime.replay import ReplaySession
 from realtime.sources.file import SoundPlayer
 from realtime.sources.microphone import MicrophoneSource
@@ -20,7 +26,7 @@ from tests.fakes.engine import task
 from tests.fakes.loudspeaker import Loudspeaker
 from tests.fakes.pulse import VirtualMicrophone
 from tests.fakes.session import ManualTime
-from tests.recordings import movie, sound_file
+from tests.recordings import joined, movie, sound_file
 from tests.test_replay import wait_for
 
 SECONDS = 30.0
@@ -47,7 +53,10 @@ class Deck:
     def __init__(self, path: Path, loudspeaker: Loudspeaker) -> None:
         self.now = ManualTime()
         self.began: float | None = None
-        self.playback = SoundPlayback(path, lambda: self.began, self.now, threading.Event())
+        self.anew = threading.Event()
+        self.playback = SoundPlayback(
+            path, lambda: self.began, self.now, threading.Event(), self.anew
+        )
         self._loudspeaker = loudspeaker
 
     def play_from(self, position: float) -> None:
@@ -157,6 +166,25 @@ def test_only_some_seconds_are_decoded_at_a_time(deck: Deck) -> None:
         deck.run(1.0)
         kept = sum(len(samples) for _, samples in deck.playback._blocks)
         assert kept < 2 * 48000
+
+
+def test_sound_that_was_sought_in_the_wrong_place_is_sought_again(
+    tmp_path: Path, loudspeaker: Loudspeaker
+) -> None:
+    parts = [movie(tmp_path / f"{seconds}.ts", seconds=seconds) for seconds in (2.0, 4.0)]
+    deck = Deck(joined(tmp_path / "joined.ts", *parts), loudspeaker)
+    deck.play_from(3.0)
+    deck.run(0.1)
+    player = deck.playback._player
+    assert player is not None
+    deck.anew.set()  # as by the analysis, which comes there now
+    assert player.lost
+    deck.run(0.1)
+    assert not player.lost
+    first, samples = deck.playback._blocks[0]
+    assert first / 48000 == pytest.approx(3.0 - BEHIND_SECONDS, abs=0.3)
+    assert np.abs(samples).max() > 0.3
+    deck.playback.close()
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi"])

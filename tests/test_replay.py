@@ -29,7 +29,7 @@ from realtime.task import Task
 from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
 from tests.fakes.session import ManualTime
-from tests.recordings import movie, sound_file
+from tests.recordings import joined, movie, sound_file
 from tests.test_live_session import endless
 
 PATIENCE_SECONDS = 60.0
@@ -419,6 +419,25 @@ def test_the_spectrogram_is_that_of_the_answer(
         session.stop()
     assert expected[24].spectrogram is not None
     assert expected[-1].spectrogram is not None
+
+
+def test_a_leap_leads_to_the_same_picture_where_times_begin_anew(tmp_path: Path) -> None:
+    parts = [movie(tmp_path / f"{seconds}.ts", seconds=seconds) for seconds in (1.5, 2.0)]
+    path = joined(tmp_path / "joined.ts", *parts)
+    with Recording(path) as recording:
+        pictures = [packet for packet in recording if isinstance(packet, VideoPacket)]
+    session = ReplaySession(path, task(), play=False)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+        picture = pictures[-10]
+        session.seek(picture.timestamp + 0.01)
+        wait_for(lambda: _preview_time(session) == picture.timestamp, "the picture")
+        preview = session.snapshot().preview
+        assert preview is not None
+        assert np.array_equal(preview.image, picture.image)
+    finally:
+        session.stop()
 
 
 def _preview_time(session: ReplaySession) -> float:

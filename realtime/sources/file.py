@@ -10,9 +10,11 @@ from __future__ import annotations
 import heapq
 import math
 import os
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -42,6 +44,8 @@ _NOT_RECORDINGS: Final = frozenset({"tty", "hls", "concat", "lavfi", "ffmetadata
 _STILL_BRANDS: Final = frozenset({"heic", "heix", "mif1", "avif"})
 # Containers whose header states the length; elsewhere FFmpeg estimates it from what it finds.
 _STATES_LENGTH: Final = frozenset({"mov", "mp4", "matroska", "avi", "wav", "flac"})
+# What writes a RIFF file into a pipe knows no size, and states this one (sox) or a larger one.
+_NO_RIFF_SIZE: Final = 0x7FFFF000
 
 # Of a damaged picture these decoders leave the rest unwritten and do not mark it: what was in
 # memory before shows there, another thing each time.
@@ -49,7 +53,9 @@ _HIDES_DAMAGE: Final = frozenset({"mjpeg"})
 
 _USUAL_FRAME_RATE: Final = 30.0  # where frames carry neither a time nor a rate
 _LEAST_STEP: Final = 0.001  # s, between pictures whose recorded times do not rise
-_FAR_BACK: Final = 1.0  # s; a recorded time that falls back this far begins a new count
+# s; a recorded time that falls back this far begins a new count. When pictures are decoded may be
+# the demuxer's guess, and wrong by as much as pictures are out of order, which is less.
+_FAR_BACK: Final = 0.5
 _FAR_AHEAD: Final = 10.0  # s; one that leaps this far must still lie inside the recording
 _SOUND_GAP: Final = 0.05  # s of disagreement before a sound's recorded time is a gap or an overlap
 _SOUND_LEAN: Final = 0.1  # share of a smaller disagreement that is followed at once
@@ -74,6 +80,55 @@ class _Timed:
     frame: VideoFrame | AudioFrame
 
 
+class _Timeline:
+    """Moves the times of a file's packets, which may begin anew in its middle, onto one scale.
+
+    It follows picture and sound together, in the file's order. So both are moved alike, and alike
+    for everybody who reads the file from its beginning.
+    """
+
+    def __init__(self, container: InputContainer, anew: threading.Event) -> None:
+        """`anew` is set where times begin anew."""
+        self._anew = anew
+        self._stated_end = (container.start_time or 0) / av.time_base
+        self._stated_end += _stated_length(container) or 0.0
+        self._reach = -math.inf  # s, the latest time so far
+        self._newest = 0.0  # s, the shift that was found last
+        self._shifts: dict[int, float] = {}  # that of each stream
+        self._decoded: dict[int, float] = {}  # when each stream's newest packet is decoded
+
+    def place(self, packet: Any) -> None:
+        """Move the packet's times, and take away one at which it cannot be meant to be shown."""
+        if packet.dts is None:  # no other time is sure to rise
+            return
+        stream, tick = packet.stream.index, float(packet.time_base)
+        recorded, last = packet.dts * tick, self._decoded.get(stream)
+        shift = self._shifts.get(stream, self._newest)
+        if last is not None:
+            # Where the other track has begun anew, this one does with the smallest fall.
+            if shift != self._newest and not self._may_be(recorded + shift, last):
+                shift = self._newest
+            if not self._may_be(recorded + shift, last - _FAR_BACK):
+                shift = self._newest = self._reach - recorded
+                self._anew.set()
+        self._shifts[stream] = shift
+        ticks = round(shift / tick)
+        packet.dts += ticks
+        self._decoded[stream] = decoded = packet.dts * tick
+        self._reach = max(self._reach, decoded)
+        if packet.pts is None:
+            return
+        packet.pts += ticks
+        if self._may_be(packet.pts * tick, decoded - _FAR_BACK):
+            self._reach = max(self._reach, (packet.pts + (packet.duration or 0)) * tick)
+        else:
+            packet.pts = None
+
+    def _may_be(self, time: float, earliest: float) -> bool:
+        latest = max(self._reach + _FAR_AHEAD, self._stated_end + _FAR_BACK)
+        return earliest <= time <= latest
+
+
 class _Track:
     """The pictures or the sound of a file, with its own hold on the file.
 
@@ -81,21 +136,21 @@ class _Track:
     ever waits in memory for the other.
     """
 
-    def __init__(self, path: Path, kind: Kind, threads: int, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: Kind,
+        threads: int,
+        anew: threading.Event,
+        *,
+        strict: bool = False,
+    ) -> None:
         """`strict`: take no picture that is damaged without FFmpeg's saying so."""
         self.kind = kind
-        self.container = _open(path)
+        self._path, self._threads, self._anew, self._strict = path, threads, anew, strict
         self.damaged_at: float | None = None  # where decoding first failed
         self.gap: tuple[float, float] | None = None  # where sound is first missing
         self.end = 0.0  # just after the newest frame
-        stream = _stream(self.container, kind)
-        self.codec: str | None = None  # its name; None when there is no such track
-        self._stream: Any = None  # None also when there is no decoder for it
-        if stream is not None:
-            self.codec = stream.codec_context.name if stream.codec_context else "unknown format"
-            self._stream = stream if stream.codec_context else None
-        self.frame_rate = _frame_rate(stream) if kind == "video" else None
-        self._pixel_aspect = _pixel_aspect(stream) if kind == "video" else 1.0
         # Kept from picture to picture, since setting one up costs as much as converting with it.
         self._reformatter = VideoReformatter()
         # Its display matrix is read off a frame only where the rotation changes: a frame asked for
@@ -105,14 +160,43 @@ class _Track:
         self._rotation: int | None = None  # degrees; None before the first picture
         self._matrix: _Matrix | None = None
         self._matrix_of: VideoFrame | None = None
-        self._restart()
+        self._open()
+        self._go_on(self._packets(), sought=False)
+
+    def _open(self) -> None:
+        """Take hold of the file; its beginning is what will be read next."""
+        self.container = _open(self._path)
+        streams = {kind: _stream(self.container, kind) for kind in _WHAT}
+        self._followed = [stream for stream in streams.values() if stream is not None]
+        stream = streams[self.kind]
+        self.codec: str | None = None  # its name; None when there is no such track
+        self._stream: Any = None  # None also when there is no decoder for it
+        if stream is not None:
+            self.codec = stream.codec_context.name if stream.codec_context else "unknown format"
+            self._stream = stream if stream.codec_context else None
+        is_video = self.kind == "video"
+        self.frame_rate = _frame_rate(stream) if is_video else None
+        self._pixel_aspect = _pixel_aspect(stream) if is_video else 1.0
+        # AVI says when pictures are decoded only. In which order they are shown the decoder finds,
+        # and it gives one out whenever it takes one in.
+        self._shown_as_decoded = False
         if self._stream is not None:
-            self._stream.codec_context.thread_count = threads
+            context = self._stream.codec_context
+            context.thread_count = self._threads
             options = {"max_pixels": _OPTIONS["max_pixels"]}
-            if strict and self.codec in _HIDES_DAMAGE:
+            if self._strict and self.codec in _HIDES_DAMAGE:
                 options["err_detect"] = "explode"
-            self._stream.codec_context.options = options
-        self._decoding = self._decode()
+            context.options = options
+            is_avi = self.container.format.name == "avi"
+            self._shown_as_decoded = is_avi and is_video and context.has_b_frames
+
+    def _go_on(self, packets: Iterator[Any], *, sought: bool) -> None:
+        """Decode `packets` from now on; `sought`: the container has searched for them."""
+        self._sought = sought
+        self._timeline = _Timeline(self.container, self._anew)
+        self._due: float | None = None  # when the next frame should begin
+        self._last = 0.0  # when the newest one began
+        self._decoding = self._decode(packets)
         self._following: _Timed | None = None  # looked at, but not taken yet
 
     def peek(self) -> _Timed | None:
@@ -126,16 +210,37 @@ class _Track:
         frame, self._following = self.peek(), None
         return frame
 
-    def seek(self, seconds: float) -> None:
+    @property
+    def lost(self) -> bool:
+        """Whether it was led to where it is by times that have turned out to begin anew."""
+        return self._sought and self._anew.is_set()
+
+    def lead_before(self, wanted: float) -> None:
+        """Go on with a frame that begins not after `wanted`, or with the first one.
+
+        Raises UnreadableFileError when the file cannot be opened any more.
+        """
+        # Some containers land behind what they were asked for.
+        for earlier in (0.0, 2.0, 10.0, math.inf):
+            self._seek(wanted - earlier)
+            first = self.peek()
+            if first is not None and first.frame.pts is not None and first.time <= wanted:
+                return
+
+    def _seek(self, seconds: float) -> None:
         """Go on from the keyframe at or before `seconds`, as near as the container's index knows.
 
-        Raises what FFmpeg raises where a container cannot be searched.
+        Where it has none, or its times begin anew, the file is read again up to there.
         """
-        self.container.seek(
-            round(seconds / self._stream.time_base), stream=self._stream, backward=True
-        )
-        self._restart()
-        self._decoding, self._following = self._decode(), None
+        if not self._anew.is_set():
+            with suppress(*_DECODING_ERRORS):
+                at = round(seconds / self._stream.time_base)
+                self.container.seek(at, stream=self._stream, backward=True)
+                self._go_on(self._packets(), sought=True)
+                return
+        self.close()
+        self._open()
+        self._go_on(self._packets_for(seconds), sought=False)
 
     def image(self, timed: _Timed) -> NDArray[np.uint8]:
         """Upright RGB picture with square pixels, (height, width, 3), read-only."""
@@ -154,17 +259,10 @@ class _Track:
         self._decoding.close()  # reading on from a closed container would crash
         self.container.close()
 
-    def _restart(self) -> None:
-        self._due: float | None = None  # when the next frame should begin
-        self._last = 0.0  # when the newest one began
-        self._shift = 0.0  # from recorded times to believable ones
-        self._stated_end = (self.container.start_time or 0) / av.time_base
-        self._stated_end += _stated_length(self.container) or 0.0
-
-    def _decode(self) -> Generator[_Timed, None, None]:
+    def _decode(self, packets: Iterator[Any]) -> Generator[_Timed, None, None]:
         if self._stream is None:
             return
-        for packet in self._packets():
+        for packet in packets:
             try:
                 frames = packet.decode()
             except _DECODING_ERRORS:
@@ -181,23 +279,40 @@ class _Track:
         failures = 0
         while failures < _FAILED_READS:
             try:
-                for packet in self.container.demux(self._stream):
+                for packet in self.container.demux(self._followed):
                     failures = 0
-                    yield packet
+                    self._timeline.place(packet)
+                    if packet.stream.index == self._stream.index:
+                        yield packet
                 return
             except _DECODING_ERRORS:
                 failures += 1
                 self._damage()
+
+    def _packets_for(self, seconds: float) -> Iterator[Any]:
+        """Those of the packets that come next without which `seconds` and later cannot be shown."""
+        packets = self._packets()
+        waiting: list[Any] = []
+        for packet in packets:
+            begins = packet.pts is not None and packet.pts * packet.time_base <= seconds
+            if packet.is_keyframe and begins:
+                waiting.clear()
+            waiting.append(packet)
+            if packet.dts is None or packet.dts * packet.time_base > seconds:
+                break
+        yield from waiting
+        yield from packets
 
     def _damage(self) -> None:
         if self.damaged_at is None:
             self.damaged_at = self.end
 
     def _timed(self, frame: VideoFrame | AudioFrame) -> _Timed:
-        recorded = None
-        if frame.pts is not None and frame.time_base:
-            recorded = float(frame.pts * frame.time_base)
-        time = self._believable(recorded)
+        stamp = frame.dts if self._shown_as_decoded else frame.pts
+        if stamp is not None and frame.time_base:
+            time = float(stamp * frame.time_base)
+        else:
+            time = self._due or 0.0
         if isinstance(frame, AudioFrame):
             length = frame.samples / frame.sample_rate
             if self._due is not None:
@@ -216,19 +331,6 @@ class _Track:
         self._due = self.end = time + length
         return _Timed(time, frame)
 
-    def _believable(self, recorded: float | None) -> float:
-        """The frame's own time; where it is missing or cannot be, the time it is due."""
-        if self._due is None:
-            return recorded or 0.0
-        if recorded is None:
-            return self._due
-        time = recorded + self._shift
-        leap = time - self._due
-        if leap < -_FAR_BACK or (leap > _FAR_AHEAD and time > self._stated_end + _FAR_BACK):
-            self._shift -= leap
-            return self._due
-        return time
-
 
 class Recording(Closing):
     """A video or sound file, read once from beginning to end.
@@ -246,10 +348,16 @@ class Recording(Closing):
         The file.
     threads
         For each decoder. More than one makes damaged pictures depend on chance.
+    anew
+        Set where the recording's times begin anew in its middle. Shared with the players of this
+        recording, it tells them that times do not lead to a place in the file.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, *, threads: int = 1, anew: threading.Event | None = None
+    ) -> None:
         self._path = Path(path)
+        anew = anew or threading.Event()
         self.notes: list[str] = []
         self.size: tuple[int, int] | None = None
         """(width, height) of the first picture as seen, upright."""
@@ -264,14 +372,14 @@ class Recording(Closing):
         codecs = []
         try:
             for kind in ("video", "audio"):
-                track = _Track(self._path, kind, threads, strict=True)
+                track = _Track(self._path, kind, threads, anew, strict=True)
                 if self._begins(track):
                     self._tracks[kind] = track
                     continue
                 if track.codec in _HIDES_DAMAGE:
                     # Nothing at all passes: an odd writer is likelier than so much damage.
                     track.close()
-                    track = _Track(self._path, kind, threads)
+                    track = _Track(self._path, kind, threads, anew)
                     if self._begins(track):
                         self._tracks[kind] = track
                         continue
@@ -286,7 +394,7 @@ class Recording(Closing):
                     f"the sound of {self.name} has {self.sample_rate} samples a second, more than "
                     f"the {_MOST_SAMPLE_RATE} of any device: the file is damaged or no recording"
                 )
-            self.duration_seconds = self._estimate_duration()
+            self._length = _length(next(iter(self._tracks.values())).container)
         except BaseException:
             self.close()
             raise
@@ -317,6 +425,14 @@ class Recording(Closing):
     def name(self) -> str:
         """The file's name."""
         return self._path.name
+
+    @cached_property
+    def duration_seconds(self) -> float:
+        """Length by the container's account; where it gives none, the file is read through for it.
+
+        Raises UnreadableFileError when it cannot be opened any more.
+        """
+        return _scan_duration(self._path) if self._length is None else self._length
 
     @property
     def has_video(self) -> bool:
@@ -439,12 +555,8 @@ class Recording(Closing):
         """Make one instant the start of both tracks, unless their starts cannot belong together."""
         if len(self._origins) == 2:
             apart = abs(self._origins["video"] - self._origins["audio"])
-            if apart <= max(_FAR_AHEAD, self.duration_seconds):
+            if apart <= _FAR_AHEAD or apart <= self.duration_seconds:
                 self._origins = dict.fromkeys(self._origins, min(self._origins.values()))
-
-    def _estimate_duration(self) -> float:
-        length = _length(next(iter(self._tracks.values())).container)
-        return _scan_duration(self._path) if length is None else length
 
 
 class FramePlayer(Closing):
@@ -453,13 +565,16 @@ class FramePlayer(Closing):
     Raises UnreadableFileError as `Recording` does, and when there are no pictures.
     """
 
-    def __init__(self, path: Path, *, threads: int = 2) -> None:
+    def __init__(
+        self, path: Path, *, threads: int = 2, anew: threading.Event | None = None
+    ) -> None:
+        """`anew`: see Recording."""
         with Recording(path) as recording:
             if not recording.has_video:
                 raise UnreadableFileError(f"{recording.name} has no picture to show")
             self._origin = recording.picture_start_seconds
-        self._path, self._threads = Path(path), threads
-        self._track = _Track(self._path, "video", threads)
+        self._path = Path(path)
+        self._track = _Track(self._path, "video", threads, anew or threading.Event())
         self._current = self._track.take()
         self._earliest = -math.inf if self._current is None else self._current.time
         self._packet: VideoPacket | None = None  # the current frame, once it was asked for
@@ -476,6 +591,7 @@ class FramePlayer(Closing):
         wanted = max(seconds + self._origin, self._earliest)
         if (
             self._current is None
+            or self._track.lost
             or wanted < self._current.time
             or (wanted > self._track.end + _SEEK_AHEAD and self._track.peek() is not None)
         ):
@@ -502,9 +618,7 @@ class FramePlayer(Closing):
 
     def _seek(self, wanted: float) -> None:
         """Stand on a frame not after `wanted`, or on the first one."""
-        if not _led_before(self._track, wanted):
-            self._track.close()
-            self._track = _Track(self._path, "video", self._threads)
+        self._track.lead_before(wanted)
         self._take()
 
 
@@ -514,23 +628,32 @@ class SoundPlayer(Closing):
     Raises UnreadableFileError as `Recording` does, and when there is no sound.
     """
 
-    def __init__(self, path: Path, *, sample_rate: int, channels: int) -> None:
-        """`channels`: one or two; others are mixed into them."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sample_rate: int,
+        channels: int,
+        anew: threading.Event | None = None,
+    ) -> None:
+        """`channels`: one or two; others are mixed into them. `anew`: see Recording."""
         with Recording(path) as recording:
             if not recording.has_audio:
                 raise UnreadableFileError(f"{recording.name} has no sound to play")
             self._origin = recording.sound_start_seconds
-        self._path = Path(path)
         self._sample_rate, self._layout = sample_rate, "mono" if channels == 1 else "stereo"
         self._resampler: av.AudioResampler | None = None
         self._resampled: tuple[str, str, int] | None = None  # format that the resampler is for
-        self._track = _Track(self._path, "audio", 1)
+        self._track = _Track(Path(path), "audio", 1, anew or threading.Event())
+
+    @property
+    def lost(self) -> bool:
+        """Whether a seek has led elsewhere, as is known by now: seek again."""
+        return self._track.lost
 
     def seek(self, seconds: float) -> None:
         """Go on with what is heard at `seconds`, or with something before it."""
-        if not _led_before(self._track, seconds + self._origin):
-            self._track.close()
-            self._track = _Track(self._path, "audio", 1)
+        self._track.lead_before(seconds + self._origin)
         self._resampled = None
 
     def read(self) -> tuple[float, FloatArray] | None:
@@ -566,19 +689,6 @@ def _harmless_frame(frame: AudioFrame) -> AudioFrame:
     clean = AudioFrame.from_ndarray(samples, format="flt", layout=frame.layout.name)
     clean.sample_rate = frame.sample_rate
     return clean
-
-
-def _led_before(track: _Track, wanted: float) -> bool:
-    """Whether `track` could be made to go on with a frame that begins not after `wanted`."""
-    for earlier in (0.0, 2.0, 10.0):  # some containers land behind what they were asked for
-        try:
-            track.seek(wanted - earlier)
-        except _DECODING_ERRORS:
-            return False
-        first = track.peek()
-        if first is not None and first.frame.pts is not None and first.time <= wanted:
-            return True
-    return False
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -682,6 +792,9 @@ def _length(container: InputContainer) -> float | None:
     if container.duration is None or container.duration <= 0:
         return None
     seconds = container.duration / av.time_base
+    start = (container.start_time or 0) / av.time_base
+    if "matroska" in container.format.name and start < seconds:
+        seconds -= start  # FFmpeg, for one, writes there when the recording ends
     return seconds if 8 * container.size >= _LEAST_BITRATE * seconds else None
 
 
@@ -714,7 +827,7 @@ def _lacks_its_end(path: Path) -> bool:
     except OSError:  # it was moved or deleted while it was read, which went on all the same
         return False
     stated = int.from_bytes(head[4:], "little")
-    return head[:4] == b"RIFF" and size < stated + 8 and stated < 0xFFFFFFFF
+    return head[:4] == b"RIFF" and size < stated + 8 and stated < _NO_RIFF_SIZE
 
 
 # -- frames ---------------------------------------------------------------------------------------

@@ -1,0 +1,191 @@
+"""What is kept of a recording while it is shown, in little space, since it may be hours long.
+
+Thread: any, under the lock of whoever has it. Times are seconds in the recording.
+"""
+
+from __future__ import annotations
+
+import bisect
+from array import array
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from models.mel import log_mel
+from realtime.messages import (
+    Attention,
+    AudioPacket,
+    Box,
+    FaceObservation,
+    FloatArray,
+    Prediction,
+    Sighting,
+)
+from realtime.rings import SampleRing
+
+_LOUDEST: Final = 32767  # 16 bit are what most recordings have
+_FACE_NUMBERS: Final = 20  # a face's box, score, brightness, 4 keypoints and 2 x 3 matrix
+_NOBODY: Final = -1
+
+_Shape: TypeAlias = tuple[int, ...] | None  # None: there is no such thing
+# Of each attention its name, modalities and shape; then the other shapes.
+_Layout: TypeAlias = tuple[tuple[tuple[str, tuple[str, ...], _Shape], ...], _Shape, _Shape]
+
+
+class Archive:
+    """Faces, sound and answers of one recording, added in time order.
+
+    Faces come back as they were, but for their crops; sound, and what an answer leaned on, with as
+    many digits as can be seen.
+    """
+
+    def __init__(self, sample_rate: int, window_seconds: float) -> None:
+        """`sample_rate` of the sound, in Hz; `window_seconds`: what a spectrogram spans."""
+        self.answers: list[Prediction] = []
+        """Window k's is the k-th, without what only `answer` gives and what nobody reads again."""
+        self.last_picture_seconds = 0.0
+        """When the newest picture was taken, 0 when there was none."""
+        self._sample_rate, self._window_seconds = sample_rate, window_seconds
+        # From each of these times on there was another face, or nobody.
+        self._face_times, self._face_ids, self._face_numbers = array("d"), array("q"), array("f")
+        self._seen: FaceObservation | None = None  # in the newest picture
+        self._found: tuple[int, FaceObservation | None] = _NOBODY, None  # the last asked for
+        # All sound, and of each packet when it begins and after how many samples.
+        self._sound, self._sound_times, self._sound_firsts = array("h"), array("d"), array("q")
+        self._details: list[tuple[_Layout, bytes, float | None]] = []  # … and when its face was
+        self._layouts: dict[_Layout, _Layout] = {}
+        self._shown: Prediction | None = None  # the last asked for
+
+    # -- pictures -------------------------------------------------------------------------------
+
+    def see(self, sighting: Sighting) -> None:
+        """Keep who is in the next picture."""
+        self.last_picture_seconds = sighting.timestamp
+        face = sighting.face
+        if self._face_times and face is self._seen:  # it was not searched for anew
+            return
+        self._seen = face
+        self._face_times.append(sighting.timestamp)
+        if face is None:
+            self._face_ids.extend((_NOBODY, _NOBODY))
+            self._face_numbers.extend([0.0] * _FACE_NUMBERS)
+            return
+        box = face.box
+        self._face_ids.extend((face.sequence, face.identity))
+        self._face_numbers.extend((box.left, box.top, box.width, box.height))
+        self._face_numbers.extend((face.score, face.brightness))
+        self._face_numbers.extend(face.keypoints.ravel().tolist())
+        self._face_numbers.extend(face.crop_from_image.ravel().tolist())
+
+    def face(self, seconds: float) -> FaceObservation | None:
+        """The followed face in the picture of `seconds`, or the newest before; None for nobody.
+
+        As long as the face stays the same, so does the object.
+        """
+        index = bisect.bisect_right(self._face_times, seconds + 1e-6) - 1
+        if index < 0:
+            return None
+        if index != self._found[0]:
+            self._found = index, self._face(index)
+        return self._found[1]
+
+    def _face(self, index: int) -> FaceObservation | None:
+        sequence, identity = self._face_ids[2 * index : 2 * index + 2]
+        if sequence == _NOBODY:
+            return None
+        first = index * _FACE_NUMBERS
+        numbers = self._face_numbers[first : first + _FACE_NUMBERS]
+        left, top, width, height, score, brightness = numbers[:6]
+        return FaceObservation(
+            timestamp=self._face_times[index],
+            sequence=sequence,
+            identity=identity,
+            box=Box(left=left, top=top, width=width, height=height),
+            keypoints=np.array(numbers[6:14], np.float32).reshape(4, 2),
+            score=score,
+            crop=None,
+            crop_from_image=np.array(numbers[14:], np.float32).reshape(2, 3),
+            brightness=brightness,
+        )
+
+    # -- sound ----------------------------------------------------------------------------------
+
+    def hear(self, packet: AudioPacket) -> None:
+        """Keep the next sound, mono."""
+        self._sound_times.append(packet.timestamp)
+        self._sound_firsts.append(len(self._sound))
+        samples = np.clip(packet.samples[:, 0], -1.0, 1.0) * _LOUDEST
+        self._sound.frombytes(np.rint(samples).astype(np.int16).tobytes())
+
+    def _spectrogram(self, start: float, end: float) -> FloatArray:
+        """Of the sound in [start, end), (80, n)."""
+        first = max(bisect.bisect_right(self._sound_times, start) - 1, 0)
+        last = bisect.bisect_left(self._sound_times, end)
+        heard = SampleRing(self._sample_rate, self._window_seconds + 1.0)  # cut at gaps
+        for index in range(first, last):
+            begin, *following = self._sound_firsts[index : index + 2]
+            samples = self._sound[begin : following[0] if following else len(self._sound)]
+            heard.push(self._sound_times[index], np.array(samples, np.float32) / _LOUDEST)
+        return log_mel(heard.read(start, end)[1])
+
+    # -- answers --------------------------------------------------------------------------------
+
+    def add(self, prediction: Prediction) -> None:
+        """Keep the answer for the next window."""
+        attention = prediction.attention
+        activation, moments = prediction.face_activation, prediction.voice_moments
+        layout: _Layout = (
+            tuple((each.name, each.modalities, each.weights.shape) for each in attention),
+            None if activation is None else activation.shape,
+            None if moments is None else moments.shape,
+        )
+        arrays = [*(each.weights for each in attention), activation, moments]
+        numbers = b"".join(each.astype(np.float16).tobytes() for each in arrays if each is not None)
+        face = None if prediction.face is None else prediction.face.timestamp
+        self._details.append((self._layouts.setdefault(layout, layout), numbers, face))
+        self.answers.append(
+            replace(
+                prediction,
+                logits=None,
+                probabilities=None,
+                attention=(),
+                face=None,
+                face_activation=None,
+                frames_used=(),
+                spectrogram=None,
+                voice_moments=None,
+            )
+        )
+
+    def answer(self, number: int) -> Prediction:
+        """Window `number`'s, counted from 1, with all that there is to show of it.
+
+        Asked for again it is the same object.
+        """
+        kept = self.answers[number - 1]
+        if self._shown is None or self._shown.window_index != kept.window_index:
+            (attention, activation, moments), data, face = self._details[number - 1]
+            numbers = np.frombuffer(data, np.float16).astype(np.float32)
+
+            def take(shape: _Shape) -> FloatArray | None:
+                nonlocal numbers
+                if shape is None:
+                    return None
+                taken, numbers = np.split(numbers, [int(np.prod(shape))])
+                return taken.reshape(shape)
+
+            end, start = kept.spectrogram_end, kept.window_end - self._window_seconds
+            self._shown = replace(
+                kept,
+                attention=tuple(
+                    Attention(name=name, weights=weights, modalities=modalities)
+                    for name, modalities, shape in attention
+                    if (weights := take(shape)) is not None
+                ),
+                face=None if face is None else self.face(face),
+                face_activation=take(activation),
+                voice_moments=take(moments),
+                spectrogram=None if end is None else self._spectrogram(start, end),
+            )
+        return self._shown
