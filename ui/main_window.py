@@ -84,7 +84,7 @@ _ADDRESS: Final = "camera_address"  # of the network camera used last, without i
 
 
 class SessionFactory(Protocol):
-    """Makes the sessions that the person asks for; neither call starts anything."""
+    """Makes the sessions that the person asks for; no call starts anything."""
 
     def live(self, camera: str | None, microphone: str | None) -> LiveControls:
         """A session on these devices (None: without one)."""
@@ -92,6 +92,13 @@ class SessionFactory(Protocol):
 
     def replay(self, path: Path) -> ReplayControls:
         """A session on a recording; raises SourceError or OSError when that is hopeless."""
+        ...
+
+    def check(self, path: Path) -> None:
+        """Look into a recording; raises SourceError or OSError when it cannot be read.
+
+        Thread: any. May take long, as where a network drive is slow.
+        """
         ...
 
 
@@ -138,6 +145,8 @@ class MainWindow(QMainWindow):
         self._listing = Background("list-devices")
         self._stopping = Background("stop-session")
         self._exporting = Background("export")
+        self._checking = Background("check-recording")
+        self._wanted: Path | None = None  # to be opened, if it can be read
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._partial: Notice | None = None  # of an export, until the analysis ends
@@ -312,6 +321,7 @@ class MainWindow(QMainWindow):
         self._listing.done.connect(self._devices_listed)
         self._stopping.done.connect(self._session_stopped)
         self._exporting.done.connect(self._exported)
+        self._checking.done.connect(self._checked)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
             "escape": self._escape,
@@ -351,14 +361,15 @@ class MainWindow(QMainWindow):
     def stop(self) -> None:
         """Stop the session and watch nothing; harmless when already done."""
         deadline = Deadline()
-        self._running = False
+        self._running, self._wanted = False, None
         self.bridge.stop()
         if self._started:
             self._started = False
             self._session.stop()
         self._stopping.wait(deadline.left())
         self._exporting.wait(deadline.left())
-        self._listing.wait(min(deadline.left(), 0.5))
+        for reading in (self._listing, self._checking):
+            reading.wait(min(deadline.left(), 0.5))
 
     def _start_session(self) -> None:
         """Start the session, unless another one is still being stopped: its devices are taken."""
@@ -367,10 +378,40 @@ class MainWindow(QMainWindow):
             self._session.start()
 
     def open_recording(self, path: Path) -> None:
-        """Leave the present session for a recording."""
-        self._note_sources()
+        """Leave the present session for a recording, once that is known to be one.
+
+        What was analysed is worth too much to be lost for a file that cannot be read.
+        """
+        self._going_live = False
+        self._wanted = path
+        self._check_wanted()
+
+    def _check_wanted(self) -> None:
+        """Look into the recording that is asked for; `_checked` is told of it."""
+        if (path := self._wanted) is None:
+            return
+
+        def check() -> tuple[Path, Exception | None]:
+            try:
+                self._factory.check(path)
+            except (SourceError, OSError) as error:
+                return path, error
+            return path, None
+
+        self._checking.call(check)
+
+    def _checked(self, outcome: tuple[Path, Exception | None] | None) -> None:
+        path, error = outcome or (self._wanted, None)  # no outcome: let the session tell
+        if path is None or path != self._wanted:  # something else was asked for meanwhile
+            self._check_wanted()
+            return
+        self._wanted = None
+        if error is not None:
+            self._tell_unopened(error, path)
+            return
         if path != self.options.demo:
             self._settings.setValue(_FOLDER, str(path.absolute().parent))
+        self._note_sources()
         self._change_session(lambda: self._factory.replay(path), path)
 
     def _open_demo(self) -> None:
@@ -379,6 +420,7 @@ class MainWindow(QMainWindow):
 
     def go_live(self) -> None:
         """Leave the present session for the devices used last, at first for those there are now."""
+        self._wanted = None
         self._note_sources()
         if (sources := self._sources) is not None:
             self._change_session(lambda: self._factory.live(*sources))
@@ -407,8 +449,7 @@ class MainWindow(QMainWindow):
         try:
             session = make()
         except (SourceError, OSError) as error:
-            remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
-            self._tell(failure(str(error), path), severity="error", remedy=remedy)
+            self._tell_unopened(error, path)
             return
         written = None if self.replay is None else self.replay.written
         if self._started:
@@ -420,6 +461,10 @@ class MainWindow(QMainWindow):
         if self._running:
             self.bridge.start(session)
         self._start_session()
+
+    def _tell_unopened(self, error: Exception, path: Path | None) -> None:
+        remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
+        self._tell(failure(str(error), path), severity="error", remedy=remedy)
 
     def _adopt(self, session: LiveControls | ReplayControls) -> None:
         """Set everything up for a session that has shown nothing yet."""

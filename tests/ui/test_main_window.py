@@ -48,6 +48,7 @@ from realtime.messages import (
     Status,
     Track,
 )
+from realtime.sources.base import UnreadableFileError
 from realtime.sources.file import Recording
 from tests.fakes.session import (
     DrawnPictures,
@@ -99,6 +100,12 @@ def live(now: ManualTime) -> FakeLiveSession:
 @pytest.fixture
 def replay(now: ManualTime) -> FakeReplaySession:
     return FakeReplaySession(now, loading_seconds=0.0, path=Path("talk.mp4"))
+
+
+def open_file(qtbot: QtBot, window: MainWindow, path: Path) -> None:
+    """Open a recording, and wait until it has been looked into."""
+    window.open_recording(path)
+    qtbot.waitUntil(lambda: not window._checking.busy)
 
 
 def run(window: MainWindow, now: ManualTime, seconds: float) -> None:
@@ -297,6 +304,7 @@ def test_the_demo_is_called_one_and_can_be_opened(
     assert window.banner.notice is not None
     assert window.banner.notice.text == told
     window.commands["demo"].trigger()
+    qtbot.waitUntil(lambda: len(factory.made) == 1)
     (session,) = factory.made
     assert isinstance(session, FakeReplaySession)
     assert session.path == Path("demo.mp4")
@@ -620,12 +628,16 @@ def test_space_pauses_where_a_control_went_while_another_window_was_active(
 
 
 def test_space_pauses_a_recording_that_was_opened_while_a_control_had_the_focus(
-    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    now: ManualTime,
 ) -> None:
     window = open_window(live)
     run(window, now, 2.0)
     tab_to("Camera")
-    window.open_recording(Path("other.mkv"))
+    open_file(qtbot, window, Path("other.mkv"))
     press_focused(Qt.Key.Key_Space)
     (replay,) = factory.made
     assert isinstance(replay, FakeReplaySession)
@@ -724,7 +736,7 @@ def test_the_sound_can_be_switched_off_and_stays_so(
     assert not replay.muted
     press(window, Qt.Key.Key_S)
     assert replay.muted
-    window.open_recording(Path("other.mp4"))
+    open_file(qtbot, window, Path("other.mp4"))
     assert isinstance(factory.made[-1], FakeReplaySession)
     assert factory.made[-1].muted
     window.close()
@@ -966,7 +978,7 @@ def test_a_failed_recording_cannot_be_played(
     press_focused(Qt.Key.Key_Escape)
     run(window, now, 0.1)
     assert window.video._empty == ("Nothing to show", "The weights are damaged.")
-    window.open_recording(Path("other.mp4"))
+    open_file(qtbot, window, Path("other.mp4"))
     run(window, now, 0.1)
     assert all(control.isEnabled() for control in controls)
     assert has_colour(transport.grab().copy(transport.slider.geometry()).toImage(), palette.TEXT)
@@ -1144,7 +1156,7 @@ def test_leaving_a_recording_amid_its_analysis_says_what_of_it_is_written(
         window.go_live()
         qtbot.waitUntil(lambda: window.live is not None)
     else:
-        window.open_recording(Path("other.mp4"))
+        open_file(qtbot, window, Path("other.mp4"))
     run(window, now, 0.2)
     told = window.banner.notice.text if window.banner.notice else ""
     cut_short = "160 answers, up to 0:16 of 0:48, written to talk.csv"
@@ -1196,7 +1208,11 @@ def test_files_are_asked_for_without_stopping_the_window(
 
 
 def test_files_are_asked_for_where_the_last_ones_were(
-    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
 ) -> None:
     replay.path = tmp_path / "talk.mp4"
     (tmp_path / "other").mkdir()
@@ -1206,7 +1222,7 @@ def test_files_are_asked_for_where_the_last_ones_were(
     (dialog,) = window.findChildren(QFileDialog)
     assert [Path(each) for each in dialog.selectedFiles()] == [tmp_path / "talk.csv"]
     dialog.close()
-    window.open_recording(tmp_path / "other" / "one.mp4")
+    open_file(qtbot, window, tmp_path / "other" / "one.mp4")
     again = open_window(replay)
     again.commands["open"].trigger()
     (dialog,) = again.findChildren(QFileDialog)
@@ -1249,7 +1265,7 @@ def test_without_answers_there_is_nothing_to_export(
 
 
 def test_a_recording_that_cannot_be_read_is_not_waited_for(
-    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+    qtbot: QtBot, open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
     replay.pictures, replay.state, replay.message = None, SessionState.FAILED, "It is no recording."
     window = open_window(replay)
@@ -1257,7 +1273,7 @@ def test_a_recording_that_cannot_be_read_is_not_waited_for(
     assert window.answer.headline == "No answer"
     assert window.banner.notice is not None
     assert window.banner.notice.text == "It is no recording."
-    window.open_recording(Path("better.mp4"))
+    open_file(qtbot, window, Path("better.mp4"))
     assert window.answer.headline == "Waiting"
 
 
@@ -1290,7 +1306,7 @@ def test_a_recording_is_opened_and_left_again(
     window = open_window(live)
     live.set_camera("1")
     run(window, now, 2.0)
-    window.open_recording(Path("other.mkv"))
+    open_file(qtbot, window, Path("other.mkv"))
     (replay,) = factory.made
     assert isinstance(replay, FakeReplaySession)
     assert window.answer.headline == "Waiting"  # nothing of the old session is left
@@ -1334,7 +1350,7 @@ def test_another_recording_goes_before_devices_that_are_still_listed(
     window = open_window(replay)
     qtbot.waitUntil(lambda: not window._listing.busy)
     window.commands["live"].trigger()
-    window.open_recording(Path("other.mkv"))
+    open_file(qtbot, window, Path("other.mkv"))
     qtbot.waitUntil(lambda: not window._listing.busy)
     assert [type(each) for each in factory.made] == [FakeReplaySession]
 
@@ -1367,10 +1383,10 @@ def test_the_window_goes_on_while_a_session_is_stopped(
     window = open_window(slow)
     run(window, now, 2.0)
     assert not window.loading.isVisible()
-    window.open_recording(Path("one.mp4"))
+    open_file(qtbot, window, Path("one.mp4"))
     run(window, now, 0.2)
     assert window.loading.isVisible()
-    window.open_recording(Path("two.mp4"))
+    open_file(qtbot, window, Path("two.mp4"))
     first, second = factory.made
     assert (slow.stopped, first.started, second.started) == (0, 0, 0)
     slow.may_stop.set()
@@ -1384,10 +1400,14 @@ def test_the_window_goes_on_while_a_session_is_stopped(
 
 
 def test_closing_the_window_starts_nothing_any_more(
-    qapp: QApplication, open_window: OpenWindow, slow: SlowSession, factory: FakeFactory
+    qtbot: QtBot,
+    qapp: QApplication,
+    open_window: OpenWindow,
+    slow: SlowSession,
+    factory: FakeFactory,
 ) -> None:
     window = open_window(slow)
-    window.open_recording(Path("one.mp4"))
+    open_file(qtbot, window, Path("one.mp4"))
     slow.may_stop.set()
     window.close()
     assert slow.stopped == 1
@@ -1409,7 +1429,7 @@ def test_a_session_that_cannot_be_stopped_does_not_hold_up_the_next(
 
     monkeypatch.setattr(live, "stop", fail)
     window = open_window(live)
-    window.open_recording(Path("one.mp4"))
+    open_file(qtbot, window, Path("one.mp4"))
     (session,) = factory.made
     qtbot.waitUntil(lambda: session.started == 1)
     assert "the driver crashed" in caplog.text
@@ -1440,12 +1460,16 @@ def test_a_label_that_another_class_is_ahead_of_says_so(
 
 
 def test_an_unreadable_recording_leaves_the_session_alone(
-    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    now: ManualTime,
 ) -> None:
     factory.unreadable.add(Path("my text.mp4"))
     window = open_window(live)
     run(window, now, 2.0)
-    window.open_recording(Path("my text.mp4"))
+    open_file(qtbot, window, Path("my text.mp4"))
     run(window, now, 0.5)
     assert live.stopped == 0
     assert window.banner.notice is not None
@@ -1458,6 +1482,39 @@ def test_an_unreadable_recording_leaves_the_session_alone(
     click(another)
     (dialog,) = window.findChildren(QFileDialog)
     dialog.close()
+
+
+def test_the_window_goes_on_while_a_recording_is_looked_into(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_answer = threading.Event()
+    checked: list[Path] = []
+
+    def check(path: Path) -> None:
+        checked.append(path)
+        assert may_answer.wait(5.0)
+        if path == Path("one.txt"):
+            raise UnreadableFileError("one.txt is no recording")
+
+    monkeypatch.setattr(factory, "check", check)
+    window = open_window(replay)
+    for name in ("one.txt", "two.mp4", "three.mp4"):  # the newest is what is wanted
+        window.open_recording(Path(name))
+    run(window, now, 2.0)
+    assert window.windowTitle() == "talk.mp4 – MSAF Live"
+    assert window.answer.headline == "Neutral"
+    may_answer.set()
+    qtbot.waitUntil(lambda: window.windowTitle() == "three.mp4 – MSAF Live")
+    assert checked == [Path("one.txt"), Path("three.mp4")]
+    window.open_recording(Path("four.mp4"))
+    window.go_live()
+    qtbot.waitUntil(lambda: window.live is not None and not window._checking.busy)
+    assert [type(each) for each in factory.made] == [FakeReplaySession, FakeLiveSession]
 
 
 def drop(window: MainWindow, *urls: QUrl) -> bool:
@@ -1476,13 +1533,14 @@ def drop(window: MainWindow, *urls: QUrl) -> bool:
 
 
 def test_a_dropped_file_of_this_computer_is_opened(
-    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory
 ) -> None:
     window = open_window(live)
     web = QUrl("https://example.org/talk.mp4")
     assert not drop(window, web)
     assert factory.made == []
     assert drop(window, web, QUrl.fromLocalFile("/films/talk.mp4"))
+    qtbot.waitUntil(lambda: len(factory.made) == 1)
     (session,) = factory.made
     assert isinstance(session, FakeReplaySession)
     assert session.path == Path("/films/talk.mp4")
