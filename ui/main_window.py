@@ -146,7 +146,8 @@ class MainWindow(QMainWindow):
         self._stopping = Background("stop-session")
         self._exporting = Background("export")
         self._checking = Background("check-recording")
-        self._wanted: Path | None = None  # to be opened, if it can be read
+        self._wanted: Path | None = None  # to be opened, if it can be read …
+        self._wanted_of = 1  # … of so many
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._partial: Notice | None = None  # of an export, until the analysis ends
@@ -377,13 +378,15 @@ class MainWindow(QMainWindow):
             self._started = True
             self._session.start()
 
-    def open_recording(self, path: Path) -> None:
+    def open_recording(self, path: Path, *, of: int = 1) -> None:
         """Leave the present session for a recording, once that is known to be one.
+
+        `of`: how many were asked for, of which this is the first.
 
         What was analysed is worth too much to be lost for a file that cannot be read.
         """
         self._going_live = False
-        self._wanted = path
+        self._wanted, self._wanted_of = path, of
         self._check_wanted()
 
     def _check_wanted(self) -> None:
@@ -413,6 +416,8 @@ class MainWindow(QMainWindow):
             self._settings.setValue(_FOLDER, str(path.absolute().parent))
         self._note_sources()
         self._change_session(lambda: self._factory.replay(path), path)
+        if self._wanted_of > 1 and self._trouble is None:
+            self._tell(f"Only the first of {self._wanted_of} files was opened.")
 
     def _open_demo(self) -> None:
         if (demo := self.options.demo) is not None:
@@ -796,7 +801,7 @@ class MainWindow(QMainWindow):
     # -- files dropped, and the end ------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        if event is not None and _first_file(event.mimeData()) is not None:
+        if event is not None and _files(event.mimeData()):
             event.acceptProposedAction()
             self.video.set_dropping(True)
 
@@ -805,15 +810,16 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         self.video.set_dropping(False)
-        if event is not None and (path := _first_file(event.mimeData())) is not None:
-            self.open_recording(path)
+        if event is not None and (paths := _files(event.mimeData())):
+            self.open_recording(paths[0], of=len(paths))
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         self.stop()
         super().closeEvent(event)
 
 
-def _first_file(data: QMimeData | None) -> Path | None:
-    """The first file of this computer among what is dragged; addresses are not opened."""
+def _files(data: QMimeData | None) -> list[Path]:
+    """The files of this computer among what is dragged, without folders and addresses."""
     urls = [] if data is None else data.urls()
-    return next((Path(url.toLocalFile()) for url in urls if url.isLocalFile()), None)
+    paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+    return [path for path in paths if path.is_file()]

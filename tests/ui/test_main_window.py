@@ -1533,17 +1533,50 @@ def drop(window: MainWindow, *urls: QUrl) -> bool:
 
 
 def test_a_dropped_file_of_this_computer_is_opened(
-    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    tmp_path: Path,
 ) -> None:
     window = open_window(live)
     web = QUrl("https://example.org/talk.mp4")
-    assert not drop(window, web)
-    assert factory.made == []
-    assert drop(window, web, QUrl.fromLocalFile("/films/talk.mp4"))
-    qtbot.waitUntil(lambda: len(factory.made) == 1)
+    folder, missing, path = tmp_path / "films", tmp_path / "none.mp4", tmp_path / "talk.mp4"
+    folder.mkdir()
+    path.touch()
+    for url in (web, QUrl.fromLocalFile(str(folder)), QUrl.fromLocalFile(str(missing))):
+        assert not drop(window, url)
+    assert not window._checking.busy
+    assert drop(window, web, QUrl.fromLocalFile(str(folder)), QUrl.fromLocalFile(str(path)))
+    qtbot.waitUntil(lambda: window.replay is not None)
     (session,) = factory.made
     assert isinstance(session, FakeReplaySession)
-    assert session.path == Path("/films/talk.mp4")
+    assert session.path == path
+    assert window.banner.notice is None or "first" not in window.banner.notice.text
+
+
+def test_of_several_dropped_files_the_first_is_opened_and_that_is_said(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    tmp_path: Path,
+) -> None:
+    window = open_window(live)
+    paths = [tmp_path / "one.mp4", tmp_path / "two.mp4"]
+    for path in paths:
+        path.touch()
+    urls = [QUrl.fromLocalFile(str(path)) for path in paths]
+    factory.unreadable.add(paths[0])
+    drop(window, *urls)
+    qtbot.waitUntil(lambda: not window._checking.busy)
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "one.mp4 cannot be read as a recording"
+    factory.unreadable.clear()
+    drop(window, *urls)
+    qtbot.waitUntil(lambda: window.windowTitle() == "one.mp4 – MSAF Live")
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "Only the first of 2 files was opened."
 
 
 # -- notices -----------------------------------------------------------------------------------
