@@ -1,19 +1,22 @@
-"""Help with the keys, and the About box.
+"""Help with the keys, the About box, and where to export to.
 
-Thread: GUI. Neither blocks the window behind it.
+Thread: GUI. None of them blocks the window behind it.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QColor, QTextCursor, QTextDocument, QTextFormat
 from PyQt6.QtWidgets import (
     QDialog,
+    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QTextBrowser,
     QVBoxLayout,
@@ -30,6 +33,9 @@ CAUTION: Final = (
     "it will. The EU AI Act forbids emotion recognition at work and in education, and asks that "
     "people are told when it is used on them."
 )
+
+# What is offered, and its ending.
+_EXPORTS: Final = {"Comma-separated values (*.csv)": "csv", "JSON lines (*.jsonl)": "jsonl"}
 
 
 class HelpDialog(QDialog):
@@ -109,6 +115,41 @@ class AboutDialog(QDialog):
         layout.addWidget(card, stretch=1)
         _add_close(self, layout)
         self.resize(px(680), px(580))
+
+
+class ExportDialog(QFileDialog):
+    """Asks for the file to export to, whose name always gets an ending that can be written."""
+
+    chosen = pyqtSignal(Path)
+    taken = pyqtSignal(Path)  # there is such a file, which nobody was asked about
+
+    def __init__(self, folder: str, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent, "Export answers", folder, ";;".join(_EXPORTS))
+        self.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        self.filterSelected.connect(lambda kind: self.setDefaultSuffix(_EXPORTS[kind]))
+        self.setDefaultSuffix("csv")
+        self.selectFile(name)
+        self.fileSelected.connect(self._choose)
+
+    def accept(self) -> None:
+        """Complete the name before Qt asks whether to replace the file of that name."""
+        line = self.findChild(QLineEdit, "fileNameEdit")  # none in a dialog of the system's
+        name = "" if line is None else line.text().strip()
+        is_folder = Path(self.directory().filePath(name)).is_dir()  # which is only gone into
+        if line is not None and name and not is_folder:
+            line.setText(self._completed(name))
+        super().accept()
+
+    def _choose(self, path: str) -> None:
+        """The system's dialogs know of no ending but a missing one; nor can they ask again."""
+        whole = Path(self._completed(path))
+        is_news = whole != Path(path) and whole.exists()
+        (self.taken if is_news else self.chosen).emit(whole)
+
+    def _completed(self, name: str) -> str:
+        """`name`, with the ending of the chosen kind where it has neither of ours."""
+        is_ours = Path(name).suffix.lower().lstrip(".") in _EXPORTS.values()
+        return name if is_ours else f"{name}.{_EXPORTS.get(self.selectedNameFilter(), 'csv')}"
 
 
 def _air(document: QTextDocument, gap: int) -> None:

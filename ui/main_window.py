@@ -39,7 +39,7 @@ from ui.background import Background
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
 from ui.devices import Devices, ListDevices
-from ui.dialogs import AboutDialog, HelpDialog
+from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
 from ui.presenters import (
@@ -76,7 +76,6 @@ _ENDINGS: Final = (
     "wav flac mp3 m4a aac ogg oga opus wma aiff"
 )
 _RECORDINGS: Final = f"Recordings ({' '.join(f'*.{ending}' for ending in _ENDINGS.split())})"
-_EXPORTS: Final = ("Comma-separated values (*.csv)", "JSON lines (*.jsonl)")
 _PRIVACY_SEEN: Final = "privacy_seen"
 _SOUND: Final = "sound"
 _FOLDER: Final = "folder"  # of the recording opened last
@@ -744,14 +743,14 @@ class MainWindow(QMainWindow):
         folder = str(replay.path.absolute().parent)
         if replay.path == self.options.demo:  # which lies among the program's own files
             folder = self._settings.value(_FOLDER, str(Path.home()), type=str)
-        dialog = QFileDialog(self, "Export answers", folder, ";;".join(_EXPORTS))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("csv")
-        dialog.selectFile(replay.path.with_suffix(".csv").name)
-        dialog.filterSelected.connect(
-            lambda chosen: dialog.setDefaultSuffix("jsonl" if chosen == _EXPORTS[1] else "csv")
+        dialog = ExportDialog(folder, replay.path.with_suffix(".csv").name, self)
+        dialog.chosen.connect(self.export)
+        dialog.taken.connect(
+            lambda path: self._tell(
+                f"There is a {path.name} already: choose it to replace it, or another name.",
+                severity="warning",
+            )
         )
-        dialog.fileSelected.connect(lambda path: self.export(Path(path)))
         self._open_dialog(dialog)
 
     def export(self, path: Path) -> None:

@@ -18,6 +18,7 @@ from PyQt6.QtCore import (
     QSettings,
     QSize,
     Qt,
+    QTimer,
     QUrl,
 )
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
@@ -30,6 +31,7 @@ from PyQt6.QtWidgets import (
     QInputDialog,
     QLineEdit,
     QMenu,
+    QMessageBox,
     QSlider,
     QTextBrowser,
     QWidget,
@@ -71,7 +73,7 @@ from tests.ui.conftest import (
     type_in,
 )
 from ui import palette
-from ui.dialogs import AboutDialog, HelpDialog
+from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
 from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
 from ui.presenters import (
     BEFORE_THE_PAUSE,
@@ -1187,6 +1189,85 @@ def test_a_failure_is_shown_before_what_was_exported(
     window.banner.dismissed.emit(window.banner.notice)
     run(window, now, 0.1)
     assert "talk.csv" in told()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "written_to"),
+    [
+        ("results", 0, "results.csv"),
+        ("results.v2", 0, "results.v2.csv"),
+        ("results.v2", 1, "results.v2.jsonl"),
+        ("results.JSONL", 0, "results.JSONL"),
+        ("results.csv", 1, "results.csv"),
+    ],
+)
+def test_a_name_to_export_to_gets_an_ending_that_can_be_written(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    kind: int,
+    written_to: str,
+) -> None:
+    replay.path = tmp_path / "talk.mp4"
+    window = open_window(replay)
+    exported: list[Path] = []
+    monkeypatch.setattr(window, "export", exported.append)
+    run(window, now, 3.0)
+    window.commands["export"].trigger()
+    (dialog,) = window.findChildren(ExportDialog)
+    dialog.selectNameFilter(dialog.nameFilters()[kind])
+    line = dialog.findChild(QLineEdit)
+    assert line is not None
+    line.clear()
+    type_in(line, name)
+    press(line, Qt.Key.Key_Return)
+    assert exported == [tmp_path / written_to]
+
+
+def test_a_file_is_replaced_only_after_it_was_asked_about(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replay.path = tmp_path / "talk.mp4"
+    (tmp_path / "results.v2.csv").write_text("of yesterday")
+    window = open_window(replay)
+    exported: list[Path] = []
+    monkeypatch.setattr(window, "export", exported.append)
+    run(window, now, 3.0)
+    window.commands["export"].trigger()
+    (dialog,) = window.findChildren(ExportDialog)
+    asked: list[str] = []
+
+    def decline() -> None:
+        question = QApplication.activeModalWidget()
+        assert isinstance(question, QMessageBox)
+        asked.append(question.text())
+        question.reject()
+
+    line = dialog.findChild(QLineEdit)
+    assert line is not None
+    line.clear()
+    type_in(line, "results.v2")
+    QTimer.singleShot(0, decline)
+    press(line, Qt.Key.Key_Return)
+    assert len(asked) == 1
+    assert "results.v2.csv" in asked[0]
+    # A dialog of the system's does not come by here, and has asked about another name.
+    dialog.fileSelected.emit(str(tmp_path / "results.v2"))
+    assert exported == []
+    assert window.banner.notice is not None
+    assert "There is a results.v2.csv already" in window.banner.notice.text
+    dialog.fileSelected.emit(str(tmp_path / "results.v2.csv"))
+    assert exported == [tmp_path / "results.v2.csv"]
+    dialog.close()
 
 
 @pytest.mark.parametrize("command", ["open", "export"])
