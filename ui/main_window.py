@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from PyQt6.QtCore import QEvent, QMimeData, QObject, QRect, QSettings, QSize, Qt
+from PyQt6.QtCore import QEvent, QMimeData, QObject, QRect, QSettings, QSize, QStandardPaths, Qt
 from PyQt6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -728,11 +728,20 @@ class MainWindow(QMainWindow):
                 replay.set_speed(min(beyond, key=lambda each: abs(each - replay.speed)))
 
     def _ask_recording(self) -> None:
-        folder = self._settings.value(_FOLDER, "", type=str)
-        dialog = QFileDialog(self, "Open recording", folder, f"{_RECORDINGS};;All files (*)")
+        dialog = QFileDialog(
+            self, "Open recording", self._folder(), f"{_RECORDINGS};;All files (*)"
+        )
+        dialog.setOption(QFileDialog.Option.HideNameFilterDetails)  # a line of thirty endings
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda path: self.open_recording(Path(path)))
         self._open_dialog(dialog)
+
+    def _folder(self) -> str:
+        """Where people's recordings are: where the last one was, at first where films belong."""
+        last = self._settings.value(_FOLDER, "", type=str)
+        films = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
+        there = (each for each in (last, films) if each and Path(each).is_dir())
+        return next(there, str(Path.home()))
 
     def _ask_export(self) -> None:
         if (replay := self.replay) is None:
@@ -742,7 +751,7 @@ class MainWindow(QMainWindow):
             return
         folder = str(replay.path.absolute().parent)
         if replay.path == self.options.demo:  # which lies among the program's own files
-            folder = self._settings.value(_FOLDER, str(Path.home()), type=str)
+            folder = self._folder()
         dialog = ExportDialog(folder, replay.path.with_suffix(".csv").name, self)
         dialog.chosen.connect(self.export)
         dialog.taken.connect(

@@ -17,6 +17,7 @@ from PyQt6.QtCore import (
     QRectF,
     QSettings,
     QSize,
+    QStandardPaths,
     Qt,
     QTimer,
     QUrl,
@@ -1309,6 +1310,34 @@ def test_files_are_asked_for_where_the_last_ones_were(
     (dialog,) = again.findChildren(QFileDialog)
     assert Path(dialog.directory().absolutePath()) == tmp_path / "other"
     dialog.close()
+
+
+def test_recordings_are_first_looked_for_among_films(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    films, home, stick = tmp_path / "Videos", tmp_path / "home", tmp_path / "stick"
+    home.mkdir()
+    monkeypatch.setattr(Path, "home", lambda: home)
+    monkeypatch.setattr(QStandardPaths, "writableLocation", lambda _: str(films))
+    window = open_window(live)
+
+    def shown() -> Path:
+        window.commands["open"].trigger()
+        dialog = next(each for each in window.findChildren(QFileDialog) if each.isVisible())
+        assert dialog.testOption(QFileDialog.Option.HideNameFilterDetails)
+        dialog.close()
+        return Path(dialog.directory().absolutePath())
+
+    assert shown() == home
+    films.mkdir()
+    assert shown() == films
+    window._settings.setValue("folder", str(stick))  # which was pulled out
+    assert shown() == films
+    stick.mkdir()
+    assert shown() == stick
 
 
 @pytest.mark.parametrize(
