@@ -57,7 +57,8 @@ def run_window(
         settings=settings or QSettings("msaf-live", "msaf-live"),
         options=options,
     )
-    fit_to_screen(window)
+    if not window.restore_place():
+        fit_to_screen(window)
 
     def begin() -> None:
         logger.info("window shown")  # what `bench` waits for

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from PyQt6.QtCore import QEvent, QMimeData, QObject, QRect, QSettings, QSize, QStandardPaths, Qt
+from PyQt6.QtCore import (
+    QByteArray,
+    QEvent,
+    QMimeData,
+    QObject,
+    QRect,
+    QSettings,
+    QSize,
+    QStandardPaths,
+    Qt,
+)
 from PyQt6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -78,6 +88,9 @@ _ENDINGS: Final = (
 _RECORDINGS: Final = f"Recordings ({' '.join(f'*.{ending}' for ending in _ENDINGS.split())})"
 _PRIVACY_SEEN: Final = "privacy_seen"
 _SOUND: Final = "sound"
+_MIRROR: Final = "mirror"  # of live pictures
+_HEATMAP: Final = "heatmap"
+_GEOMETRY: Final = "geometry"  # of the window
 _FOLDER: Final = "folder"  # of the recording opened last
 _ADDRESS: Final = "camera_address"  # of the network camera used last, without its password
 
@@ -147,6 +160,7 @@ class MainWindow(QMainWindow):
         self._checking = Background("check-recording")
         self._wanted: Path | None = None  # to be opened, if it can be read …
         self._wanted_of = 1  # … of so many
+        self._speed: float | None = None  # of the recording before
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._partial: Notice | None = None  # of an export, until the analysis ends
@@ -162,6 +176,7 @@ class MainWindow(QMainWindow):
         self._build()
         self.commands["sound"].setChecked(settings.value(_SOUND, True, type=bool))
         self._connect()
+        self.commands["heatmap"].setChecked(settings.value(_HEATMAP, False, type=bool))
         self.header.offer_address(settings.value(_ADDRESS, "", type=str))
         self._adopt(session)
         if self.options.notice:
@@ -344,8 +359,8 @@ class MainWindow(QMainWindow):
         }
         for name, handler in handlers.items():
             self.commands[name].triggered.connect(lambda _, call=handler: call())
-        self.commands["heatmap"].toggled.connect(self.video.set_heatmap)
-        self.commands["mirror"].toggled.connect(self.video.set_mirrored)
+        self.commands["heatmap"].toggled.connect(self._set_heatmap)
+        self.commands["mirror"].toggled.connect(self._set_mirrored)
         self.commands["sound"].toggled.connect(self._set_sound)
         self.commands["full_screen"].toggled.connect(self.set_full_screen)
 
@@ -455,7 +470,9 @@ class MainWindow(QMainWindow):
         except (SourceError, OSError) as error:
             self._tell_unopened(error, path)
             return
-        written = None if self.replay is None else self.replay.written
+        written = None
+        if self.replay is not None:
+            written, self._speed = self.replay.written, self.replay.speed
         if self._started:
             self._started = False
             self._stopping.call(self._session.stop)
@@ -493,9 +510,12 @@ class MainWindow(QMainWindow):
         for command in LIVE_ONLY:
             self.commands[command].setEnabled(is_live)
         self.commands["pause"].setEnabled(True)
-        self.commands["mirror"].setChecked(is_live)
+        mirrored = self._settings.value(_MIRROR, True, type=bool)  # as people know themselves
+        self.commands["mirror"].setChecked(is_live and mirrored)
         if replay is not None:
             replay.set_muted(not self.commands["sound"].isChecked())
+            if self._speed is not None:
+                replay.set_speed(self._speed)
         self._show_devices()
         self._focus_window()
 
@@ -716,6 +736,15 @@ class MainWindow(QMainWindow):
         if (replay := self.replay) is not None:
             replay.set_speed(speed)
 
+    def _set_heatmap(self, shown: bool) -> None:
+        self._settings.setValue(_HEATMAP, shown)
+        self.video.set_heatmap(shown)
+
+    def _set_mirrored(self, mirrored: bool) -> None:
+        if self.live is not None:
+            self._settings.setValue(_MIRROR, mirrored)
+        self.video.set_mirrored(mirrored)
+
     def _set_sound(self, heard: bool) -> None:
         self._settings.setValue(_SOUND, heard)
         if (replay := self.replay) is not None:
@@ -821,7 +850,15 @@ class MainWindow(QMainWindow):
         if event is not None and (paths := _files(event.mimeData())):
             self.open_recording(paths[0], of=len(paths))
 
+    def restore_place(self) -> bool:
+        """Lie where the window was closed, as large; whether it ever was."""
+        known = self._settings.value(_GEOMETRY, QByteArray(), type=QByteArray)
+        restored = self.restoreGeometry(known)
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowFullScreen)
+        return restored
+
     def closeEvent(self, event: QCloseEvent | None) -> None:
+        self._settings.setValue(_GEOMETRY, self.saveGeometry())
         self.stop()
         super().closeEvent(event)
 

@@ -655,6 +655,32 @@ def test_h_and_m_change_the_picture(open_window: OpenWindow, live: FakeLiveSessi
     assert (window.video.mirrored, window.video.heatmap) == (False, True)
 
 
+def test_how_the_picture_is_shown_is_remembered(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+) -> None:
+    window = open_window(live)
+    press(window, Qt.Key.Key_M)
+    press(window, Qt.Key.Key_H)
+    open_file(qtbot, window, Path("other.mkv"))
+    press(window, Qt.Key.Key_M)  # which is of this recording only
+    assert window.video.mirrored
+    open_file(qtbot, window, Path("another.mkv"))
+    assert (window.video.mirrored, window.video.heatmap) == (False, True)
+    window.go_live()
+    assert (window.video.mirrored, window.video.heatmap) == (False, True)
+    window.close()
+    again = open_window(factory.live("0", None))
+    assert (again.video.mirrored, again.video.heatmap) == (False, True)
+    press(again, Qt.Key.Key_M)
+    press(again, Qt.Key.Key_H)
+    again.close()
+    third = open_window(factory.live("0", None))
+    assert (third.video.mirrored, third.video.heatmap) == (True, False)
+
+
 def test_full_screen_and_back(open_window: OpenWindow, live: FakeLiveSession) -> None:
     window = open_window(live)
     press(window, Qt.Key.Key_F)
@@ -842,6 +868,29 @@ def test_speed_by_keys_and_by_choice(
     assert window.transport.speed_choice.currentData() == 0.25
     window.transport.speed_choice.activated.emit(3)
     assert replay.speed == 1.5
+
+
+def test_the_speed_stays_for_the_next_recording_of_the_window(
+    qtbot: QtBot, open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.speed = 1.25  # that was asked for
+    window = open_window(replay)
+    run(window, now, 0.1)
+    assert replay.speed == 1.25
+    press(window, Qt.Key.Key_BracketRight)
+    open_file(qtbot, window, Path("other.mp4"))
+    assert window.replay is not None
+    assert window.replay.speed == 1.5
+    window.go_live()
+    qtbot.waitUntil(lambda: window.live is not None)
+    open_file(qtbot, window, Path("other.mp4"))
+    assert window.replay.speed == 1.5
+    run(window, now, 0.1)
+    assert window.transport.speed_choice.currentText() == "1.5×"
+    window.close()
+    again = open_window(FakeReplaySession(now))
+    assert again.replay is not None
+    assert again.replay.speed == 1.0
 
 
 def test_a_speed_that_is_not_offered_is_shown(
