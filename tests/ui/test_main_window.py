@@ -1066,7 +1066,7 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     press_focused(Qt.Key.Key_Home)
     run(window, now, 0.2)
     assert window.video.badge == window.answer.headline == "Paused"
-    assert window.answer.detail == "The first answer comes when you play"
+    assert window.answer.detail == "Play, or click the timeline"
     assert window.video.face_area() is not None
     qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: none yet" in written)
     replay.changes["face"] = None  # which takes its box away
@@ -1074,6 +1074,8 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     run(window, now, 0.1)
     assert window.video.face_area() is None
     qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: no face" in written)
+    run(window, now, 6.0)  # the whole timeline is coloured
+    assert (window.answer.headline, window.video.badge) == ("Analysed", "Paused")
     press_focused(Qt.Key.Key_Space)
     run(window, now, 0.5)
     assert window.answer.headline == "Neutral"
