@@ -117,6 +117,13 @@ class HeaderView(QWidget):
             sounds.append((sentence(microphone), microphone))
         self.microphone_choice.fill([*sounds, ("No microphone", _NONE)], microphone or _NONE)
 
+    def set_dense(self, dense: bool) -> None:
+        """Give the names of the devices all the room there is, or leave some behind them."""
+        page = self._pages.widget(0)
+        row = None if page is None else page.layout()
+        assert isinstance(row, QHBoxLayout)
+        row.setStretch(row.count() - 1, 0 if dense else 1)
+
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""
         px = theme.px

@@ -48,6 +48,7 @@ from ui.attention_view import AttentionView
 from ui.background import Background
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
+from ui.controls import Button
 from ui.devices import Devices, ListDevices
 from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
 from ui.header_view import HeaderView
@@ -78,9 +79,15 @@ from ui.video_view import VideoView
 
 logger = logging.getLogger(__name__)
 
-SMALLEST: Final = QSize(960, 600)
-_SIDE_WIDTH: Final = 396.0  # design pixels
+SMALLEST: Final = QSize(640, 360)  # a small laptop's screen at twice its size has little more
+_USUAL: Final = QSize(1280, 720)
+_SIDE_WIDTH: Final = 396.0  # design pixels …
+_NARROW_SIDE_WIDTH: Final = 300.0
 _BOTTOM_HEIGHT: Final = 132.0
+_TALL_BOTTOM_HEIGHT: Final = 150.0
+_MOST_BELOW: Final = 1000.0  # … beyond which the rows of the cards lie far apart, in one column …
+_MOST_BELOW_PAIRED: Final = 400.0  # … and in two
+_UNBOUNDED: Final = (1 << 24) - 1  # QWIDGETSIZE_MAX
 _ENDINGS: Final = (
     "mp4 m4v mov mkv webm avi wmv flv mpg mpeg ts mts m2ts 3gp ogv gif "
     "wav flac mp3 m4a aac ogg oga opus wma aiff"
@@ -128,6 +135,29 @@ class WindowOptions:
     config: SessionConfig = field(default_factory=SessionConfig)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What has room in a window, and where."""
+
+    tall: bool  # the cards lie below the picture, not beside it …
+    paired: bool  # … in two columns
+    narrow: bool  # buttons go without their words
+    has_attention: bool  # else the answer would have to shrink
+    has_bottom: bool  # else the picture would
+
+    @classmethod
+    def of(cls, size: QSize) -> _Shape:
+        width, height = size.width(), size.height()
+        tall = height > width
+        return cls(
+            tall=tall,
+            paired=tall and height < 1.4 * width,
+            narrow=width < 880,
+            has_attention=tall or height >= 560,
+            has_bottom=tall or height >= 440,
+        )
+
+
 class MainWindow(QMainWindow):
     """One session at a time, live or a recording."""
 
@@ -144,6 +174,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.options = options or WindowOptions()
         self.theme = Theme()
+        self._shape = _Shape.of(_USUAL)
         self.bridge = Bridge(self, now=now)
         self.commands = make_actions(self)
         self._factory = factory
@@ -182,7 +213,7 @@ class MainWindow(QMainWindow):
         if self.options.notice:
             self._trouble = Notice(text=self.options.notice, severity="warning")
         self.commands["demo"].setVisible(self.options.demo is not None)
-        self.resize(1280, 720)
+        self.resize(_USUAL)
 
     # -- layout --------------------------------------------------------------------------------
 
@@ -200,42 +231,67 @@ class MainWindow(QMainWindow):
         self.status = StatusView(theme)
 
         self._bottom = QWidget()
-        below = QGridLayout(self._bottom)
+        self._below = below = QGridLayout(self._bottom)
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(self.spectrogram, 0, 0)
         below.addWidget(self.timeline, 0, 1)
-        below.setColumnStretch(0, 4)
         below.setColumnStretch(1, 7)
-        left = QVBoxLayout()
+        self._main = QWidget()
+        left = QVBoxLayout(self._main)
+        left.setContentsMargins(0, 0, 0, 0)
         left.addWidget(self.video, stretch=1)
         left.addWidget(self.transport)
         left.addWidget(self._bottom)
         self._side = QWidget()
-        right = QVBoxLayout(self._side)
-        right.setContentsMargins(0, 0, 0, 0)
-        right.addWidget(self.answer, stretch=264)
-        right.addWidget(self.shares, stretch=100)
-        right.addWidget(self.attention, stretch=210)
+        self._cards = QGridLayout(self._side)
+        self._cards.setContentsMargins(0, 0, 0, 0)
 
         central = QWidget()
         central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # else Qt would focus the first control
         self._grid = QGridLayout(central)
-        self._grid.addWidget(self.header, 0, 0, 1, 2)
-        self._grid.addLayout(left, 1, 0)
-        self._grid.addWidget(self._side, 1, 1)
-        self._grid.addWidget(self.status, 2, 0, 1, 2)
-        self._grid.setRowStretch(1, 1)
         self._grid.setColumnStretch(0, 1)
-        self._columns = (left, right, below)
+        self._columns = (left, self._cards, below)
         self.setCentralWidget(central)
-        self.loading = LoadingView(theme, central)
+        self._arrange()
+        self.loading = LoadingView(theme, central)  # these two last, to lie above all else
         self.banner = BannerView(theme, central)
         self.video.installEventFilter(self)
         self.addActions(list(self.commands.values()))
         self._apply_theme()
 
+    def _arrange(self) -> None:
+        """Put everything where the window's shape has room for it."""
+        shape, grid, cards = self._shape, self._grid, self._cards
+        places = {
+            self.header: (0, 0, 1, 2),
+            self._main: (1, 0, 1, 2 if shape.tall else 1),
+            self._side: (2, 0, 1, 2) if shape.tall else (1, 1, 1, 1),
+            self.status: (3, 0, 1, 2),
+        }
+        stretches = (10, 4) if shape.paired else (10, 9) if shape.tall else (1, 0)
+        _lay(grid, places, dict(enumerate(stretches, start=1)))
+        self.attention.setVisible(shape.has_attention)
+        self._bottom.setVisible(shape.has_bottom)
+        if shape.paired:
+            places = {self.answer: (0, 0, 2, 1), self.shares: (0, 1, 1, 1)}
+            _lay(cards, places | {self.attention: (1, 1, 1, 1)}, {0: 100, 1: 210, 2: 0})
+        else:
+            column = (self.answer, self.shares, self.attention)
+            places = {card: (row, 0, 1, 1) for row, card in enumerate(column)}
+            _lay(cards, places, {0: 264, 1: 100, 2: 210 if shape.has_attention else 0})
+        cards.setColumnStretch(0, 1)
+        cards.setColumnStretch(1, 1 if shape.paired else 0)
+        self._below.setColumnStretch(0, 7 if shape.narrow else 4)
+        self.header.set_dense(shape.tall or shape.narrow)
+        style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+        if shape.narrow:
+            style = Qt.ToolButtonStyle.ToolButtonIconOnly
+        for button in self.findChildren(Button):
+            if button.property("labelled"):
+                button.setToolButtonStyle(style)
+
     def _apply_theme(self) -> None:
-        theme = self.theme
+        theme, shape = self.theme, self._shape
         gap = theme.px(GAP)
         self.setStyleSheet(theme.style_sheet())
         self._grid.setContentsMargins(theme.px(16), theme.px(10), theme.px(16), theme.px(6))
@@ -243,8 +299,15 @@ class MainWindow(QMainWindow):
         self._grid.setVerticalSpacing(theme.px(10))
         for column in self._columns:
             column.setSpacing(gap)
-        self._side.setFixedWidth(theme.px(_SIDE_WIDTH))
-        self._bottom.setFixedHeight(theme.px(_BOTTOM_HEIGHT))
+        self._side.setMinimumWidth(0)
+        self._side.setMaximumSize(_UNBOUNDED, _UNBOUNDED)
+        if shape.tall:
+            most = _MOST_BELOW_PAIRED if shape.paired else _MOST_BELOW
+            self._side.setMaximumHeight(theme.px(most))
+        else:
+            wide = _NARROW_SIDE_WIDTH if shape.narrow else _SIDE_WIDTH
+            self._side.setFixedWidth(theme.px(wide))
+        self._bottom.setFixedHeight(theme.px(_TALL_BOTTOM_HEIGHT if shape.tall else _BOTTOM_HEIGHT))
         for view in (
             self.header,
             self.video,
@@ -261,7 +324,11 @@ class MainWindow(QMainWindow):
             view.set_theme(theme)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        theme = Theme.for_window(self.size())
+        theme, shape = Theme.for_window(self.size()), _Shape.of(self.size())
+        if shape != self._shape:
+            self._shape = shape
+            self._arrange()
+            self.theme = Theme(0.0)  # whose sizes are none of this shape's
         if theme != self.theme:
             self.theme = theme
             self._apply_theme()
@@ -861,6 +928,17 @@ class MainWindow(QMainWindow):
         self._settings.setValue(_GEOMETRY, self.saveGeometry())
         self.stop()
         super().closeEvent(event)
+
+
+def _lay(
+    grid: QGridLayout, places: dict[QWidget, tuple[int, int, int, int]], stretches: dict[int, int]
+) -> None:
+    """Put widgets at (row, column, rows, columns) of `grid`, and let its rows grow as told."""
+    for widget, place in places.items():
+        grid.removeWidget(widget)
+        grid.addWidget(widget, *place)
+    for row, stretch in stretches.items():
+        grid.setRowStretch(row, stretch)
 
 
 def _files(data: QMimeData | None) -> list[Path]:

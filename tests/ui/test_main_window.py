@@ -111,6 +111,12 @@ def open_file(qtbot: QtBot, window: MainWindow, path: Path) -> None:
     qtbot.waitUntil(lambda: not window._checking.busy)
 
 
+def resize(window: MainWindow, size: QSize) -> None:
+    """Give the window another size, and the layout the turn of the loop that it takes."""
+    window.resize(size)
+    QApplication.processEvents()
+
+
 def run(window: MainWindow, now: ManualTime, seconds: float) -> None:
     """Let time pass in tenths of a second."""
     for _ in range(round(seconds * 10)):
@@ -1438,7 +1444,9 @@ def test_a_recording_that_cannot_be_read_is_not_waited_for(
     assert window.answer.headline == "Waiting"
 
 
-@pytest.mark.parametrize("size", [QSize(1920, 1080), QSize(960, 600), QSize(1280, 720)])
+@pytest.mark.parametrize(
+    "size", [QSize(1920, 1080), QSize(960, 600), QSize(1280, 720), QSize(1080, 1920)]
+)
 def test_a_notice_stays_on_the_picture_when_the_window_changes(
     open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, qtbot: QtBot, size: QSize
 ) -> None:
@@ -1454,6 +1462,9 @@ def test_a_notice_stays_on_the_picture_when_the_window_changes(
         return QRect(place, window.video.size()).contains(window.banner.geometry())
 
     qtbot.waitUntil(lambda: window.width() == size.width() and lies_on_the_picture())
+    on_top = central.childAt(window.banner.geometry().center())
+    assert on_top is not None
+    assert window.banner in (on_top, on_top.parentWidget())
     assert window.banner.width() > 300
 
 
@@ -1977,7 +1988,11 @@ def placed(window: MainWindow) -> dict[str, QRect]:
     }
 
 
-SIZES = [SMALLEST, QSize(1024, 700), QSize(1280, 720), QSize(1920, 1080), QSize(3840, 2160)]
+SIZES = [
+    SMALLEST, QSize(683, 360), QSize(800, 450), QSize(910, 480), QSize(960, 510), QSize(960, 600),
+    QSize(1024, 700), QSize(1280, 720), QSize(1920, 1080), QSize(3840, 2160),
+    QSize(700, 1024), QSize(960, 1000), QSize(1080, 1500), QSize(1080, 1920), QSize(1440, 2560),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size.width()}x{size.height()}")
@@ -1991,7 +2006,7 @@ def test_nothing_overlaps_and_nothing_is_cut_off(
     size: QSize,
 ) -> None:
     window = open_window(live if mode == "live" else replay)
-    window.resize(size)
+    resize(window, size)
     run(window, now, 2.0)
     window.grab()  # settles the layout
     assert window.size() == size
@@ -2000,7 +2015,8 @@ def test_nothing_overlaps_and_nothing_is_cut_off(
         assert window.rect().contains(area), name
         for other, its_area in areas.items():
             assert name == other or not area.intersects(its_area), (name, other)
-    assert areas["video"].height() > 0.4 * size.height()
+    tall = size.height() > size.width()
+    assert areas["video"].height() > (0.3 if tall else 0.4) * size.height()
     for part in (window.header, window.transport):
         inside = [
             child
@@ -2015,6 +2031,77 @@ def test_nothing_overlaps_and_nothing_is_cut_off(
     assert central is not None
     for overlay in (window.banner, window.loading):
         assert central.rect().contains(overlay.geometry())
+
+
+@pytest.mark.parametrize(
+    ("size", "missing"),
+    [
+        (QSize(960, 600), set()),
+        (QSize(960, 500), {"attention"}),
+        (QSize(683, 360), {"attention", "spectrogram", "timeline"}),
+        (QSize(1080, 1920), set()),
+    ],
+)
+def test_a_low_window_goes_without_what_matters_least(
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    size: QSize,
+    missing: set[str],
+) -> None:
+    window = open_window(replay)
+    everything = set(placed(window))
+    resize(window, size)
+    run(window, now, 1.0)
+    assert everything - set(placed(window)) == missing
+    resize(window, QSize(1280, 720))
+    assert set(placed(window)) == everything
+
+
+@pytest.mark.parametrize("size", [QSize(960, 1000), QSize(1080, 1500), QSize(1080, 1920)])
+def test_a_tall_window_has_its_cards_below_the_picture(
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    size: QSize,
+) -> None:
+    window = open_window(replay)
+    resize(window, QSize(1280, 720))
+    run(window, now, 1.0)
+    window.grab()
+    wide = placed(window)
+    resize(window, size)
+    run(window, now, 1.0)
+    window.grab()
+    areas, px = placed(window), window.theme.px
+    for card in ("answer", "shares", "attention"):
+        assert areas[card].top() > areas["timeline"].bottom(), card
+    rows = len(window.answer._bars)
+    assert (areas["answer"].height() - px(112)) / rows <= px(48)  # they belong together
+    video = areas["video"]
+    assert video.width() > 0.9 * size.width()
+    assert 1.2 < video.width() / video.height() < 2.3  # hardly any room above most pictures
+    resize(window, QSize(1280, 720))
+    assert placed(window) == wide
+
+
+def test_type_is_as_large_in_a_tall_window_as_in_a_wide_one(
+    open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    window.resize(1080, 1920)
+    assert window.theme.scale > 1.0
+
+
+def test_names_of_devices_get_the_room_there_is(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    window.resize(1080, 1920)
+    choice = window.header.microphone_choice
+    qtbot.waitUntil(lambda: choice.currentText() == "System default")
+    window.grab()
+    assert choice.width() > choice.fontMetrics().horizontalAdvance("No microphone") + 60
 
 
 def test_the_layout_does_not_move_with_what_is_shown(
