@@ -8,16 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QColor, QTextCursor, QTextDocument, QTextFormat
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QColor, QShowEvent, QTextCursor, QTextDocument, QTextFormat
 from PyQt6.QtWidgets import (
     QDialog,
     QFileDialog,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
@@ -26,7 +28,7 @@ from PyQt6.QtWidgets import (
 from ui import icons, palette
 from ui.actions import HELP, PAIRS, keys_of
 from ui.presenters import PRIVACY
-from ui.theme import Theme
+from ui.theme import FRAME, Theme
 
 CAUTION: Final = (
     "It reads expressions, not feelings: a smile is not always joy, and a still face hides what "
@@ -70,12 +72,40 @@ class HelpDialog(QDialog):
                 grid.addLayout(_keycaps(keys, px(6)), row, 1)
                 row += 1
         grid.setColumnStretch(0, 1)
+        keys_list = QWidget()
+        grid.setContentsMargins(0, 0, 0, 0)
+        keys_list.setLayout(grid)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(px(28), px(20), px(28), px(20))
         layout.setSpacing(px(16))
-        layout.addLayout(grid)
+        self._scrolled = _Scrolled(keys_list)
+        layout.addWidget(self._scrolled)
         _add_close(self, layout)
-        self.setMinimumWidth(px(460))
+        self._least = QSize(px(460), 0)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Only now the style sheet has told how large everything is, but not the layout."""
+        self._scrolled.updateGeometry()
+        _resize(self, self.sizeHint().expandedTo(self._least))
+        super().showEvent(event)
+
+
+class _Scrolled(QScrollArea):
+    """A widget that can be moved up and down where a screen has no room for the whole of it."""
+
+    def __init__(self, whole: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(whole)
+
+    def sizeHint(self) -> QSize:
+        """Room for everything, and for the bar beside it."""
+        whole, bar = self.widget(), self.verticalScrollBar()
+        assert whole is not None
+        assert bar is not None
+        return whole.sizeHint() + QSize(bar.sizeHint().width(), 0)
 
 
 class AboutDialog(QDialog):
@@ -114,7 +144,7 @@ class AboutDialog(QDialog):
         layout.addWidget(caution)
         layout.addWidget(card, stretch=1)
         _add_close(self, layout)
-        self.resize(px(680), px(580))
+        _resize(self, QSize(px(680), px(580)))
 
 
 class ExportDialog(QFileDialog):
@@ -188,6 +218,13 @@ def _keycaps(keys: list[str], gap: int) -> QHBoxLayout:
         cap.setAlignment(Qt.AlignmentFlag.AlignCenter)
         row.addWidget(cap)
     return row
+
+
+def _resize(dialog: QDialog, size: QSize) -> None:
+    """Make a dialog that large, as far as its screen and the frame around it leave room."""
+    if (screen := dialog.screen()) is not None:
+        size = size.boundedTo(screen.availableGeometry().size() - FRAME)
+    dialog.resize(size)
 
 
 def _add_close(dialog: QDialog, layout: QVBoxLayout) -> None:

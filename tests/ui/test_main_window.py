@@ -33,6 +33,8 @@ from PyQt6.QtWidgets import (
     QLineEdit,
     QMenu,
     QMessageBox,
+    QPushButton,
+    QScrollArea,
     QSlider,
     QTextBrowser,
     QWidget,
@@ -714,6 +716,54 @@ def test_help_and_about_open(
     dialogs = [each for each in window.findChildren(kind) if each.isVisible()]
     assert len(dialogs) == 1
     dialogs[0].close()
+
+
+@pytest.mark.parametrize("command", ["help", "about"])
+def test_dialogs_fit_on_a_small_screen(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    class SmallScreen:
+        def availableGeometry(self) -> QRect:  # noqa: N802
+            return QRect(0, 0, 683, 360)
+
+    window = open_window(live)
+    monkeypatch.setattr(QDialog, "screen", lambda _: SmallScreen())
+    window.commands[command].trigger()
+    (dialog,) = [each for each in window.findChildren(QDialog) if each.isVisible()]
+    assert dialog.height() < 340
+    dialog.grab()
+    close = next(each for each in dialog.findChildren(QPushButton) if each.text() == "Close")
+    assert dialog.rect().contains(close.geometry())
+    for keys in dialog.findChildren(QScrollArea):
+        bar = keys.verticalScrollBar()
+        assert bar is not None
+        assert bar.maximum() > 0
+    dialog.close()
+
+
+def test_all_keys_are_seen_at_once_where_there_is_room(
+    open_window: OpenWindow, live: FakeLiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LargeScreen:
+        def availableGeometry(self) -> QRect:  # noqa: N802
+            return QRect(0, 0, 1920, 1040)
+
+    window = open_window(live)
+    monkeypatch.setattr(QDialog, "screen", lambda _: LargeScreen())
+    window.commands["help"].trigger()
+    (dialog,) = window.findChildren(HelpDialog)
+    dialog.grab()
+    keys = dialog.findChild(QScrollArea)
+    assert keys is not None
+    whole, port = keys.widget(), keys.viewport()
+    assert whole is not None
+    assert port is not None
+    QApplication.processEvents()  # in which the bar goes
+    assert port.rect().contains(whole.geometry())
+    dialog.close()
 
 
 def test_the_about_box_scrolls_only_up_and_down(
