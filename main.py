@@ -647,6 +647,12 @@ class _Sessions:
         )
         return session
 
+    def check(self, path: Path) -> None:
+        """Open a recording and close it; raises UnreadableFileError when it cannot be read."""
+        from realtime.sources.file import Recording
+
+        Recording(path).close()
+
     def raise_failure(self) -> None:
         """Raise what the session failed of that was shown last."""
         if self._newest is not None and self._newest.failure is not None:

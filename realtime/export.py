@@ -113,7 +113,7 @@ class PredictionWriter(Closing):
         ending = path.suffix.lower()
         if ending not in (".csv", ".jsonl"):
             raise ValueError(
-                f"predictions are written as .csv or .jsonl: change the ending of {path.name!r}"
+                f"answers are written as .csv or .jsonl: change the ending of {path.name!r}"
             )
         if not replace and path.is_file() and path.stat().st_size:
             raise FileExistsError(

@@ -28,6 +28,7 @@ from realtime.live import LiveSession
 from realtime.messages import SessionState
 from realtime.replay import ReplaySession
 from realtime.session import LiveControls, ReplayControls
+from realtime.sources.file import Recording
 from realtime.task import Progress, Task
 from ui.app import destroy, make_application
 from ui.main_window import MainWindow, SessionFactory
@@ -54,6 +55,10 @@ class Sessions:
     def replay(self, path: Path) -> ReplayControls:
         """A session on a recording, not yet started and not playing by itself."""
         return ReplaySession(path, TASK, play=False)
+
+    def check(self, path: Path) -> None:
+        """See SessionFactory.check."""
+        Recording(path).close()
 
 
 def take(

@@ -32,6 +32,7 @@ from realtime.emotion.network import EmotionNetwork
 from realtime.errors import ExitCode
 from realtime.live import LiveSession
 from realtime.messages import SessionState, Snapshot
+from realtime.sources.base import UnreadableFileError
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
 from tests.conftest import ROOT
@@ -1090,3 +1091,12 @@ def test_a_missing_training_package_is_said_with_how_to_get_it() -> None:
     assert "soxr" in sentence
     assert "pip install -e .[train]" in sentence
     assert errors.explain(ModuleNotFoundError("none", name="other"))[0] is ExitCode.UNEXPECTED
+
+
+def test_the_window_is_told_which_files_are_no_recordings(tmp_path: Path) -> None:
+    sessions = main._Sessions(tmp_path / "weights", main.Device.CPU)
+    sessions.check(main.DEMO)
+    (tmp_path / "note.txt").write_text("milk, bread\n")
+    for path in (tmp_path / "note.txt", tmp_path, tmp_path / "none.mp4"):
+        with pytest.raises(UnreadableFileError):
+            sessions.check(path)

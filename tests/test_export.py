@@ -204,7 +204,7 @@ def test_what_was_written_is_said_with_how_far_it_goes() -> None:
 
 def test_unknown_ending_is_refused_before_a_file_is_made(tmp_path: Path) -> None:
     path = tmp_path / "answers.xlsx"
-    with pytest.raises(ValueError, match=r"\.csv or \.jsonl.*'answers\.xlsx'"):
+    with pytest.raises(ValueError, match=r"^answers are .*\.csv or \.jsonl.*'answers\.xlsx'"):
         PredictionWriter(path)
     assert not path.exists()
 

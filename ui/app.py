@@ -17,7 +17,7 @@ from types import FrameType, TracebackType
 from typing import Final
 
 from PyQt6 import sip
-from PyQt6.QtCore import QEvent, QObject, QSettings, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from realtime.messages import SessionState, Snapshot
@@ -29,6 +29,7 @@ from ui.main_window import MainWindow, SessionFactory, WindowOptions
 logger = logging.getLogger(__name__)
 
 _SIGNAL_MILLISECONDS: Final = 200  # how long Ctrl-C may wait for Python to run
+_COMFORTABLE: Final = QSize(960, 600)  # for a new window, where its screen has the room
 _MOST_SECONDS: Final = 2e6  # 23 days; Qt's timers count little further
 _UNSEEN_MILLISECONDS: Final = 1000  # until a window that is not painted counts as shown
 
@@ -57,9 +58,10 @@ def run_window(
         settings=settings or QSettings("msaf-live", "msaf-live"),
         options=options,
     )
-    fit_to_screen(window)
+    place(window)
 
     def begin() -> None:
+        keep_on_screen(window)  # only now its frame is known
         logger.info("window shown")  # what `bench` waits for
         window.start()
 
@@ -146,15 +148,40 @@ def make_application() -> QApplication:
     return application
 
 
-def fit_to_screen(window: QWidget) -> None:
-    """Give a new window a comfortable part of its screen."""
+def place(window: MainWindow) -> None:
+    """Put the window where it was closed; a new one gets a comfortable part of its screen.
+
+    Of a small screen it gets all, and of one that stands upright an upright part.
+    """
     screen = window.screen()
     if screen is None:
         return
     room = screen.availableGeometry()
-    width = min(round(room.width() * 0.85), round(room.height() * 0.85 * 16 / 9))
-    window.resize(width, round(width * 9 / 16))
+    most = room.size() - theme.FRAME
+    window.setMinimumSize(window.minimumSize().boundedTo(most))
+    if window.restore_place():
+        return
+    shape = QSize(9, 16) if room.height() > room.width() else QSize(16, 9)
+    size = shape.scaled(room.size() * 0.85, Qt.AspectRatioMode.KeepAspectRatio)
+    window.resize(size.expandedTo(_COMFORTABLE).boundedTo(most))
     window.move(room.center() - window.rect().center())
+
+
+def keep_on_screen(window: QWidget) -> None:
+    """Bring back what of a shown window, or of its frame, lies outside of its screen."""
+    screen = window.screen()
+    if screen is None or window.isMaximized() or window.isFullScreen():
+        return
+    room, frame = screen.availableGeometry(), window.frameGeometry()
+    if room.contains(frame):
+        return
+    window.resize(window.size().boundedTo(room.size() - (frame.size() - window.size())))
+    frame = window.frameGeometry()
+    corner = frame.bottomRight()
+    frame.translate(min(room.right() - corner.x(), 0), min(room.bottom() - corner.y(), 0))
+    frame.moveLeft(max(frame.left(), room.left()))
+    frame.moveTop(max(frame.top(), room.top()))
+    window.move(frame.topLeft())
 
 
 class FailureReporter(QObject):

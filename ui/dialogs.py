@@ -1,20 +1,25 @@
-"""Help with the keys, and the About box.
+"""Help with the keys, the About box, and where to export to.
 
-Thread: GUI. Neither blocks the window behind it.
+Thread: GUI. None of them blocks the window behind it.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
-from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QAction, QColor, QTextCursor, QTextDocument, QTextFormat
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QColor, QShowEvent, QTextCursor, QTextDocument, QTextFormat
 from PyQt6.QtWidgets import (
     QDialog,
+    QFileDialog,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
+    QScrollArea,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
@@ -23,13 +28,16 @@ from PyQt6.QtWidgets import (
 from ui import icons, palette
 from ui.actions import HELP, PAIRS, keys_of
 from ui.presenters import PRIVACY
-from ui.theme import Theme
+from ui.theme import FRAME, Theme
 
 CAUTION: Final = (
     "It reads expressions, not feelings: a smile is not always joy, and a still face hides what "
     "it will. The EU AI Act forbids emotion recognition at work and in education, and asks that "
     "people are told when it is used on them."
 )
+
+# What is offered, and its ending.
+_EXPORTS: Final = {"Comma-separated values (*.csv)": "csv", "JSON lines (*.jsonl)": "jsonl"}
 
 
 class HelpDialog(QDialog):
@@ -64,12 +72,40 @@ class HelpDialog(QDialog):
                 grid.addLayout(_keycaps(keys, px(6)), row, 1)
                 row += 1
         grid.setColumnStretch(0, 1)
+        keys_list = QWidget()
+        grid.setContentsMargins(0, 0, 0, 0)
+        keys_list.setLayout(grid)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(px(28), px(20), px(28), px(20))
         layout.setSpacing(px(16))
-        layout.addLayout(grid)
+        self._scrolled = _Scrolled(keys_list)
+        layout.addWidget(self._scrolled)
         _add_close(self, layout)
-        self.setMinimumWidth(px(460))
+        self._least = QSize(px(460), 0)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Only now the style sheet has told how large everything is, but not the layout."""
+        self._scrolled.updateGeometry()
+        _resize(self, self.sizeHint().expandedTo(self._least))
+        super().showEvent(event)
+
+
+class _Scrolled(QScrollArea):
+    """A widget that can be moved up and down where a screen has no room for the whole of it."""
+
+    def __init__(self, whole: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(whole)
+
+    def sizeHint(self) -> QSize:
+        """Room for everything, and for the bar beside it."""
+        whole, bar = self.widget(), self.verticalScrollBar()
+        assert whole is not None
+        assert bar is not None
+        return whole.sizeHint() + QSize(bar.sizeHint().width(), 0)
 
 
 class AboutDialog(QDialog):
@@ -108,7 +144,42 @@ class AboutDialog(QDialog):
         layout.addWidget(caution)
         layout.addWidget(card, stretch=1)
         _add_close(self, layout)
-        self.resize(px(680), px(580))
+        _resize(self, QSize(px(680), px(580)))
+
+
+class ExportDialog(QFileDialog):
+    """Asks for the file to export to, whose name always gets an ending that can be written."""
+
+    chosen = pyqtSignal(Path)
+    taken = pyqtSignal(Path)  # there is such a file, which nobody was asked about
+
+    def __init__(self, folder: str, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent, "Export answers", folder, ";;".join(_EXPORTS))
+        self.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        self.filterSelected.connect(lambda kind: self.setDefaultSuffix(_EXPORTS[kind]))
+        self.setDefaultSuffix("csv")
+        self.selectFile(name)
+        self.fileSelected.connect(self._choose)
+
+    def accept(self) -> None:
+        """Complete the name before Qt asks whether to replace the file of that name."""
+        line = self.findChild(QLineEdit, "fileNameEdit")  # none in a dialog of the system's
+        name = "" if line is None else line.text().strip()
+        is_folder = Path(self.directory().filePath(name)).is_dir()  # which is only gone into
+        if line is not None and name and not is_folder:
+            line.setText(self._completed(name))
+        super().accept()
+
+    def _choose(self, path: str) -> None:
+        """The system's dialogs know of no ending but a missing one; nor can they ask again."""
+        whole = Path(self._completed(path))
+        is_news = whole != Path(path) and whole.exists()
+        (self.taken if is_news else self.chosen).emit(whole)
+
+    def _completed(self, name: str) -> str:
+        """`name`, with the ending of the chosen kind where it has neither of ours."""
+        is_ours = Path(name).suffix.lower().lstrip(".") in _EXPORTS.values()
+        return name if is_ours else f"{name}.{_EXPORTS.get(self.selectedNameFilter(), 'csv')}"
 
 
 def _air(document: QTextDocument, gap: int) -> None:
@@ -147,6 +218,13 @@ def _keycaps(keys: list[str], gap: int) -> QHBoxLayout:
         cap.setAlignment(Qt.AlignmentFlag.AlignCenter)
         row.addWidget(cap)
     return row
+
+
+def _resize(dialog: QDialog, size: QSize) -> None:
+    """Make a dialog that large, as far as its screen and the frame around it leave room."""
+    if (screen := dialog.screen()) is not None:
+        size = size.boundedTo(screen.availableGeometry().size() - FRAME)
+    dialog.resize(size)
 
 
 def _add_close(dialog: QDialog, layout: QVBoxLayout) -> None:

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from PyQt6.QtCore import QEvent, QMimeData, QObject, QRect, QSettings, QSize, Qt
+from PyQt6.QtCore import (
+    QByteArray,
+    QEvent,
+    QMimeData,
+    QObject,
+    QRect,
+    QSettings,
+    QSize,
+    QStandardPaths,
+    Qt,
+)
 from PyQt6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -38,8 +48,9 @@ from ui.attention_view import AttentionView
 from ui.background import Background
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
+from ui.controls import Button
 from ui.devices import Devices, ListDevices
-from ui.dialogs import AboutDialog, HelpDialog
+from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
 from ui.presenters import (
@@ -68,23 +79,31 @@ from ui.video_view import VideoView
 
 logger = logging.getLogger(__name__)
 
-SMALLEST: Final = QSize(960, 600)
-_SIDE_WIDTH: Final = 396.0  # design pixels
+SMALLEST: Final = QSize(640, 360)  # a small laptop's screen at twice its size has little more
+_USUAL: Final = QSize(1280, 720)
+_SIDE_WIDTH: Final = 396.0  # design pixels …
+_NARROW_SIDE_WIDTH: Final = 300.0
 _BOTTOM_HEIGHT: Final = 132.0
+_TALL_BOTTOM_HEIGHT: Final = 150.0
+_MOST_BELOW: Final = 1000.0  # … beyond which the rows of the cards lie far apart, in one column …
+_MOST_BELOW_PAIRED: Final = 400.0  # … and in two
+_UNBOUNDED: Final = (1 << 24) - 1  # QWIDGETSIZE_MAX
 _ENDINGS: Final = (
     "mp4 m4v mov mkv webm avi wmv flv mpg mpeg ts mts m2ts 3gp ogv gif "
     "wav flac mp3 m4a aac ogg oga opus wma aiff"
 )
 _RECORDINGS: Final = f"Recordings ({' '.join(f'*.{ending}' for ending in _ENDINGS.split())})"
-_EXPORTS: Final = ("Comma-separated values (*.csv)", "JSON lines (*.jsonl)")
 _PRIVACY_SEEN: Final = "privacy_seen"
 _SOUND: Final = "sound"
+_MIRROR: Final = "mirror"  # of live pictures
+_HEATMAP: Final = "heatmap"
+_GEOMETRY: Final = "geometry"  # of the window
 _FOLDER: Final = "folder"  # of the recording opened last
 _ADDRESS: Final = "camera_address"  # of the network camera used last, without its password
 
 
 class SessionFactory(Protocol):
-    """Makes the sessions that the person asks for; neither call starts anything."""
+    """Makes the sessions that the person asks for; no call starts anything."""
 
     def live(self, camera: str | None, microphone: str | None) -> LiveControls:
         """A session on these devices (None: without one)."""
@@ -92,6 +111,13 @@ class SessionFactory(Protocol):
 
     def replay(self, path: Path) -> ReplayControls:
         """A session on a recording; raises SourceError or OSError when that is hopeless."""
+        ...
+
+    def check(self, path: Path) -> None:
+        """Look into a recording; raises SourceError or OSError when it cannot be read.
+
+        Thread: any. May take long, as where a network drive is slow.
+        """
         ...
 
 
@@ -107,6 +133,29 @@ class WindowOptions:
     labels: tuple[str, ...] = EMOTIONS
     modalities: tuple[str, ...] = MODALITIES
     config: SessionConfig = field(default_factory=SessionConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What has room in a window, and where."""
+
+    tall: bool  # the cards lie below the picture, not beside it …
+    paired: bool  # … in two columns
+    narrow: bool  # buttons go without their words
+    has_attention: bool  # else the answer would have to shrink
+    has_bottom: bool  # else the picture would
+
+    @classmethod
+    def of(cls, size: QSize) -> _Shape:
+        width, height = size.width(), size.height()
+        tall = height > width
+        return cls(
+            tall=tall,
+            paired=tall and height < 1.4 * width,
+            narrow=width < 880,
+            has_attention=tall or height >= 560,
+            has_bottom=tall or height >= 440,
+        )
 
 
 class MainWindow(QMainWindow):
@@ -125,6 +174,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.options = options or WindowOptions()
         self.theme = Theme()
+        self._shape = _Shape.of(_USUAL)
         self.bridge = Bridge(self, now=now)
         self.commands = make_actions(self)
         self._factory = factory
@@ -138,6 +188,10 @@ class MainWindow(QMainWindow):
         self._listing = Background("list-devices")
         self._stopping = Background("stop-session")
         self._exporting = Background("export")
+        self._checking = Background("check-recording")
+        self._wanted: Path | None = None  # to be opened, if it can be read …
+        self._wanted_of = 1  # … of so many
+        self._speed: float | None = None  # of the recording before
         self._dismissed: set[Notice] = set()
         self._trouble: Notice | None = None  # from an action, until dismissed
         self._partial: Notice | None = None  # of an export, until the analysis ends
@@ -153,12 +207,13 @@ class MainWindow(QMainWindow):
         self._build()
         self.commands["sound"].setChecked(settings.value(_SOUND, True, type=bool))
         self._connect()
+        self.commands["heatmap"].setChecked(settings.value(_HEATMAP, False, type=bool))
         self.header.offer_address(settings.value(_ADDRESS, "", type=str))
         self._adopt(session)
         if self.options.notice:
             self._trouble = Notice(text=self.options.notice, severity="warning")
         self.commands["demo"].setVisible(self.options.demo is not None)
-        self.resize(1280, 720)
+        self.resize(_USUAL)
 
     # -- layout --------------------------------------------------------------------------------
 
@@ -176,42 +231,66 @@ class MainWindow(QMainWindow):
         self.status = StatusView(theme)
 
         self._bottom = QWidget()
-        below = QGridLayout(self._bottom)
+        self._below = below = QGridLayout(self._bottom)
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(self.spectrogram, 0, 0)
         below.addWidget(self.timeline, 0, 1)
-        below.setColumnStretch(0, 4)
         below.setColumnStretch(1, 7)
-        left = QVBoxLayout()
+        self._main = QWidget()
+        left = QVBoxLayout(self._main)
+        left.setContentsMargins(0, 0, 0, 0)
         left.addWidget(self.video, stretch=1)
         left.addWidget(self.transport)
         left.addWidget(self._bottom)
         self._side = QWidget()
-        right = QVBoxLayout(self._side)
-        right.setContentsMargins(0, 0, 0, 0)
-        right.addWidget(self.answer, stretch=264)
-        right.addWidget(self.shares, stretch=100)
-        right.addWidget(self.attention, stretch=210)
+        self._cards = QGridLayout(self._side)
+        self._cards.setContentsMargins(0, 0, 0, 0)
 
         central = QWidget()
         central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # else Qt would focus the first control
         self._grid = QGridLayout(central)
-        self._grid.addWidget(self.header, 0, 0, 1, 2)
-        self._grid.addLayout(left, 1, 0)
-        self._grid.addWidget(self._side, 1, 1)
-        self._grid.addWidget(self.status, 2, 0, 1, 2)
-        self._grid.setRowStretch(1, 1)
         self._grid.setColumnStretch(0, 1)
-        self._columns = (left, right, below)
+        self._columns = (left, self._cards, below)
         self.setCentralWidget(central)
-        self.loading = LoadingView(theme, central)
+        self._arrange()
+        self.loading = LoadingView(theme, central)  # these two last, to lie above all else
         self.banner = BannerView(theme, central)
         self.video.installEventFilter(self)
         self.addActions(list(self.commands.values()))
         self._apply_theme()
 
+    def _arrange(self) -> None:
+        """Put everything where the window's shape has room for it."""
+        shape, grid, cards = self._shape, self._grid, self._cards
+        places = {
+            self.header: (0, 0, 1, 2),
+            self._main: (1, 0, 1, 2 if shape.tall else 1),
+            self._side: (2, 0, 1, 2) if shape.tall else (1, 1, 1, 1),
+            self.status: (3, 0, 1, 2),
+        }
+        stretches = (10, 4) if shape.paired else (10, 9) if shape.tall else (1, 0)
+        _lay(grid, places, dict(enumerate(stretches, start=1)))
+        self.attention.setVisible(shape.has_attention)
+        self._bottom.setVisible(shape.has_bottom)
+        if shape.paired:
+            places = {self.answer: (0, 0, 2, 1), self.shares: (0, 1, 1, 1)}
+            _lay(cards, places | {self.attention: (1, 1, 1, 1)}, {0: 100, 1: 210, 2: 0})
+        else:
+            column = (self.answer, self.shares, self.attention)
+            places = {card: (row, 0, 1, 1) for row, card in enumerate(column)}
+            _lay(cards, places, {0: 264, 1: 100, 2: 210 if shape.has_attention else 0})
+        cards.setColumnStretch(0, 1)
+        cards.setColumnStretch(1, 1 if shape.paired else 0)
+        self._below.setColumnStretch(0, 7 if shape.narrow else 4)
+        style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+        if shape.narrow:
+            style = Qt.ToolButtonStyle.ToolButtonIconOnly
+        for button in self.findChildren(Button):
+            if button.property("labelled"):
+                button.setToolButtonStyle(style)
+
     def _apply_theme(self) -> None:
-        theme = self.theme
+        theme, shape = self.theme, self._shape
         gap = theme.px(GAP)
         self.setStyleSheet(theme.style_sheet())
         self._grid.setContentsMargins(theme.px(16), theme.px(10), theme.px(16), theme.px(6))
@@ -219,8 +298,15 @@ class MainWindow(QMainWindow):
         self._grid.setVerticalSpacing(theme.px(10))
         for column in self._columns:
             column.setSpacing(gap)
-        self._side.setFixedWidth(theme.px(_SIDE_WIDTH))
-        self._bottom.setFixedHeight(theme.px(_BOTTOM_HEIGHT))
+        self._side.setMinimumWidth(0)
+        self._side.setMaximumSize(_UNBOUNDED, _UNBOUNDED)
+        if shape.tall:
+            most = _MOST_BELOW_PAIRED if shape.paired else _MOST_BELOW
+            self._side.setMaximumHeight(theme.px(most))
+        else:
+            wide = _NARROW_SIDE_WIDTH if shape.narrow else _SIDE_WIDTH
+            self._side.setFixedWidth(theme.px(wide))
+        self._bottom.setFixedHeight(theme.px(_TALL_BOTTOM_HEIGHT if shape.tall else _BOTTOM_HEIGHT))
         for view in (
             self.header,
             self.video,
@@ -237,7 +323,11 @@ class MainWindow(QMainWindow):
             view.set_theme(theme)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        theme = Theme.for_window(self.size())
+        theme, shape = Theme.for_window(self.size()), _Shape.of(self.size())
+        if shape != self._shape:
+            self._shape = shape
+            self._arrange()
+            self.theme = Theme(0.0)  # whose sizes are none of this shape's
         if theme != self.theme:
             self.theme = theme
             self._apply_theme()
@@ -312,6 +402,7 @@ class MainWindow(QMainWindow):
         self._listing.done.connect(self._devices_listed)
         self._stopping.done.connect(self._session_stopped)
         self._exporting.done.connect(self._exported)
+        self._checking.done.connect(self._checked)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
             "escape": self._escape,
@@ -337,8 +428,8 @@ class MainWindow(QMainWindow):
         }
         for name, handler in handlers.items():
             self.commands[name].triggered.connect(lambda _, call=handler: call())
-        self.commands["heatmap"].toggled.connect(self.video.set_heatmap)
-        self.commands["mirror"].toggled.connect(self.video.set_mirrored)
+        self.commands["heatmap"].toggled.connect(self._set_heatmap)
+        self.commands["mirror"].toggled.connect(self._set_mirrored)
         self.commands["sound"].toggled.connect(self._set_sound)
         self.commands["full_screen"].toggled.connect(self.set_full_screen)
 
@@ -354,14 +445,15 @@ class MainWindow(QMainWindow):
     def stop(self) -> None:
         """Stop the session and watch nothing; harmless when already done."""
         deadline = Deadline()
-        self._running = False
+        self._running, self._wanted = False, None
         self.bridge.stop()
         if self._started:
             self._started = False
             self._session.stop()
         self._stopping.wait(deadline.left())
         self._exporting.wait(deadline.left())
-        self._listing.wait(min(deadline.left(), 0.5))
+        for reading in (self._listing, self._checking):
+            reading.wait(min(deadline.left(), 0.5))
 
     def _start_session(self) -> None:
         """Start the session, unless another one is still being stopped: its devices are taken."""
@@ -369,12 +461,46 @@ class MainWindow(QMainWindow):
             self._started = True
             self._session.start()
 
-    def open_recording(self, path: Path) -> None:
-        """Leave the present session for a recording."""
-        self._note_sources()
+    def open_recording(self, path: Path, *, of: int = 1) -> None:
+        """Leave the present session for a recording, once that is known to be one.
+
+        `of`: how many were asked for, of which this is the first.
+
+        What was analysed is worth too much to be lost for a file that cannot be read.
+        """
+        self._going_live = False
+        self._wanted, self._wanted_of = path, of
+        self._check_wanted()
+
+    def _check_wanted(self) -> None:
+        """Look into the recording that is asked for; `_checked` is told of it."""
+        if (path := self._wanted) is None:
+            return
+
+        def check() -> tuple[Path, Exception | None]:
+            try:
+                self._factory.check(path)
+            except (SourceError, OSError) as error:
+                return path, error
+            return path, None
+
+        self._checking.call(check)
+
+    def _checked(self, outcome: tuple[Path, Exception | None] | None) -> None:
+        path, error = outcome or (self._wanted, None)  # no outcome: let the session tell
+        if path is None or path != self._wanted:  # something else was asked for meanwhile
+            self._check_wanted()
+            return
+        self._wanted = None
+        if error is not None:
+            self._tell_unopened(error, path)
+            return
         if path != self.options.demo:
             self._settings.setValue(_FOLDER, str(path.absolute().parent))
+        self._note_sources()
         self._change_session(lambda: self._factory.replay(path), path)
+        if self._wanted_of > 1 and self._trouble is None:
+            self._tell(f"Only the first of {self._wanted_of} files was opened.")
 
     def _open_demo(self) -> None:
         if (demo := self.options.demo) is not None:
@@ -382,6 +508,7 @@ class MainWindow(QMainWindow):
 
     def go_live(self) -> None:
         """Leave the present session for the devices used last, at first for those there are now."""
+        self._wanted = None
         self._note_sources()
         if (sources := self._sources) is not None:
             self._change_session(lambda: self._factory.live(*sources))
@@ -410,10 +537,11 @@ class MainWindow(QMainWindow):
         try:
             session = make()
         except (SourceError, OSError) as error:
-            remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
-            self._tell(failure(str(error), path), severity="error", remedy=remedy)
+            self._tell_unopened(error, path)
             return
-        written = None if self.replay is None else self.replay.written
+        written = None
+        if self.replay is not None:
+            written, self._speed = self.replay.written, self.replay.speed
         if self._started:
             self._started = False
             self._stopping.call(self._session.stop)
@@ -423,6 +551,10 @@ class MainWindow(QMainWindow):
         if self._running:
             self.bridge.start(session)
         self._start_session()
+
+    def _tell_unopened(self, error: Exception, path: Path | None) -> None:
+        remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
+        self._tell(failure(str(error), path), severity="error", remedy=remedy)
 
     def _adopt(self, session: LiveControls | ReplayControls) -> None:
         """Set everything up for a session that has shown nothing yet."""
@@ -447,9 +579,12 @@ class MainWindow(QMainWindow):
         for command in LIVE_ONLY:
             self.commands[command].setEnabled(is_live)
         self.commands["pause"].setEnabled(True)
-        self.commands["mirror"].setChecked(is_live)
+        mirrored = self._settings.value(_MIRROR, True, type=bool)  # as people know themselves
+        self.commands["mirror"].setChecked(is_live and mirrored)
         if replay is not None:
             replay.set_muted(not self.commands["sound"].isChecked())
+            if self._speed is not None:
+                replay.set_speed(self._speed)
         self._show_devices()
         self._focus_window()
 
@@ -676,6 +811,15 @@ class MainWindow(QMainWindow):
         if (replay := self.replay) is not None:
             replay.set_speed(speed)
 
+    def _set_heatmap(self, shown: bool) -> None:
+        self._settings.setValue(_HEATMAP, shown)
+        self.video.set_heatmap(shown)
+
+    def _set_mirrored(self, mirrored: bool) -> None:
+        if self.live is not None:
+            self._settings.setValue(_MIRROR, mirrored)
+        self.video.set_mirrored(mirrored)
+
     def _set_sound(self, heard: bool) -> None:
         self._settings.setValue(_SOUND, heard)
         if (replay := self.replay) is not None:
@@ -688,11 +832,20 @@ class MainWindow(QMainWindow):
                 replay.set_speed(min(beyond, key=lambda each: abs(each - replay.speed)))
 
     def _ask_recording(self) -> None:
-        folder = self._settings.value(_FOLDER, "", type=str)
-        dialog = QFileDialog(self, "Open recording", folder, f"{_RECORDINGS};;All files (*)")
+        dialog = QFileDialog(
+            self, "Open recording", self._folder(), f"{_RECORDINGS};;All files (*)"
+        )
+        dialog.setOption(QFileDialog.Option.HideNameFilterDetails)  # a line of thirty endings
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda path: self.open_recording(Path(path)))
         self._open_dialog(dialog)
+
+    def _folder(self) -> str:
+        """Where people's recordings are: where the last one was, at first where films belong."""
+        last = self._settings.value(_FOLDER, "", type=str)
+        films = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
+        there = (each for each in (last, films) if each and Path(each).is_dir())
+        return next(there, str(Path.home()))
 
     def _ask_export(self) -> None:
         if (replay := self.replay) is None:
@@ -702,15 +855,15 @@ class MainWindow(QMainWindow):
             return
         folder = str(replay.path.absolute().parent)
         if replay.path == self.options.demo:  # which lies among the program's own files
-            folder = self._settings.value(_FOLDER, str(Path.home()), type=str)
-        dialog = QFileDialog(self, "Export answers", folder, ";;".join(_EXPORTS))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("csv")
-        dialog.selectFile(replay.path.with_suffix(".csv").name)
-        dialog.filterSelected.connect(
-            lambda chosen: dialog.setDefaultSuffix("jsonl" if chosen == _EXPORTS[1] else "csv")
+            folder = self._folder()
+        dialog = ExportDialog(folder, replay.path.with_suffix(".csv").name, self)
+        dialog.chosen.connect(self.export)
+        dialog.taken.connect(
+            lambda path: self._tell(
+                f"There is a {path.name} already: choose it to replace it, or another name.",
+                severity="warning",
+            )
         )
-        dialog.fileSelected.connect(lambda path: self.export(Path(path)))
         self._open_dialog(dialog)
 
     def export(self, path: Path) -> None:
@@ -760,7 +913,7 @@ class MainWindow(QMainWindow):
     # -- files dropped, and the end ------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        if event is not None and _first_file(event.mimeData()) is not None:
+        if event is not None and _files(event.mimeData()):
             event.acceptProposedAction()
             self.video.set_dropping(True)
 
@@ -769,15 +922,35 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         self.video.set_dropping(False)
-        if event is not None and (path := _first_file(event.mimeData())) is not None:
-            self.open_recording(path)
+        if event is not None and (paths := _files(event.mimeData())):
+            self.open_recording(paths[0], of=len(paths))
+
+    def restore_place(self) -> bool:
+        """Lie where the window was closed, as large; whether it ever was."""
+        known = self._settings.value(_GEOMETRY, QByteArray(), type=QByteArray)
+        restored = self.restoreGeometry(known)
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowFullScreen)
+        return restored
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
+        self._settings.setValue(_GEOMETRY, self.saveGeometry())
         self.stop()
         super().closeEvent(event)
 
 
-def _first_file(data: QMimeData | None) -> Path | None:
-    """The first file of this computer among what is dragged; addresses are not opened."""
+def _lay(
+    grid: QGridLayout, places: dict[QWidget, tuple[int, int, int, int]], stretches: dict[int, int]
+) -> None:
+    """Put widgets at (row, column, rows, columns) of `grid`, and let its rows grow as told."""
+    for widget, place in places.items():
+        grid.removeWidget(widget)
+        grid.addWidget(widget, *place)
+    for row, stretch in stretches.items():
+        grid.setRowStretch(row, stretch)
+
+
+def _files(data: QMimeData | None) -> list[Path]:
+    """The files of this computer among what is dragged, without folders and addresses."""
     urls = [] if data is None else data.urls()
-    return next((Path(url.toLocalFile()) for url in urls if url.isLocalFile()), None)
+    paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+    return [path for path in paths if path.is_file()]

@@ -117,7 +117,8 @@ def unanswered(
     if state is SessionState.PAUSED:
         return PAUSED, "The first answer comes when you go on"
     if ahead_of is None and not playing and state in (SessionState.RUNNING, SessionState.ENDED):
-        return PAUSED, "The first answer comes when you play"
+        is_whole = state is SessionState.ENDED
+        return "Analysed" if is_whole else PAUSED, "Play, or click the timeline"
     if ahead_of is None:
         return UNANSWERED
     reached = clock_time(ahead_of)

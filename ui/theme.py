@@ -25,6 +25,8 @@ GAP: Final = 12.0
 PADDING: Final = 14.0
 RADIUS: Final = 10.0
 
+FRAME: Final = QSize(16, 40)  # pixels that systems about take for a window's frame
+
 REGULAR: Final = QFont.Weight.Normal
 MEDIUM: Final = QFont.Weight.Medium
 SEMIBOLD: Final = QFont.Weight.DemiBold
@@ -32,6 +34,7 @@ SEMIBOLD: Final = QFont.Weight.DemiBold
 _ASSETS: Final = Path(__file__).parent / "assets"
 _FAMILIES: Final = ("Inter", "Segoe UI", "Helvetica Neue", "DejaVu Sans")
 _DESIGN_SIZE: Final = QSize(1280, 720)
+_TALL_DESIGN_SIZE: Final = QSize(900, 1280)  # where nothing lies beside the picture
 _SMALLEST, _LARGEST, _STEP = 0.84, 3.0, 0.04
 
 
@@ -83,7 +86,8 @@ class Theme:
     @classmethod
     def for_window(cls, size: QSize) -> Theme:
         """The theme for a window of `size`: larger windows get larger type, but not all of it."""
-        ratio = min(size.width() / _DESIGN_SIZE.width(), size.height() / _DESIGN_SIZE.height())
+        design = _TALL_DESIGN_SIZE if size.height() > size.width() else _DESIGN_SIZE
+        ratio = min(size.width() / design.width(), size.height() / design.height())
         stepped = round(max(ratio, 0.1) ** 0.7 / _STEP) * _STEP
         return cls(min(max(stepped, _SMALLEST), _LARGEST))
 

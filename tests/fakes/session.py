@@ -527,9 +527,11 @@ class FakeFactory:
         self.made.append(session)
         return session
 
-    def replay(self, path: Path) -> FakeReplaySession:
+    def check(self, path: Path) -> None:
         if path in self.unreadable:
             raise UnreadableFileError(f"{path.name} cannot be read as a recording")
+
+    def replay(self, path: Path) -> FakeReplaySession:
         session = FakeReplaySession(self.now, path=path)
         self.made.append(session)
         return session

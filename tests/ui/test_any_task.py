@@ -18,7 +18,7 @@ from realtime.messages import Attention, ModalityReport, Prediction, Reason, Sta
 from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
 from tests.ui.conftest import OpenWindow, has_colour
 from ui import palette, presenters
-from ui.main_window import SMALLEST, MainWindow
+from ui.main_window import MainWindow
 from ui.panel import text_width
 
 BLOCKS = 4  # channel blocks per modality
@@ -127,7 +127,7 @@ def resize(window: MainWindow, size: QSize) -> None:
     window.grab()
 
 
-SIZES = (SMALLEST, QSize(1280, 720), QSize(2560, 1440))
+SIZES = (QSize(960, 600), QSize(1280, 720), QSize(2560, 1440), QSize(960, 1000), QSize(1080, 1920))
 
 
 @pytest.mark.parametrize("depths", [1, 2, 3])

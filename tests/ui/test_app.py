@@ -4,11 +4,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PyQt6 import sip
-from PyQt6.QtCore import QEvent, QObject, QSettings, QTimer
+from PyQt6.QtCore import QEvent, QObject, QRect, QSettings, QSize, QTimer
 from PyQt6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -60,6 +61,33 @@ def test_the_window_is_shown_before_the_session_starts(
     assert windows() == []  # left to the process's end, PyQt crashes on it
     assert seen == [True]
     assert (session.started, session.stopped) == (1, 1)
+
+
+def test_the_window_opens_where_it_was_closed_and_as_large(
+    qtbot: QtBot, factory: FakeFactory, now: ManualTime, settings: QSettings
+) -> None:
+    seen: list[tuple[QRect, bool, bool]] = []
+
+    def run(then: Callable[[MainWindow], object]) -> None:
+        class Looking(FakeLiveSession):
+            def start(self) -> None:
+                super().start()
+                (window,) = [each for each in windows() if each.isVisible()]
+                full = window.commands["full_screen"].isChecked() or window.isFullScreen()
+                seen.append((window.normalGeometry(), window.isMaximized(), full))
+                then(window)
+                QTimer.singleShot(0, window.close)
+
+        app.run_window(Looking(now), factory, list_devices=list_fake_devices, settings=settings)
+
+    place = QRect(20, 40, 700, 500)
+    run(lambda window: window.setGeometry(place))
+    run(lambda window: window.showMaximized())
+    run(lambda window: window.set_full_screen(True))
+    run(lambda window: None)
+    assert seen[1] == (place, False, False)
+    assert seen[2] == (place, True, False)
+    assert seen[3][2] is False  # nobody looks for a way out of what they did not ask for
 
 
 def test_a_window_for_some_seconds_counts_them_from_the_end_of_loading(
@@ -155,6 +183,68 @@ def test_signals_may_come_at_any_moment(
     code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
     patience.stop()
     assert code == 0
+
+
+class Screen:
+    """A screen of that size, with a bar of the system's at its top."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._room = QRect(0, 30, width, height - 30)
+
+    def availableGeometry(self) -> QRect:  # noqa: N802
+        return self._room
+
+
+@pytest.mark.parametrize(
+    ("screen", "least", "most"),
+    [
+        (Screen(3840, 2160), QSize(3000, 1700), QSize(3500, 2000)),
+        (Screen(1920, 1080), QSize(1500, 850), QSize(1700, 950)),
+        (Screen(1366, 768), QSize(1050, 600), QSize(1250, 700)),
+        (Screen(960, 540), QSize(900, 440), QSize(944, 470)),
+        (Screen(640, 360), QSize(600, 280), QSize(624, 290)),
+        (Screen(1080, 1920), QSize(900, 1500), QSize(1000, 1700)),
+    ],
+    ids=lambda it: f"{it._room.width()}" if isinstance(it, Screen) else "",
+)
+def test_a_new_window_fits_on_its_screen(
+    qtbot: QtBot,
+    factory: FakeFactory,
+    now: ManualTime,
+    settings: QSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    screen: Screen,
+    least: QSize,
+    most: QSize,
+) -> None:
+    window = MainWindow(
+        FakeLiveSession(now), factory, list_devices=list_fake_devices, settings=settings
+    )
+    qtbot.addWidget(window)
+    monkeypatch.setattr(MainWindow, "screen", lambda _: screen)
+    app.place(window)
+    assert window.size() == window.size().expandedTo(least).boundedTo(most)
+    assert screen.availableGeometry().contains(window.geometry())
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"),
+    [
+        (QRect(100, 100, 400, 300), QRect(100, 100, 400, 300)),
+        (QRect(-50, -9, 400, 300), QRect(0, 30, 400, 300)),
+        (QRect(700, 400, 400, 300), QRect(560, 240, 400, 300)),
+        (QRect(500, 100, 960, 900), QRect(0, 30, 960, 510)),
+    ],
+)
+def test_what_of_a_window_lies_outside_of_its_screen_is_brought_back(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, place: QRect, kept: QRect
+) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    monkeypatch.setattr(QWidget, "screen", lambda _: Screen(960, 540))
+    window.setGeometry(place)
+    app.keep_on_screen(window)
+    assert window.geometry() == kept
 
 
 @pytest.mark.parametrize("seconds", [3e6, float("inf")])

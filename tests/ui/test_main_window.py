@@ -17,7 +17,9 @@ from PyQt6.QtCore import (
     QRectF,
     QSettings,
     QSize,
+    QStandardPaths,
     Qt,
+    QTimer,
     QUrl,
 )
 from PyQt6.QtGui import QDragEnterEvent, QDropEvent
@@ -30,6 +32,9 @@ from PyQt6.QtWidgets import (
     QInputDialog,
     QLineEdit,
     QMenu,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
     QSlider,
     QTextBrowser,
     QWidget,
@@ -48,6 +53,7 @@ from realtime.messages import (
     Status,
     Track,
 )
+from realtime.sources.base import UnreadableFileError
 from realtime.sources.file import Recording
 from tests.fakes.session import (
     DrawnPictures,
@@ -70,7 +76,7 @@ from tests.ui.conftest import (
     type_in,
 )
 from ui import palette
-from ui.dialogs import AboutDialog, HelpDialog
+from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
 from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
 from ui.presenters import (
     BEFORE_THE_PAUSE,
@@ -99,6 +105,18 @@ def live(now: ManualTime) -> FakeLiveSession:
 @pytest.fixture
 def replay(now: ManualTime) -> FakeReplaySession:
     return FakeReplaySession(now, loading_seconds=0.0, path=Path("talk.mp4"))
+
+
+def open_file(qtbot: QtBot, window: MainWindow, path: Path) -> None:
+    """Open a recording, and wait until it has been looked into."""
+    window.open_recording(path)
+    qtbot.waitUntil(lambda: not window._checking.busy)
+
+
+def resize(window: MainWindow, size: QSize) -> None:
+    """Give the window another size, and the layout the turn of the loop that it takes."""
+    window.resize(size)
+    QApplication.processEvents()
 
 
 def run(window: MainWindow, now: ManualTime, seconds: float) -> None:
@@ -148,7 +166,7 @@ def test_devices_are_offered_as_soon_as_they_are_known(
     assert window.header.microphone_choice.currentText() == "System default"
 
 
-@pytest.mark.parametrize("size", [SMALLEST, QSize(1280, 720), QSize(1920, 1080)])
+@pytest.mark.parametrize("size", [QSize(960, 600), QSize(1280, 720), QSize(1920, 1080)])
 def test_long_names_of_devices_take_the_room_there_is(
     qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, size: QSize
 ) -> None:
@@ -163,7 +181,7 @@ def test_long_names_of_devices_take_the_room_there_is(
     window._show_devices()
     buttons = window.header.findChildren(QAbstractButton)
     left = min(button.mapTo(window, QPoint(0, 0)).x() for button in buttons if button.isVisible())
-    qtbot.waitUntil(lambda: microphone.mapTo(window, microphone.rect().topRight()).x() > left - 30)
+    qtbot.waitUntil(lambda: microphone.mapTo(window, microphone.rect().topRight()).x() > left - 60)
     assert camera.toolTip() == f"Camera: {name}"
     live.microphone = "1"
     window._show_devices()
@@ -319,6 +337,7 @@ def test_the_demo_is_called_one_and_can_be_opened(
     assert window.banner.notice is not None
     assert window.banner.notice.text == told
     window.commands["demo"].trigger()
+    qtbot.waitUntil(lambda: len(factory.made) == 1)
     (session,) = factory.made
     assert isinstance(session, FakeReplaySession)
     assert session.path == Path("demo.mp4")
@@ -673,12 +692,16 @@ def test_space_pauses_where_a_control_went_while_another_window_was_active(
 
 
 def test_space_pauses_a_recording_that_was_opened_while_a_control_had_the_focus(
-    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    now: ManualTime,
 ) -> None:
     window = open_window(live)
     run(window, now, 2.0)
     tab_to("Camera")
-    window.open_recording(Path("other.mkv"))
+    open_file(qtbot, window, Path("other.mkv"))
     press_focused(Qt.Key.Key_Space)
     (replay,) = factory.made
     assert isinstance(replay, FakeReplaySession)
@@ -691,6 +714,32 @@ def test_h_and_m_change_the_picture(open_window: OpenWindow, live: FakeLiveSessi
     press(window, Qt.Key.Key_M)
     press(window, Qt.Key.Key_H)
     assert (window.video.mirrored, window.video.heatmap) == (False, True)
+
+
+def test_how_the_picture_is_shown_is_remembered(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+) -> None:
+    window = open_window(live)
+    press(window, Qt.Key.Key_M)
+    press(window, Qt.Key.Key_H)
+    open_file(qtbot, window, Path("other.mkv"))
+    press(window, Qt.Key.Key_M)  # which is of this recording only
+    assert window.video.mirrored
+    open_file(qtbot, window, Path("another.mkv"))
+    assert (window.video.mirrored, window.video.heatmap) == (False, True)
+    window.go_live()
+    assert (window.video.mirrored, window.video.heatmap) == (False, True)
+    window.close()
+    again = open_window(factory.live("0", None))
+    assert (again.video.mirrored, again.video.heatmap) == (False, True)
+    press(again, Qt.Key.Key_M)
+    press(again, Qt.Key.Key_H)
+    again.close()
+    third = open_window(factory.live("0", None))
+    assert (third.video.mirrored, third.video.heatmap) == (True, False)
 
 
 def test_full_screen_and_back(open_window: OpenWindow, live: FakeLiveSession) -> None:
@@ -720,6 +769,54 @@ def test_help_and_about_open(
     dialogs = [each for each in window.findChildren(kind) if each.isVisible()]
     assert len(dialogs) == 1
     dialogs[0].close()
+
+
+@pytest.mark.parametrize("command", ["help", "about"])
+def test_dialogs_fit_on_a_small_screen(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    class SmallScreen:
+        def availableGeometry(self) -> QRect:  # noqa: N802
+            return QRect(0, 0, 683, 360)
+
+    window = open_window(live)
+    monkeypatch.setattr(QDialog, "screen", lambda _: SmallScreen())
+    window.commands[command].trigger()
+    (dialog,) = [each for each in window.findChildren(QDialog) if each.isVisible()]
+    assert dialog.height() < 340
+    dialog.grab()
+    close = next(each for each in dialog.findChildren(QPushButton) if each.text() == "Close")
+    assert dialog.rect().contains(close.geometry())
+    for keys in dialog.findChildren(QScrollArea):
+        bar = keys.verticalScrollBar()
+        assert bar is not None
+        assert bar.maximum() > 0
+    dialog.close()
+
+
+def test_all_keys_are_seen_at_once_where_there_is_room(
+    open_window: OpenWindow, live: FakeLiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LargeScreen:
+        def availableGeometry(self) -> QRect:  # noqa: N802
+            return QRect(0, 0, 1920, 1040)
+
+    window = open_window(live)
+    monkeypatch.setattr(QDialog, "screen", lambda _: LargeScreen())
+    window.commands["help"].trigger()
+    (dialog,) = window.findChildren(HelpDialog)
+    dialog.grab()
+    keys = dialog.findChild(QScrollArea)
+    assert keys is not None
+    whole, port = keys.widget(), keys.viewport()
+    assert whole is not None
+    assert port is not None
+    QApplication.processEvents()  # in which the bar goes
+    assert port.rect().contains(whole.geometry())
+    dialog.close()
 
 
 def test_the_about_box_scrolls_only_up_and_down(
@@ -777,7 +874,7 @@ def test_the_sound_can_be_switched_off_and_stays_so(
     assert not replay.muted
     press(window, Qt.Key.Key_S)
     assert replay.muted
-    window.open_recording(Path("other.mp4"))
+    open_file(qtbot, window, Path("other.mp4"))
     assert isinstance(factory.made[-1], FakeReplaySession)
     assert factory.made[-1].muted
     window.close()
@@ -880,6 +977,29 @@ def test_speed_by_keys_and_by_choice(
     assert window.transport.speed_choice.currentData() == 0.25
     window.transport.speed_choice.activated.emit(3)
     assert replay.speed == 1.5
+
+
+def test_the_speed_stays_for_the_next_recording_of_the_window(
+    qtbot: QtBot, open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.speed = 1.25  # that was asked for
+    window = open_window(replay)
+    run(window, now, 0.1)
+    assert replay.speed == 1.25
+    press(window, Qt.Key.Key_BracketRight)
+    open_file(qtbot, window, Path("other.mp4"))
+    assert window.replay is not None
+    assert window.replay.speed == 1.5
+    window.go_live()
+    qtbot.waitUntil(lambda: window.live is not None)
+    open_file(qtbot, window, Path("other.mp4"))
+    assert window.replay.speed == 1.5
+    run(window, now, 0.1)
+    assert window.transport.speed_choice.currentText() == "1.5×"
+    window.close()
+    again = open_window(FakeReplaySession(now))
+    assert again.replay is not None
+    assert again.replay.speed == 1.0
 
 
 def test_a_speed_that_is_not_offered_is_shown(
@@ -1036,7 +1156,7 @@ def test_a_failed_recording_cannot_be_played(
     press_focused(Qt.Key.Key_Escape)
     run(window, now, 0.1)
     assert window.video._empty == ("Nothing to show", "The weights are damaged.")
-    window.open_recording(Path("other.mp4"))
+    open_file(qtbot, window, Path("other.mp4"))
     run(window, now, 0.1)
     assert all(control.isEnabled() for control in controls)
     assert has_colour(transport.grab().copy(transport.slider.geometry()).toImage(), palette.TEXT)
@@ -1072,7 +1192,7 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     press_focused(Qt.Key.Key_Home)
     run(window, now, 0.2)
     assert window.video.badge == window.answer.headline == "Paused"
-    assert window.answer.detail == "The first answer comes when you play"
+    assert window.answer.detail == "Play, or click the timeline"
     assert window.video.face_area() is not None
     qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: none yet" in written)
     replay.changes["face"] = None  # which takes its box away
@@ -1080,6 +1200,8 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     run(window, now, 0.1)
     assert window.video.face_area() is None
     qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: {NO_FACE_HERE}" in written)
+    run(window, now, 6.0)  # the whole timeline is coloured
+    assert (window.answer.headline, window.video.badge) == ("Analysed", "Paused")
     press_focused(Qt.Key.Key_Space)
     run(window, now, 0.5)
     assert window.answer.headline == "Neutral"
@@ -1214,7 +1336,7 @@ def test_leaving_a_recording_amid_its_analysis_says_what_of_it_is_written(
         window.go_live()
         qtbot.waitUntil(lambda: window.live is not None)
     else:
-        window.open_recording(Path("other.mp4"))
+        open_file(qtbot, window, Path("other.mp4"))
     run(window, now, 0.2)
     told = window.banner.notice.text if window.banner.notice else ""
     cut_short = "160 answers, up to 0:16 of 0:48, written to talk.csv"
@@ -1247,6 +1369,85 @@ def test_a_failure_is_shown_before_what_was_exported(
     assert "talk.csv" in told()
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "written_to"),
+    [
+        ("results", 0, "results.csv"),
+        ("results.v2", 0, "results.v2.csv"),
+        ("results.v2", 1, "results.v2.jsonl"),
+        ("results.JSONL", 0, "results.JSONL"),
+        ("results.csv", 1, "results.csv"),
+    ],
+)
+def test_a_name_to_export_to_gets_an_ending_that_can_be_written(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    kind: int,
+    written_to: str,
+) -> None:
+    replay.path = tmp_path / "talk.mp4"
+    window = open_window(replay)
+    exported: list[Path] = []
+    monkeypatch.setattr(window, "export", exported.append)
+    run(window, now, 3.0)
+    window.commands["export"].trigger()
+    (dialog,) = window.findChildren(ExportDialog)
+    dialog.selectNameFilter(dialog.nameFilters()[kind])
+    line = dialog.findChild(QLineEdit)
+    assert line is not None
+    line.clear()
+    type_in(line, name)
+    press(line, Qt.Key.Key_Return)
+    assert exported == [tmp_path / written_to]
+
+
+def test_a_file_is_replaced_only_after_it_was_asked_about(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replay.path = tmp_path / "talk.mp4"
+    (tmp_path / "results.v2.csv").write_text("of yesterday")
+    window = open_window(replay)
+    exported: list[Path] = []
+    monkeypatch.setattr(window, "export", exported.append)
+    run(window, now, 3.0)
+    window.commands["export"].trigger()
+    (dialog,) = window.findChildren(ExportDialog)
+    asked: list[str] = []
+
+    def decline() -> None:
+        question = QApplication.activeModalWidget()
+        assert isinstance(question, QMessageBox)
+        asked.append(question.text())
+        question.reject()
+
+    line = dialog.findChild(QLineEdit)
+    assert line is not None
+    line.clear()
+    type_in(line, "results.v2")
+    QTimer.singleShot(0, decline)
+    press(line, Qt.Key.Key_Return)
+    assert len(asked) == 1
+    assert "results.v2.csv" in asked[0]
+    # A dialog of the system's does not come by here, and has asked about another name.
+    dialog.fileSelected.emit(str(tmp_path / "results.v2"))
+    assert exported == []
+    assert window.banner.notice is not None
+    assert "There is a results.v2.csv already" in window.banner.notice.text
+    dialog.fileSelected.emit(str(tmp_path / "results.v2.csv"))
+    assert exported == [tmp_path / "results.v2.csv"]
+    dialog.close()
+
+
 @pytest.mark.parametrize("command", ["open", "export"])
 def test_files_are_asked_for_without_stopping_the_window(
     open_window: OpenWindow,
@@ -1266,7 +1467,11 @@ def test_files_are_asked_for_without_stopping_the_window(
 
 
 def test_files_are_asked_for_where_the_last_ones_were(
-    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, tmp_path: Path
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
 ) -> None:
     replay.path = tmp_path / "talk.mp4"
     (tmp_path / "other").mkdir()
@@ -1276,12 +1481,40 @@ def test_files_are_asked_for_where_the_last_ones_were(
     (dialog,) = window.findChildren(QFileDialog)
     assert [Path(each) for each in dialog.selectedFiles()] == [tmp_path / "talk.csv"]
     dialog.close()
-    window.open_recording(tmp_path / "other" / "one.mp4")
+    open_file(qtbot, window, tmp_path / "other" / "one.mp4")
     again = open_window(replay)
     again.commands["open"].trigger()
     (dialog,) = again.findChildren(QFileDialog)
     assert Path(dialog.directory().absolutePath()) == tmp_path / "other"
     dialog.close()
+
+
+def test_recordings_are_first_looked_for_among_films(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    films, home, stick = tmp_path / "Videos", tmp_path / "home", tmp_path / "stick"
+    home.mkdir()
+    monkeypatch.setattr(Path, "home", lambda: home)
+    monkeypatch.setattr(QStandardPaths, "writableLocation", lambda _: str(films))
+    window = open_window(live)
+
+    def shown() -> Path:
+        window.commands["open"].trigger()
+        dialog = next(each for each in window.findChildren(QFileDialog) if each.isVisible())
+        assert dialog.testOption(QFileDialog.Option.HideNameFilterDetails)
+        dialog.close()
+        return Path(dialog.directory().absolutePath())
+
+    assert shown() == home
+    films.mkdir()
+    assert shown() == films
+    window._settings.setValue("folder", str(stick))  # which was pulled out
+    assert shown() == films
+    stick.mkdir()
+    assert shown() == stick
 
 
 @pytest.mark.parametrize(
@@ -1319,7 +1552,7 @@ def test_without_answers_there_is_nothing_to_export(
 
 
 def test_a_recording_that_cannot_be_read_is_not_waited_for(
-    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+    qtbot: QtBot, open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
     replay.pictures, replay.state, replay.message = None, SessionState.FAILED, "It is no recording."
     window = open_window(replay)
@@ -1327,11 +1560,13 @@ def test_a_recording_that_cannot_be_read_is_not_waited_for(
     assert window.answer.headline == "No answer"
     assert window.banner.notice is not None
     assert window.banner.notice.text == "It is no recording."
-    window.open_recording(Path("better.mp4"))
+    open_file(qtbot, window, Path("better.mp4"))
     assert window.answer.headline == "Waiting"
 
 
-@pytest.mark.parametrize("size", [QSize(1920, 1080), QSize(960, 600), QSize(1280, 720)])
+@pytest.mark.parametrize(
+    "size", [QSize(1920, 1080), QSize(960, 600), QSize(1280, 720), QSize(1080, 1920)]
+)
 def test_a_notice_stays_on_the_picture_when_the_window_changes(
     open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, qtbot: QtBot, size: QSize
 ) -> None:
@@ -1347,6 +1582,9 @@ def test_a_notice_stays_on_the_picture_when_the_window_changes(
         return QRect(place, window.video.size()).contains(window.banner.geometry())
 
     qtbot.waitUntil(lambda: window.width() == size.width() and lies_on_the_picture())
+    on_top = central.childAt(window.banner.geometry().center())
+    assert on_top is not None
+    assert window.banner in (on_top, on_top.parentWidget())
     assert window.banner.width() > 300
 
 
@@ -1360,7 +1598,7 @@ def test_a_recording_is_opened_and_left_again(
     window = open_window(live)
     live.set_camera("1")
     run(window, now, 2.0)
-    window.open_recording(Path("other.mkv"))
+    open_file(qtbot, window, Path("other.mkv"))
     (replay,) = factory.made
     assert isinstance(replay, FakeReplaySession)
     assert window.answer.headline == "Waiting"  # nothing of the old session is left
@@ -1404,7 +1642,7 @@ def test_another_recording_goes_before_devices_that_are_still_listed(
     window = open_window(replay)
     qtbot.waitUntil(lambda: not window._listing.busy)
     window.commands["live"].trigger()
-    window.open_recording(Path("other.mkv"))
+    open_file(qtbot, window, Path("other.mkv"))
     qtbot.waitUntil(lambda: not window._listing.busy)
     assert [type(each) for each in factory.made] == [FakeReplaySession]
 
@@ -1437,10 +1675,10 @@ def test_the_window_goes_on_while_a_session_is_stopped(
     window = open_window(slow)
     run(window, now, 2.0)
     assert not window.loading.isVisible()
-    window.open_recording(Path("one.mp4"))
+    open_file(qtbot, window, Path("one.mp4"))
     run(window, now, 0.2)
     assert window.loading.isVisible()
-    window.open_recording(Path("two.mp4"))
+    open_file(qtbot, window, Path("two.mp4"))
     first, second = factory.made
     assert (slow.stopped, first.started, second.started) == (0, 0, 0)
     slow.may_stop.set()
@@ -1454,10 +1692,14 @@ def test_the_window_goes_on_while_a_session_is_stopped(
 
 
 def test_closing_the_window_starts_nothing_any_more(
-    qapp: QApplication, open_window: OpenWindow, slow: SlowSession, factory: FakeFactory
+    qtbot: QtBot,
+    qapp: QApplication,
+    open_window: OpenWindow,
+    slow: SlowSession,
+    factory: FakeFactory,
 ) -> None:
     window = open_window(slow)
-    window.open_recording(Path("one.mp4"))
+    open_file(qtbot, window, Path("one.mp4"))
     slow.may_stop.set()
     window.close()
     assert slow.stopped == 1
@@ -1479,7 +1721,7 @@ def test_a_session_that_cannot_be_stopped_does_not_hold_up_the_next(
 
     monkeypatch.setattr(live, "stop", fail)
     window = open_window(live)
-    window.open_recording(Path("one.mp4"))
+    open_file(qtbot, window, Path("one.mp4"))
     (session,) = factory.made
     qtbot.waitUntil(lambda: session.started == 1)
     assert "the driver crashed" in caplog.text
@@ -1510,12 +1752,16 @@ def test_a_label_that_another_class_is_ahead_of_says_so(
 
 
 def test_an_unreadable_recording_leaves_the_session_alone(
-    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory, now: ManualTime
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    now: ManualTime,
 ) -> None:
     factory.unreadable.add(Path("my text.mp4"))
     window = open_window(live)
     run(window, now, 2.0)
-    window.open_recording(Path("my text.mp4"))
+    open_file(qtbot, window, Path("my text.mp4"))
     run(window, now, 0.5)
     assert live.stopped == 0
     assert window.banner.notice is not None
@@ -1528,6 +1774,39 @@ def test_an_unreadable_recording_leaves_the_session_alone(
     click(another)
     (dialog,) = window.findChildren(QFileDialog)
     dialog.close()
+
+
+def test_the_window_goes_on_while_a_recording_is_looked_into(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_answer = threading.Event()
+    checked: list[Path] = []
+
+    def check(path: Path) -> None:
+        checked.append(path)
+        assert may_answer.wait(5.0)
+        if path == Path("one.txt"):
+            raise UnreadableFileError("one.txt is no recording")
+
+    monkeypatch.setattr(factory, "check", check)
+    window = open_window(replay)
+    for name in ("one.txt", "two.mp4", "three.mp4"):  # the newest is what is wanted
+        window.open_recording(Path(name))
+    run(window, now, 2.0)
+    assert window.windowTitle() == "talk.mp4 – MSAF Live"
+    assert window.answer.headline == "Neutral"
+    may_answer.set()
+    qtbot.waitUntil(lambda: window.windowTitle() == "three.mp4 – MSAF Live")
+    assert checked == [Path("one.txt"), Path("three.mp4")]
+    window.open_recording(Path("four.mp4"))
+    window.go_live()
+    qtbot.waitUntil(lambda: window.live is not None and not window._checking.busy)
+    assert [type(each) for each in factory.made] == [FakeReplaySession, FakeLiveSession]
 
 
 def drop(window: MainWindow, *urls: QUrl) -> bool:
@@ -1546,16 +1825,50 @@ def drop(window: MainWindow, *urls: QUrl) -> bool:
 
 
 def test_a_dropped_file_of_this_computer_is_opened(
-    open_window: OpenWindow, live: FakeLiveSession, factory: FakeFactory
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    tmp_path: Path,
 ) -> None:
     window = open_window(live)
     web = QUrl("https://example.org/talk.mp4")
-    assert not drop(window, web)
-    assert factory.made == []
-    assert drop(window, web, QUrl.fromLocalFile("/films/talk.mp4"))
+    folder, missing, path = tmp_path / "films", tmp_path / "none.mp4", tmp_path / "talk.mp4"
+    folder.mkdir()
+    path.touch()
+    for url in (web, QUrl.fromLocalFile(str(folder)), QUrl.fromLocalFile(str(missing))):
+        assert not drop(window, url)
+    assert not window._checking.busy
+    assert drop(window, web, QUrl.fromLocalFile(str(folder)), QUrl.fromLocalFile(str(path)))
+    qtbot.waitUntil(lambda: window.replay is not None)
     (session,) = factory.made
     assert isinstance(session, FakeReplaySession)
-    assert session.path == Path("/films/talk.mp4")
+    assert session.path == path
+    assert window.banner.notice is None or "first" not in window.banner.notice.text
+
+
+def test_of_several_dropped_files_the_first_is_opened_and_that_is_said(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    factory: FakeFactory,
+    tmp_path: Path,
+) -> None:
+    window = open_window(live)
+    paths = [tmp_path / "one.mp4", tmp_path / "two.mp4"]
+    for path in paths:
+        path.touch()
+    urls = [QUrl.fromLocalFile(str(path)) for path in paths]
+    factory.unreadable.add(paths[0])
+    drop(window, *urls)
+    qtbot.waitUntil(lambda: not window._checking.busy)
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "one.mp4 cannot be read as a recording"
+    factory.unreadable.clear()
+    drop(window, *urls)
+    qtbot.waitUntil(lambda: window.windowTitle() == "one.mp4 – MSAF Live")
+    assert window.banner.notice is not None
+    assert window.banner.notice.text == "Only the first of 2 files was opened."
 
 
 # -- notices -----------------------------------------------------------------------------------
@@ -1795,7 +2108,11 @@ def placed(window: MainWindow) -> dict[str, QRect]:
     }
 
 
-SIZES = [SMALLEST, QSize(1024, 700), QSize(1280, 720), QSize(1920, 1080), QSize(3840, 2160)]
+SIZES = [
+    SMALLEST, QSize(683, 360), QSize(800, 450), QSize(910, 480), QSize(960, 510), QSize(960, 600),
+    QSize(1024, 700), QSize(1280, 720), QSize(1920, 1080), QSize(3840, 2160),
+    QSize(700, 1024), QSize(960, 1000), QSize(1080, 1500), QSize(1080, 1920), QSize(1440, 2560),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size.width()}x{size.height()}")
@@ -1809,7 +2126,7 @@ def test_nothing_overlaps_and_nothing_is_cut_off(
     size: QSize,
 ) -> None:
     window = open_window(live if mode == "live" else replay)
-    window.resize(size)
+    resize(window, size)
     run(window, now, 2.0)
     window.grab()  # settles the layout
     assert window.size() == size
@@ -1818,7 +2135,8 @@ def test_nothing_overlaps_and_nothing_is_cut_off(
         assert window.rect().contains(area), name
         for other, its_area in areas.items():
             assert name == other or not area.intersects(its_area), (name, other)
-    assert areas["video"].height() > 0.4 * size.height()
+    tall = size.height() > size.width()
+    assert areas["video"].height() > (0.3 if tall else 0.4) * size.height()
     for part in (window.header, window.transport):
         inside = [
             child
@@ -1833,6 +2151,77 @@ def test_nothing_overlaps_and_nothing_is_cut_off(
     assert central is not None
     for overlay in (window.banner, window.loading):
         assert central.rect().contains(overlay.geometry())
+
+
+@pytest.mark.parametrize(
+    ("size", "missing"),
+    [
+        (QSize(960, 600), set()),
+        (QSize(960, 500), {"attention"}),
+        (QSize(683, 360), {"attention", "spectrogram", "timeline"}),
+        (QSize(1080, 1920), set()),
+    ],
+)
+def test_a_low_window_goes_without_what_matters_least(
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    size: QSize,
+    missing: set[str],
+) -> None:
+    window = open_window(replay)
+    everything = set(placed(window))
+    resize(window, size)
+    run(window, now, 1.0)
+    assert everything - set(placed(window)) == missing
+    resize(window, QSize(1280, 720))
+    assert set(placed(window)) == everything
+
+
+@pytest.mark.parametrize("size", [QSize(960, 1000), QSize(1080, 1500), QSize(1080, 1920)])
+def test_a_tall_window_has_its_cards_below_the_picture(
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    size: QSize,
+) -> None:
+    window = open_window(replay)
+    resize(window, QSize(1280, 720))
+    run(window, now, 1.0)
+    window.grab()
+    wide = placed(window)
+    resize(window, size)
+    run(window, now, 1.0)
+    window.grab()
+    areas, px = placed(window), window.theme.px
+    for card in ("answer", "shares", "attention"):
+        assert areas[card].top() > areas["timeline"].bottom(), card
+    rows = len(window.answer._bars)
+    assert (areas["answer"].height() - px(112)) / rows <= px(48)  # they belong together
+    video = areas["video"]
+    assert video.width() > 0.9 * size.width()
+    assert 1.2 < video.width() / video.height() < 2.3  # hardly any room above most pictures
+    resize(window, QSize(1280, 720))
+    assert placed(window) == wide
+
+
+def test_type_is_as_large_in_a_tall_window_as_in_a_wide_one(
+    open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    window.resize(1080, 1920)
+    assert window.theme.scale > 1.0
+
+
+def test_names_of_devices_get_the_room_there_is(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    window.resize(1080, 1920)
+    choice = window.header.microphone_choice
+    qtbot.waitUntil(lambda: choice.currentText() == "System default")
+    window.grab()
+    assert choice.width() > choice.fontMetrics().horizontalAdvance("No microphone") + 60
 
 
 def test_the_layout_does_not_move_with_what_is_shown(
