@@ -67,7 +67,7 @@ class Sentence:
 
 
 SENTENCES: Final = (
-    Sentence(0.4, "Here is a demo, for you all.", 20, 110, 0.6),
+    Sentence(0.4, "Here is a demo, for you all.", 15, 110, 0.6),
     Sentence(7.1, "Stop that! Go away! I have had enough!", 70, 200, 1.2),
     Sentence(9.7, "Now the face is gone, but there is still a voice.", 30, 180, 0.8),
     Sentence(13.1, "Oh! What is that?", 99, 170, 1.1),

@@ -22,6 +22,7 @@ from rich.table import Table
 from models.checkpoint import read_checkpoint
 from models.config import CONDITIONS
 from models.face import FaceClassifier
+from models.labels import EMOTIONS
 from models.live import FusionHead, LiveNet
 from models.training.calibration import BINS, calibration_error_floor, expected_calibration_error
 from models.training.data import OTHER_FOLDS, load_ferplus
@@ -209,6 +210,9 @@ def score(answer: Answers, temperature: float) -> dict[str, Any]:
             answer.logits * np.float32(temperature), answer.labels
         ),
         "recall": answer.recall,
+        "support": {
+            name: int((answer.labels == index).sum()) for index, name in enumerate(EMOTIONS)
+        },
     }
 
 
@@ -411,9 +415,10 @@ def report(results: Results, console: Console) -> None:
         console.print(table)
 
     test = results["conditions"]["test"]
-    classes = Table("class", *test, title="Recall per class, test people")
-    for name in test["both"]["recall"]:
-        classes.add_row(name, *(f"{test[condition]['recall'][name]:.1%}" for condition in test))
+    classes = Table("class", *test, title="Recall per class (of so many), test people")
+    for name in EMOTIONS:
+        cells = (f"{each['recall'][name]:.1%} ({each['support'][name]})" for each in test.values())
+        classes.add_row(name, *cells)
     console.print(classes)
 
     sexes = Table(

@@ -98,9 +98,11 @@ further voice counts.
 
 {dropout}
 
-### Part of each class that is found, test people
+### Part of each class that is found (of so many), test people
 
 {class_table}
+
+Of rare classes few photographs are left: differences of some points mean nothing there either.
 
 ### By sex of the actor heard, balanced accuracy
 
@@ -262,7 +264,13 @@ def model_card(results: Mapping[str, Any]) -> str:
         class_table=_table(
             ("class", *test),
             [
-                (label, *(_percent(figures["recall"][label]) for figures in test.values()))
+                (
+                    label,
+                    *(
+                        f"{_percent(figures['recall'][label])} ({figures['support'][label]})"
+                        for figures in test.values()
+                    ),
+                )
                 for label in test["both"]["recall"]
             ],
         ),
