@@ -20,7 +20,7 @@ check: ## Style, types, import rules and tests, in an environment that is ready
 	$(PY) -m ruff format --check $(SOURCES)
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache
-	$(PY) -m pytest --cov --cov-report=term:skip-covered
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 	@for part in realtime models; do \
 	    $(PY) -m coverage report --include="$$part/*" --fail-under=90 > /dev/null || \
 	    { echo "Tests reach less than 90 % of the lines of $$part/."; exit 1; }; done
