@@ -776,6 +776,14 @@ def test_help_and_about_open(
     dialogs[0].close()
 
 
+def put_dialogs_on_a_screen(monkeypatch: pytest.MonkeyPatch, room: QSize) -> None:
+    class Screen:
+        def availableGeometry(self) -> QRect:  # noqa: N802
+            return QRect(QPoint(0, 0), room)
+
+    monkeypatch.setattr(QDialog, "screen", lambda _: Screen())
+
+
 @pytest.mark.parametrize("command", ["help", "about"])
 def test_dialogs_fit_on_a_small_screen(
     open_window: OpenWindow,
@@ -783,12 +791,8 @@ def test_dialogs_fit_on_a_small_screen(
     monkeypatch: pytest.MonkeyPatch,
     command: str,
 ) -> None:
-    class SmallScreen:
-        def availableGeometry(self) -> QRect:  # noqa: N802
-            return QRect(0, 0, 683, 360)
-
     window = open_window(live)
-    monkeypatch.setattr(QDialog, "screen", lambda _: SmallScreen())
+    put_dialogs_on_a_screen(monkeypatch, QSize(683, 360))
     window.commands[command].trigger()
     (dialog,) = [each for each in window.findChildren(QDialog) if each.isVisible()]
     assert dialog.height() < 340
@@ -805,12 +809,8 @@ def test_dialogs_fit_on_a_small_screen(
 def test_all_keys_are_seen_at_once_where_there_is_room(
     open_window: OpenWindow, live: FakeLiveSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class LargeScreen:
-        def availableGeometry(self) -> QRect:  # noqa: N802
-            return QRect(0, 0, 1920, 1040)
-
     window = open_window(live)
-    monkeypatch.setattr(QDialog, "screen", lambda _: LargeScreen())
+    put_dialogs_on_a_screen(monkeypatch, QSize(1920, 1040))
     window.commands["help"].trigger()
     (dialog,) = window.findChildren(HelpDialog)
     dialog.grab()
