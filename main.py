@@ -16,14 +16,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import (
-    AbstractContextManager,
-    closing,
-    contextmanager,
-    nullcontext,
-    suppress,
-)
-from enum import StrEnum
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -31,29 +24,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from models.options import Device, DeviceOption, Host, Verbose, Weights, torch_device
+from models.training.commands import evaluate_app, prepare_app, train_app
 from realtime.errors import ExitCode, explain, interrupted
 
 if TYPE_CHECKING:
-    import torch
-
-    from models.training.loop import RunContext
-    from models.training.paper import run as paper_run
-    from realtime.devices import CameraInfo, Listing, MicrophoneInfo
-    from realtime.emotion.network import EmotionNetwork
-    from realtime.export import PredictionWriter
+    from realtime.emotion.sessions import Sessions
+    from realtime.faces import MediapipeDetector
     from realtime.headless import Steps, Summary, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
     from realtime.replay import ReplaySession
-    from realtime.task import Progress, Task
-
-    PaperParts = tuple[paper_run.Task, RunContext, paper_run.Protocol]
 
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parent
 DEMO = ROOT / "realtime" / "data" / "demo.mp4"
-RUNS = Path("runs/live")
 
 EXAMPLES = """\
   python main.py                                            the window, on camera and microphone
@@ -63,24 +49,6 @@ EXAMPLES = """\
   python main.py replay talk.mp4 --headless --out talk.csv  a recording as a table
   python main.py devices                                    cameras and microphones
 """
-
-
-class Device(StrEnum):
-    """Where the network runs."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class Stage(StrEnum):
-    """A stage of the live network's training; typer takes a list of these, but not of Literal."""
-
-    FACE = "face"
-    VOICE = "voice"
-    FUSION = "fusion"
-    FINAL = "final"
-    FOLDS = "folds"
 
 
 class Program(TyperGroup):
@@ -142,6 +110,36 @@ def _write_nowhere() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+def _set_up(verbosity: int) -> None:
+    """Logs, and SIGTERM as another Ctrl-C: with this every command begins."""
+    from realtime.output import set_up_logging
+
+    set_up_logging(verbosity)
+    interrupted.clear()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, and remember it where that gets lost."""
+    interrupted.set()
+    raise KeyboardInterrupt
+
+
+def _output() -> AbstractContextManager[None]:
+    """Answers alone on standard output; libraries that print by themselves go to a file."""
+    from realtime.output import native_chatter_in_file
+
+    return native_chatter_in_file()
+
+
+def _face_finder() -> MediapipeDetector:
+    from realtime.faces import MediapipeDetector
+
+    return MediapipeDetector()
+
+
 app = typer.Typer(
     name="msaf-live",
     cls=Program,
@@ -149,14 +147,11 @@ app = typer.Typer(
     "with how sure and why. Without a command: [bold]live[/bold].",
     rich_markup_mode="rich",
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "obj": Host(begin=_set_up, output=_output, face_finder=_face_finder),
+    },
     pretty_exceptions_enable=False,
-)
-train_app = typer.Typer(help="Train a network from the data sets.", no_args_is_help=True)
-evaluate_app = typer.Typer(help="Score a network on people it never saw.", no_args_is_help=True)
-prepare_app = typer.Typer(
-    help="Make the files that training reads from official data sets (docs/data.md).",
-    no_args_is_help=True,
 )
 app.add_typer(prepare_app, name="prepare")
 app.add_typer(train_app, name="train")
@@ -187,42 +182,6 @@ def _with_known_ending(out: Path | None) -> Path | None:
     return out
 
 
-def _output() -> AbstractContextManager[None]:
-    """Answers alone on standard output; libraries that print by themselves go to a file."""
-    from realtime.output import native_chatter_in_file
-
-    return native_chatter_in_file()
-
-
-def _set_up(verbosity: int) -> int:
-    """Logs, and SIGTERM as another Ctrl-C: with this every command begins."""
-    from realtime.output import set_up_logging
-
-    set_up_logging(verbosity)
-    interrupted.clear()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, _interrupt)
-        signal.signal(signal.SIGTERM, _interrupt)
-    return verbosity
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, and remember it where that gets lost."""
-    interrupted.set()
-    raise KeyboardInterrupt
-
-
-Verbose = Annotated[
-    int,
-    typer.Option(
-        "--verbose",
-        "-v",
-        count=True,
-        callback=_set_up,
-        help="Log more to standard error; twice for all.",
-        show_default=False,
-    ),
-]
 Headless = Annotated[
     bool, typer.Option("--headless", help="No window: one JSON object per answer on stdout.")
 ]
@@ -231,17 +190,6 @@ Adapt = Annotated[
     typer.Option(
         help="Learn what is a voice's own while it is heard, and take that off; "
         "else each window is judged by itself."
-    ),
-]
-DeviceOption = Annotated[
-    Device, typer.Option(help="Where the network runs; auto takes a GPU if there is one.")
-]
-Weights = Annotated[
-    Path | None,
-    typer.Option(
-        readable=False,  # not to be looked at: reading them tells
-        help="Weights to use instead of those that ship.",
-        show_default=False,
     ),
 ]
 Out = Annotated[
@@ -253,75 +201,6 @@ Out = Annotated[
         help="Write the answers to this file too.",
         show_default=False,
     ),
-]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the data sets; else MSAF_DATA.", show_default=False),
-]
-DataOut = Annotated[
-    Path,
-    typer.Option(
-        metavar="DATA",
-        help="Folder of the data sets, later --data-root or MSAF_DATA.",
-        show_default=False,
-    ),
-]
-WorkDir = Annotated[Path, typer.Option(help="Caches, resumable states and results.")]
-Recipe = Annotated[
-    Path | None,
-    typer.Option(
-        exists=True,
-        dir_okay=False,
-        metavar="FILE.toml",
-        help="Settings of the stages.",
-        show_default="as the weights were made",
-    ),
-]
-
-Root = Annotated[
-    Path,
-    typer.Option(help="Folder of the data set in its official layout.", show_default=False),
-]
-ProtocolOption = Annotated[
-    Literal["honest", "paper"],
-    typer.Option(
-        help="honest: validation people choose the epoch, test people are looked at once. "
-        "paper: as in the paper, which chose it on the people it reports."
-    ),
-]
-PaperWorkDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Prepared data, resumable states and results.",
-        show_default="runs/ravdess, …",
-    ),
-]
-PaperSettings = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        exists=True,
-        dir_okay=False,
-        metavar="FILE.toml",
-        help="Settings.",
-        show_default="the paper's",
-    ),
-]
-Folds = Annotated[
-    list[int] | None,
-    typer.Option(help="Only this fold; may be given more than once.", show_default="all"),
-]
-Split = Annotated[
-    Literal["cross-subject", "cross-view"] | None,
-    typer.Option(help="NTU RGB+D only.", show_default="cross-subject"),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(min=0, max=2**32 - 1, help="Instead of the settings' seed."),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(min=1, help="Threads that prepare and load data.", show_default="cores"),
 ]
 
 
@@ -365,15 +244,19 @@ def live(
     verbose: Verbose = 0,
 ) -> None:
     """Camera and microphone; the demo recording where there is neither."""
+    from realtime.devices import chosen_devices
+    from realtime.emotion.sessions import Sessions
     from realtime.export import PredictionWriter
     from realtime.headless import Summary, has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
-    camera, microphone, faults = _devices(camera, microphone)
+    with _output():
+        camera, microphone, faults = chosen_devices(camera, microphone)
     trouble = "; ".join(faults)
     trouble = trouble[:1].upper() + trouble[1:]
     if trouble:
         typer.echo(f"msaf-live: {trouble}", err=True)
+    sessions = Sessions(weights, device, adapt=adapt)
     if camera is None and microphone is None:
         from realtime.sources.base import NoDeviceError
 
@@ -388,16 +271,13 @@ def live(
             )
         told = "No camera or microphone found: this is the demo recording"
         typer.echo(told, err=True)
-        notice = f"{told}. {trouble}" if trouble else told
-        sessions = _Sessions(weights, device, adapt=adapt)
-        _replay(sessions, DEMO, seconds=seconds, notice=notice)
+        _replay(sessions, DEMO, seconds=seconds, notice=f"{told}. {trouble}" if trouble else told)
         return
-    sessions = _Sessions(weights, device, adapt=adapt)
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
     with nullcontext() if out is None else PredictionWriter(out, replace=False) as writer:
         if not headless and has_screen():
             sessions.writer = writer
-            code = sessions.show(sessions.live(camera, microphone), seconds, notice=trouble)
+            code = _show(sessions, sessions.live(camera, microphone), seconds, notice=trouble)
             sessions.raise_failure()
             raise typer.Exit(code)
         summary = Summary()
@@ -442,17 +322,19 @@ def replay(
     verbose: Verbose = 0,
 ) -> None:
     """A recording, through the very same path."""
+    from realtime.emotion.sessions import Sessions
+
     if re.match(r"(https?|rtsps?):/", str(file), re.IGNORECASE) and not file.exists():
         raise typer.BadParameter(
             "is an address: those of cameras go to `live --camera`, a recording has to be a file",
             param_hint="FILE",
         )
-    sessions = _Sessions(weights, device, adapt=adapt)
+    sessions = Sessions(weights, device, adapt=adapt)
     _replay(sessions, file, headless=headless, speed=speed, out=out)
 
 
 def _replay(
-    sessions: _Sessions,
+    sessions: Sessions,
     file: Path,
     *,
     headless: bool = False,
@@ -465,34 +347,61 @@ def _replay(
 
     `notice` is shown in the window.
     """
-    from realtime.headless import Summary, has_screen, paced
+    from realtime.headless import has_screen
 
     factor = _speed(speed or ("max" if headless else "1"))
-    window = not headless and has_screen()
+    if not headless and has_screen():
+        _replay_in_window(sessions, file, factor, out, seconds, notice)
+    else:
+        _replay_as_text(sessions, file, factor, out, seconds, headless=headless)
+
+
+def _replay_in_window(
+    sessions: Sessions,
+    file: Path,
+    speed: float | None,
+    out: Path | None,
+    seconds: float | None,
+    notice: str,
+) -> None:
     from realtime.export import PredictionWriter
-    from realtime.replay import FASTEST, SLOWEST, analyse
+    from realtime.replay import FASTEST, SLOWEST
     from realtime.sources.file import Recording
 
-    if window:
-        factor = factor or FASTEST
-        if not SLOWEST <= factor <= FASTEST:
-            raise typer.BadParameter(
-                f"the window plays at {SLOWEST:g} to {FASTEST:g}, not {factor:g} (with --headless "
-                "any speed will do)",
-                param_hint="--speed",
-            )
-        Recording(file).close()  # what cannot be read is refused here, and empties no old table
-        with nullcontext() if out is None else PredictionWriter(out) as writer:
-            session = sessions.replay(file, writer)
-            session.set_speed(factor)
-            code = sessions.show(session, seconds, notice=notice)
-            if (written := session.written) is not None and not written.complete:
-                typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
-                code = code or ExitCode.INTERRUPTED
-            sessions.raise_failure()
-            if code:
-                raise typer.Exit(code)  # in here, so that the writer knows that it is not whole
-        return
+    factor = speed or FASTEST
+    if not SLOWEST <= factor <= FASTEST:
+        raise typer.BadParameter(
+            f"the window plays at {SLOWEST:g} to {FASTEST:g}, not {factor:g} (with --headless "
+            "any speed will do)",
+            param_hint="--speed",
+        )
+    Recording(file).close()  # what cannot be read is refused here, and empties no old table
+    with nullcontext() if out is None else PredictionWriter(out) as writer:
+        session = sessions.replay(file, writer)
+        session.set_speed(factor)
+        code = _show(sessions, session, seconds, notice=notice)
+        if (written := session.written) is not None and not written.complete:
+            typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
+            code = code or ExitCode.INTERRUPTED
+        sessions.raise_failure()
+        if code:
+            raise typer.Exit(code)  # in here, so that the writer knows that it is not whole
+
+
+def _replay_as_text(
+    sessions: Sessions,
+    file: Path,
+    speed: float | None,
+    out: Path | None,
+    seconds: float | None,
+    *,
+    headless: bool,
+) -> None:
+    from realtime.export import PredictionWriter
+    from realtime.headless import Summary, paced
+    from realtime.replay import analyse
+    from realtime.sources.file import Recording
+
     with (
         _output(),
         Recording(file) as recording,
@@ -521,40 +430,13 @@ def _replay(
             analyse(recording, network, task.watch, config=sessions.config)
         ) as predictions:
             _report(
-                predictions if factor is None else paced(predictions, factor, seconds),
+                predictions if speed is None else paced(predictions, speed, seconds),
                 steps,
                 summary,
                 headless=headless,
                 more=[progress] if writer is None else [progress, writer.write],
                 notes=notes,
             )
-
-
-def _devices(
-    camera: str | None, microphone: str | None
-) -> tuple[str | None, str | None, list[str]]:
-    """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
-
-    The third is why devices that nobody chose could not be looked for. A microphone's number means
-    what it stands for now: it may be another one when it is opened.
-    """
-    from realtime.devices import list_cameras, list_microphones
-
-    faults = []
-    with _output():
-        if camera is None:
-            cameras = list_cameras()
-            camera = next((each.selector for each in cameras), None)
-            faults += [cameras.problem] if cameras.fault else []
-        if microphone is None:
-            microphones = list_microphones()
-            microphone = "default" if microphones else None
-            faults += [microphones.problem] if microphones.fault else []
-        elif microphone.isdecimal():
-            names = {str(each.index): each.selector for each in list_microphones()}
-            microphone = names.get(microphone, microphone)
-    camera, microphone = (None if each == "none" else each for each in (camera, microphone))
-    return camera, microphone, faults
 
 
 def _speed(text: str) -> float | None:
@@ -572,136 +454,38 @@ def _speed(text: str) -> float | None:
     return factor
 
 
-def _list_devices() -> tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]:
-    from realtime.devices import list_cameras, list_microphones
+def _show(
+    sessions: Sessions,
+    session: LiveSession | ReplaySession,
+    seconds: float | None = None,
+    *,
+    notice: str = "",
+) -> int:
+    """Run the window until it is closed, or for so many seconds; returns the exit code."""
+    from models.config import MODALITIES
+    from realtime.devices import list_devices
+    from realtime.output import log_directory
+    from ui.app import run_window
+    from ui.main_window import WindowOptions
 
-    return list_cameras(), list_microphones()
-
-
-class _Sessions:
-    """Makes sessions, also those that the person asks the window for."""
-
-    def __init__(self, weights: Path | None, device: Device, *, adapt: bool = True) -> None:
-        from models.checkpoint import default_weights
-        from realtime.config import SessionConfig
-        from realtime.emotion.config import EmotionConfig
-
-        self.weights = weights or default_weights()
-        self.config = SessionConfig()
-        self._settings = EmotionConfig(adapt=adapt)
-        self._device = device
-        self._loading = threading.Lock()
-        self._network: EmotionNetwork | None = None
-        self._newest: LiveSession | ReplaySession | None = None
-        self.writer: PredictionWriter | None = None  # takes what live sessions answer
-        self.also_told: Progress = lambda _done, _text: None
-
-    def load(self, progress: Progress) -> EmotionNetwork:
-        """The network, loaded once for all sessions, which call this on a thread of theirs.
-
-        Loading takes seconds. What `progress` raises breaks it off, as a session does that is left:
-        the next one begins anew.
-        """
-        from realtime.emotion.network import load_emotion_network
-
-        def tell(done: float, text: str) -> None:
-            progress(done, text)
-            self.also_told(done, text)
-
-        with self._loading:
-            if self._network is None:
-                self._network = load_emotion_network(
-                    self.weights,
-                    self._settings,
-                    device=self._device.value,
-                    progress=tell,
-                )
-            return self._network
-
-    def task(self) -> Task:
-        """What all sessions do: read emotions off one face and its voice."""
-        from realtime.faces import watch_face
-        from realtime.task import Task
-
-        return Task(watch=watch_face, load=self.load)
-
-    def live(self, camera: str | None, microphone: str | None) -> LiveSession:
-        """A session on these devices, not yet started."""
-        from realtime.live import LiveSession
-
-        self._newest = session = LiveSession(
-            self.task(),
-            camera=camera,
-            microphone=microphone,
-            config=self.config,
-            writer=self.writer,
+    card = sessions.weights.with_name("MODEL_CARD.md")
+    with _output():
+        return run_window(
+            session,
+            sessions,
+            list_devices=list_devices,
+            options=WindowOptions(
+                version=_version(),
+                model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
+                labels=sessions.labels(),
+                modalities=MODALITIES,
+                config=sessions.config,
+                demo=DEMO,
+                notice=notice,
+            ),
+            log_path=log_directory() / "msaf-live.log",
+            seconds=seconds,
         )
-        return session
-
-    def replay(self, path: Path, writer: PredictionWriter | None = None) -> ReplaySession:
-        """A session on a recording, not yet started; `writer` gets the answers too."""
-        from realtime.replay import ReplaySession
-
-        self._newest = session = ReplaySession(
-            path, self.task(), config=self.config, writer=writer, sound=True
-        )
-        return session
-
-    def check(self, path: Path) -> None:
-        """Open a recording and close it; raises UnreadableFileError when it cannot be read."""
-        from realtime.sources.file import Recording
-
-        Recording(path).close()
-
-    def raise_failure(self) -> None:
-        """Raise what the session failed of that was shown last."""
-        if self._newest is not None and self._newest.failure is not None:
-            raise self._newest.failure
-
-    def show(
-        self,
-        session: LiveSession | ReplaySession,
-        seconds: float | None = None,
-        *,
-        notice: str = "",
-    ) -> int:
-        """Run the window until it is closed, or for so many seconds; returns the exit code."""
-        from models.config import MODALITIES
-        from realtime.output import log_directory
-        from ui.app import run_window
-        from ui.main_window import WindowOptions
-
-        card = self.weights.with_name("MODEL_CARD.md")
-        with _output():
-            return run_window(
-                session,
-                self,
-                list_devices=_list_devices,
-                options=WindowOptions(
-                    version=_version(),
-                    model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
-                    labels=self._labels(),
-                    modalities=MODALITIES,
-                    config=self.config,
-                    demo=DEMO,
-                    notice=notice,
-                ),
-                log_path=log_directory() / "msaf-live.log",
-                seconds=seconds,
-            )
-
-    def _labels(self) -> tuple[str, ...]:
-        """The network's classes; those of our own where its weights are not to be read.
-
-        What is wrong with them is told when a session loads them.
-        """
-        from models.checkpoint import CheckpointError, read_checkpoint
-        from models.labels import EMOTIONS
-
-        try:
-            return read_checkpoint(self.weights).config.labels
-        except CheckpointError:
-            return EMOTIONS
 
 
 def _steps() -> Steps:
@@ -745,8 +529,10 @@ def devices(verbose: Verbose = 0) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from realtime.devices import list_devices
+
     with _output():
-        cameras, microphones = _list_devices()
+        cameras, microphones = list_devices()
     for listing in (cameras, microphones):
         if listing.problem:
             typer.echo(listing.problem, err=True)
@@ -787,12 +573,13 @@ def bench(
         _bench_msaf(device, json=json)
         return
     from realtime import bench as benchmark
+    from realtime.emotion.sessions import Sessions
     from realtime.headless import ErrorConsole, has_screen
     from ui.measure import shown_rate
 
     if not has_screen():
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    sessions = _Sessions(weights, device)
+    sessions = Sessions(weights, device)
     plan = benchmark.Plan(
         demo=DEMO,
         weights=sessions.weights,
@@ -821,7 +608,7 @@ def _bench_msaf(device: Device, *, json: bool) -> None:
     from models.paper.cost import measure
     from realtime import fusion_bench
 
-    where = _torch_device(device)
+    where = torch_device(device)
     with _output():
         status = Console(stderr=True)
         costs = measure(where, lambda text: status.print(f"measuring: {text}", style="dim"))
@@ -854,257 +641,6 @@ def convert(
         f"written: {out} ({count_parameters(written.network()):,} parameters; faults of the "
         f"public code that it keeps: {faults}; SHA-256 {written.sha256})"
     )
-
-
-@prepare_app.command("ferplus")
-def prepare_ferplus(
-    fer2013: Annotated[
-        Path,
-        typer.Option(
-            "--fer2013",
-            metavar="fer2013.csv",
-            help="FER2013's table of pictures.",
-            show_default=False,
-        ),
-    ],
-    labels: Annotated[
-        Path,
-        typer.Option(metavar="fer2013new.csv", help="FER+'s table of votes.", show_default=False),
-    ],
-    out: DataOut,
-    verbose: Verbose = 0,
-) -> None:
-    """Faces of FER2013 with the votes of FER+, as ferplus.npz."""
-    from models.training import prepare
-
-    typer.echo(f"written: {prepare.prepare_ferplus(fer2013, labels, out)}")
-
-
-@prepare_app.command("ravdess")
-def prepare_ravdess(root: Root, out: DataOut, verbose: Verbose = 0) -> None:
-    """Speech of RAVDESS at 16 kHz, as ravdess_speech/."""
-    from models.training import prepare
-
-    typer.echo(f"written: {prepare.prepare_ravdess(root, out)}")
-
-
-@train_app.command("live")
-def train_live(
-    data_root: DataRoot = None,
-    work_dir: WorkDir = RUNS,
-    config: Recipe = None,
-    stage: Annotated[
-        list[Stage] | None,
-        typer.Option(
-            help="Only this stage; may be given more than once.",
-            show_default="all but folds, which is for figures alone",
-        ),
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Where to write the weights.", show_default="those that ship"),
-    ] = None,
-    seed: Seed = None,
-    device: DeviceOption = Device.AUTO,
-    verbose: Verbose = 0,
-) -> None:
-    """Train the live network in stages; killed or stopped, the same command goes on."""
-    from dataclasses import replace
-
-    from models.training import recipe as training
-
-    recipe = training.load_recipe(config)
-    if seed is not None:
-        recipe = replace(recipe, seed=seed)
-    context = _training_context(data_root, work_dir, device)
-    checkpoint = training.train_live(context, recipe, tuple(stage or training.SHIPPED), weights)
-    if checkpoint is not None:
-        typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
-
-
-def _train_paper(parts: PaperParts, folds: list[int]) -> None:
-    from models.training.distributed import is_first
-    from models.training.paper.run import train_task
-
-    for path in train_task(*parts, folds):
-        if is_first():
-            typer.echo(f"written: {path}")
-
-
-def _evaluate_paper(parts: PaperParts, folds: list[int]) -> None:
-    from rich.console import Console
-
-    from models.training.distributed import is_first
-    from models.training.paper.report import report
-    from models.training.paper.run import evaluate_task
-
-    if is_first():
-        report(evaluate_task(*parts, folds), Console())
-
-
-def _paper_command(work: Callable[[PaperParts, list[int]], None]) -> Callable[..., None]:
-    """A command for each of the paper's tasks, all with the same options."""
-
-    def command(
-        ctx: typer.Context,
-        root: Root,
-        protocol: ProtocolOption = "honest",
-        work_dir: PaperWorkDir = None,
-        config: PaperSettings = None,
-        fold: Folds = None,
-        split: Split = None,
-        seed: Seed = None,
-        workers: Workers = None,
-        device: DeviceOption = Device.AUTO,
-        verbose: Verbose = 0,
-    ) -> None:
-        with _paper_task(
-            ctx, root, protocol, work_dir, config, split, seed, workers, device
-        ) as parts:
-            work(parts, fold or [])
-
-    return command
-
-
-for _name, _what in (
-    ("ravdess", "RAVDESS: emotion from face clip and MFCC, in folds of actors"),
-    ("mosei", "CMU-MOSEI: sentiment from FACET, COVAREP and BERT, in the official folds"),
-    ("ntu", "NTU RGB+D: action from colour video and skeletons, in an official split"),
-):
-    train_app.command(
-        _name,
-        help=f"Train the paper's network for {_what}; killed or stopped, the same command goes on.",
-    )(_paper_command(_train_paper))
-    evaluate_app.command(
-        _name,
-        help=f"Score the paper's network for {_what}, on test people; keeps results.json.",
-    )(_paper_command(_evaluate_paper))
-
-
-@contextmanager
-def _paper_task(
-    ctx: typer.Context,
-    root: Path,
-    protocol: str,
-    work_dir: Path | None,
-    config: Path | None,
-    split: str | None,
-    seed: int | None,
-    workers: int | None,
-    device: Device,
-) -> Iterator[PaperParts]:
-    """The task that the command is named after, its data prepared, on this process's device."""
-    from dataclasses import replace
-
-    from models.training import distributed
-    from models.training.paper.prepared import default_workers
-    from models.training.paper.recipes import NtuRecipe, load_paper_recipe
-    from models.training.paper.run import Protocol
-    from models.training.paper.tasks import make_task
-    from realtime.faces import MediapipeDetector
-
-    name = str(ctx.info_name)
-    recipe = load_paper_recipe(name, config)
-    if seed is not None:
-        recipe = replace(recipe, seed=seed)
-    if split is not None:
-        if not isinstance(recipe, NtuRecipe):
-            raise typer.BadParameter("only NTU RGB+D has two splits", param_hint="--split")
-        recipe = replace(recipe, split=split)
-    context = _training_context(root, work_dir or Path("runs") / name, device)
-    count = default_workers() if workers is None else workers
-    with _output(), distributed.joined(context.device) as own:
-        context = replace(context, device=own)
-        chosen = Protocol(protocol)
-        yield make_task(context, recipe, chosen, count, MediapipeDetector), context, chosen
-
-
-@evaluate_app.command("live")
-def evaluate_live(
-    data_root: DataRoot = None,
-    work_dir: WorkDir = RUNS,
-    config: Recipe = None,
-    weights: Weights = None,
-    device: DeviceOption = Device.AUTO,
-    verbose: Verbose = 0,
-) -> None:
-    """Print every figure of the model card, beside what was aimed at."""
-    from models.checkpoint import default_weights
-    from models.training.evaluate import evaluate_live as evaluate
-    from models.training.recipe import load_recipe
-
-    context = _training_context(data_root, work_dir, device)
-    evaluate(context, weights or default_weights(), load_recipe(config))
-
-
-@evaluate_app.command("fusion")
-def evaluate_fusion(
-    task: Annotated[
-        Literal["voice", "emotion", "action", "sentiment", "all"],
-        typer.Option(help="What to compare on."),
-    ] = "all",
-    voice: Annotated[
-        Literal["mfcc", "whisper", "tuned", "all"],
-        typer.Option(
-            help="Voice branch of voice and emotion: the paper's, or a speech encoder, frozen or "
-            "fine-tuned.",
-        ),
-    ] = "all",
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help="Networks per cell.", show_default="as published here")
-    ] = None,
-    variants: Annotated[
-        bool,
-        typer.Option(
-            help="Try MSAF's settings one by one too, on validation people; else those that the "
-            "page has are kept."
-        ),
-    ] = True,
-    out: Annotated[
-        Path, typer.Option(help="The page; a JSON file of the same name comes beside it.")
-    ] = Path("docs/results.md"),
-    data_root: DataRoot = None,
-    work_dir: WorkDir = Path("runs/study"),
-    device: DeviceOption = Device.AUTO,
-    verbose: Verbose = 0,
-) -> None:
-    """Compare MSAF with other fusions on real data; killed or stopped, the same command goes on."""
-    from models.training.study import report, results
-    from models.training.study.emotion import VOICES
-    from models.training.study.tasks import TASKS, studies
-
-    context = _training_context(data_root, work_dir, device)
-    wanted = studies(
-        TASKS if task == "all" else (task,),
-        context,
-        voices=VOICES if voice == "all" else (voice,),
-        seeds=seeds,
-    )
-    figures = report.read(out)
-    for key, study in wanted:
-        figures[key] = results.run(study, variants=variants, before=figures.get(key))
-        report.write(figures, out)
-        typer.echo(f"{figures[key]['title']}\n{report.table(figures[key])}")
-    typer.echo(f"written: {out}")
-
-
-def _training_context(data_root: Path | None, work_dir: Path, device: Device) -> RunContext:
-    from models.training.data import default_data_root
-    from models.training.loop import RunContext
-
-    return RunContext(
-        data_root=data_root or default_data_root(), work_dir=work_dir, device=_torch_device(device)
-    )
-
-
-def _torch_device(device: Device) -> torch.device:
-    import torch
-
-    if device is Device.AUTO:
-        device = Device.CUDA if torch.cuda.is_available() else Device.CPU
-    if device is Device.CUDA and not torch.cuda.is_available():
-        raise typer.BadParameter("torch sees no CUDA GPU here", param_hint="--device")
-    return torch.device(device.value)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
 from models.checkpoint import default_weights
-from realtime.devices import list_cameras, list_microphones
+from realtime.devices import list_devices
 from realtime.emotion.network import EmotionNetwork, load_emotion_network
 from realtime.faces import watch_face
 from realtime.live import LiveSession
@@ -81,7 +81,7 @@ def take(
         window = MainWindow(
             session,
             factory,
-            list_devices=lambda: (list_cameras(), list_microphones()),
+            list_devices=list_devices,
             settings=settings,
         )
         window.resize(size)

@@ -25,10 +25,12 @@ from models.checkpoint import default_weights, save_checkpoint
 from models.config import MODALITIES, LiveNetConfig
 from models.labels import EMOTIONS
 from models.live import LiveNet
+from models.training import commands
 from realtime import errors
 from realtime.devices import Listing
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.network import EmotionNetwork
+from realtime.emotion.sessions import Sessions
 from realtime.errors import ExitCode
 from realtime.live import LiveSession
 from realtime.messages import SessionState, Snapshot
@@ -716,7 +718,7 @@ def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         return arithmetic_network()
 
     monkeypatch.setattr(LOADER, load)
-    sessions = main._Sessions(tmp_path / "weights", main.Device.CPU)
+    sessions = Sessions(tmp_path / "weights", "cpu")
     networks: dict[str, Any] = {}
 
     def ask(name: str) -> None:
@@ -790,9 +792,9 @@ def test_what_can_be_chosen_is_what_there_is() -> None:
         return get_args(get_type_hints(command)[option])
 
     assert set(choices(main.convert, "kind")) == set(KINDS)
-    assert set(choices(main.evaluate_fusion, "task")) == {*TASKS, "all"}
-    assert set(choices(main.evaluate_fusion, "voice")) == {*VOICES, "all"}
-    assert tuple(main.Stage) == STAGES
+    assert set(choices(commands.evaluate_fusion, "task")) == {*TASKS, "all"}
+    assert set(choices(commands.evaluate_fusion, "voice")) == {*VOICES, "all"}
+    assert tuple(commands.Stage) == STAGES
 
 
 def test_evaluating_weights_that_are_not_there(run: Run, tmp_path: Path) -> None:
@@ -881,6 +883,8 @@ def test_help_comes_at_once(process: Callable[..., subprocess.Popen[str]]) -> No
     ).stderr
     names = {line.rpartition("|")[2].strip() for line in loaded.splitlines()}
     assert not names & {"numpy", "torch", "cv2", "PyQt6", "av", "mediapipe"}
+    ours = {name for name in names if name.startswith("models.")}
+    assert ours == {"models.options", "models.training", "models.training.commands"}
     assert "Examples" in out
 
 
@@ -1094,7 +1098,7 @@ def test_a_missing_training_package_is_said_with_how_to_get_it() -> None:
 
 
 def test_the_window_is_told_which_files_are_no_recordings(tmp_path: Path) -> None:
-    sessions = main._Sessions(tmp_path / "weights", main.Device.CPU)
+    sessions = Sessions(tmp_path / "weights", "cpu")
     sessions.check(main.DEMO)
     (tmp_path / "note.txt").write_text("milk, bread\n")
     for path in (tmp_path / "note.txt", tmp_path, tmp_path / "none.mp4"):

@@ -493,6 +493,16 @@ learning_rate = 1e-4
 """
 
 
+def test_ravdess_is_searched_for_faces_by_the_program_s_own_detector(
+    run: Run, root: Path, tmp_path: Path
+) -> None:
+    config = settings_file(tmp_path / "mine.toml", "folds = 3\n")
+    options = ["--root", root, "--work-dir", tmp_path / "work", "--config", config]
+    result = run("train", "ravdess", *options, "--device", "cpu", "--workers", 1)
+    assert result.exit_code == ExitCode.NO_TRAINING_DATA, result.output
+    assert "no face found" in result.stderr  # in bright squares
+
+
 def test_ntu_from_the_command_line(run: Run, tmp_path: Path) -> None:
     root = ntu(tmp_path / "data", (1, 2, 3))
     config = settings_file(tmp_path / "mine.toml", NTU_SETTINGS)

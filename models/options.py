@@ -1,0 +1,78 @@
+"""Options that commands of several files have, and what commands get of the program around them.
+
+Nothing heavy is imported before it is needed, so that --help comes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.training.paper.ravdess import FaceFinder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the program does for its commands, which find this as `typer.Context.obj`."""
+
+    begin: Callable[[int], None]  # told how much to log; every command begins with it
+    output: Callable[[], AbstractContextManager[None]]  # meanwhile libraries print to a file
+    face_finder: Callable[[], FaceFinder]
+
+
+def _begin(ctx: typer.Context, verbosity: int) -> int:
+    host: Host = ctx.obj
+    host.begin(verbosity)
+    return verbosity
+
+
+class Device(StrEnum):
+    """Where the network runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        callback=_begin,
+        help="Log more to standard error; twice for all.",
+        show_default=False,
+    ),
+]
+DeviceOption = Annotated[
+    Device, typer.Option(help="Where the network runs; auto takes a GPU if there is one.")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        readable=False,  # not to be looked at: reading them tells
+        help="Weights to use instead of those that ship.",
+        show_default=False,
+    ),
+]
+
+
+def torch_device(device: Device) -> torch.device:
+    """What torch calls it; raises typer.BadParameter for a GPU that is not there."""
+    import torch
+
+    if device is Device.AUTO:
+        device = Device.CUDA if torch.cuda.is_available() else Device.CPU
+    if device is Device.CUDA and not torch.cuda.is_available():
+        raise typer.BadParameter("torch sees no CUDA GPU here", param_hint="--device")
+    return torch.device(device.value)
