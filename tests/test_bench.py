@@ -135,6 +135,19 @@ def test_a_program_that_shows_no_window_fails() -> None:
     assert math.isinf(figure.value)
 
 
+def test_a_window_is_noticed_among_other_lines() -> None:
+    shows = "import sys, time; sys.stderr.write('loading\\nwindow shown\\n'); time.sleep(60)"
+    (figure,) = bench.start_up((sys.executable, "-u", "-c", shows), patience_seconds=30)
+    assert math.isfinite(figure.value)
+
+
+def test_a_program_that_never_shows_a_window_is_not_waited_for() -> None:
+    hangs = (sys.executable, "-c", "import time; time.sleep(60)")
+    (figure,) = bench.start_up(hangs, patience_seconds=0.1)
+    assert math.isinf(figure.value)
+    assert figure.note == "no window within 0.1 s"
+
+
 def answer_figures(answers: Answers, seconds: float) -> list[Figure]:
     none = SourceHealth(name="none")
     health = Health(camera=none, microphone=none)
