@@ -40,8 +40,9 @@ class CaptureThread(Generic[Packet]):
         clock: Clock,
         *,
         name: str,
-        stall_seconds: float = 0.5,
+        stall_seconds: float,
     ) -> None:
+        """`stall_seconds`: a source silent for longer has stalled."""
         self._source: Source[Packet] = source
         self._push: Callable[[Packet], None] = push
         self._clock = clock

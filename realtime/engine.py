@@ -7,6 +7,8 @@ prints both.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,11 +49,10 @@ class Engine(Protocol):
 
 
 def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU; asked of the driver, since torch is slow to load."""
-    if (
-        not Path("/proc/driver/nvidia/version").exists()
-        and not Path("C:/Windows/System32/nvcuda.dll").exists()
-    ):
+    """Whether torch can use an NVIDIA GPU; it is slow to load, and not where there is no driver."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
         return False
     import torch
 

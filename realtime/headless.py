@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 Writer = Callable[[Prediction], None]
 
 HOP_SECONDS = WindowConfig().hop_seconds  # what each answer adds
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.03  # an answer comes every tenth of a second
 # An IP camera may take some seconds to send its first picture, a cable some to be put back in.
 DEVICE_PATIENCE_SECONDS = 8.0
 
@@ -198,7 +198,7 @@ class Steps(Closing):
         self._closed = False
 
     def loading(self, fraction: float, text: str) -> None:
-        """Tell what is being loaded; see engine.Progress."""
+        """Tell what is being loaded; see task.Progress."""
         self.tell(fraction, text)
         if fraction >= 1.0:
             with self._lock:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-import numpy as np
-
 
 class Rolling:
     """Values of the last `span_seconds`."""
@@ -36,13 +34,13 @@ class Rolling:
             return (len(self._values) - 1) / max(now - first, last - first, 1e-6)
 
     def quantiles(self, now: float, *wanted: float) -> tuple[float | None, ...]:
-        """Quantiles (0..1) of the values, None while there are none."""
+        """Quantiles (0..1), the value nearest to each; None while there are none."""
         with self._lock:
             self._forget(now)
-            values = [value for _, value in self._values]
+            values = sorted(value for _, value in self._values)
         if not values:
             return tuple(None for _ in wanted)
-        return tuple(float(each) for each in np.quantile(values, wanted))
+        return tuple(values[round(each * (len(values) - 1))] for each in wanted)
 
     def clear(self) -> None:
         """Forget all values."""

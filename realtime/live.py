@@ -255,15 +255,19 @@ class LiveSession:
         self._wake.set()
         if selector is None or self._stopping.is_set():
             return
-        clock = self._clock
+        clock, stall_seconds = self._clock, self.config.windows.stall_seconds
         capture: CaptureThread[VideoPacket] | CaptureThread[AudioPacket]
         if is_camera:
             camera = self._camera_factory(selector, clock)
-            capture = CaptureThread(camera, self._push_frame, clock, name="camera")
+            capture = CaptureThread(
+                camera, self._push_frame, clock, name="camera", stall_seconds=stall_seconds
+            )
         else:
             self._resampler = SpeechResampler(self.config.windows.sample_rate)
             microphone = self._microphone_factory(selector, clock)
-            capture = CaptureThread(microphone, self._push_sound, clock, name="microphone")
+            capture = CaptureThread(
+                microphone, self._push_sound, clock, name="microphone", stall_seconds=stall_seconds
+            )
         with self._lock:
             self._captures[kind] = capture
         capture.start()
@@ -414,7 +418,7 @@ class LiveSession:
     def _picture(self, camera: SourceHealth) -> VideoPacket | None:
         """The newest picture; none of a camera that is lost, as if it were of now."""
         is_there = camera.state in (SourceState.RUNNING, SourceState.STALLED)
-        return self._frames.latest() or self._frozen if is_there else None
+        return (self._frames.latest() or self._frozen) if is_there else None
 
     def health(self) -> Health:
         """How the session is doing right now."""

@@ -115,7 +115,9 @@ def test_the_capture_thread_recovers(server: MjpegServer, caplog: pytest.LogCapt
     caplog.set_level(logging.INFO)
     clock = MonotonicClock()
     packets: list[VideoPacket] = []
-    capture = CaptureThread(CameraSource(server.url, clock), packets.append, clock, name="camera")
+    capture = CaptureThread(
+        CameraSource(server.url, clock), packets.append, clock, name="camera", stall_seconds=0.5
+    )
 
     def until(state: SourceState) -> None:
         deadline = time.monotonic() + 60.0

@@ -43,7 +43,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 def test_packets_arrive_in_order_and_the_device_is_let_go_of() -> None:
     got: list[VideoPacket] = []
     source = ListSource(pictures(5))
-    thread = CaptureThread(source, got.append, MonotonicClock(), name="camera")
+    thread = CaptureThread(source, got.append, MonotonicClock(), name="camera", stall_seconds=0.5)
     assert thread.health().state is SourceState.OFF
     thread.start()
     eventually(lambda: len(got) == 5)
@@ -190,7 +190,7 @@ def test_a_device_that_cannot_even_be_closed_is_tried_again() -> None:
 def test_stop_returns_in_time_when_the_driver_blocks(caplog: pytest.LogCaptureFixture) -> None:
     got: list[VideoPacket] = []
     source = BlockedSource()
-    thread = CaptureThread(source, got.append, MonotonicClock(), name="camera")
+    thread = CaptureThread(source, got.append, MonotonicClock(), name="camera", stall_seconds=0.5)
     thread.start()
     try:
         assert source.reading.wait(10.0)
@@ -205,7 +205,9 @@ def test_stop_returns_in_time_when_the_driver_blocks(caplog: pytest.LogCaptureFi
 
 def test_stop_does_not_wait_for_the_next_attempt() -> None:
     source = FailingSource(pictures(1), at=None, times=1000)
-    thread = CaptureThread(source, lambda _: None, MonotonicClock(), name="camera")
+    thread = CaptureThread(
+        source, lambda _: None, MonotonicClock(), name="camera", stall_seconds=0.5
+    )
     thread.start()
     eventually(lambda: source.failures_left <= 997)  # the next is seconds away
     started = time.monotonic()

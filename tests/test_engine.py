@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from realtime.emotion.network import (
     in_torch,
     load_emotion_network,
 )
+from realtime.engine import has_gpu
 from realtime.messages import FloatArray
 
 RNG = np.random.default_rng(5)
@@ -113,3 +116,28 @@ def test_damaged_weights_are_said(weights: Path, tmp_path: Path) -> None:
 def test_a_gpu_that_is_not_there_is_said(weights: Path) -> None:
     with pytest.raises(ValueError, match="--device cpu"):
         load_emotion_network(weights, device="cuda")
+
+
+def test_without_a_driver_torch_is_not_even_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    monkeypatch.setitem(sys.modules, "torch", None)  # importing it would fail
+    assert not has_gpu()
+
+
+@pytest.mark.parametrize(
+    ("platform", "driver"), [("linux", "libcuda.so.1"), ("win32", "nvcuda.dll")]
+)
+def test_where_there_is_a_driver_torch_is_asked(
+    monkeypatch: pytest.MonkeyPatch, platform: str, driver: str
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("ctypes.CDLL", loaded.append)
+    monkeypatch.setitem(
+        sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True))
+    )
+    assert has_gpu()
+    assert loaded == [driver]

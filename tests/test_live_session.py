@@ -295,6 +295,35 @@ def test_a_lost_camera_shows_neither_its_last_picture_nor_a_face(
         session.stop()
 
 
+def test_how_long_a_silent_camera_is_waited_for_is_a_setting(clock: ShiftedClock) -> None:
+    silent = threading.Event()
+
+    class Silent(SyntheticCamera):
+        def read(self, timeout_seconds: float) -> VideoPacket | None:
+            if silent.is_set():
+                time.sleep(0.01)
+                return None
+            return super().read(timeout_seconds)
+
+    session = LiveSession(
+        task(arithmetic, watch=watch_brightness),
+        clock=clock,
+        config=SessionConfig(windows=WindowConfig(stall_seconds=50.0)),
+        microphone=None,
+        camera_factory=lambda _selector, clock: Silent(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: session.health().camera.state is SourceState.RUNNING, "the camera")
+        silent.set()
+        clock.shift_seconds = 10.0
+        assert session.health().camera.state is SourceState.RUNNING
+        clock.shift_seconds = 60.0
+        wait_for(lambda: session.health().camera.state is SourceState.STALLED, "the stall")
+    finally:
+        session.stop()
+
+
 def test_the_paused_picture_goes_with_its_camera(session: LiveSession) -> None:
     session.start()
     wait_for(lambda: session.snapshot().state is SessionState.RUNNING, "the engine")

@@ -425,7 +425,7 @@ def test_a_sound_system_that_fails_is_tried_again(
 ) -> None:
     packets: list[AudioPacket] = []
     source = MicrophoneSource("default", clock)
-    capture = CaptureThread(source, packets.append, clock, name="microphone")
+    capture = CaptureThread(source, packets.append, clock, name="microphone", stall_seconds=0.5)
     module.failing = failing
     wait_seconds = capture.step()
     assert wait_seconds is not None
@@ -558,7 +558,11 @@ def test_a_microphone_that_is_pulled_out_and_put_back(virtual: VirtualMicrophone
     packets: list[AudioPacket] = []
     clock = MonotonicClock()
     capture = CaptureThread(
-        MicrophoneSource("default", clock), packets.append, clock, name="microphone"
+        MicrophoneSource("default", clock),
+        packets.append,
+        clock,
+        name="microphone",
+        stall_seconds=0.5,
     )
 
     def until(*states: SourceState) -> None:
