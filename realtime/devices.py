@@ -52,13 +52,16 @@ def chosen_devices(
     """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
 
     The third is why devices that nobody chose could not be looked for. A microphone's number means
-    what it stands for now: it may be another one when it is opened.
+    what it stands for now: it may be another one when it is opened. Thread: main, see
+    `ask_for_camera`.
     """
     faults = []
     if camera is None:
         cameras = list_cameras()
         camera = next((each.selector for each in cameras), None)
         faults += [cameras.problem] if cameras.fault else []
+    else:
+        ask_for_camera(camera)
     if microphone is None:
         microphones = list_microphones()
         microphone = "default" if microphones else None
@@ -136,10 +139,11 @@ def camera_backend() -> int:
 
 
 def list_cameras() -> Listing[CameraInfo]:
-    """Local cameras by number. Does not disturb a camera in use, and raises nothing.
+    """Local cameras by number; raises nothing.
 
-    Where OpenCV has to open each to know it (not on Linux) this can take seconds, and a camera
-    that another program holds may be missing.
+    Linux has a list of them. Elsewhere each is opened for a moment to know it: that takes seconds,
+    lights the camera's lamp, may disturb whoever uses it, and does not find one that another
+    program keeps to itself.
     """
     try:
         cameras = _video4linux() if sys.platform == "linux" else _probed_cameras()
@@ -156,8 +160,8 @@ def _probed_cameras() -> list[CameraInfo]:
     for index in range(_PROBED_CAMERAS):
         capture = cv2.VideoCapture(index, camera_backend())
         try:
-            if not capture.isOpened():
-                break
+            if not capture.isOpened():  # in use, or none: there may be others behind it
+                continue
             mode = CameraMode(
                 round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
                 round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
@@ -167,6 +171,17 @@ def _probed_cameras() -> list[CameraInfo]:
             capture.release()
         cameras.append(CameraInfo(index=index, name=f"Camera {index}", modes=(mode,)))
     return cameras
+
+
+def ask_for_camera(selector: str, platform: str = sys.platform) -> None:
+    """Let macOS ask the person whether this program may use the local camera `selector`.
+
+    OpenCV can wait for the answer on the main thread only (opencv/opencv#16427), and sessions open
+    cameras on others. Opening one is asking, as `list_cameras` does too.
+    """
+    number = local_number(selector)
+    if platform == "darwin" and number is not None:
+        opencv().VideoCapture(number, camera_backend()).release()
 
 
 # From linux/videodev2.h: request numbers, and how the structures they fill are laid out.

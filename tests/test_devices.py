@@ -116,30 +116,65 @@ def test_no_camera_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "plug one in" in devices.list_cameras().problem
 
 
-def test_where_there_is_no_list_cameras_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+class Cameras:
+    """What OpenCV finds where cameras have to be opened to know them: two, of which one is used."""
+
+    def __init__(self) -> None:
+        self.opened: list[int] = []
+        self.held: set[int] = set()
+
+    def open(self, index: int, _backend: int) -> SimpleNamespace:
+        self.opened.append(index)
+        self.held.add(index)
+        return SimpleNamespace(
+            isOpened=lambda: index in (1, 3),
+            get=lambda what: {3: 640.0, 4: 480.0}.get(what, -1),  # width and height
+            release=lambda: self.held.remove(index),
+        )
+
+
+@pytest.fixture
+def cameras(monkeypatch: pytest.MonkeyPatch) -> Cameras:
     import cv2
 
-    held: set[int] = set()
+    cameras = Cameras()
+    monkeypatch.setattr(cv2, "VideoCapture", cameras.open)
+    return cameras
 
-    class Capture:
-        def __init__(self, index: int, backend: int) -> None:
-            self.index = index
-            held.add(index)
 
-        def isOpened(self) -> bool:  # noqa: N802
-            return self.index < 2
-
-        def get(self, what: int) -> float:
-            return {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0}.get(what, -1)
-
-        def release(self) -> None:
-            held.remove(self.index)
-
-    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+def test_where_there_is_no_list_cameras_are_opened(cameras: Cameras) -> None:
     found = devices._probed_cameras()
-    assert [each.index for each in found] == [0, 1]
+    assert [each.index for each in found] == [1, 3], "camera 0 is in use, and hides none"
     assert found[0].details == "640×480"
-    assert not held
+    assert cameras.opened == [0, 1, 2, 3]
+    assert not cameras.held
+
+
+@pytest.mark.parametrize(
+    ("platform", "selector", "asked"),
+    [
+        ("darwin", "1", [1]),
+        ("darwin", "none", []),
+        ("darwin", "http://10.0.0.20/video", []),
+        ("linux", "1", []),
+        ("win32", "1", []),
+    ],
+)
+def test_macos_is_asked_for_a_local_camera(
+    cameras: Cameras, platform: str, selector: str, asked: list[int]
+) -> None:
+    devices.ask_for_camera(selector, platform)
+    assert cameras.opened == asked
+    assert not cameras.held
+
+
+def test_a_camera_that_was_chosen_is_asked_for_before_a_session_opens_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(devices, "ask_for_camera", asked.append)
+    assert devices.chosen_devices("1", "none") == ("1", None, [])
+    assert asked == ["1"]
 
 
 def test_details_are_for_people() -> None:
