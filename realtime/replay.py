@@ -43,7 +43,7 @@ from realtime.sources.base import SourceError
 from realtime.sources.file import FramePlayer, Recording
 from realtime.task import Network, Task, Watcher
 from realtime.windowing import WindowGrid
-from realtime.worker import DueWindow, Excerpts, InferenceWorker
+from realtime.worker import DueWindow, InferenceWorker
 
 logger = logging.getLogger(__name__)
 
@@ -103,12 +103,11 @@ def analyse(
         for packet in recording:
             yield watcher.look(packet) if isinstance(packet, VideoPacket) else packet
 
-    pending: deque[tuple[DueWindow, Future[Excerpts]]] = deque()
+    pending: deque[Future[DueWindow]] = deque()
 
     def answers(most_pending: int) -> Iterator[Prediction]:
         while len(pending) > most_pending:
-            due, excerpts = pending.popleft()
-            yield worker.answer(due, excerpts.result())
+            yield worker.answer(pending.popleft().result())
 
     with (
         ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
@@ -125,11 +124,11 @@ def analyse(
                 hear(resampler.push(packet))
                 end = max(end, packet.end)
             while (due := worker.gather()) is not None:
-                pending.append((due, encoders.submit(worker.encode, due)))
+                pending.append(encoders.submit(worker.encode, due))
                 yield from answers(most_pending=MOST_PENDING)
         hear(resampler.flush())
         for due in worker.finish(end):
-            pending.append((due, encoders.submit(worker.encode, due)))
+            pending.append(encoders.submit(worker.encode, due))
             yield from answers(most_pending=MOST_PENDING)
         yield from answers(most_pending=0)
 

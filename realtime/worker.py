@@ -29,9 +29,6 @@ STARTING_SECONDS = 1.0
 # Cameras take a while to open.
 OPENING_SECONDS = 4.0
 
-Excerpts = tuple[Excerpt, ...]
-"""What one window holds of each modality, in the network's order."""
-
 
 @dataclass(slots=True, eq=False)
 class TrackState:
@@ -53,7 +50,7 @@ class TrackState:
         self.start = self.newest = None
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DueWindow:
     """All that one window needs, taken from the rings; encoding it depends on nothing else."""
 
@@ -61,7 +58,7 @@ class DueWindow:
     end: float  # s
     newest: float  # s, time of the newest sample or picture
     starting: bool  # less than a second of input so far
-    excerpts: Excerpts
+    excerpts: tuple[Excerpt, ...]  # of each modality, in the network's order
     seconds: float  # spent on the window so far
 
 
@@ -157,7 +154,7 @@ class InferenceWorker:
         A live worker that is behind goes to the newest window that is due and counts the skipped.
         """
         due = self.gather()
-        return None if due is None else self.answer(due, self.encode(due))
+        return None if due is None else self.answer(self.encode(due))
 
     def gather(self) -> DueWindow | None:
         """First part of a step: take all that the next window needs from the rings."""
@@ -185,16 +182,16 @@ class InferenceWorker:
         self._next += 1
         return self._gather(index, flow)
 
-    def encode(self, due: DueWindow) -> Excerpts:
-        """Second part: the encoders, most of a step's work.
+    def encode(self, due: DueWindow) -> DueWindow:
+        """Second part: `due` with its excerpts encoded, most of a step's work.
 
         It depends on nothing but `due`, so that replay may run several at a time. Thread: any.
         """
         started = time.perf_counter()
         pairs = zip(self._modalities, due.excerpts, strict=True)
         encoded = tuple(modality.encode(excerpt) for modality, excerpt in pairs)
-        due.seconds += time.perf_counter() - started
-        return encoded
+        seconds = due.seconds + time.perf_counter() - started
+        return replace(due, excerpts=encoded, seconds=seconds)
 
     def _flow(self) -> dict[Track, Flow]:
         """Whether pictures and sound are flowing.
@@ -252,14 +249,14 @@ class InferenceWorker:
             seconds=time.perf_counter() - started,
         )
 
-    def answer(self, due: DueWindow, excerpts: Excerpts) -> Prediction:
-        """Last part of a step: fuse, smooth, tell. Windows must come in order."""
+    def answer(self, due: DueWindow) -> Prediction:
+        """Last part of a step: fuse, smooth, tell. Encoded windows must come in order."""
         started = time.perf_counter()
-        if any(excerpt.new_person for excerpt in excerpts):
+        if any(excerpt.new_person for excerpt in due.excerpts):
             for modality in self._modalities:
                 modality.forget_person()
         hops, self._answered = due.index - self._answered, due.index
-        held = list(zip(self._modalities, excerpts, strict=True))
+        held = list(zip(self._modalities, due.excerpts, strict=True))
         inputs = {
             modality.name: modality.inputs(excerpt)
             for modality, excerpt in held
@@ -281,7 +278,7 @@ class InferenceWorker:
             window_end=due.end,
             labels=labels,
             label=None if label is None else labels[label],
-            reason=None if label is not None else _reason(due, excerpts, fusion),
+            reason=None if label is not None else _reason(due, fusion),
             confidence=confidence,
             logits=None if fusion is None else fusion.logits,
             probabilities=probabilities,
@@ -330,7 +327,7 @@ class InferenceWorker:
         return bool(starts) and end - min(starts) < STARTING_SECONDS
 
 
-def _reason(due: DueWindow, excerpts: Excerpts, fusion: Fusion | None) -> Reason:
+def _reason(due: DueWindow, fusion: Fusion | None) -> Reason:
     """Why there is no label."""
     if fusion is not None:
         return Reason.LOW_CONFIDENCE
@@ -344,7 +341,7 @@ def _reason(due: DueWindow, excerpts: Excerpts, fusion: Fusion | None) -> Reason
         (Status.STALLED, Reason.NO_INPUT),  # silence is no news where the picture is lost
         (Status.SILENCE, Reason.SILENCE),
     ):
-        if any(excerpt.status is status for excerpt in excerpts):
+        if any(excerpt.status is status for excerpt in due.excerpts):
             return reason
     return Reason.NO_INPUT
 
