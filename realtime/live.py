@@ -22,7 +22,6 @@ from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig
 from realtime.export import PredictionWriter
 from realtime.health import Rolling
-from realtime.mailbox import Mailbox
 from realtime.messages import (
     NOT_DELIVERING,
     AudioPacket,
@@ -95,8 +94,6 @@ class LiveSession:
         self._sightings = SightingRing()
         self._samples = SampleRing(windows.sample_rate, windows.kept_seconds)
         self._resampler = SpeechResampler(windows.sample_rate)
-        self.predictions: Mailbox[Prediction] = Mailbox()
-        """Every answer as it is made; each reader polls at its own pace."""
         self._latency = Rolling(30.0)
         self._answers = Rolling(5.0)
         self._picture_delay = Rolling(5.0)
@@ -106,6 +103,7 @@ class LiveSession:
         self._message = "Starting"
         self._progress: float | None = 0.0
         self._engine_name = ""
+        self._newest: Prediction | None = None  # whole, as the window shows it
         self._history: deque[Prediction] = deque(
             maxlen=round(self.config.history_seconds / windows.hop_seconds)
         )
@@ -136,7 +134,6 @@ class LiveSession:
             self._frames,
             self._sightings,
             self._samples,
-            self.predictions,
             self._latency,
             self._answers,
             self._picture_delay,
@@ -146,7 +143,7 @@ class LiveSession:
         with self._lock:
             self._state, self._message, self._progress = SessionState.LOADING, "Starting", 0.0
             self._commands.clear()
-            self._frozen = None
+            self._frozen = self._newest = None
             self._windows_skipped = self._frames_skipped = 0
             self.failure = None
         infer = partial(self._infer, self._clock.now())
@@ -387,9 +384,9 @@ class LiveSession:
         if prediction.latency_seconds is not None and arrives:
             self._latency.add(now, prediction.latency_seconds)
         with self._lock:
+            self._newest = prediction
             self._history.append(prediction.compact())
             self._windows_skipped = worker.windows_skipped
-        self.predictions.publish(prediction)
 
     # -- what there is to show ------------------------------------------------------------------
 
@@ -397,7 +394,7 @@ class LiveSession:
         """See Session.snapshot."""
         with self._lock:
             state, message, progress = self._state, self._message, self._progress
-            frozen = self._frozen
+            frozen, newest = self._frozen, self._newest
         health = self.health()
         paused = state is SessionState.PAUSED
         preview = frozen if paused else self._picture(health.camera)
@@ -410,7 +407,7 @@ class LiveSession:
             progress=progress,
             preview=preview,
             face=None if preview is None else face_at(shown_at, face),
-            prediction=self.predictions.latest(),
+            prediction=newest,
             health=health,
             notes=self._notes,
         )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,7 +19,6 @@ from realtime.emotion.network import EmotionNetwork
 from realtime.export import PredictionWriter
 from realtime.faces import FaceTracker
 from realtime.live import LiveSession
-from realtime.mailbox import Mailbox
 from realtime.messages import (
     AudioPacket,
     FloatArray,
@@ -34,6 +34,7 @@ from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
 from realtime.windowing import WindowGrid
+from realtime.worker import InferenceWorker
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
 from tests.fakes.sources import FailingSource, ListSource, jittered_speech
@@ -98,7 +99,7 @@ def session(demo: Path, clock: ShiftedClock) -> Iterator[LiveSession]:
 
 
 def newest_is_fused(session: LiveSession) -> bool:
-    newest = session.predictions.latest()
+    newest = session.snapshot().prediction
     return newest is not None and all(report.present for report in newest.modalities)
 
 
@@ -161,16 +162,16 @@ class GatedSource(ListSource[Packet]):
         return super().read(timeout_seconds)
 
 
-class Kept(Mailbox[Prediction]):
-    """Forgets nothing."""
+class Keeping(LiveSession):
+    """Keeps every answer as a whole."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.all: list[Prediction] = []
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self.answers: list[Prediction] = []
 
-    def publish(self, message: Prediction) -> None:
-        self.all.append(message)
-        super().publish(message)
+    def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
+        self.answers.append(prediction)
+        super()._publish(prediction, worker)
 
 
 def test_threads_find_what_one_thread_finds() -> None:
@@ -188,9 +189,8 @@ def test_threads_find_what_one_thread_finds() -> None:
     assert driver.worker.windows_skipped == 0
     assert len(expected) >= 68
 
-    session: LiveSession
-    ready = threading.Event()
-    grid, answers = WindowGrid(WindowConfig()), Kept()
+    session: Keeping
+    ready, grid = threading.Event(), WindowGrid(WindowConfig())
 
     def may(packet: AnyPacket) -> bool:
         if not ready.is_set() or packet.sequence == 0:
@@ -198,12 +198,12 @@ def test_threads_find_what_one_thread_finds() -> None:
         if session._sightings.latest() is None or session._samples.end_seconds is None:
             return False  # both begin together: a source that has not begun is not waited for
         reaches = packet.end if isinstance(packet, AudioPacket) else packet.timestamp + 0.04
-        return reaches < grid.end(len(answers.all) + 2) - 0.02
+        return reaches < grid.end(len(session.answers) + 2) - 0.02
 
     clock = PacketClock()
     camera = GatedSource(pictures, clock, may)
     microphone = GatedSource(sound, clock, may)
-    session = LiveSession(
+    session = Keeping(
         task(
             lambda _progress: arithmetic_network(settings=TWO_PEOPLE, residual=0.5),
             watch=watch_brightness,
@@ -212,7 +212,6 @@ def test_threads_find_what_one_thread_finds() -> None:
         camera_factory=lambda *_: camera,
         microphone_factory=lambda *_: microphone,
     )
-    session.predictions = answers
     session.start()
     try:
         # What the change of devices makes the threads forget must be forgotten before all else.
@@ -221,12 +220,12 @@ def test_threads_find_what_one_thread_finds() -> None:
         session._picture_came.set()
         wait_for(lambda: not session._picture_came.is_set(), "the faces thread to go on")
         session._commands.append(lambda _worker: ready.set())
-        wait_for(lambda: len(answers.all) >= len(expected), "all answers")
+        wait_for(lambda: len(session.answers) >= len(expected), "all answers")
         health = session.health()
     finally:
         session.stop()
     assert (health.windows_skipped, health.frames_skipped) == (0, 0)
-    assert bits(answers.all) == bits(expected)
+    assert bits(session.answers) == bits(expected)
 
 
 def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: ShiftedClock) -> None:
@@ -243,8 +242,8 @@ def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: Shift
     skipped = session.health().windows_skipped
     clock.shift_seconds = 60.0
     session.resume()
-    before = session.predictions.poll()[1]
-    wait_for(lambda: session.predictions.poll()[1] > before + 5, "answers after the pause")
+    before = session.history()[-1].window_index
+    wait_for(lambda: len(session.history(before)) > 5, "answers after the pause")
     assert session.health().windows_skipped < skipped + 300  # a slow machine may skip some
 
 
@@ -396,7 +395,7 @@ def test_figures_go_with_what_they_measure(session: LiveSession, clock: ShiftedC
     session.set_camera(None)
 
     def rests_on_nothing() -> bool:
-        newest = session.predictions.latest()
+        newest = session.snapshot().prediction
         return newest is not None and newest.reason is Reason.NO_INPUT
 
     wait_for(rests_on_nothing, "an answer without input")
@@ -412,7 +411,7 @@ def test_devices_are_changed_while_running(session: LiveSession) -> None:
     wait_for(lambda: session.health().microphone.state is SourceState.OFF, "the microphone to go")
 
     def face_alone() -> bool:
-        newest = session.predictions.latest()
+        newest = session.snapshot().prediction
         return newest is not None and [each.present for each in newest.modalities] == [True, False]
 
     wait_for(face_alone, "an answer of the face alone")
@@ -422,7 +421,7 @@ def test_devices_are_changed_while_running(session: LiveSession) -> None:
     assert session.microphone == "default"
 
     def voice_alone() -> bool:
-        newest = session.predictions.latest()
+        newest = session.snapshot().prediction
         return newest is not None and [each.present for each in newest.modalities] == [False, True]
 
     wait_for(voice_alone, "an answer of the voice alone")
@@ -433,9 +432,9 @@ def test_a_stopped_session_starts_again(session: LiveSession) -> None:
     wait_for(lambda: newest_is_fused(session), "a fused answer")
     session.stop()
     session.stop()
-    count = session.predictions.poll()[1]
+    count = len(session.history())
     session.start()
-    wait_for(lambda: session.predictions.poll()[1] > count, "an answer after the restart")
+    wait_for(lambda: len(session.history()) > count, "an answer after the restart")
 
 
 def test_a_session_started_again_goes_on_with_its_file(tmp_path: Path) -> None:
@@ -491,7 +490,7 @@ def test_a_camera_that_is_not_there_is_said_and_sound_goes_on() -> None:
     )
     session.start()
     try:
-        wait_for(lambda: session.predictions.latest() is not None, "an answer")
+        wait_for(lambda: session.snapshot().prediction is not None, "an answer")
         wait_for(lambda: "no camera 7" in session.health().camera.message, "the sentence")
     finally:
         session.stop()
@@ -549,7 +548,7 @@ def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(sto
         session.start()
 
         def speaks() -> bool:
-            newest = session.predictions.latest()
+            newest = session.snapshot().prediction
             return newest is not None and newest.modality("voice").present
 
         wait_for(speaks, "answers after the retry")
@@ -608,9 +607,9 @@ def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPat
     session.start()
     try:
         wait_for(lambda: bool(held), "a step that does not end")
-        count = session.predictions.poll()[1]
+        count = len(session.history())
         session.start()
-        wait_for(lambda: session.predictions.poll()[1] > count, "answers after the restart")
+        wait_for(lambda: len(session.history()) > count, "answers after the restart")
         release.set()
         wait_for(lambda: not held[0].is_alive(), "the end of the thread that was left")
         assert session.failure is None
