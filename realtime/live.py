@@ -124,40 +124,14 @@ class LiveSession:
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """See Session.start; also starts a stopped or failed session again, which is stopped first.
-
-        A thread that did not end in time keeps its own sign to stop.
-        """
-        self.stop()
-        self._stopping = threading.Event()
-        for known in (
-            self._frames,
-            self._sightings,
-            self._samples,
-            self._latency,
-            self._answers,
-            self._picture_delay,
-            self._sound_delay,
-        ):
-            known.clear()
-        with self._lock:
-            self._state, self._message, self._progress = SessionState.LOADING, "Starting", 0.0
-            self._commands.clear()
-            self._frozen = self._newest = None
-            self._windows_skipped = self._frames_skipped = 0
-            self.failure = None
-        infer = partial(self._infer, self._clock.now())
-        bodies: dict[str, Callable[[threading.Event], None]]
-        bodies = {"inference": infer, "faces": self._look}
+        """See Session.start."""
+        if self._threads or self._stopping.is_set():
+            raise RuntimeError("a session runs once: make another one")
+        bodies = {"inference": partial(self._infer, self._clock.now()), "faces": self._look}
         if self._writer is not None:
             bodies["writer"] = partial(self._write, self._writer)
         for name, run in bodies.items():
-            thread = threading.Thread(
-                target=self._guard,
-                args=(partial(run, self._stopping), self._stopping),
-                name=name,
-                daemon=True,
-            )
+            thread = threading.Thread(target=self._guard, args=(run,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
         self._devices = ThreadPoolExecutor(1, thread_name_prefix="devices")
@@ -167,9 +141,7 @@ class LiveSession:
     def stop(self) -> None:
         """See Session.stop: sources first, then what they feed."""
         deadline = Deadline()
-        self._stopping.set()
-        self._wake.set()
-        self._picture_came.set()
+        self._end()
         if self._devices is not None:
             self._devices.shutdown(wait=True, cancel_futures=True)
             self._devices = None
@@ -224,8 +196,7 @@ class LiveSession:
 
     def _switch(self, kind: str, selector: str | None) -> None:
         if self._devices is not None:
-            run = partial(self._exchange, kind, selector)
-            self._devices.submit(self._guard, run, self._stopping)
+            self._devices.submit(self._guard, partial(self._exchange, kind, selector))
 
     def _exchange(self, kind: str, selector: str | None) -> None:
         """Stop the capture of this kind and start another. Thread: devices."""
@@ -289,42 +260,40 @@ class LiveSession:
 
     # -- inference ------------------------------------------------------------------------------
 
-    def _guard(self, run: Callable[[], None], stopping: threading.Event) -> None:
+    def _guard(self, run: Callable[[], None]) -> None:
         """Run a thread's body; what it fails of becomes the session's failure."""
         try:
             run()
         except StoppedError:
             logger.info("stopped while loading")
         except Exception as error:
-            message = told(error)
-            if not stopping.is_set():  # else the session may have been started again
-                self._fail(error, message)
+            self._fail(error, told(error))
 
-    def _look(self, stopping: threading.Event) -> None:
+    def _look(self) -> None:
         """Look at pictures until stopped; what searches them waits for a camera. Thread: faces."""
         while self._camera is None:
-            self._picture_came.clear()  # set by `stop`, with which every start begins
+            self._picture_came.clear()
             self._picture_came.wait(IDLE_SECONDS)
-            if stopping.is_set():
+            if self._stopping.is_set():
                 return
         with closing(self._task.watch()) as watcher:
             search = PictureSearch(self._frames, self._sightings, watcher)
-            while not stopping.is_set():
+            while not self._stopping.is_set():
                 self._picture_came.clear()
                 if self._forget_faces.is_set():
                     self._forget_faces.clear()
                     search.forget()
-                if search.step() and not stopping.is_set():
+                if search.step():
                     self._frames_skipped = search.skipped
                     self._wake.set()
                 else:
                     self._picture_came.wait(IDLE_SECONDS)
 
-    def _infer(self, started: float, stopping: threading.Event) -> None:
+    def _infer(self, started: float) -> None:
         """Load, then step until stopped. Thread: inference."""
 
         def loading(fraction: float, text: str) -> None:
-            if stopping.is_set():
+            if self._stopping.is_set():
                 raise StoppedError
             with self._lock:
                 self._progress, self._message = fraction, text
@@ -342,10 +311,10 @@ class LiveSession:
         worker.connect(Track.SOUND, self._microphone is not None)
         with self._lock:
             self._engine_name = network.engine_name
-            if stopping.is_set() or self._state is not SessionState.LOADING:
-                return  # another thread has failed meanwhile, which must stay to be seen
+            if self._stopping.is_set():
+                return  # also where another thread has failed, which must stay to be seen
             self._state, self._message, self._progress = SessionState.RUNNING, "", None
-        while not stopping.is_set():
+        while not self._stopping.is_set():
             self._wake.clear()
             with self._lock:
                 commands = list(self._commands)
@@ -354,18 +323,16 @@ class LiveSession:
             for command in commands:
                 command(worker)
             prediction = None if paused else worker.step()
-            if stopping.is_set():
-                return  # late: the session may have been started again
             if prediction is not None:
                 self._publish(prediction, worker)
             else:
                 self._wake.wait(IDLE_SECONDS)
 
-    def _write(self, writer: PredictionWriter, stopping: threading.Event) -> None:
+    def _write(self, writer: PredictionWriter) -> None:
         """Write what has been answered until stopped, beside the answers. Thread: writer."""
-        seen = max((each.window_index for each in self.history()), default=-1)  # before a restart
+        seen = -1
         while True:
-            stopped = stopping.wait(WRITING_SECONDS)
+            stopped = self._stopping.wait(WRITING_SECONDS)
             for prediction in self.history(seen):
                 writer.write(prediction)
                 seen = prediction.window_index
@@ -373,20 +340,31 @@ class LiveSession:
                 return
 
     def _fail(self, error: Exception, message: str) -> None:
+        """Stop answering for good; of several failures the first is told. Thread: any."""
         with self._lock:
-            self.failure = error
-            self._state, self._message, self._progress = SessionState.FAILED, message, None
+            if self.failure is None:
+                self.failure = error
+                self._state, self._message, self._progress = SessionState.FAILED, message, None
+            self._end()
+
+    def _end(self) -> None:
+        """Tell the session's own threads to end; devices go on until `stop`."""
+        self._stopping.set()
+        self._wake.set()
+        self._picture_came.set()
 
     def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
+        with self._lock:
+            if self._stopping.is_set():
+                return  # too late: the writer may have seen what it takes for the last one
+            self._newest = prediction
+            self._history.append(prediction.compact())
+            self._windows_skipped = worker.windows_skipped
         now = self._clock.now()
         self._answers.add(now, 1.0)
         arrives = any(report.status not in NOT_DELIVERING for report in prediction.modalities)
         if prediction.latency_seconds is not None and arrives:
             self._latency.add(now, prediction.latency_seconds)
-        with self._lock:
-            self._newest = prediction
-            self._history.append(prediction.compact())
-            self._windows_skipped = worker.windows_skipped
 
     # -- what there is to show ------------------------------------------------------------------
 

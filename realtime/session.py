@@ -68,7 +68,7 @@ class Session(Protocol):
     """What every session offers."""
 
     def start(self) -> None:
-        """Start the threads and return at once; loading goes on behind (see `snapshot`)."""
+        """Start the threads, once, and return at once; loading goes on behind (see `snapshot`)."""
         ...
 
     def stop(self) -> None:

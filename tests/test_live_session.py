@@ -25,6 +25,7 @@ from realtime.messages import (
     Prediction,
     Reason,
     SessionState,
+    Sighting,
     SourceState,
     VideoPacket,
 )
@@ -40,6 +41,7 @@ from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
 from tests.fakes.sources import FailingSource, ListSource, jittered_speech
 from tests.test_worker import (
     TWO_PEOPLE,
+    BrightFaces,
     pictures_of_two_people,
     watch_brightness,
 )
@@ -63,6 +65,11 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.01)
+
+
+def has_ended(session: LiveSession) -> bool:
+    """Whether none of the threads that answer is left."""
+    return not any(thread.is_alive() for thread in session._threads)
 
 
 def arithmetic(progress: Progress) -> EmotionNetwork:
@@ -427,29 +434,14 @@ def test_devices_are_changed_while_running(session: LiveSession) -> None:
     wait_for(voice_alone, "an answer of the voice alone")
 
 
-def test_a_stopped_session_starts_again(session: LiveSession) -> None:
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_session_runs_once(session: LiveSession, stop: bool) -> None:
     session.start()
-    wait_for(lambda: newest_is_fused(session), "a fused answer")
-    session.stop()
-    session.stop()
-    count = len(session.history())
-    session.start()
-    wait_for(lambda: len(session.history()) > count, "an answer after the restart")
-
-
-def test_a_session_started_again_goes_on_with_its_file(tmp_path: Path) -> None:
-    with PredictionWriter(tmp_path / "session.csv") as writer:
-        session = LiveSession(
-            task(arithmetic),
-            camera=None,
-            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-            writer=writer,
-        )
-        for count in (3, 6):
-            session.start()
-            wait_for(lambda count=count: len(session.history()) >= count, "answers")  # type: ignore[misc]
-            session.stop()
-    assert writer.count == len(session.history())
+    if stop:
+        session.stop()
+        session.stop()
+    with pytest.raises(RuntimeError, match="make another"):
+        session.start()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
@@ -466,10 +458,32 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         session.start()
         try:
             wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+            wait_for(lambda: has_ended(session), "the end of all threads")
         finally:
             session.stop()
     expected = f"The analysis stopped: {path}: no room left on the disk"
     assert session.snapshot().message == expected
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_disk_that_is_full_at_the_very_end_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.live.WRITING_SECONDS", 1000.0)
+    path = tmp_path / "session.csv"
+    path.symlink_to("/dev/full")
+    with PredictionWriter(path) as writer:
+        session = LiveSession(
+            task(arithmetic),
+            camera=None,
+            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+            writer=writer,
+        )
+        session.start()
+        wait_for(lambda: session.snapshot().prediction is not None, "an answer")
+        assert session.failure is None
+        session.stop()
+    assert isinstance(session.failure, OSError)
 
 
 @pytest.mark.logs_warnings
@@ -521,115 +535,82 @@ def test_windows_that_do_not_fit_the_network_fail_the_session_in_one_sentence() 
         session.stop()
 
 
-def first_with(engine: ArithmeticEngine) -> LiveSession:
-    """Of a voice alone; started again it has an engine in order."""
-    networks = iter([arithmetic_network(engine), arithmetic_network()])
-    return LiveSession(
-        task(lambda _progress: next(networks)),
-        camera=None,
-        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-    )
+class Tripping(ArithmeticEngine):
+    """Fails in the midst of a step, once it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_fail = threading.Event()
+        self.may_fail.set()
+
+    def _encoder(self, mel: FloatArray) -> dict[str, FloatArray]:
+        assert self.may_fail.wait(PATIENCE_SECONDS)
+        raise RuntimeError("the cat walked over the keyboard")
 
 
 @pytest.mark.logs_warnings
-@pytest.mark.parametrize("stop", [True, False])
-def test_an_unforeseen_failure_is_shown_and_the_session_can_be_started_again(stop: bool) -> None:
-    class Tripping(ArithmeticEngine):
-        def _encoder(self, mel: FloatArray) -> dict[str, FloatArray]:
-            raise RuntimeError("the cat walked over the keyboard")
-
-    session = first_with(Tripping())
+def test_an_unforeseen_failure_is_shown() -> None:
+    session = LiveSession(
+        task(lambda _progress: arithmetic_network(Tripping())),
+        camera=None,
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
         assert "the cat" in session.snapshot().message
-        if stop:
-            session.stop()
-        session.start()
-
-        def speaks() -> bool:
-            newest = session.snapshot().prediction
-            return newest is not None and newest.modality("voice").present
-
-        wait_for(speaks, "answers after the retry")
-        assert session.failure is None
-
-        def threads() -> list[int]:
-            names = [thread.name for thread in threading.enumerate()]
-            return [names.count(each) for each in ("inference", "faces", "microphone")]
-
-        wait_for(lambda: threads() == [1, 1, 1], "each thread once")
-    finally:
-        session.stop()
-
-
-def test_a_session_started_again_knows_nothing_of_what_was_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session = LiveSession(
-        task(arithmetic),
-        camera=None,
-        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-    )
-
-    def spoke(after: int) -> list[bool]:
-        return [each.modality("voice").present for each in session.history(after)]
-
-    session.start()
-    try:
-        wait_for(lambda: any(spoke(-1)), "an answer to a voice")
-        session.stop()
-        last = session.history()[-1].window_index
-        monkeypatch.setattr(session, "_switch", lambda *_: None)  # no device comes this time
-        session.start()
-        assert session.snapshot().prediction is None
-        assert session.health().latency_p50 is None
-        wait_for(lambda: len(spoke(last)) > 2, "answers after the restart")
-        assert not any(spoke(last))
-        assert session.health().frames_skipped == 0
+        assert isinstance(session.failure, RuntimeError)
     finally:
         session.stop()
 
 
 @pytest.mark.logs_warnings
-def test_a_thread_that_was_left_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.live.Deadline", lambda: Deadline(0.0))
-    held: list[threading.Thread] = []
-    release = threading.Event()
+def test_what_fails_first_ends_the_session() -> None:
+    may_look, engine = threading.Event(), Tripping()
+    engine.may_fail.clear()
 
-    class Held(ArithmeticEngine):
-        def _encoder(self, mel: FloatArray) -> dict[str, FloatArray]:
-            held.append(threading.current_thread())
-            assert release.wait(PATIENCE_SECONDS)
-            raise RuntimeError("too late")
+    class Broken(FaceTracker):
+        def look(self, packet: VideoPacket) -> Sighting:
+            assert may_look.wait(PATIENCE_SECONDS)
+            raise RuntimeError("the dog ate the detector")
 
-    session = first_with(Held())
+    session = LiveSession(
+        task(lambda _progress: arithmetic_network(engine), watch=lambda: Broken(BrightFaces())),
+        camera_factory=lambda _selector, clock: SyntheticCamera(clock, size=(160, 90)),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
     session.start()
     try:
-        wait_for(lambda: bool(held), "a step that does not end")
-        count = len(session.history())
-        session.start()
-        wait_for(lambda: len(session.history()) > count, "answers after the restart")
-        release.set()
-        wait_for(lambda: not held[0].is_alive(), "the end of the thread that was left")
-        assert session.failure is None
-        assert session.snapshot().state is SessionState.RUNNING
+        wait_for(lambda: session.snapshot().prediction is not None, "an answer")
+        may_look.set()
+        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
+        engine.may_fail.set()
+        wait_for(lambda: has_ended(session), "the end of all threads")
+        assert "the dog" in session.snapshot().message
+        assert "the dog" in str(session.failure)
     finally:
-        release.set()
+        engine.may_fail.set()
         session.stop()
 
 
-def test_a_stopped_session_leaves_nothing_running(session: LiveSession) -> None:
+def test_a_stopped_session_leaves_nothing_running(demo: Path) -> None:
     process = psutil.Process()
+    with FramePlayer(demo) as player:
+        picture = player.frame_at(0.5).image
 
-    def run_once() -> int:
+    def run() -> int:
+        session = LiveSession(
+            task(arithmetic),
+            camera_factory=lambda _selector, clock: SyntheticCamera(clock, image=picture),
+            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+        )
         session.start()
         wait_for(lambda: session.snapshot().face is not None, "a face")
         session.stop()
         return process.num_threads()
 
-    before = run_once()  # with what is started once and for all
-    run_once()
+    before = run()  # with what is started once and for all
+    run()
     wait_for(lambda: process.num_threads() <= before, "the end of all threads, mediapipe's too")
 
 
