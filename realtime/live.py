@@ -92,6 +92,7 @@ class LiveSession:
         windows = self.config.windows
         self._frames = FrameRing()
         self._sightings = SightingRing()
+        self._search = PictureSearch(self._frames, self._sightings)
         self._samples = SampleRing(windows.sample_rate, windows.kept_seconds)
         self._resampler = SpeechResampler(windows.sample_rate)
         self._latency = Rolling(30.0)
@@ -110,12 +111,10 @@ class LiveSession:
         self._captures: dict[str, CaptureThread[VideoPacket] | CaptureThread[AudioPacket]] = {}
         self._commands: deque[Callable[[InferenceWorker], None]] = deque()
         self._windows_skipped = 0
-        self._frames_skipped = 0
         self._frozen: VideoPacket | None = None  # the picture while paused, and until the next one
         self.failure: Exception | None = None
         self._wake = threading.Event()  # the inference thread has something to do
-        self._picture_came = threading.Event()  # the faces thread has
-        self._forget_faces = threading.Event()
+        self._picture_came = threading.Event()  # the faces thread has, or it is to stop
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._notes = () if writer is None else (f"answers are written to {writer.path}",)
@@ -166,10 +165,9 @@ class LiveSession:
         with self._lock:
             if self._state is not SessionState.PAUSED:
                 return
-            self._forget_faces.set()
+            self._search.forget()
             self._commands.append(InferenceWorker.start_over)
             self._state = SessionState.RUNNING  # from here on pictures come again
-        self._picture_came.set()  # what the ring still has is forgotten before they come
         self._wake.set()
 
     # -- devices --------------------------------------------------------------------------------
@@ -187,6 +185,7 @@ class LiveSession:
     def set_camera(self, selector: str | None) -> None:
         """See LiveControls.set_camera."""
         self._camera = selector
+        self._picture_came.set()  # whoever waits for a camera has one
         self._switch("camera", selector)
 
     def set_microphone(self, selector: str | None) -> None:
@@ -207,17 +206,16 @@ class LiveSession:
                 self._frozen = None
         if old is not None:
             old.stop(timeout_seconds=DEVICE_PATIENCE_SECONDS)
+            if is_camera:
+                self._search.forget()
+            (self._picture_delay if is_camera else self._sound_delay).clear()
 
         def prepare(worker: InferenceWorker) -> None:
             track = Track.PICTURES if is_camera else Track.SOUND
-            worker.change_source(track, selector is not None)
+            # The first one may have delivered for as long as loading took, which is kept.
+            change = worker.connect if old is None else worker.change_source
+            change(track, selector is not None)
 
-        if is_camera:
-            self._frames.clear()
-            self._forget_faces.set()
-            self._picture_delay.clear()
-        else:
-            self._sound_delay.clear()
         with self._lock:
             self._commands.append(prepare)
         self._wake.set()
@@ -271,23 +269,20 @@ class LiveSession:
 
     def _look(self) -> None:
         """Look at pictures until stopped; what searches them waits for a camera. Thread: faces."""
-        while self._camera is None:
+        while self._camera is None and not self._stopping.is_set():
+            self._picture_came.wait()
             self._picture_came.clear()
-            self._picture_came.wait(IDLE_SECONDS)
-            if self._stopping.is_set():
-                return
+        if self._stopping.is_set():
+            return
         with closing(self._task.watch()) as watcher:
-            search = PictureSearch(self._frames, self._sightings, watcher)
-            while not self._stopping.is_set():
-                self._picture_came.clear()
-                if self._forget_faces.is_set():
-                    self._forget_faces.clear()
-                    search.forget()
-                if search.step():
-                    self._frames_skipped = search.skipped
+            while True:
+                self._picture_came.clear()  # before looking, lest a sign be lost
+                if self._stopping.is_set():
+                    return
+                if self._search.step(watcher):
                     self._wake.set()
                 else:
-                    self._picture_came.wait(IDLE_SECONDS)
+                    self._picture_came.wait()
 
     def _infer(self, started: float) -> None:
         """Load, then step until stopped. Thread: inference."""
@@ -307,8 +302,6 @@ class LiveSession:
             clock=self._clock,
             started=started,
         )
-        worker.connect(Track.PICTURES, self._camera is not None)
-        worker.connect(Track.SOUND, self._microphone is not None)
         with self._lock:
             self._engine_name = network.engine_name
             if self._stopping.is_set():
@@ -417,7 +410,7 @@ class LiveSession:
             latency_p50=p50,
             latency_p95=p95,
             windows_skipped=self._windows_skipped,
-            frames_skipped=self._frames_skipped,
+            frames_skipped=self._search.skipped,
             sound_offset=offset,
             engine=engine,
         )

@@ -1,9 +1,12 @@
 """Looks at the newest pictures of a camera.
 
-Thread: `faces`, after construction.
+Thread: `faces`; `forget` may be called from any. One lock guards what they share, and only the
+rings are called while it is held.
 """
 
 from __future__ import annotations
+
+import threading
 
 from realtime.rings import FrameRing, SightingRing
 from realtime.task import Watcher
@@ -13,35 +16,43 @@ class PictureSearch:
     """Lets a watcher look at pictures as they come and passes on what it sees.
 
     When they come faster than they can be looked at, only the newest `most_waiting` of those that
-    wait are; the others are counted.
+    wait are; the others are counted. What came before the first step is not for it.
     """
 
     def __init__(
-        self,
-        frames: FrameRing,
-        sightings: SightingRing,
-        watcher: Watcher,
-        *,
-        most_waiting: int = 4,
+        self, frames: FrameRing, sightings: SightingRing, *, most_waiting: int = 4
     ) -> None:
         self.skipped = 0  # pictures passed over because newer ones were waiting
         self._frames = frames
         self._sightings = sightings
-        self._watcher = watcher
         self._most_waiting = most_waiting
-        self._seen = frames.count  # what came before was not for us
+        self._lock = threading.Lock()
+        self._seen: int | None = None  # pictures, None at a start
+        self._starts = 0  # how often the search has started over …
+        self._watched = 0  # … and as far as the watcher knows
 
-    def step(self) -> bool:
+    def step(self, watcher: Watcher) -> bool:
         """Look at what has come; False when nothing has."""
-        frames, self._seen, missed = self._frames.read(self._seen)
+        with self._lock:
+            starts = self._starts
+            seen = self._frames.count if self._seen is None else self._seen
+            frames, self._seen, missed = self._frames.read(seen)
+        if starts != self._watched:
+            watcher.reset()
+            self._watched = starts
         passed = max(0, len(frames) - self._most_waiting)
         self.skipped += missed + passed
         for frame in frames[passed:]:
-            self._sightings.push(self._watcher.look(frame))
+            sighting = watcher.look(frame)
+            with self._lock:
+                if self._starts != starts:
+                    break  # it is of the camera before
+                self._sightings.push(sighting)
         return bool(frames)
 
     def forget(self) -> None:
-        """Start over with another camera."""
-        self._watcher.reset()
-        self._frames.clear()
-        self._seen = self._frames.count
+        """Start over with another camera: from here on nothing of the one before is passed on."""
+        with self._lock:
+            self._starts += 1
+            self._seen = None
+            self._frames.clear()

@@ -149,12 +149,12 @@ def test_points_that_coincide_are_no_face() -> None:
 def test_pictures_that_cannot_be_searched_in_time_are_passed_over() -> None:
     frames, sightings = FrameRing(8), SightingRing(32)
     tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
-    search = PictureSearch(frames, sightings, tracker, most_waiting=3)
-    assert not search.step()
+    search = PictureSearch(frames, sightings, most_waiting=3)
+    assert not search.step(tracker)
     image = np.full((90, 160, 3), 128, np.uint8)
     for k in range(12):
         frames.push(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
-    assert search.step()
+    assert search.step(tracker)
     seen, _, _ = sightings.read(0)
     assert [each.sequence for each in seen] == [9, 10, 11]
     assert [each.face is not None for each in seen] == [False, True, True]
@@ -171,15 +171,48 @@ def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> Non
 
     push(12)
     tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
-    search = PictureSearch(frames, sightings, tracker, most_waiting=3)
+    search = PictureSearch(frames, sightings, most_waiting=3)
+    assert not search.step(tracker)
     push(2)
-    assert search.step()
+    assert search.step(tracker)
     push(12)
     search.forget()
-    assert not search.step()
+    assert not search.step(tracker)
     assert search.skipped == 0
     search.forget()
     assert frames.latest() is None
+
+
+def test_what_is_seen_of_a_camera_too_late_is_not_passed_on() -> None:
+    frames, sightings = FrameRing(8), SightingRing(32)
+    search = PictureSearch(frames, sightings)
+    image = np.full((90, 160, 3), 128, np.uint8)
+
+    class Changing(ScriptedDetector):
+        """Another camera comes while the second picture is searched."""
+
+        searched = 0
+
+        def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+            self.searched += 1
+            if self.searched == 2:
+                search.forget()
+            return super().detect(image)
+
+    def push(count: int) -> None:
+        for k in range(count):
+            frames.push(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
+
+    tracker = FaceTracker(Changing([[face(0.5)]] * 20))
+    search.step(tracker)
+    push(3)
+    assert search.step(tracker)
+    assert len(sightings.read(0)[0]) == 1
+    assert not search.step(tracker)
+    push(3)
+    assert search.step(tracker)
+    seen, _, _ = sightings.read(1)
+    assert [each.face is not None for each in seen] == [False, True, True], "nobody is known there"
 
 
 class CountingDetector:

@@ -21,6 +21,7 @@ from realtime.faces import FaceTracker
 from realtime.live import LiveSession
 from realtime.messages import (
     AudioPacket,
+    FaceObservation,
     FloatArray,
     Prediction,
     Reason,
@@ -221,11 +222,9 @@ def test_threads_find_what_one_thread_finds() -> None:
     )
     session.start()
     try:
-        # What the change of devices makes the threads forget must be forgotten before all else.
         wait_for(lambda: camera.is_open and microphone.is_open, "the sources")
-        wait_for(lambda: not session._forget_faces.is_set(), "the faces thread to forget")
-        session._picture_came.set()
-        wait_for(lambda: not session._picture_came.is_set(), "the faces thread to go on")
+        # What came before the search began would not be looked at.
+        wait_for(lambda: session._search._seen is not None, "the faces thread")
         session._commands.append(lambda _worker: ready.set())
         wait_for(lambda: len(session.answers) >= len(expected), "all answers")
         health = session.health()
@@ -675,11 +674,11 @@ def test_what_searches_pictures_is_loaded_for_a_camera_alone() -> None:
 
 
 def test_without_a_camera_nothing_is_busy_waiting_for_one() -> None:
-    waits: list[bool] = []  # whether there was nothing to wait for
+    waits: list[float | None] = []
 
     class Watched(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
-            waits.append(self.is_set())
+            waits.append(timeout)
             return super().wait(timeout)
 
     session = LiveSession(
@@ -690,9 +689,70 @@ def test_without_a_camera_nothing_is_busy_waiting_for_one() -> None:
     session._picture_came = Watched()
     session.start()
     try:
-        wait_for(lambda: len(waits) >= 5, "the faces thread")
-        assert not any(waits)
+        wait_for(lambda: len(session.history()) >= 5, "answers")
+        assert waits == [None]
     finally:
+        session.stop()
+
+
+def test_what_comes_while_the_network_loads_is_answered() -> None:
+    session: LiveSession
+
+    def slow(progress: Progress) -> EmotionNetwork:
+        wait_for(lambda: (session._samples.end_seconds or 0.0) > 1.5, "sound")
+        wait_for(lambda: session._sightings.latest() is not None, "a picture")
+        return arithmetic(progress)
+
+    session = LiveSession(
+        task(slow, watch=watch_brightness),
+        camera_factory=lambda _selector, clock: SyntheticCamera(clock, size=(160, 90)),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session.start()
+    try:
+        wait_for(lambda: len(session.history()) > 3, "answers")
+        assert all(each.reason is not Reason.STARTING for each in session.history())
+    finally:
+        session.stop()
+
+
+def test_a_face_is_not_seen_once_its_camera_is_off() -> None:
+    may_look, late, looked = threading.Event(), threading.Event(), threading.Event()
+    may_look.set()
+
+    class Slow(BrightFaces):
+        def detect(self, image: Any) -> Any:
+            if not may_look.is_set():
+                late.set()
+                assert may_look.wait(PATIENCE_SECONDS)
+                looked.set()
+            return super().detect(image)
+
+    session = LiveSession(
+        task(arithmetic, watch=lambda: FaceTracker(Slow())),
+        camera_factory=lambda _selector, clock: SyntheticCamera(clock, size=(160, 90)),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+
+    def newest_face() -> FaceObservation | None:
+        newest = session.snapshot().prediction
+        return None if newest is None else newest.face
+
+    session.start()
+    try:
+        wait_for(lambda: newest_face() is not None, "a face")
+        may_look.clear()
+        assert late.wait(PATIENCE_SECONDS)
+        session.set_camera(None)
+        wait_for(lambda: newest_face() is None, "the face to go")
+        may_look.set()
+        assert looked.wait(PATIENCE_SECONDS)
+        last = session.history()[-1].window_index
+        wait_for(lambda: len(session.history(last)) > 5, "more answers")
+        assert all(each.face is None for each in session.history(last))
+        assert session.snapshot().face is None
+    finally:
+        may_look.set()
         session.stop()
 
 
