@@ -110,7 +110,7 @@ class LiveSession:
         )
         self._captures: dict[str, CaptureThread[VideoPacket] | CaptureThread[AudioPacket]] = {}
         self._commands: deque[Callable[[InferenceWorker], None]] = deque()
-        self._windows_skipped = 0
+        self._windows_skipped = self._pictures_missed = 0
         self._frozen: VideoPacket | None = None  # the picture while paused, and until the next one
         self.failure: Exception | None = None
         self._wake = threading.Event()  # the inference thread has something to do
@@ -353,6 +353,7 @@ class LiveSession:
             self._newest = prediction
             self._history.append(prediction.compact())
             self._windows_skipped = worker.windows_skipped
+            self._pictures_missed = worker.pictures_missed
         now = self._clock.now()
         self._answers.add(now, 1.0)
         arrives = any(report.status not in NOT_DELIVERING for report in prediction.modalities)
@@ -410,7 +411,7 @@ class LiveSession:
             latency_p50=p50,
             latency_p95=p95,
             windows_skipped=self._windows_skipped,
-            frames_skipped=self._search.skipped,
+            frames_skipped=self._search.skipped + self._pictures_missed,
             sound_offset=offset,
             engine=engine,
         )

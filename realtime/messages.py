@@ -218,8 +218,8 @@ class Health:
     analysis_speed: float = 0.0  # of a recording, while it is analysed; 1 is as fast as it plays
     latency_p50: float | None = None  # s, over the last 30 s
     latency_p95: float | None = None
-    windows_skipped: int = 0  # windows not computed because a newer one was due
-    frames_skipped: int = 0  # frames not looked at because newer ones were waiting
+    windows_skipped: int = 0  # windows with input, not computed because a newer one was due
+    frames_skipped: int = 0  # frames passed over, by the search or the answers, for newer ones
     sound_offset: float | None = (
         None  # s, sound minus picture on capture time; positive: sound late
     )

@@ -85,7 +85,8 @@ class InferenceWorker:
                 raise ConfigError(
                     f"{name} must be {trained:g}, as the network was trained, not {value!r}"
                 )
-        self.windows_skipped = 0
+        self.windows_skipped = 0  # though there was input
+        self.pictures_missed = 0  # overwritten before they were taken in
         self._config = config
         self._grid = WindowGrid(config.windows)
         self._sightings = sightings
@@ -101,6 +102,7 @@ class InferenceWorker:
         self._answered = 0  # index of the last window that was answered
         self._sightings_seen = self._samples_seen = 0
         self._next: int | None = None
+        self._flowed: set[int] = set()  # live: windows to come that something flowed at the end of
         # s, when input is due; "no input" before would only alarm
         self._awaited = started + OPENING_SECONDS
 
@@ -120,20 +122,33 @@ class InferenceWorker:
 
     def ingest(self) -> None:
         """Take in the pictures and the sound that came since the last call."""
-        sightings, self._sightings_seen, _ = self._sightings.read(self._sightings_seen)
+        sightings, self._sightings_seen, missed = self._sightings.read(self._sightings_seen)
+        if self._next is not None:  # else they came while the network was loaded
+            self.pictures_missed += missed
         pictures, sound = self._tracks[Track.PICTURES], self._tracks[Track.SOUND]
         for sighting in sightings:
             for modality in pictures.modalities:
                 modality.see(sighting)
-            pictures.note(sighting.timestamp, sighting.timestamp)
+            self._note(pictures, sighting.timestamp, sighting.timestamp)
         pieces, self._samples_seen = self._samples.since(self._samples_seen)
         for start, samples in pieces:
             for modality in sound.modalities:
                 modality.hear(start, samples)
-            sound.note(start, start + len(samples) / self._samples.sample_rate)
+            self._note(sound, start, start + len(samples) / self._samples.sample_rate)
+
+    def _note(self, state: TrackState, start: float, newest: float) -> None:
+        """Something has come, and flows until it would have stalled."""
+        state.note(start, newest)
+        if self._clock is not None:
+            until = self._grid.newest_ended(newest + self._config.windows.stall_seconds)
+            self._flowed.update(range(self._grid.newest_ended(start) + 1, until + 1))
 
     def _forget_input(self, track: Track) -> None:
-        (self._sightings if track is Track.PICTURES else self._samples).clear()
+        if track is Track.PICTURES:
+            self._sightings.clear()
+            self._sightings_seen = self._sightings.count
+        else:
+            self._samples.clear()
         self._tracks[track].forget()
         for modality in self._tracks[track].modalities:
             modality.forget_input()
@@ -176,7 +191,9 @@ class InferenceWorker:
         if due < self._next:
             return None
         if self._clock is not None:
-            self.windows_skipped += due - self._next
+            # Of an hour for which the computer slept, none but the first few.
+            self.windows_skipped += sum(self._next <= index < due for index in self._flowed)
+            self._flowed = {index for index in self._flowed if index > due}
             self._next = due
         index = self._next
         self._next += 1

@@ -716,6 +716,32 @@ def test_what_comes_while_the_network_loads_is_answered() -> None:
         session.stop()
 
 
+def test_pictures_that_no_answer_could_rest_on_are_told() -> None:
+    may_answer, answering = threading.Event(), threading.Event()
+
+    class Slow(ArithmeticEngine):
+        def _encoder(self, mel: FloatArray) -> dict[str, FloatArray]:
+            answering.set()
+            assert may_answer.wait(PATIENCE_SECONDS)
+            return super()._encoder(mel)
+
+    session = LiveSession(
+        task(lambda _progress: arithmetic_network(Slow()), watch=watch_brightness),
+        camera_factory=lambda _selector, clock: SyntheticCamera(clock, size=(160, 90)),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+    session.start()
+    try:
+        assert answering.wait(PATIENCE_SECONDS)
+        seen = session._sightings.count
+        wait_for(lambda: session._sightings.count > seen + 40, "more pictures than are kept")
+        may_answer.set()
+        wait_for(lambda: session.health().frames_skipped > session._search.skipped, "the loss")
+    finally:
+        may_answer.set()
+        session.stop()
+
+
 def test_a_face_is_not_seen_once_its_camera_is_off() -> None:
     may_look, late, looked = threading.Event(), threading.Event(), threading.Event()
     may_look.set()

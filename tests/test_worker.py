@@ -397,6 +397,35 @@ def test_a_late_live_worker_skips_to_the_newest_window_and_counts() -> None:
     assert prediction.time_of_day == bench.clock.epoch + prediction.window_end
 
 
+@pytest.mark.parametrize("input_first", [False, True])
+def test_what_a_computer_slept_through_was_not_skipped(input_first: bool) -> None:
+    bench = Bench(live=True)
+    bench.run(0, 3)
+    bench.clock.time = 3600.0
+    if not input_first:
+        bench.drain()
+    later = bench.run(3600, 3602)
+    assert bench.worker.windows_skipped <= 6  # until the input would have stalled
+    assert later[-1].modality("voice").present
+
+
+def test_pictures_that_the_worker_comes_too_late_for_are_counted() -> None:
+    bench = Bench(live=True)
+    for k in range(20):  # while the network is loaded
+        bench.picture(k / FPS)
+    bench.run(1, 3)
+    assert bench.worker.pictures_missed == 0
+    for k in range(90, 110):
+        bench.picture(k / FPS)
+    bench.worker.change_source(Track.PICTURES, True)
+    bench.worker.ingest()
+    assert bench.worker.pictures_missed == 0, "another camera's are not missed"
+    for k in range(110, 130):
+        bench.picture(k / FPS)
+    bench.worker.ingest()
+    assert bench.worker.pictures_missed == 20 - 8
+
+
 def test_a_stalled_camera_holds_nothing_up() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
