@@ -63,8 +63,8 @@ def set_up_logging(verbosity: int = 0) -> None:
 def open_closed_streams() -> None:
     """Lead standard streams that are closed, as after `>&-`, nowhere.
 
-    Else Python has None for them, and the next files opened take their numbers, and with them what
-    libraries print.
+    Otherwise the next files opened get descriptors 0 to 2, and native libraries' output ends up in
+    them.
     """
     for descriptor in range(3):
         try:

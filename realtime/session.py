@@ -30,7 +30,7 @@ class StoppedError(Exception):
 
 
 def told(error: Exception) -> str:
-    """What people read of the failure that ended a session; what nobody foresaw is logged too."""
+    """The sentence that tells people why a session failed; an unexpected failure is also logged."""
     code, sentence = explain(error)
     if code is ExitCode.UNEXPECTED:
         logger.error("the %s thread failed", threading.current_thread().name, exc_info=error)

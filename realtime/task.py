@@ -130,7 +130,10 @@ class Modality(ABC, Generic[ExcerptT, FusionT]):
         """What the network is given of an excerpt that counts, by names of its own."""
 
     def learn(self, fusion: FusionT, windows: float) -> None:
-        """Adapt to the person from an answer it counted in, of whose window that part is new."""
+        """Adapt to the person after an answer in which this modality counted.
+
+        `windows`: the part of the window no earlier answer covered.
+        """
 
     @abstractmethod
     def show(

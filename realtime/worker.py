@@ -103,7 +103,7 @@ class InferenceWorker:
         self._sightings_seen = self._samples_seen = 0
         self._next: int | None = None
         self._flowed: set[int] = set()  # live: windows to come that something flowed at the end of
-        # s, when input is due; "no input" before would only alarm
+        # s; until then devices may still be opening, and "no input" would be a false alarm
         self._awaited = started + OPENING_SECONDS
 
     # -- taking input in ------------------------------------------------------------------------
