@@ -114,7 +114,7 @@ class LiveSession:
         self._frozen: VideoPacket | None = None  # the picture while paused, and until the next one
         self.failure: Exception | None = None
         self._wake = threading.Event()  # the inference thread has something to do
-        self._picture_came = threading.Event()  # the faces thread has, or it is to stop
+        self._picture_came = threading.Event()  # the faces thread has: a picture, a camera, an end
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._notes = () if writer is None else (f"answers are written to {writer.path}",)

@@ -434,13 +434,17 @@ def test_devices_are_changed_while_running(session: LiveSession) -> None:
 
 
 @pytest.mark.parametrize("stop", [False, True])
-def test_a_session_runs_once(session: LiveSession, stop: bool) -> None:
+def test_a_session_runs_once(stop: bool) -> None:
+    session = LiveSession(task(arithmetic), camera=None, microphone=None)
     session.start()
-    if stop:
+    try:
+        if stop:
+            session.stop()
+            session.stop()
+        with pytest.raises(RuntimeError, match="make another"):
+            session.start()
+    finally:
         session.stop()
-        session.stop()
-    with pytest.raises(RuntimeError, match="make another"):
-        session.start()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
@@ -699,7 +703,7 @@ def test_what_comes_while_the_network_loads_is_answered() -> None:
     session: LiveSession
 
     def slow(progress: Progress) -> EmotionNetwork:
-        wait_for(lambda: (session._samples.end_seconds or 0.0) > 1.5, "sound")
+        wait_for(lambda: len(session._samples.read(0.0, 1e9)[1]) > 2 * 16000, "sound")
         wait_for(lambda: session._sightings.latest() is not None, "a picture")
         return arithmetic(progress)
 
