@@ -21,6 +21,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
+from realtime.sources import file
 from realtime.sources.base import UnreadableFileError
 from realtime.sources.file import FramePlayer, Recording, SoundPlayer
 from tests import recordings
@@ -359,6 +360,29 @@ def test_to_be_played_a_recording_is_not_read_through(
     assert Read(path).notes == []
 
 
+def test_a_recording_that_cannot_be_measured_lets_go_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tracks begin far apart, so that its length counts, which only reading through tells."""
+    options: dict[str, Any] = {"codec": "libvpx-vp9", "sound": "libopus", "sound_format": "flt"}
+    path = movie(tmp_path / "live.webm", sound_start=20.0, options={"live": "1"}, **options)
+    closed: list[str] = []
+    close = file._Track.close
+
+    def gone(_: Path) -> float:
+        raise UnreadableFileError("the file has gone")
+
+    def noted(track: file._Track) -> None:
+        closed.append(track.kind)
+        close(track)
+
+    monkeypatch.setattr(file, "_scan_duration", gone)
+    monkeypatch.setattr(file._Track, "close", noted)
+    with pytest.raises(UnreadableFileError, match="has gone"):
+        Recording(path)
+    assert closed == ["video", "audio"]
+
+
 def test_the_same_file_gives_the_same_packets(tmp_path: Path) -> None:
     path = recordings.zeroed(movie(tmp_path / "damaged.mkv", seconds=2.0), 0.4, 0.5)
     first, second = Read(path), Read(path)
@@ -671,6 +695,32 @@ def test_where_times_begin_anew_a_leap_leads_to_what_is_played(tmp_path: Path, m
                     packet = player.frame_at(pictures[index].timestamp + 0.01)
                     assert packet.timestamp == pictures[index].timestamp
                     assert np.array_equal(packet.image, pictures[index].image)
+
+
+def test_a_picture_that_cannot_be_converted_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = movie(tmp_path / "p.mp4")
+    convert = file._Track.image
+
+    def fails_at_ten(track: file._Track, timed: file._Timed) -> Any:
+        if timed.time == pytest.approx(0.4):
+            raise ValueError("no such format")
+        return convert(track, timed)
+
+    monkeypatch.setattr(file._Track, "image", fails_at_ten)
+    read = Read(path)
+    assert 0.4 not in [pytest.approx(time) for time in read.times]
+    with FramePlayer(path) as player:
+        before = player.frame_at(0.37)
+        assert player.frame_at(0.41) is before
+        following = player.frame_at(0.45)
+        assert following.timestamp == pytest.approx(0.44)
+        assert following.sequence == before.sequence + 1
+        assert player.frame_at(0.41) is following  # until another one can be shown
+        assert player.frame_at(0.37).timestamp == before.timestamp
+    with FramePlayer(path) as player, pytest.raises(UnreadableFileError, match="cannot be shown"):
+        player.frame_at(0.41)
 
 
 @pytest.mark.parametrize("make", [make for make, _ in JOINED])

@@ -395,10 +395,10 @@ class Recording(Closing):
                     f"the {_MOST_SAMPLE_RATE} of any device: the file is damaged or no recording"
                 )
             self._length = _length(next(iter(self._tracks.values())).container)
+            self._agree_on_start()
         except BaseException:
             self.close()
             raise
-        self._agree_on_start()
         if not self.has_audio:
             self.notes.append("no sound in this recording: only the face can be judged")
         if not self.has_video:
@@ -577,14 +577,16 @@ class FramePlayer(Closing):
         self._track = _Track(self._path, "video", threads, anew or threading.Event())
         self._current = self._track.take()
         self._earliest = -math.inf if self._current is None else self._current.time
-        self._packet: VideoPacket | None = None  # the current frame, once it was asked for
+        self._packet: VideoPacket | None = None  # the newest that was given
+        self._tried = False  # whether the current frame was made a packet, as far as it can be
         self._count = 0
 
     def frame_at(self, seconds: float) -> VideoPacket:
         """The picture seen at `seconds`: the newest one not after it.
 
         Before the first picture that is the first one, after the last the last. As long as the
-        picture stays the same, so does the packet; `sequence` counts the packets given.
+        picture stays the same, so does the packet; `sequence` counts the packets given. Where a
+        picture cannot be converted, the packet given before stays.
         Raises UnreadableFileError when the file cannot be read any more.
         """
         # Where there are no pictures yet, or no more, searching for some would find none each time.
@@ -600,13 +602,17 @@ class FramePlayer(Closing):
             self._take()
         if self._current is None:
             raise UnreadableFileError(f"{self._path.name} cannot be read any more: open it again")
+        if not self._tried:
+            self._tried = True
+            with suppress(*_DECODING_ERRORS):
+                self._packet = VideoPacket(
+                    timestamp=self._current.time - self._origin,
+                    sequence=self._count,
+                    image=self._track.image(self._current),
+                )
+                self._count += 1
         if self._packet is None:
-            self._packet = VideoPacket(
-                timestamp=self._current.time - self._origin,
-                sequence=self._count,
-                image=self._track.image(self._current),
-            )
-            self._count += 1
+            raise UnreadableFileError(f"the pictures of {self._path.name} cannot be shown")
         return self._packet
 
     def close(self) -> None:
@@ -614,7 +620,7 @@ class FramePlayer(Closing):
         self._track.close()
 
     def _take(self) -> None:
-        self._current, self._packet = self._track.take(), None
+        self._current, self._tried = self._track.take(), False
 
     def _seek(self, wanted: float) -> None:
         """Stand on a frame not after `wanted`, or on the first one."""
