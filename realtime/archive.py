@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from models.mel import log_mel
 from realtime.messages import (
     Attention,
     AudioPacket,
@@ -40,13 +39,14 @@ class Archive:
     many digits as can be seen.
     """
 
-    def __init__(self, sample_rate: int, window_seconds: float) -> None:
-        """`sample_rate` of the sound, in Hz; `window_seconds`: what a spectrogram spans."""
+    def __init__(self, sample_rate: int) -> None:
+        """`sample_rate` of the sound, in Hz."""
         self.answers: list[Prediction] = []
-        """Window k's is the k-th, without what only `answer` gives and what nobody reads again."""
+        """answers[k - 1] belongs to window k. Arrays that `answer` restores, and fields that nobody
+        reads later, are left out."""
         self.last_picture_seconds = 0.0
         """When the newest picture was taken, 0 when there was none."""
-        self._sample_rate, self._window_seconds = sample_rate, window_seconds
+        self._sample_rate = sample_rate
         # From each of these times on there was another face, or nobody.
         self._face_times, self._face_ids, self._face_numbers = array("d"), array("q"), array("f")
         self._seen: FaceObservation | None = None  # in the newest picture
@@ -118,16 +118,16 @@ class Archive:
         samples = np.clip(packet.samples[:, 0], -1.0, 1.0) * _LOUDEST
         self._sound.frombytes(np.rint(samples).astype(np.int16).tobytes())
 
-    def _spectrogram(self, start: float, end: float) -> FloatArray:
-        """Of the sound in [start, end), (80, n)."""
+    def sound(self, start: float, end: float) -> FloatArray:
+        """The sound in [start, end), mono (n,), up to a gap in it as SampleRing.read tells."""
         first = max(bisect.bisect_right(self._sound_times, start) - 1, 0)
         last = bisect.bisect_left(self._sound_times, end)
-        heard = SampleRing(self._sample_rate, self._window_seconds + 1.0)  # cut at gaps
+        heard = SampleRing(self._sample_rate, end - start + 1.0)  # a second for what lies around it
         for index in range(first, last):
             begin, *following = self._sound_firsts[index : index + 2]
             samples = self._sound[begin : following[0] if following else len(self._sound)]
             heard.push(self._sound_times[index], np.array(samples, np.float32) / _LOUDEST)
-        return log_mel(heard.read(start, end)[1])
+        return heard.read(start, end)[1]
 
     # -- answers --------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ class Archive:
         )
 
     def answer(self, number: int) -> Prediction:
-        """Window `number`'s, counted from 1, with all that there is to show of it.
+        """Window `number`'s, counted from 1, with all that there is to show but the spectrogram.
 
         Asked for again it is the same object.
         """
@@ -175,7 +175,6 @@ class Archive:
                 taken, numbers = np.split(numbers, [int(np.prod(shape))])
                 return taken.reshape(shape)
 
-            end, start = kept.spectrogram_end, kept.window_end - self._window_seconds
             self._shown = replace(
                 kept,
                 attention=tuple(
@@ -186,6 +185,5 @@ class Archive:
                 face=None if face is None else self.face(face),
                 face_activation=take(activation),
                 voice_moments=take(moments),
-                spectrogram=None if end is None else self._spectrogram(start, end),
             )
         return self._shown

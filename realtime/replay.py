@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -205,7 +206,9 @@ class ReplaySession:
         self._progress: float | None = 0.0
         self._notes: tuple[str, ...] = ()
         windows = self._config.windows
-        self._archive = Archive(windows.sample_rate, windows.window_seconds)
+        self._archive = Archive(windows.sample_rate)
+        # The answer last shown as it is kept, and with its spectrogram.
+        self._shown: tuple[Prediction | None, Prediction | None] = None, None
         self._duration = 0.0
         self._analysed = 0.0
         self._analysis_started = 0.0
@@ -435,7 +438,7 @@ class ReplaySession:
             face = None
             if preview is not None:
                 face = face_at(preview.timestamp, self._archive.face(preview.timestamp))
-            return Snapshot(
+            snapshot = Snapshot(
                 state=self._state,
                 message=self._message,
                 progress=self._progress,
@@ -445,6 +448,24 @@ class ReplaySession:
                 health=self._health(),
                 notes=self._notes,
             )
+        return replace(snapshot, prediction=self._with_spectrogram(snapshot.prediction))
+
+    def _with_spectrogram(self, answer: Prediction | None) -> Prediction | None:
+        """`answer` with its spectrogram, the same object as long as `answer` is.
+
+        Making one takes milliseconds, for which the other threads must not wait: without the lock.
+        """
+        kept, shown = self._shown
+        if answer is kept:
+            return shown
+        shown = answer
+        if answer is not None and answer.spectrogram_end is not None and self._task.spectrogram:
+            start = answer.window_end - self._config.windows.window_seconds
+            with self._lock:
+                sound = self._archive.sound(start, answer.spectrogram_end)
+            shown = replace(answer, spectrogram=self._task.spectrogram(sound))
+        self._shown = answer, shown
+        return shown
 
     def _health(self) -> Health:
         seconds = self._now() - self._analysis_started

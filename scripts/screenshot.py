@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
 from models.checkpoint import default_weights
+from models.mel import log_mel
 from realtime.devices import list_devices
 from realtime.emotion.network import EmotionNetwork, load_emotion_network
 from realtime.faces import watch_face
@@ -42,7 +43,7 @@ def load(progress: Progress) -> EmotionNetwork:
     return load_emotion_network(default_weights(), device="auto", progress=progress)
 
 
-TASK: Final = Task(watch=watch_face, load=load)
+TASK: Final = Task(watch=watch_face, load=load, spectrogram=log_mel)
 
 
 class Sessions:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -19,7 +20,15 @@ from realtime.emotion.network import load_emotion_network
 from realtime.engine import Arrays
 from realtime.export import PredictionWriter, record_of, write_predictions
 from realtime.faces import FaceTracker, MediapipeDetector, watch_face
-from realtime.messages import Prediction, Reason, SessionState, SourceState, Track, VideoPacket
+from realtime.messages import (
+    FloatArray,
+    Prediction,
+    Reason,
+    SessionState,
+    SourceState,
+    Track,
+    VideoPacket,
+)
 from realtime.replay import ReplaySession, ahead, analyse
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
@@ -418,6 +427,27 @@ def test_the_spectrogram_is_that_of_the_answer(
         session.stop()
     assert expected[24].spectrogram is not None
     assert expected[-1].spectrogram is not None
+
+
+def test_while_a_spectrogram_is_made_nobody_waits(demo: Path) -> None:
+    locked: list[bool] = []
+
+    def spectrogram(sound: FloatArray) -> FloatArray:
+        locked.append(watched._lock.locked())
+        return sound[None]
+
+    watched = ReplaySession(demo, replace(task(), spectrogram=spectrogram), play=False)
+    watched.start()
+    try:
+        wait_for(lambda: watched.snapshot().state is SessionState.ENDED, "the end of the analysis")
+    finally:
+        watched.stop()
+    watched.seek(3.02)
+    shown = watched.snapshot().prediction
+    assert shown is not None
+    assert shown.spectrogram is not None
+    assert watched.snapshot().prediction is shown
+    assert locked == [False]
 
 
 def test_a_leap_leads_to_the_same_picture_where_times_begin_anew(tmp_path: Path) -> None:

@@ -61,9 +61,10 @@ class Sessions:
 
     def task(self) -> Task:
         """What all sessions do: read emotions off one face and its voice."""
+        from models.mel import log_mel
         from realtime.faces import watch_face
 
-        return Task(watch=watch_face, load=self.load)
+        return Task(watch=watch_face, load=self.load, spectrogram=log_mel)
 
     def labels(self) -> tuple[str, ...]:
         """The network's classes; those of our own where its weights are not to be read.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
+from models.mel import log_mel
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.network import EmotionNetwork
 from realtime.engine import Arrays
@@ -97,4 +98,4 @@ def task(
     watch: Callable[[], Watcher] = watch_face,
 ) -> Task:
     """The emotion task, on arithmetic unless something else is loaded."""
-    return Task(watch=watch, load=load)
+    return Task(watch=watch, load=load, spectrogram=log_mel)
