@@ -29,8 +29,8 @@ from models.training.commands import evaluate_app, prepare_app, train_app
 from realtime.errors import ExitCode, explain, interrupted
 
 if TYPE_CHECKING:
+    from realtime.emotion.faces import MediapipeDetector
     from realtime.emotion.sessions import Sessions
-    from realtime.faces import MediapipeDetector
     from realtime.headless import Steps, Summary, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
@@ -135,7 +135,7 @@ def _output() -> AbstractContextManager[None]:
 
 
 def _face_finder() -> MediapipeDetector:
-    from realtime.faces import MediapipeDetector
+    from realtime.emotion.faces import MediapipeDetector
 
     return MediapipeDetector()
 

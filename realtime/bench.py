@@ -28,9 +28,9 @@ from rich.table import Table
 from rich.text import Text
 
 from models.config import FACE, VOICE
+from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, in_torch
 from realtime.engine import OnnxEngine
-from realtime.faces import watch_face
 from realtime.live import LiveSession
 from realtime.messages import FloatArray, Health, Prediction, SessionState
 from realtime.replay import analyse

@@ -23,8 +23,8 @@ from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 from models.checkpoint import default_weights
 from models.mel import log_mel
 from realtime.devices import list_devices
+from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, load_emotion_network
-from realtime.faces import watch_face
 from realtime.live import LiveSession
 from realtime.messages import SessionState
 from realtime.replay import ReplaySession

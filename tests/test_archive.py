@@ -12,7 +12,7 @@ import pytest
 from models.mel import log_mel
 from realtime.archive import Archive
 from realtime.config import WindowConfig
-from realtime.faces import watch_face
+from realtime.emotion.faces import watch_face
 from realtime.messages import AudioPacket, FaceObservation, Prediction, Sighting
 from realtime.replay import analyse
 from realtime.sources.file import Recording

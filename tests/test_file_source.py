@@ -884,7 +884,7 @@ def test_the_clips(clips: Path) -> None:
 
 
 def test_the_demo_is_what_it_should_be(demo: Path) -> None:
-    from realtime.faces import MediapipeDetector
+    from realtime.emotion.faces import MediapipeDetector
 
     read = Read(demo)
     assert demo.stat().st_size < 1_000_000

@@ -11,8 +11,8 @@ import torch
 
 from models.checkpoint import default_weights
 from models.config import FACE, VOICE
+from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, load_emotion_network
-from realtime.faces import watch_face
 from realtime.messages import FloatArray
 from realtime.replay import analyse
 from realtime.sources.file import Recording

@@ -14,9 +14,9 @@ import pytest
 from models.checkpoint import CheckpointError
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig, WindowConfig
+from realtime.emotion.faces import FaceTracker
 from realtime.emotion.network import EmotionNetwork
 from realtime.export import PredictionWriter
-from realtime.faces import FaceTracker
 from realtime.live import LiveSession
 from realtime.mailbox import Mailbox
 from realtime.messages import (

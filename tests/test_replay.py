@@ -16,10 +16,10 @@ import pytest
 
 from models.checkpoint import default_weights
 from realtime.config import SessionConfig
+from realtime.emotion.faces import FaceTracker, MediapipeDetector, watch_face
 from realtime.emotion.network import load_emotion_network
 from realtime.engine import Arrays
 from realtime.export import PredictionWriter, record_of, write_predictions
-from realtime.faces import FaceTracker, MediapipeDetector, watch_face
 from realtime.messages import (
     FloatArray,
     Prediction,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from realtime.emotion.speech import VoiceActivity
 from realtime.messages import VideoPacket
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing
-from realtime.speech import VoiceActivity
 from tests.fakes.sources import jittered_speech
 
 

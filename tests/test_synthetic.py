@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from realtime.clock import MonotonicClock
+from realtime.emotion.speech import VoiceActivity
 from realtime.resampling import SpeechResampler
 from realtime.sources.base import SourceError
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone, speech_like
-from realtime.speech import VoiceActivity
 from tests.fakes.sources import ManualClock
 
 

@@ -12,16 +12,16 @@ import pytest
 
 from realtime.config import ConfigError, SessionConfig, WindowConfig
 from realtime.emotion.config import EmotionConfig
-from realtime.faces import FaceTracker, MediapipeDetector
+from realtime.emotion.faces import FaceTracker, MediapipeDetector
+from realtime.emotion.speech import VoiceActivity
 from realtime.messages import FloatArray, Prediction, Reason, Status, Track, VideoPacket
 from realtime.rings import SampleRing, SightingRing
 from realtime.sources.file import FramePlayer
-from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
+from tests.emotion.test_faces import face
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network
 from tests.fakes.sources import jittered_speech
-from tests.test_faces import face
 
 RATE = 16000
 FPS = 30

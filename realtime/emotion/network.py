@@ -19,11 +19,11 @@ from realtime.config import WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.face import Face
 from realtime.emotion.fusion import EmotionFusion
+from realtime.emotion.speech import VoiceActivity
 from realtime.emotion.voice import Voice
 from realtime.engine import Engine, OnnxEngine, TorchEngine, check_device, has_gpu
 from realtime.messages import Attention, FloatArray
 from realtime.rings import SampleRing
-from realtime.speech import VoiceActivity
 from realtime.task import Contribution, Progress
 
 

@@ -62,7 +62,7 @@ class Sessions:
     def task(self) -> Task:
         """What all sessions do: read emotions off one face and its voice."""
         from models.mel import log_mel
-        from realtime.faces import watch_face
+        from realtime.emotion.faces import watch_face
 
         return Task(watch=watch_face, load=self.load, spectrogram=log_mel)
 

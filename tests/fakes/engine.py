@@ -11,11 +11,11 @@ import numpy as np
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.mel import log_mel
 from realtime.emotion.config import EmotionConfig
+from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork
+from realtime.emotion.speech import VoiceActivity
 from realtime.engine import Arrays
-from realtime.faces import watch_face
 from realtime.messages import FloatArray
-from realtime.speech import VoiceActivity
 from realtime.task import Progress, Task, Watcher
 
 CONFIG = LiveNetConfig(face=FaceTrunkConfig(channels=16), voice=VoiceEncoderConfig(channels=16))

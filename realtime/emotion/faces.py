@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.closing import Closing
-from realtime.features import align_face, brightness
+from realtime.emotion.features import align_face, brightness
 from realtime.messages import Box, FaceObservation, FloatArray, Sighting, VideoPacket
 
 
