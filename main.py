@@ -365,8 +365,8 @@ def _replay_in_window(
     notice: str,
 ) -> None:
     from realtime.export import PredictionWriter
+    from realtime.recording.recording import Recording
     from realtime.replay import FASTEST, SLOWEST
-    from realtime.sources.file import Recording
 
     factor = speed or FASTEST
     if not SLOWEST <= factor <= FASTEST:
@@ -399,8 +399,8 @@ def _replay_as_text(
 ) -> None:
     from realtime.export import PredictionWriter
     from realtime.headless import Summary, paced
+    from realtime.recording.recording import Recording
     from realtime.replay import analyse
-    from realtime.sources.file import Recording
 
     with (
         _output(),

@@ -33,9 +33,10 @@ from realtime.emotion.network import EmotionNetwork, in_onnxruntime, in_torch
 from realtime.engine import OnnxEngine
 from realtime.live import LiveSession
 from realtime.messages import FloatArray, Health, Prediction, SessionState
+from realtime.recording.players import FramePlayer
+from realtime.recording.recording import Recording
 from realtime.replay import analyse
 from realtime.rings import SampleRing
-from realtime.sources.file import FramePlayer, Recording
 from realtime.sources.microphone import SampleClock
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress, Task

@@ -21,8 +21,8 @@ import numpy as np
 from realtime.closing import Closing
 from realtime.devices import PORTAUDIO, loudspeaker
 from realtime.messages import FloatArray
+from realtime.recording.players import SoundPlayer
 from realtime.sources.base import SourceError
-from realtime.sources.file import SoundPlayer
 
 logger = logging.getLogger(__name__)
 

@@ -37,11 +37,12 @@ from realtime.messages import (
     VideoPacket,
 )
 from realtime.playback import SoundPlayback
+from realtime.recording.players import FramePlayer
+from realtime.recording.recording import Recording
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
 from realtime.session import Deadline, StoppedError, face_at, told
 from realtime.sources.base import SourceError
-from realtime.sources.file import FramePlayer, Recording
 from realtime.task import Network, Task, Watcher
 from realtime.windowing import WindowGrid
 from realtime.worker import DueWindow, Excerpts, InferenceWorker

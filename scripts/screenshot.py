@@ -27,9 +27,9 @@ from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, load_emotion_network
 from realtime.live import LiveSession
 from realtime.messages import SessionState
+from realtime.recording.recording import Recording
 from realtime.replay import ReplaySession
 from realtime.session import LiveControls, ReplayControls
-from realtime.sources.file import Recording
 from realtime.task import Progress, Task
 from ui.app import destroy, make_application
 from ui.main_window import MainWindow, SessionFactory

@@ -14,8 +14,8 @@ from realtime.archive import Archive
 from realtime.config import WindowConfig
 from realtime.emotion.faces import watch_face
 from realtime.messages import AudioPacket, FaceObservation, Prediction, Sighting
+from realtime.recording.recording import Recording
 from realtime.replay import analyse
-from realtime.sources.file import Recording
 from tests.fakes.engine import arithmetic_network
 
 

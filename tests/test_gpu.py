@@ -14,8 +14,8 @@ from models.config import FACE, VOICE
 from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, load_emotion_network
 from realtime.messages import FloatArray
+from realtime.recording.recording import Recording
 from realtime.replay import analyse
-from realtime.sources.file import Recording
 
 pytestmark = pytest.mark.gpu
 

@@ -12,7 +12,7 @@ from realtime.emotion.faces import watch_face
 from realtime.emotion.network import load_emotion_network
 from realtime.live import LiveSession
 from realtime.messages import Prediction, SessionState, VideoPacket
-from realtime.sources.file import Recording
+from realtime.recording.recording import Recording
 from realtime.task import Task
 from tests.fakes.mjpeg_server import Image, MjpegServer
 from tests.fakes.pulse import VirtualMicrophone

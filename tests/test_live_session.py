@@ -28,9 +28,9 @@ from realtime.messages import (
     SourceState,
     VideoPacket,
 )
+from realtime.recording.players import FramePlayer
 from realtime.session import Deadline, told
 from realtime.sources.base import NoDeviceError, Packet, SourceError
-from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
 from realtime.windowing import WindowGrid

@@ -29,11 +29,11 @@ from realtime.messages import (
     Track,
     VideoPacket,
 )
+from realtime.recording.recording import Recording
 from realtime.replay import ReplaySession, ahead, analyse
 from realtime.resampling import SpeechResampler
 from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import UnreadableFileError
-from realtime.sources.file import Recording
 from realtime.task import Task
 from realtime.worker import InferenceWorker
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task

@@ -27,9 +27,9 @@ from realtime.messages import (
     Track,
     VideoPacket,
 )
+from realtime.recording.recording import Recording
 from realtime.replay import ReplaySession, analyse
 from realtime.rings import SampleRing
-from realtime.sources.file import Recording
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Contribution, Excerpt, Flow, Fusion, Modality, Network, Task
 from realtime.windowing import WindowGrid

@@ -15,8 +15,8 @@ from realtime.emotion.config import EmotionConfig
 from realtime.emotion.faces import FaceTracker, MediapipeDetector
 from realtime.emotion.speech import VoiceActivity
 from realtime.messages import FloatArray, Prediction, Reason, Status, Track, VideoPacket
+from realtime.recording.players import FramePlayer
 from realtime.rings import SampleRing, SightingRing
-from realtime.sources.file import FramePlayer
 from realtime.worker import InferenceWorker
 from tests.emotion.test_faces import face
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order

@@ -100,7 +100,7 @@ class Sessions:
 
     def check(self, path: Path) -> None:
         """Open a recording and close it; raises UnreadableFileError when it cannot be read."""
-        from realtime.sources.file import Recording
+        from realtime.recording.recording import Recording
 
         Recording(path).close()
 

@@ -1,0 +1,357 @@
+"""One track of a recording, decoded frame by frame on a scale of time that never falls back.
+
+Thread: that of whoever has it. Times are seconds on the container's scale. What the frames' own
+timestamps say counts, never the rate the container claims.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from realtime.messages import FloatArray
+from realtime.recording.container import (
+    DECODING_ERRORS,
+    FAR_AHEAD,
+    MAX_PIXELS,
+    USUAL_FRAME_RATE,
+    WORDS,
+    Kind,
+    frame_rate_of,
+    open_container,
+    pixel_aspect_of,
+    stated_length_of,
+    stream_of,
+)
+
+# Of a damaged picture these decoders leave the rest unwritten and do not mark it: what was in
+# memory before shows there, another thing each time.
+HIDES_DAMAGE: Final = frozenset({"mjpeg"})
+NOTED_SECONDS: Final = 0.5  # differences in length shorter than this are not worth a word
+
+_LEAST_STEP: Final = 0.001  # s, between pictures whose recorded times do not rise
+# s; a recorded time that falls back this far begins a new count. When pictures are decoded may be
+# the demuxer's guess, and wrong by as much as pictures are out of order, which is less.
+_FAR_BACK: Final = 0.5
+_SOUND_GAP: Final = 0.05  # s of disagreement before a sound's recorded time is a gap or an overlap
+_SOUND_LEAN: Final = 0.1  # share of a smaller disagreement that is followed at once
+# PyAV (18.1) reads past the list of planes where a frame keeps this many or more, and crashes.
+_MANY_CHANNELS: Final = 8
+_FAILED_READS: Final = 100  # in a row, and the rest of the file is given up
+
+_Matrix: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One decoded frame and when it begins, in seconds on the container's scale."""
+
+    time: float
+    frame: VideoFrame | AudioFrame
+
+
+class _Timeline:
+    """Moves the times of a file's packets, which may begin anew in its middle, onto one scale.
+
+    It follows picture and sound together, in the file's order. So both are moved alike, and alike
+    for everybody who reads the file from its beginning.
+    """
+
+    def __init__(self, container: InputContainer, anew: threading.Event) -> None:
+        """`anew` is set where times begin anew."""
+        self._anew = anew
+        self._stated_end = (container.start_time or 0) / av.time_base
+        self._stated_end += stated_length_of(container) or 0.0
+        self._reach = -math.inf  # s, the latest time so far
+        self._newest = 0.0  # s, the shift that was found last
+        self._shifts: dict[int, float] = {}  # that of each stream
+        self._decoded: dict[int, float] = {}  # when each stream's newest packet is decoded
+
+    def place(self, packet: Any) -> None:
+        """Move the packet's times, and take away one at which it cannot be meant to be shown."""
+        if packet.dts is None:  # no other time is sure to rise
+            return
+        stream, tick = packet.stream.index, float(packet.time_base)
+        recorded, last = packet.dts * tick, self._decoded.get(stream)
+        shift = self._shifts.get(stream, self._newest)
+        if last is not None:
+            # Where the other track has begun anew, this one does with the smallest fall.
+            if shift != self._newest and not self._may_be(recorded + shift, last):
+                shift = self._newest
+            if not self._may_be(recorded + shift, last - _FAR_BACK):
+                shift = self._newest = self._reach - recorded
+                self._anew.set()
+        self._shifts[stream] = shift
+        ticks = round(shift / tick)
+        packet.dts += ticks
+        self._decoded[stream] = decoded = packet.dts * tick
+        self._reach = max(self._reach, decoded)
+        if packet.pts is None:
+            return
+        packet.pts += ticks
+        if self._may_be(packet.pts * tick, decoded - _FAR_BACK):
+            self._reach = max(self._reach, (packet.pts + (packet.duration or 0)) * tick)
+        else:
+            packet.pts = None
+
+    def _may_be(self, time: float, earliest: float) -> bool:
+        latest = max(self._reach + FAR_AHEAD, self._stated_end + _FAR_BACK)
+        return earliest <= time <= latest
+
+
+class RecordedTrack:
+    """The pictures or the sound of a file, with its own hold on the file.
+
+    Two holds make merging independent of how the container interleaves its tracks: neither track
+    ever waits in memory for the other.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: Kind,
+        threads: int,
+        anew: threading.Event,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """`strict`: take no picture that is damaged without FFmpeg's saying so."""
+        self.kind = kind
+        self._path, self._threads, self._anew, self._strict = path, threads, anew, strict
+        self.damaged_at: float | None = None  # where decoding first failed
+        self.gap: tuple[float, float] | None = None  # where sound is first missing
+        self.end = 0.0  # just after the newest frame
+        # Kept from picture to picture, since setting one up costs as much as converting with it.
+        self._reformatter = VideoReformatter()
+        # Its display matrix is read off a frame only where the rotation changes: a frame asked for
+        # side data refers to itself, and is freed when Python happens to look for such; but out of
+        # what its memory holds FFmpeg makes good for damage, the next time it is used. So those few
+        # are kept, and all others go at once.
+        self._rotation: int | None = None  # degrees; None before the first picture
+        self._matrix: _Matrix | None = None
+        self._matrix_of: VideoFrame | None = None
+        self._open()
+        self._go_on(self._packets(), sought=False)
+
+    def _open(self) -> None:
+        """Take hold of the file; its beginning is what will be read next."""
+        self.container = open_container(self._path)
+        streams = {kind: stream_of(self.container, kind) for kind in WORDS}
+        self._followed = [stream for stream in streams.values() if stream is not None]
+        stream = streams[self.kind]
+        self.codec: str | None = None  # its name; None when there is no such track
+        self._stream: Any = None  # None also when there is no decoder for it
+        if stream is not None:
+            self.codec = stream.codec_context.name if stream.codec_context else "unknown format"
+            self._stream = stream if stream.codec_context else None
+        is_video = self.kind == "video"
+        self.frame_rate = frame_rate_of(stream) if is_video else None
+        self._pixel_aspect = pixel_aspect_of(stream) if is_video else 1.0
+        # AVI says when pictures are decoded only. In which order they are shown the decoder finds,
+        # and it gives one out whenever it takes one in.
+        self._shown_as_decoded = False
+        if self._stream is not None:
+            context = self._stream.codec_context
+            context.thread_count = self._threads
+            options = {"max_pixels": MAX_PIXELS}
+            if self._strict and self.codec in HIDES_DAMAGE:
+                options["err_detect"] = "explode"
+            context.options = options
+            is_avi = self.container.format.name == "avi"
+            self._shown_as_decoded = is_avi and is_video and context.has_b_frames
+
+    def _go_on(self, packets: Iterator[Any], *, sought: bool) -> None:
+        """Decode `packets` from now on; `sought`: the container has searched for them."""
+        self._sought = sought
+        self._timeline = _Timeline(self.container, self._anew)
+        self._due: float | None = None  # when the next frame should begin
+        self._last = 0.0  # when the newest one began
+        self._decoding = self._decode(packets)
+        self._following: Timed | None = None  # looked at, but not taken yet
+
+    def peek(self) -> Timed | None:
+        """The next frame, which `take` will still give; None at the end."""
+        if self._following is None:
+            self._following = next(self._decoding, None)
+        return self._following
+
+    def take(self) -> Timed | None:
+        """The next frame; None at the end."""
+        frame, self._following = self.peek(), None
+        return frame
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was led to where it is by times that have turned out to begin anew."""
+        return self._sought and self._anew.is_set()
+
+    def lead_before(self, wanted: float) -> None:
+        """Go on with a frame that begins not after `wanted`, or with the first one.
+
+        Raises UnreadableFileError when the file cannot be opened any more.
+        """
+        # Some containers land behind what they were asked for.
+        for earlier in (0.0, 2.0, 10.0, math.inf):
+            self._seek(wanted - earlier)
+            first = self.peek()
+            if first is not None and first.frame.pts is not None and first.time <= wanted:
+                return
+
+    def _seek(self, seconds: float) -> None:
+        """Go on from the keyframe at or before `seconds`, as near as the container's index knows.
+
+        Where it has none, or its times begin anew, the file is read again up to there.
+        """
+        if not self._anew.is_set():
+            with suppress(*DECODING_ERRORS):
+                at = round(seconds / self._stream.time_base)
+                self.container.seek(at, stream=self._stream, backward=True)
+                self._go_on(self._packets(), sought=True)
+                return
+        self.close()
+        self._open()
+        self._go_on(self._packets_for(seconds), sought=False)
+
+    def image(self, timed: Timed) -> NDArray[np.uint8]:
+        """Upright RGB picture with square pixels, (height, width, 3), read-only."""
+        frame = cast(VideoFrame, timed.frame)
+        width = max(1, round(frame.width * self._pixel_aspect))
+        converted = self._reformatter.reformat(frame, width=width, format="rgb24", threads=1)
+        image = cast(NDArray[np.uint8], converted.to_ndarray())
+        if frame.rotation != self._rotation:
+            self._rotation, self._matrix, self._matrix_of = frame.rotation, _matrix(frame), frame
+        upright = np.ascontiguousarray(_turned(image, self._matrix))
+        upright.flags.writeable = False
+        return upright
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._decoding.close()  # reading on from a closed container would crash
+        self.container.close()
+
+    def _decode(self, packets: Iterator[Any]) -> Generator[Timed, None, None]:
+        if self._stream is None:
+            return
+        for packet in packets:
+            try:
+                frames = packet.decode()
+            except DECODING_ERRORS:
+                self._damage()
+                continue
+            for frame in frames:
+                if isinstance(frame, AudioFrame) and not (frame.samples and frame.sample_rate):
+                    continue
+                if frame.is_corrupt:
+                    self._damage()
+                yield self._timed(frame)
+
+    def _packets(self) -> Iterator[Any]:
+        failures = 0
+        while failures < _FAILED_READS:
+            try:
+                for packet in self.container.demux(self._followed):
+                    failures = 0
+                    self._timeline.place(packet)
+                    if packet.stream.index == self._stream.index:
+                        yield packet
+                return
+            except DECODING_ERRORS:
+                failures += 1
+                self._damage()
+
+    def _packets_for(self, seconds: float) -> Iterator[Any]:
+        """Those of the packets that come next without which `seconds` and later cannot be shown."""
+        packets = self._packets()
+        waiting: list[Any] = []
+        for packet in packets:
+            begins = packet.pts is not None and packet.pts * packet.time_base <= seconds
+            if packet.is_keyframe and begins:
+                waiting.clear()
+            waiting.append(packet)
+            if packet.dts is None or packet.dts * packet.time_base > seconds:
+                break
+        yield from waiting
+        yield from packets
+
+    def _damage(self) -> None:
+        if self.damaged_at is None:
+            self.damaged_at = self.end
+
+    def _timed(self, frame: VideoFrame | AudioFrame) -> Timed:
+        stamp = frame.dts if self._shown_as_decoded else frame.pts
+        if stamp is not None and frame.time_base:
+            time = float(stamp * frame.time_base)
+        else:
+            time = self._due or 0.0
+        if isinstance(frame, AudioFrame):
+            length = frame.samples / frame.sample_rate
+            if self._due is not None:
+                lead = time - self._due
+                if abs(lead) < _SOUND_GAP:
+                    time = self._due + _SOUND_LEAN * lead
+                else:
+                    time = max(time, self._due)
+                    if lead > NOTED_SECONDS and self.gap is None:
+                        self.gap = self._due, time
+        else:
+            length = 1.0 / (self.frame_rate or USUAL_FRAME_RATE)
+            if self._due is not None:
+                time = max(time, self._last + _LEAST_STEP)
+        self._last = time
+        self._due = self.end = time + length
+        return Timed(time, frame)
+
+
+def samples_of(frame: AudioFrame) -> FloatArray:
+    """Sound as float32 (n_samples, n_channels), read-only."""
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels >= _MANY_CHANNELS:
+        frame = av.AudioResampler(format="flt").resample(frame)[0]
+    raw: NDArray[Any] = frame.to_ndarray()
+    samples: NDArray[Any] = raw.T if frame.format.is_planar else raw.reshape(-1, channels)
+    if raw.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128.0) / 128.0
+    elif np.issubdtype(raw.dtype, np.integer):
+        samples = samples / -float(np.iinfo(raw.dtype).min)
+    with np.errstate(over="ignore"):  # the resampler sees to what is out of range
+        result: FloatArray = np.ascontiguousarray(samples, np.float32)
+    result.flags.writeable = False
+    return result
+
+
+def _matrix(frame: VideoFrame) -> _Matrix | None:
+    """The upper left of the frame's display matrix, ((a, b), (c, d))."""
+    side_data: Any = frame.side_data
+    data = side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    (a, b, _), (c, d, _), _ = np.frombuffer(bytes(data), np.int32)[:9].reshape(3, 3).tolist()
+    return (a, b), (c, d)
+
+
+def _turned(image: NDArray[np.uint8], matrix: _Matrix | None) -> NDArray[np.uint8]:
+    """The picture as its display matrix wants it, among right angles and reflections."""
+    if matrix is None:
+        return image
+    # x' = a x + c y, y' = b x + d y, in 16.16 fixed point, with y pointing down
+    (a, b), (c, d) = matrix
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return image[:: _sign(d), :: _sign(a)]
+    return image.transpose(1, 0, 2)[:: _sign(b), :: _sign(c)]
+
+
+def _sign(value: int) -> int:
+    return -1 if value < 0 else 1
