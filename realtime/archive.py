@@ -14,7 +14,6 @@ import numpy as np
 
 from realtime.messages import (
     Attention,
-    AudioPacket,
     Box,
     FaceObservation,
     FloatArray,
@@ -111,12 +110,12 @@ class Archive:
 
     # -- sound ----------------------------------------------------------------------------------
 
-    def hear(self, packet: AudioPacket) -> None:
-        """Keep the next sound, mono."""
-        self._sound_times.append(packet.timestamp)
+    def hear(self, start: float, samples: FloatArray) -> None:
+        """Keep the next sound (n,), which begins at `start` seconds."""
+        self._sound_times.append(start)
         self._sound_firsts.append(len(self._sound))
-        samples = np.clip(packet.samples[:, 0], -1.0, 1.0) * _LOUDEST
-        self._sound.frombytes(np.rint(samples).astype(np.int16).tobytes())
+        scaled = np.clip(samples, -1.0, 1.0) * _LOUDEST
+        self._sound.frombytes(np.rint(scaled).astype(np.int16).tobytes())
 
     def sound(self, start: float, end: float) -> FloatArray:
         """The sound in [start, end), mono (n,), up to a gap in it as SampleRing.read tells."""

@@ -26,6 +26,7 @@ from realtime.config import SessionConfig
 from realtime.export import PredictionWriter, Written, write_predictions
 from realtime.messages import (
     AudioPacket,
+    FloatArray,
     Health,
     Prediction,
     SessionState,
@@ -70,14 +71,15 @@ def analyse(
     *,
     config: SessionConfig | None = None,
     on_sighting: Callable[[Sighting], None] | None = None,
-    on_sound: Callable[[AudioPacket], None] | None = None,
+    on_sound: Callable[[float, FloatArray], None] | None = None,
 ) -> Generator[Prediction, None, None]:
     """Predictions for every window of `recording`, in order.
 
     The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
-    `on_sighting` is told of every picture, `on_sound` of all sound, mono at the windows' rate.
-    Decoding and `watch`'s search run ahead on a thread of their own, and a few windows are encoded
-    at a time, which changes when things happen but neither their order nor what comes of them.
+    `on_sighting` is told of every picture, `on_sound` of all sound: when it begins, and mono
+    samples (n,) at the windows' rate. Decoding and `watch`'s search run ahead on a thread of their
+    own, and a few windows are encoded at a time, which changes when things happen but neither their
+    order nor what comes of them.
     """
     config = config or SessionConfig()
     windows = config.windows
@@ -95,11 +97,11 @@ def analyse(
     frame_seconds = 1.0 / (recording.frame_rate or 30.0)
     end = 0.0
 
-    def hear(packet: AudioPacket | None) -> None:
-        if packet is not None and len(packet.samples):
-            samples.push(packet.timestamp, packet.samples[:, 0])
+    def hear(speech: tuple[float, FloatArray] | None) -> None:
+        if speech is not None:
+            samples.push(*speech)
             if on_sound is not None:
-                on_sound(packet)
+                on_sound(*speech)
 
     def looked_at() -> Iterator[Sighting | AudioPacket]:
         for packet in recording:
@@ -309,9 +311,9 @@ class ReplaySession:
         with self._lock:
             self._archive.see(sighting)
 
-    def _remember_sound(self, packet: AudioPacket) -> None:
+    def _remember_sound(self, start: float, samples: FloatArray) -> None:
         with self._lock:
-            self._archive.hear(packet)
+            self._archive.hear(start, samples)
 
     def _play(self) -> None:
         """Decode the picture of the playback position, whenever that moves."""

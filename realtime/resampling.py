@@ -34,9 +34,10 @@ _SILENCE: Final = 1e-12  # power below all sound
 
 
 class SpeechResampler:
-    """Packets in, packets of mono float32 at `sample_rate` out; the same however they are cut.
+    """Packets in; mono sound at `sample_rate` out, the same however the packets are cut.
 
-    What comes in is taken as it is from files and drivers; what goes out is made of finite numbers.
+    What comes in is taken as files and drivers give it. What goes out is the time of its first
+    sample and samples (n,), which are finite, read-only and at least one.
     """
 
     def __init__(self, sample_rate: int = 16000) -> None:
@@ -44,9 +45,8 @@ class SpeechResampler:
         self._stream: _Stream | None = None
         self._mixer: _Mixer | None = None
         self._end = 0.0  # s, of the packet before
-        self._sequence = 0
 
-    def push(self, packet: AudioPacket) -> AudioPacket | None:
+    def push(self, packet: AudioPacket) -> tuple[float, FloatArray] | None:
         """What can be said after `packet`, None if nothing yet.
 
         Another rate, or a time that does not follow on, begins a new stream; the last 3 ms of
@@ -67,30 +67,20 @@ class SpeechResampler:
         samples = stream.push(mixer.push(harmless(packet.samples)))
         # Counted from this packet's own time, so that the source's lean towards its clock is kept.
         ago = n_before / stream.rate_in - first / self.sample_rate
-        return self._packet(packet.timestamp - ago, samples, packet.overflowed)
+        return _timed(packet.timestamp - ago, samples)
 
-    def flush(self) -> AudioPacket | None:
+    def flush(self) -> tuple[float, FloatArray] | None:
         """What the filter still holds, at the end of a recording; the next packet begins anew."""
         stream, self._stream = self._stream, None
         if stream is None:
             return None
         ago = stream.n_in / stream.rate_in - stream.n_out / self.sample_rate
-        return self._packet(self._end - ago, stream.flush(), overflowed=False)
+        return _timed(self._end - ago, stream.flush())
 
-    def _packet(
-        self, timestamp: float, samples: FloatArray, overflowed: bool
-    ) -> AudioPacket | None:
-        if not len(samples):
-            return None
-        samples.flags.writeable = False
-        self._sequence += 1
-        return AudioPacket(
-            timestamp=timestamp,
-            sequence=self._sequence - 1,
-            samples=samples[:, None],
-            sample_rate=self.sample_rate,
-            overflowed=overflowed,
-        )
+
+def _timed(timestamp: float, samples: FloatArray) -> tuple[float, FloatArray] | None:
+    samples.flags.writeable = False
+    return (timestamp, samples) if len(samples) else None
 
 
 def harmless(samples: FloatArray) -> FloatArray:

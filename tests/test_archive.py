@@ -13,7 +13,7 @@ from models.mel import log_mel
 from realtime.archive import Archive
 from realtime.config import WindowConfig
 from realtime.emotion.faces import watch_face
-from realtime.messages import AudioPacket, FaceObservation, Prediction, Sighting
+from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting
 from realtime.recording.recording import Recording
 from realtime.replay import analyse
 from tests.fakes.engine import arithmetic_network
@@ -24,15 +24,15 @@ class Analysis:
     """All that the analysis of the demo hands over."""
 
     sightings: list[Sighting] = field(default_factory=list)
-    sounds: list[AudioPacket] = field(default_factory=list)
+    sounds: list[tuple[float, FloatArray]] = field(default_factory=list)
     answers: list[Prediction] = field(default_factory=list)
 
     def archive(self) -> Archive:
         archive = Archive(WindowConfig().sample_rate)
         for sighting in self.sightings:
             archive.see(sighting)
-        for packet in self.sounds:
-            archive.hear(packet)
+        for start, samples in self.sounds:
+            archive.hear(start, samples)
         for answer in self.answers:
             archive.add(answer)
         return archive
@@ -48,7 +48,7 @@ def analysis(demo: Path) -> Analysis:
                 arithmetic_network(),
                 watch_face,
                 on_sighting=result.sightings.append,
-                on_sound=result.sounds.append,
+                on_sound=lambda *sound: result.sounds.append(sound),
             )
         )
     return result

@@ -103,7 +103,7 @@ def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) 
             if isinstance(packet, VideoPacket):
                 sightings.push(tracker.look(packet))
             elif (speech := resampler.push(packet)) is not None:
-                samples.push(speech.timestamp, speech.samples[:, 0])
+                samples.push(*speech)
             while (prediction := worker.step()) is not None:
                 plain.append(prediction)
     assert len(plain) >= len(demo_answers) - 2  # those of the very end are due to its being known

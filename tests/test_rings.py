@@ -163,7 +163,7 @@ def test_windows_hold_the_same_however_late_they_are_read(bursts: list[int]) -> 
             for packet in come:
                 speech = resampler.push(packet)
                 if speech is not None:
-                    ring.push(speech.timestamp, speech.samples[:, 0])
+                    ring.push(*speech)
             pieces, seen = ring.since(seen)
             for start, samples in pieces:
                 activity.push(start, samples)

@@ -96,7 +96,7 @@ def test_it_takes_a_voice_detector_in() -> None:
             assert packet is not None
             speech = resampler.push(packet)
             if speech is not None:
-                activity.push(speech.timestamp, speech.samples[:, 0])
+                activity.push(*speech)
     assert activity.speech_seconds(1.0, 4.0) > 2.7
 
 
