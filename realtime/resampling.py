@@ -17,8 +17,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from realtime.messages import AudioPacket, FloatArray
+from realtime.rings import GAP_SECONDS
 
-GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
 _PASS_BAND: Final = 0.95  # of the lower of both Nyquist frequencies, where the filter is at half
 _ZEROS: Final = 48  # zero crossings of the sinc on each side …
 _KAISER_BETA: Final = 7.86  # … and its window: 80 dB down at the Nyquist frequency

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from realtime.messages import AudioPacket, FloatArray
-from realtime.resampling import GAP_SECONDS, SpeechResampler, _bank
+from realtime.resampling import SpeechResampler, _bank
+from realtime.rings import GAP_SECONDS
 from realtime.sources.synthetic import speech_like
 from tests.fakes.sources import sound
 

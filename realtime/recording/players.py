@@ -24,6 +24,7 @@ from realtime.recording.track import RecordedTrack, samples_of
 from realtime.resampling import harmless
 from realtime.sources.base import UnreadableFileError
 
+_THREADS: Final = 2  # that decode pictures
 _SEEK_AHEAD: Final = 1.5  # s; up to here decoding on is cheaper than seeking
 
 
@@ -33,16 +34,14 @@ class FramePlayer(Closing):
     Raises UnreadableFileError as `Recording` does, and when there are no pictures.
     """
 
-    def __init__(
-        self, path: Path, *, threads: int = 2, anew: threading.Event | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, anew: threading.Event | None = None) -> None:
         """`anew`: see Recording."""
         with Recording(path) as recording:
             if not recording.has_video:
                 raise UnreadableFileError(f"{recording.name} has no picture to show")
             self._origin = recording.picture_start_seconds
         self._path = Path(path)
-        self._track = RecordedTrack(self._path, "video", threads, anew or threading.Event())
+        self._track = RecordedTrack(self._path, "video", _THREADS, anew or threading.Event())
         self._current = self._track.take()
         self._earliest = -math.inf if self._current is None else self._current.time
         self._packet: VideoPacket | None = None  # the newest that was given

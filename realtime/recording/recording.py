@@ -33,6 +33,7 @@ from realtime.recording.container import (
 from realtime.recording.track import HIDES_DAMAGE, NOTED_SECONDS, RecordedTrack, Timed, samples_of
 from realtime.sources.base import UnreadableFileError
 
+_THREADS: Final = 1  # of each decoder; more make damaged pictures depend on chance
 _BLOCK_SECONDS: Final = 0.1  # longest audio packet handed on
 _MOST_SAMPLE_RATE: Final = 768_000  # Hz, of the fastest converters there are
 
@@ -51,16 +52,12 @@ class Recording(Closing):
     ----------
     path
         The file.
-    threads
-        For each decoder. More than one makes damaged pictures depend on chance.
     anew
         Set where the recording's times begin anew in its middle. Shared with the players of this
         recording, it tells them that times do not lead to a place in the file.
     """
 
-    def __init__(
-        self, path: Path, *, threads: int = 1, anew: threading.Event | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, anew: threading.Event | None = None) -> None:
         self._path = Path(path)
         anew = anew or threading.Event()
         self.notes: list[str] = []
@@ -77,14 +74,14 @@ class Recording(Closing):
         codecs = []
         try:
             for kind in ("video", "audio"):
-                track = RecordedTrack(self._path, kind, threads, anew, strict=True)
+                track = RecordedTrack(self._path, kind, _THREADS, anew, strict=True)
                 if self._begins(track):
                     self._tracks[kind] = track
                     continue
                 if track.codec in HIDES_DAMAGE:
                     # Nothing at all passes: an odd writer is likelier than so much damage.
                     track.close()
-                    track = RecordedTrack(self._path, kind, threads, anew)
+                    track = RecordedTrack(self._path, kind, _THREADS, anew)
                     if self._begins(track):
                         self._tracks[kind] = track
                         continue

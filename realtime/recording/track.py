@@ -36,6 +36,7 @@ from realtime.recording.container import (
     stated_length_of,
     stream_of,
 )
+from realtime.rings import GAP_SECONDS
 
 # Of a damaged picture these decoders leave the rest unwritten and do not mark it: what was in
 # memory before shows there, another thing each time.
@@ -46,8 +47,7 @@ _LEAST_STEP: Final = 0.001  # s, between pictures whose recorded times do not ri
 # s; a recorded time that falls back this far begins a new count. When pictures are decoded may be
 # the demuxer's guess, and wrong by as much as pictures are out of order, which is less.
 _FAR_BACK: Final = 0.5
-_SOUND_GAP: Final = 0.05  # s of disagreement before a sound's recorded time is a gap or an overlap
-_SOUND_LEAN: Final = 0.1  # share of a smaller disagreement that is followed at once
+_SOUND_LEAN: Final = 0.1  # share of a difference below GAP_SECONDS that is followed at once
 # PyAV (18.1) reads past the list of planes where a frame keeps this many or more, and crashes.
 _MANY_CHANNELS: Final = 8
 _FAILED_READS: Final = 100  # in a row, and the rest of the file is given up
@@ -300,7 +300,7 @@ class RecordedTrack:
             length = frame.samples / frame.sample_rate
             if self._due is not None:
                 lead = time - self._due
-                if abs(lead) < _SOUND_GAP:
+                if abs(lead) < GAP_SECONDS:
                     time = self._due + _SOUND_LEAN * lead
                 else:
                     time = max(time, self._due)
