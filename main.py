@@ -397,10 +397,10 @@ def _replay_as_text(
     *,
     headless: bool,
 ) -> None:
+    from realtime.analysis import analyse
     from realtime.export import PredictionWriter
     from realtime.headless import Summary, paced
     from realtime.recording.recording import Recording
-    from realtime.replay import analyse
 
     with (
         _output(),

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from models.mel import log_mel
+from realtime.analysis import analyse
 from realtime.archive import Archive
 from realtime.config import WindowConfig
 from realtime.emotion.faces import watch_face
 from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting
 from realtime.recording.recording import Recording
-from realtime.replay import analyse
 from tests.fakes.engine import arithmetic_network
 
 

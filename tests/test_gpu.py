@@ -11,11 +11,11 @@ import torch
 
 from models.checkpoint import default_weights
 from models.config import FACE, VOICE
+from realtime.analysis import analyse
 from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, load_emotion_network
 from realtime.messages import FloatArray
 from realtime.recording.recording import Recording
-from realtime.replay import analyse
 
 pytestmark = pytest.mark.gpu
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime import replay
+from realtime import analysis
+from realtime.analysis import analyse
 from realtime.clock import Clock
 from realtime.config import WindowConfig
 from realtime.export import record_of
@@ -28,7 +29,7 @@ from realtime.messages import (
     VideoPacket,
 )
 from realtime.recording.recording import Recording
-from realtime.replay import ReplaySession, analyse
+from realtime.replay import ReplaySession
 from realtime.rings import SampleRing
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Contribution, Excerpt, Flow, Fusion, Modality, Network, Task
@@ -240,7 +241,7 @@ def test_how_many_windows_are_under_way_changes_nothing(
         for packet in recording:
             driver.push(packet)
             expected += driver.answers()
-    monkeypatch.setattr(replay, "MOST_PENDING", pending)
+    monkeypatch.setattr(analysis, "MOST_PENDING", pending)
     assert bits(answers(demo)[: len(expected)]) == bits(expected)
 
 
