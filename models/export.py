@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from models.checkpoint import Checkpoint, read_checkpoint
+from models.checkpoint import LIVE, Checkpoint
 from models.config import LiveNetConfig
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ class ExportedGraphs:
     """The graphs of one file of weights, and its settings."""
 
     config: LiveNetConfig
-    trunk: Path
-    encoder: Path
-    head: Path
+    graphs: Mapping[str, Path]  # by the names of PARTS
 
 
 def exported_graphs(
@@ -90,7 +88,7 @@ def exported_graphs(
     """
     report = progress or (lambda done, text: None)
     report(0.0, "Checking the weights")
-    checkpoint = read_checkpoint(weights)
+    checkpoint = LIVE.read(weights)
     if cache_dir is None:
         from platformdirs import user_cache_path
 
@@ -112,12 +110,8 @@ def exported_graphs(
     with suppress(OSError):
         os.utime(folder)  # so that it counts as used
     report(1.0, "Graphs are ready")
-    trunk, encoder, head = (_graph(folder, part) for part in PARTS)
     return ExportedGraphs(
-        config=checkpoint.config,
-        trunk=trunk,
-        encoder=encoder,
-        head=head,
+        config=checkpoint.config, graphs={part: _graph(folder, part) for part in PARTS}
     )
 
 
@@ -267,7 +261,7 @@ def _quiet() -> Iterator[None]:
 
 def _main(weights: str, folder: str, sha256: str) -> None:
     """What the process of its own does."""
-    checkpoint = read_checkpoint(Path(weights))
+    checkpoint = LIVE.read(Path(weights))
     if checkpoint.sha256 != sha256:
         sys.exit("the weights have changed meanwhile")
     _write(checkpoint, Path(folder))

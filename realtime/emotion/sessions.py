@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.checkpoint import CheckpointError, default_weights, read_checkpoint
+from models.checkpoint import LIVE, CheckpointError, default_weights
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.emotion.config import EmotionConfig
@@ -72,7 +72,7 @@ class Sessions:
         What is wrong with them is told when a session loads them.
         """
         try:
-            return read_checkpoint(self.weights).config.labels
+            return LIVE.read(self.weights).config.labels
         except CheckpointError:
             return EMOTIONS
 
