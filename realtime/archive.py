@@ -26,16 +26,17 @@ _LOUDEST: Final = 32767  # 16 bit are what most recordings have
 _FACE_NUMBERS: Final = 20  # a face's box, score, brightness, 4 keypoints and 2 x 3 matrix
 _NOBODY: Final = -1
 
-_Shape: TypeAlias = tuple[int, ...] | None  # None: there is no such thing
-# Of each attention its name, modalities and shape; then the other shapes.
+_Shape: TypeAlias = tuple[int, ...] | None  # None: the answer has no such array
+# What an answer's bytes hold: name, modalities and shape of each attention, then the shapes of
+# face_activation and voice_moments.
 _Layout: TypeAlias = tuple[tuple[tuple[str, tuple[str, ...], _Shape], ...], _Shape, _Shape]
 
 
 class Archive:
     """Faces, sound and answers of one recording, added in time order.
 
-    Faces come back as they were, but for their crops; sound, and what an answer leaned on, with as
-    many digits as can be seen.
+    Faces come back as they were, without their crops. Sound has 16 bits, the arrays of an answer
+    half precision: enough for what is shown.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -52,8 +53,9 @@ class Archive:
         self._found: tuple[int, FaceObservation | None] = _NOBODY, None  # the last asked for
         # All sound, and of each packet when it begins and after how many samples.
         self._sound, self._sound_times, self._sound_firsts = array("h"), array("d"), array("q")
-        self._details: list[tuple[_Layout, bytes, float | None]] = []  # … and when its face was
-        self._layouts: dict[_Layout, _Layout] = {}
+        # Of each answer: what its bytes hold, the bytes, and the time of its face.
+        self._details: list[tuple[_Layout, bytes, float | None]] = []
+        self._layouts: dict[_Layout, _Layout] = {}  # each kept once
         self._shown: Prediction | None = None  # the last asked for
 
     # -- pictures -------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ from realtime.rings import GAP_SECONDS
 _PASS_BAND: Final = 0.95  # of the lower of both Nyquist frequencies, where the filter is at half
 _ZEROS: Final = 48  # zero crossings of the sinc on each side …
 _KAISER_BETA: Final = 7.86  # … and its window: 80 dB down at the Nyquist frequency
-# Rates that have no large divisor in common want thousands of filters, all but the same. Where each
-# is half a step off at most, what that adds to a tone at 8 kHz is 72 dB below it.
+# Rates without a large common divisor need thousands of nearly equal filters. Instead we make one
+# for each such step and take the nearest; the error is 72 dB below a tone at 8 kHz.
 _STEP_SECONDS: Final = 1e-8
 
 _BLOCK_SECONDS: Final = 0.01  # what the channels are weighed by …
@@ -47,7 +47,7 @@ class SpeechResampler:
         self._end = 0.0  # s, of the packet before
 
     def push(self, packet: AudioPacket) -> tuple[float, FloatArray] | None:
-        """What can be said after `packet`, None if nothing yet.
+        """The sound that is complete with `packet`, None if there is none yet.
 
         Another rate, or a time that does not follow on, begins a new stream; the last 3 ms of
         the old one are lost with it.
@@ -91,10 +91,10 @@ def harmless(samples: FloatArray) -> FloatArray:
 class _Mixer:
     """Channels of sound → one: the mean of those that are used, whichever way round they are wired.
 
-    A microphone plugged into one side, or speech in the centre of six, is not to sound distant, and
-    two sides of which one is turned round are not to cancel out. Channels are weighed in blocks
-    that are counted from the first sample, so that the cuts between packets do not show; each block
-    is mixed by what was heard before it, so that none is waited for.
+    So a microphone on one of two channels, or speech in the centre of six, keeps its loudness, and
+    two channels of opposite polarity do not cancel out. Channels are weighed in blocks counted from
+    the first sample, so that it does not matter how packets are cut; each block is mixed with the
+    weights from before it, so that none is waited for.
     """
 
     def __init__(self, channels: int, sample_rate: int) -> None:
@@ -125,13 +125,13 @@ class _Mixer:
         kept = 1 - _BLOCK_SECONDS / _MEMORY_SECONDS
         products = block.T @ block / len(block)
         self._products = kept * self._products + products
-        # Held, not averaged: who begins to speak on another side counts from the next block on.
+        # A decaying peak, not an average: a voice on another channel counts from the next block on.
         self._power = np.maximum(kept * self._power, products.diagonal() + _SILENCE)
         loudest = self._power.argmax()
         weights = np.minimum(1.0, self._power / (_IN_FULL * self._power[loudest]))
         size = np.sqrt(self._products.diagonal())
         opposed = self._products[loudest] < _OPPOSED * size[loudest] * size
-        # The loudest stays the way round it was: another may be it in the next block.
+        # The loudest channel keeps its sign, since another may be the loudest in the next block.
         turned = np.where(opposed, -weights, weights) * np.sign(self._weights[loudest])
         self._weights = turned.astype(np.float32)
 

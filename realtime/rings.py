@@ -16,8 +16,8 @@ import numpy as np
 from realtime.messages import FloatArray, Sighting, VideoPacket
 
 GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
-SLACK_SECONDS: Final = 0.001  # what a packet's time may be off from the count; clocks jitter
-MOST_BEND: Final = 0.02  # of sound that catches up with its clock: a third of a semitone
+SLACK_SECONDS: Final = 0.001  # a packet's time may differ this much from the count; clocks jitter
+MOST_BEND: Final = 0.02  # share by which sound is stretched or squeezed: a third of a semitone
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class SampleRing:
 
     A sample's time never changes, so a span always reads the same. Time within a run is counted in
     samples; where packet times drift over 1 ms from that, new samples are stretched or squeezed by
-    up to 2 % until they agree again.
+    up to 2 %.
 
     Sound that does not follow on from what is there (the source was away, or changed) starts a new
     run, since filling the gap would pass silence off as sound that was heard.
@@ -186,7 +186,7 @@ class SampleRing:
 
 
 def _bent(samples: FloatArray, lead: int) -> FloatArray:
-    """`samples` made longer by `lead` samples, or shorter, as far as nobody hears it."""
+    """`samples` stretched by `lead` samples, or squeezed, by MOST_BEND at most."""
     most = math.ceil(MOST_BEND * len(samples))
     count = len(samples) + min(max(lead, -most), most)
     numbers = np.arange(len(samples))

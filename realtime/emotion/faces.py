@@ -156,7 +156,7 @@ class FaceTracker(Closing):
             if self._target is None:
                 takes_over = known
             else:
-                # A target that is missed now was seen a moment ago: there is time to see it again.
+                # While the followed face is missed it is waited for, KEEP_SECONDS at most.
                 larger_for = now - self._larger_since
                 takes_over = match is not None and larger_for >= KEEP_SECONDS
             if takes_over:
@@ -180,7 +180,7 @@ class FaceTracker(Closing):
             return new
         elapsed = max(now - self._seen_at, 0.0)
         keep = math.exp(-elapsed / SMOOTHING_SECONDS)
-        # A fast head must not drag its box behind: smooth only what is jitter.
+        # Only jitter is smoothed: the box of a fast head must not lag behind it.
         moved = float(np.abs(new.box[:2] - self._target.box[:2]).max())
         keep *= max(0.0, 1.0 - moved / (0.1 * float(new.box[2]) + 1e-6))
         return Detection(

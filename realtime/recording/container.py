@@ -33,7 +33,7 @@ _NOT_RECORDINGS: Final = frozenset({"tty", "hls", "concat", "lavfi", "ffmetadata
 _STILL_BRANDS: Final = frozenset({"heic", "heix", "mif1", "avif"})
 # Containers whose header states the length; elsewhere FFmpeg estimates it from what it finds.
 _STATES_LENGTH: Final = frozenset({"mov", "mp4", "matroska", "avi", "wav", "flac"})
-# What writes a RIFF file into a pipe knows no size, and states this one (sox) or a larger one.
+# A program that writes a RIFF file into a pipe cannot know its size, and states this (sox) or more.
 _NO_RIFF_SIZE: Final = 0x7FFFF000
 _LEAST_BITRATE: Final = 200.0  # bit/s; a file with less is not as long as it says
 
@@ -153,7 +153,7 @@ def scan_duration(path: Path) -> float:
     pictures = 0
     with open_container(path) as container:
         frame_rate = frame_rate_of(stream_of(container, "video")) or USUAL_FRAME_RATE
-        # Damage is met, and told of, when the recording is read.
+        # Damage is noted when the recording itself is read.
         with suppress(*DECODING_ERRORS):
             for packet in container.demux():
                 if packet.pts is not None and packet.time_base:

@@ -56,7 +56,7 @@ class FramePlayer(Closing):
         picture cannot be converted, the packet given before stays.
         Raises UnreadableFileError when the file cannot be read any more.
         """
-        # Where there are no pictures yet, or no more, searching for some would find none each time.
+        # Before the first picture and after the last a search would be repeated at every call.
         wanted = max(seconds + self._origin, self._earliest)
         if (
             self._current is None
@@ -121,7 +121,7 @@ class SoundPlayer(Closing):
 
     @property
     def lost(self) -> bool:
-        """Whether a seek has led elsewhere, as is known by now: seek again."""
+        """Whether the last seek is now known to have led to the wrong place: seek again."""
         return self._track.lost
 
     def seek(self, seconds: float) -> None:
@@ -152,9 +152,9 @@ class SoundPlayer(Closing):
 
 
 def _harmless_frame(frame: AudioFrame) -> AudioFrame:
-    """The same sound; where samples may be anything, as floating point may, they are made sound.
+    """The same sound, made harmless where it is floating point, which can hold anything.
 
-    FFmpeg's resampler would smear one that is no number over its neighbours.
+    FFmpeg's resampler would spread a NaN over its neighbours.
     """
     if not frame.format.name.startswith(("flt", "dbl")):
         return frame

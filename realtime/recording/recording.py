@@ -79,7 +79,7 @@ class Recording(Closing):
                     self._tracks[kind] = track
                     continue
                 if track.codec in HIDES_DAMAGE:
-                    # Nothing at all passes: an odd writer is likelier than so much damage.
+                    # No picture passes: more likely the writer is odd than every picture damaged.
                     track.close()
                     track = RecordedTrack(self._path, kind, _THREADS, anew)
                     if self._begins(track):

@@ -38,17 +38,17 @@ from realtime.recording.container import (
 )
 from realtime.rings import GAP_SECONDS
 
-# Of a damaged picture these decoders leave the rest unwritten and do not mark it: what was in
-# memory before shows there, another thing each time.
+# These decoders do not report damage within a picture: its lower part keeps whatever was in memory
+# before, which differs from run to run.
 HIDES_DAMAGE: Final = frozenset({"mjpeg"})
 NOTED_SECONDS: Final = 0.5  # differences in length shorter than this are not worth a word
 
 _LEAST_STEP: Final = 0.001  # s, between pictures whose recorded times do not rise
-# s; a recorded time that falls back this far begins a new count. When pictures are decoded may be
-# the demuxer's guess, and wrong by as much as pictures are out of order, which is less.
+# s; times that fall back this far have begun anew. A decoding time may be the demuxer's guess, and
+# off by the reordering of pictures, which is less.
 _FAR_BACK: Final = 0.5
 _SOUND_LEAN: Final = 0.1  # share of a difference below GAP_SECONDS that is followed at once
-# PyAV (18.1) reads past the list of planes where a frame keeps this many or more, and crashes.
+# PyAV (18.1) crashes on planar sound of this many channels or more: it reads past its planes.
 _MANY_CHANNELS: Final = 8
 _FAILED_READS: Final = 100  # in a row, and the rest of the file is given up
 
@@ -66,8 +66,8 @@ class Timed:
 class _Timeline:
     """Moves the times of a file's packets, which may begin anew in its middle, onto one scale.
 
-    It follows picture and sound together, in the file's order. So both are moved alike, and alike
-    for everybody who reads the file from its beginning.
+    It sees the packets of both tracks in the file's order, so that both are moved by the same, and
+    every reader who starts at the beginning moves them by the same.
     """
 
     def __init__(self, container: InputContainer, anew: threading.Event) -> None:
@@ -76,19 +76,19 @@ class _Timeline:
         self._stated_end = (container.start_time or 0) / av.time_base
         self._stated_end += stated_length_of(container) or 0.0
         self._reach = -math.inf  # s, the latest time so far
-        self._newest = 0.0  # s, the shift that was found last
-        self._shifts: dict[int, float] = {}  # that of each stream
-        self._decoded: dict[int, float] = {}  # when each stream's newest packet is decoded
+        self._newest = 0.0  # s, what is added to times since they last began anew
+        self._shifts: dict[int, float] = {}  # s, what is added to each stream's
+        self._decoded: dict[int, float] = {}  # decoding time of each stream's newest packet
 
     def place(self, packet: Any) -> None:
-        """Move the packet's times, and take away one at which it cannot be meant to be shown."""
-        if packet.dts is None:  # no other time is sure to rise
+        """Move the packet's times; an impossible presentation time is removed."""
+        if packet.dts is None:  # the only time that rises from packet to packet
             return
         stream, tick = packet.stream.index, float(packet.time_base)
         recorded, last = packet.dts * tick, self._decoded.get(stream)
         shift = self._shifts.get(stream, self._newest)
         if last is not None:
-            # Where the other track has begun anew, this one does with the smallest fall.
+            # Once the other track has restarted, any step back here counts as a restart too.
             if shift != self._newest and not self._may_be(recorded + shift, last):
                 shift = self._newest
             if not self._may_be(recorded + shift, last - _FAR_BACK):
@@ -128,7 +128,7 @@ class RecordedTrack:
         *,
         strict: bool = False,
     ) -> None:
-        """`strict`: take no picture that is damaged without FFmpeg's saying so."""
+        """`anew`: see Recording. `strict`: refuse pictures whose damage FFmpeg would not report."""
         self.kind = kind
         self._path, self._threads, self._anew, self._strict = path, threads, anew, strict
         self.damaged_at: float | None = None  # where decoding first failed
@@ -136,10 +136,9 @@ class RecordedTrack:
         self.end = 0.0  # just after the newest frame
         # Kept from picture to picture, since setting one up costs as much as converting with it.
         self._reformatter = VideoReformatter()
-        # Its display matrix is read off a frame only where the rotation changes: a frame asked for
-        # side data refers to itself, and is freed when Python happens to look for such; but out of
-        # what its memory holds FFmpeg makes good for damage, the next time it is used. So those few
-        # are kept, and all others go at once.
+        # Reading side data creates a reference cycle, so the frame is freed only by the garbage
+        # collector. FFmpeg reuses freed buffers to conceal damage, so that timing would show. We
+        # read the matrix only when the rotation changes and keep those few frames.
         self._rotation: int | None = None  # degrees; None before the first picture
         self._matrix: _Matrix | None = None
         self._matrix_of: VideoFrame | None = None
@@ -160,8 +159,8 @@ class RecordedTrack:
         is_video = self.kind == "video"
         self.frame_rate = frame_rate_of(stream) if is_video else None
         self._pixel_aspect = pixel_aspect_of(stream) if is_video else 1.0
-        # AVI says when pictures are decoded only. In which order they are shown the decoder finds,
-        # and it gives one out whenever it takes one in.
+        # AVI states decoding times only. The decoder reorders the pictures and gives one out for
+        # each that it takes in, at whose decoding time the one given out is shown.
         self._shown_as_decoded = False
         if self._stream is not None:
             context = self._stream.codec_context
@@ -174,7 +173,7 @@ class RecordedTrack:
             self._shown_as_decoded = is_avi and is_video and context.has_b_frames
 
     def _go_on(self, packets: Iterator[Any], *, sought: bool) -> None:
-        """Decode `packets` from now on; `sought`: the container has searched for them."""
+        """Decode `packets` from now on; `sought`: the container's index led to them."""
         self._sought = sought
         self._timeline = _Timeline(self.container, self._anew)
         self._due: float | None = None  # when the next frame should begin
@@ -195,7 +194,7 @@ class RecordedTrack:
 
     @property
     def lost(self) -> bool:
-        """Whether it was led to where it is by times that have turned out to begin anew."""
+        """Whether a seek by time led here, and times have turned out to begin anew since."""
         return self._sought and self._anew.is_set()
 
     def lead_before(self, wanted: float) -> None:
@@ -203,7 +202,7 @@ class RecordedTrack:
 
         Raises UnreadableFileError when the file cannot be opened any more.
         """
-        # Some containers land behind what they were asked for.
+        # Some containers land after the time they were asked for.
         for earlier in (0.0, 2.0, 10.0, math.inf):
             self._seek(wanted - earlier)
             first = self.peek()
@@ -211,9 +210,9 @@ class RecordedTrack:
                 return
 
     def _seek(self, seconds: float) -> None:
-        """Go on from the keyframe at or before `seconds`, as near as the container's index knows.
+        """Go on from the keyframe at or before `seconds`, as far as the container's index knows it.
 
-        Where it has none, or its times begin anew, the file is read again up to there.
+        Without an index, or where times begin anew, the file is read again up to there.
         """
         if not self._anew.is_set():
             with suppress(*DECODING_ERRORS):
@@ -273,7 +272,7 @@ class RecordedTrack:
                 self._damage()
 
     def _packets_for(self, seconds: float) -> Iterator[Any]:
-        """Those of the packets that come next without which `seconds` and later cannot be shown."""
+        """The coming packets, from the last keyframe on that begins by `seconds`."""
         packets = self._packets()
         waiting: list[Any] = []
         for packet in packets:
