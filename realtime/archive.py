@@ -153,7 +153,6 @@ class Archive:
                 attention=(),
                 face=None,
                 face_activation=None,
-                frames_used=(),
                 spectrogram=None,
                 voice_moments=None,
             )

@@ -108,7 +108,6 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
             prediction,
             face=newest,
             face_activation=_unit_range(fusion.face_activation[shown]),
-            frames_used=tuple(face.sequence for face in excerpt.faces),
         )
 
     def _notice_strangers(self, sighting: Sighting) -> None:

@@ -29,6 +29,7 @@ class ArithmeticEngine:
         self.trunk_runs = 0
         self.encoder_runs = 0
         self.fusions = 0
+        self.maps = 0  # that the last of them was given
         self.residual: FloatArray = np.zeros(16, np.float32)
 
     def run(self, part: str, inputs: Arrays) -> Arrays:
@@ -49,6 +50,7 @@ class ArithmeticEngine:
         self, maps: FloatArray, frames: FloatArray, present: Any, speaker: FloatArray
     ) -> dict[str, FloatArray]:
         self.fusions += 1
+        self.maps = maps.shape[2]
         count, steps = len(CONFIG.labels), maps.shape[2]
         face, voice = np.zeros((2, count), np.float32)
         has_face, has_voice = present[0]
