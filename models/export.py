@@ -1,9 +1,9 @@
 """The network as three ONNX graphs, the form in which it runs fastest on a CPU.
 
 Made once per file of weights and kept in the user's cache, named by the weights' SHA-256, until
-nobody has used them for a month; a warm cache is found without loading torch. A process of its own
-makes them (`python -m models.export`): torch can neither be told to stop nor be left behind on a
-thread, but a process can be ended at any moment. Thread: any. Inputs and outputs of the graphs:
+they have not been used for a month. Graphs in the cache are found without loading torch. A process
+of its own makes them (`python -m models.export`): it can be ended at any moment, an export on a
+thread could not. Thread: any. Inputs and outputs of the graphs:
 
     trunk    crops (n, 1, 48, 48)                          → maps (n, C, S, S)
     encoder  mel (B, 80, n)                                → frames (B, C, n / 2)
@@ -76,8 +76,8 @@ def exported_graphs(
     cache_dir
         Where graphs are kept; by default the user's cache folder.
     progress
-        Called with the part that is done, 0 to 1, and what comes next, again and again while that
-        lasts. What it raises breaks the work off at once and leaves nothing behind.
+        Called again and again with the share that is done, 0 to 1, and what is being done. What it
+        raises breaks the work off at once and leaves nothing behind.
 
     Raises
     ------
