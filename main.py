@@ -29,8 +29,8 @@ from models.training.commands import evaluate_app, prepare_app, train_app
 from realtime.errors import ExitCode, explain, interrupted
 
 if TYPE_CHECKING:
+    from realtime.emotion.faces import MediapipeDetector
     from realtime.emotion.sessions import Sessions
-    from realtime.faces import MediapipeDetector
     from realtime.headless import Steps, Summary, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
@@ -135,7 +135,7 @@ def _output() -> AbstractContextManager[None]:
 
 
 def _face_finder() -> MediapipeDetector:
-    from realtime.faces import MediapipeDetector
+    from realtime.emotion.faces import MediapipeDetector
 
     return MediapipeDetector()
 
@@ -365,8 +365,8 @@ def _replay_in_window(
     notice: str,
 ) -> None:
     from realtime.export import PredictionWriter
+    from realtime.recording.recording import Recording
     from realtime.replay import FASTEST, SLOWEST
-    from realtime.sources.file import Recording
 
     factor = speed or FASTEST
     if not SLOWEST <= factor <= FASTEST:
@@ -397,10 +397,10 @@ def _replay_as_text(
     *,
     headless: bool,
 ) -> None:
+    from realtime.analysis import analyse
     from realtime.export import PredictionWriter
     from realtime.headless import Summary, paced
-    from realtime.replay import analyse
-    from realtime.sources.file import Recording
+    from realtime.recording.recording import Recording
 
     with (
         _output(),

@@ -173,21 +173,6 @@ def default_weights() -> Path:
     return Path(__file__).parent / "weights" / "live.safetensors"
 
 
-def save_checkpoint(path: Path, network: LiveNet, origin: Mapping[str, str]) -> Checkpoint:
-    """Write the live network; see :meth:`Format.save`."""
-    return LIVE.save(path, network, network.config, origin)
-
-
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a file of the live network; raises :class:`CheckpointError`."""
-    return LIVE.read(path)
-
-
-def load_checkpoint(path: Path) -> LiveNet:
-    """Read, check and build the network in `path`; raises :class:`CheckpointError`."""
-    return read_checkpoint(path).network()
-
-
 def round_as_stored(network: nn.Module) -> None:
     """Give the weights the values that they will have after saving and loading."""
     for tensor in network.state_dict().values():

@@ -1,9 +1,9 @@
 """The network as three ONNX graphs, the form in which it runs fastest on a CPU.
 
 Made once per file of weights and kept in the user's cache, named by the weights' SHA-256, until
-nobody has used them for a month; a warm cache is found without loading torch. A process of its own
-makes them (`python -m models.export`): torch can neither be told to stop nor be left behind on a
-thread, but a process can be ended at any moment. Thread: any. Inputs and outputs of the graphs:
+they have not been used for a month. Graphs in the cache are found without loading torch. A process
+of its own makes them (`python -m models.export`): it can be ended at any moment, an export on a
+thread could not. Thread: any. Inputs and outputs of the graphs:
 
     trunk    crops (n, 1, 48, 48)                          → maps (n, C, S, S)
     encoder  mel (B, 80, n)                                → frames (B, C, n / 2)
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from models.checkpoint import Checkpoint, read_checkpoint
+from models.checkpoint import LIVE, Checkpoint
 from models.config import LiveNetConfig
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ class ExportedGraphs:
     """The graphs of one file of weights, and its settings."""
 
     config: LiveNetConfig
-    trunk: Path
-    encoder: Path
-    head: Path
+    graphs: Mapping[str, Path]  # by the names of PARTS
 
 
 def exported_graphs(
@@ -78,8 +76,8 @@ def exported_graphs(
     cache_dir
         Where graphs are kept; by default the user's cache folder.
     progress
-        Called with the part that is done, 0 to 1, and what comes next, again and again while that
-        lasts. What it raises breaks the work off at once and leaves nothing behind.
+        Called again and again with the share that is done, 0 to 1, and what is being done. What it
+        raises breaks the work off at once and leaves nothing behind.
 
     Raises
     ------
@@ -90,7 +88,7 @@ def exported_graphs(
     """
     report = progress or (lambda done, text: None)
     report(0.0, "Checking the weights")
-    checkpoint = read_checkpoint(weights)
+    checkpoint = LIVE.read(weights)
     if cache_dir is None:
         from platformdirs import user_cache_path
 
@@ -112,12 +110,8 @@ def exported_graphs(
     with suppress(OSError):
         os.utime(folder)  # so that it counts as used
     report(1.0, "Graphs are ready")
-    trunk, encoder, head = (_graph(folder, part) for part in PARTS)
     return ExportedGraphs(
-        config=checkpoint.config,
-        trunk=trunk,
-        encoder=encoder,
-        head=head,
+        config=checkpoint.config, graphs={part: _graph(folder, part) for part in PARTS}
     )
 
 
@@ -267,7 +261,7 @@ def _quiet() -> Iterator[None]:
 
 def _main(weights: str, folder: str, sha256: str) -> None:
     """What the process of its own does."""
-    checkpoint = read_checkpoint(Path(weights))
+    checkpoint = LIVE.read(Path(weights))
     if checkpoint.sha256 != sha256:
         sys.exit("the weights have changed meanwhile")
     _write(checkpoint, Path(folder))

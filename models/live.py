@@ -44,8 +44,8 @@ class FusionOutput(NamedTuple):
     attention_sequences: Tensor  # (B, N, c) and where the two sequences meet
     voice_moments: Tensor  # (B, U) weight of each voice frame, sums to 1
     face_activation: Tensor  # (B, K, T, S, S) class activation of the fused maps, as logits
-    voice_residual: Tensor  # (B, C) the frames' mean, as voice_moments weigh them, less that of the
-    # classes as probable as the answer makes each: the speaker's own (models/speaker.py)
+    voice_residual: Tensor  # (B, C) mean of the frames, weighted by voice_moments, minus the mean
+    # expected for the answer's probabilities: what this speaker's voice adds (models/speaker.py)
 
 
 class FusionHead(nn.Module):

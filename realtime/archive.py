@@ -12,10 +12,8 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from models.mel import log_mel
 from realtime.messages import (
     Attention,
-    AudioPacket,
     Box,
     FaceObservation,
     FloatArray,
@@ -28,33 +26,36 @@ _LOUDEST: Final = 32767  # 16 bit are what most recordings have
 _FACE_NUMBERS: Final = 20  # a face's box, score, brightness, 4 keypoints and 2 x 3 matrix
 _NOBODY: Final = -1
 
-_Shape: TypeAlias = tuple[int, ...] | None  # None: there is no such thing
-# Of each attention its name, modalities and shape; then the other shapes.
+_Shape: TypeAlias = tuple[int, ...] | None  # None: the answer has no such array
+# What an answer's bytes hold: name, modalities and shape of each attention, then the shapes of
+# face_activation and voice_moments.
 _Layout: TypeAlias = tuple[tuple[tuple[str, tuple[str, ...], _Shape], ...], _Shape, _Shape]
 
 
 class Archive:
     """Faces, sound and answers of one recording, added in time order.
 
-    Faces come back as they were, but for their crops; sound, and what an answer leaned on, with as
-    many digits as can be seen.
+    Faces come back as they were, without their crops. Sound has 16 bits, the arrays of an answer
+    half precision: enough for what is shown.
     """
 
-    def __init__(self, sample_rate: int, window_seconds: float) -> None:
-        """`sample_rate` of the sound, in Hz; `window_seconds`: what a spectrogram spans."""
+    def __init__(self, sample_rate: int) -> None:
+        """`sample_rate` of the sound, in Hz."""
         self.answers: list[Prediction] = []
-        """Window k's is the k-th, without what only `answer` gives and what nobody reads again."""
+        """answers[k - 1] belongs to window k. Arrays that `answer` restores, and fields that nobody
+        reads later, are left out."""
         self.last_picture_seconds = 0.0
         """When the newest picture was taken, 0 when there was none."""
-        self._sample_rate, self._window_seconds = sample_rate, window_seconds
+        self._sample_rate = sample_rate
         # From each of these times on there was another face, or nobody.
         self._face_times, self._face_ids, self._face_numbers = array("d"), array("q"), array("f")
         self._seen: FaceObservation | None = None  # in the newest picture
         self._found: tuple[int, FaceObservation | None] = _NOBODY, None  # the last asked for
         # All sound, and of each packet when it begins and after how many samples.
         self._sound, self._sound_times, self._sound_firsts = array("h"), array("d"), array("q")
-        self._details: list[tuple[_Layout, bytes, float | None]] = []  # … and when its face was
-        self._layouts: dict[_Layout, _Layout] = {}
+        # Of each answer: what its bytes hold, the bytes, and the time of its face.
+        self._details: list[tuple[_Layout, bytes, float | None]] = []
+        self._layouts: dict[_Layout, _Layout] = {}  # each kept once
         self._shown: Prediction | None = None  # the last asked for
 
     # -- pictures -------------------------------------------------------------------------------
@@ -111,23 +112,23 @@ class Archive:
 
     # -- sound ----------------------------------------------------------------------------------
 
-    def hear(self, packet: AudioPacket) -> None:
-        """Keep the next sound, mono."""
-        self._sound_times.append(packet.timestamp)
+    def hear(self, start: float, samples: FloatArray) -> None:
+        """Keep the next sound (n,), which begins at `start` seconds."""
+        self._sound_times.append(start)
         self._sound_firsts.append(len(self._sound))
-        samples = np.clip(packet.samples[:, 0], -1.0, 1.0) * _LOUDEST
-        self._sound.frombytes(np.rint(samples).astype(np.int16).tobytes())
+        scaled = np.clip(samples, -1.0, 1.0) * _LOUDEST
+        self._sound.frombytes(np.rint(scaled).astype(np.int16).tobytes())
 
-    def _spectrogram(self, start: float, end: float) -> FloatArray:
-        """Of the sound in [start, end), (80, n)."""
+    def sound(self, start: float, end: float) -> FloatArray:
+        """The sound in [start, end), mono (n,), up to a gap in it as SampleRing.read tells."""
         first = max(bisect.bisect_right(self._sound_times, start) - 1, 0)
         last = bisect.bisect_left(self._sound_times, end)
-        heard = SampleRing(self._sample_rate, self._window_seconds + 1.0)  # cut at gaps
+        heard = SampleRing(self._sample_rate, end - start + 1.0)  # a second for what lies around it
         for index in range(first, last):
             begin, *following = self._sound_firsts[index : index + 2]
             samples = self._sound[begin : following[0] if following else len(self._sound)]
             heard.push(self._sound_times[index], np.array(samples, np.float32) / _LOUDEST)
-        return log_mel(heard.read(start, end)[1])
+        return heard.read(start, end)[1]
 
     # -- answers --------------------------------------------------------------------------------
 
@@ -152,14 +153,13 @@ class Archive:
                 attention=(),
                 face=None,
                 face_activation=None,
-                frames_used=(),
                 spectrogram=None,
                 voice_moments=None,
             )
         )
 
     def answer(self, number: int) -> Prediction:
-        """Window `number`'s, counted from 1, with all that there is to show of it.
+        """Window `number`'s, counted from 1, with all that there is to show but the spectrogram.
 
         Asked for again it is the same object.
         """
@@ -175,7 +175,6 @@ class Archive:
                 taken, numbers = np.split(numbers, [int(np.prod(shape))])
                 return taken.reshape(shape)
 
-            end, start = kept.spectrogram_end, kept.window_end - self._window_seconds
             self._shown = replace(
                 kept,
                 attention=tuple(
@@ -186,6 +185,5 @@ class Archive:
                 face=None if face is None else self.face(face),
                 face_activation=take(activation),
                 voice_moments=take(moments),
-                spectrogram=None if end is None else self._spectrogram(start, end),
             )
         return self._shown

@@ -28,14 +28,15 @@ from rich.table import Table
 from rich.text import Text
 
 from models.config import FACE, VOICE
+from realtime.analysis import analyse
+from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, in_torch
 from realtime.engine import OnnxEngine
-from realtime.faces import watch_face
 from realtime.live import LiveSession
 from realtime.messages import FloatArray, Health, Prediction, SessionState
-from realtime.replay import analyse
+from realtime.recording.players import FramePlayer
+from realtime.recording.recording import Recording
 from realtime.rings import SampleRing
-from realtime.sources.file import FramePlayer, Recording
 from realtime.sources.microphone import SampleClock
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress, Task

@@ -102,11 +102,10 @@ class Written:
 class PredictionWriter(Closing):
     """Writes predictions to a .csv or .jsonl file, each one whole and at once.
 
-    What was written stays readable however the program ends. What the file had in it goes with the
-    first prediction, or without any where its `with` block ends without a failure: a loading that
-    fails or is broken off costs nobody an older table. Raises ValueError for another ending and
-    OSError when the file cannot be written; FileExistsError is one when the file has something in
-    it and `replace` is not set, as with answers that nobody can make again.
+    What was written stays readable however the program ends. Old content is replaced by the first
+    prediction, or on a clean exit. A run that fails earlier leaves the file as it was. Raises
+    ValueError for another ending and OSError when the file cannot be written, FileExistsError where
+    it has content and `replace` is not set, as for live answers, which nobody can make again.
     """
 
     def __init__(self, path: Path, *, replace: bool = True) -> None:

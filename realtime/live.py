@@ -252,8 +252,8 @@ class LiveSession:
         if self._state is SessionState.PAUSED:
             return
         speech = self._resampler.push(packet)
-        if speech is not None and len(speech.samples):
-            self._samples.push(speech.timestamp, speech.samples[:, 0])
+        if speech is not None:
+            self._samples.push(*speech)
             self._wake.set()
 
     # -- inference ------------------------------------------------------------------------------

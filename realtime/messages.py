@@ -161,7 +161,6 @@ class Prediction:
     # What there is to show of the face,
     face: FaceObservation | None = None  # newest of the window
     face_activation: FloatArray | None = None  # (6, 6) class activation map over face.crop, 0..1
-    frames_used: tuple[int, ...] = ()  # sequence numbers of the images whose maps were used
     # … and of the voice.
     spectrogram: FloatArray | None = None  # (80, n) log-mel of the window, whether speech or not
     spectrogram_end: float | None = None  # s, before window_end where sound is late; it is kept

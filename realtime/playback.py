@@ -1,10 +1,10 @@
 """A recording's sound, heard in step with its picture.
 
 Threads: `sound` runs `run`, which opens and closes the device and decodes a little ahead;
-PortAudio's own runs the callback, which finds what is to be heard now. Without a lock this is safe
-because what one hands to the other (`_began`, `_blocks`) is replaced as a whole and never changed,
-and because the rest of the callback's state is its own while a stream is open. `muted` may be set
-and `problem` read by any. Times are seconds, of the recording or of the clock that plays it.
+PortAudio's own thread runs the callback, which looks up what is heard now. This needs no lock: what
+`sound` hands to the callback (`_began`, `_blocks`) is replaced as a whole and never changed, and
+all other state of the callback is its own while a stream is open. `muted` may be set and `problem`
+read by any thread. Times are seconds, of the recording or of the clock that plays it.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ import numpy as np
 from realtime.closing import Closing
 from realtime.devices import PORTAUDIO, loudspeaker
 from realtime.messages import FloatArray
+from realtime.recording.players import SoundPlayer
 from realtime.sources.base import SourceError
-from realtime.sources.file import SoundPlayer
 
 logger = logging.getLogger(__name__)
 
 STEP_SECONDS: Final = 0.02
 BLOCK_SECONDS: Final = 0.02
-# As long as the interpreter's lock may be out of reach without a crack in the sound.
+# The longest that the callback may wait for the interpreter's lock before the sound breaks up.
 DRIVER_BUFFER_SECONDS: Final = 0.3
-MOST_DELAY_SECONDS: Final = 1.0  # drivers that name more make it up
+MOST_DELAY_SECONDS: Final = 1.0  # a longer delay is the driver's invention
 AHEAD_SECONDS, BEHIND_SECONDS = 1.0, 0.3  # what is kept decoded around the position
 LEAP_SECONDS: Final = 20.0  # up to here decoding on is as quick as seeking
-SEAM_SECONDS: Final = (
-    0.02  # recorded times are rounded: sound this near to what came before joins it
-)
+# Recorded times are rounded: sound that begins this near to the end of the last joins it.
+SEAM_SECONDS: Final = 0.02
 APART_SECONDS: Final = 0.04  # from the picture, on average, until sound leaps
 APART_WEIGHT: Final = 0.05  # of the newest block in that average
 SAME_SECONDS: Final = 0.005  # beginnings this near are one
 RETRY_SECONDS: Final = 5.0  # until a device that was missing or failed is tried again
-IDLE_SECONDS: Final = 3.0  # of silence until the device is let go, as it keeps others from changing
+# Of silence, until the device is closed: while it is open no new devices are found.
+IDLE_SECONDS: Final = 3.0
 
 
 class SoundPlayback(Closing):
@@ -92,7 +92,7 @@ class SoundPlayback(Closing):
                 self.problem = f"the sound failed: {error}"
 
     def step(self) -> None:
-        """Look what is to be heard, and see to it."""
+        """Have the sound ready that is to be heard, in an open device; close it after silence."""
         began = None if self.muted else self._began_at()
         now = self._now()
         if began is None:
@@ -160,7 +160,7 @@ class SoundPlayback(Closing):
     def _decode(self, player: SoundPlayer, position: float) -> None:
         """Have the sound around `position` ready."""
         if player.lost or not self._from <= position <= self._reach + LEAP_SECONDS:
-            player.seek(max(0.0, position - BEHIND_SECONDS))  # decoders find themselves again
+            player.seek(max(0.0, position - BEHIND_SECONDS))  # decoders need a run-up
             self._blocks, self._due = (), None
             self._from = self._reach = position
         oldest = position - BEHIND_SECONDS
@@ -189,8 +189,8 @@ class SoundPlayback(Closing):
     def _play(self, out: FloatArray, count: int, times: Any, status: Any) -> None:
         """Fill `out` (count, channels) with what is to be heard when it comes out.
 
-        Sound fades in and out within a block, so that nothing clicks: where it belongs elsewhere,
-        because of a seek or a sound card's drift, it fades out here and in there.
+        Sound fades in and out within a block, so that nothing clicks. After a seek, or when a sound
+        card has drifted too far, it fades out here and in at the right place.
         """
         self._underflows += bool(status.output_underflow)
         began = self._began

@@ -1,30 +1,26 @@
-"""A recording through the very same worker as live input.
+"""A recording in a session: analysed on one thread as fast as that goes, played on others.
 
-`analyse` is the deterministic driver: it pushes the recording's packets in time order into the
-rings and takes the worker's steps until nothing is due, with no clock, so that the same file and
-weights give the same predictions every time. `ReplaySession` runs it on a thread of its
-own as fast as it goes and lets others play picture and sound (docs/adr/0004).
+Why the one is kept apart from the other is in docs/adr/0004. Times are seconds in the recording,
+but for those of the clock that plays it.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import queue
+import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
+from realtime.analysis import analyse
 from realtime.archive import Archive
 from realtime.config import SessionConfig
 from realtime.export import PredictionWriter, Written, write_predictions
 from realtime.messages import (
-    AudioPacket,
+    FloatArray,
     Health,
     Prediction,
     SessionState,
@@ -32,140 +28,24 @@ from realtime.messages import (
     Snapshot,
     SourceHealth,
     SourceState,
-    Track,
     VideoPacket,
 )
 from realtime.playback import SoundPlayback
-from realtime.resampling import SpeechResampler
-from realtime.rings import SampleRing, SightingRing
+from realtime.playhead import Playhead
+from realtime.recording.players import FramePlayer
+from realtime.recording.recording import Recording
 from realtime.session import Deadline, StoppedError, face_at, told
 from realtime.sources.base import SourceError
-from realtime.sources.file import FramePlayer, Recording
-from realtime.task import Network, Task, Watcher
+from realtime.task import Task
 from realtime.windowing import WindowGrid
-from realtime.worker import DueWindow, InferenceWorker
 
 logger = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
-
 SLOWEST, FASTEST = 0.25, 4.0
-# Playback that waits for the analysis again and again would be heard in shreds: nearer to it than
-# the one there is silence, until the other is between them.
+# Sound stops when the analysis is less than LEAST_LEAD ahead and resumes at ENOUGH_LEAD, so that it
+# does not stutter.
 LEAST_LEAD_SECONDS, ENOUGH_LEAD_SECONDS = 0.3, 1.0
 END_SECONDS = 0.05  # what is left of a recording that has as good as come to its end
-
-
-ENCODERS = min(4, os.cpu_count() or 1)  # windows that are encoded at the same time …
-MOST_PENDING = ENCODERS + 4  # … and windows under way in all, so that no encoder has to wait
-READ_AHEAD = 32  # packets; some pictures of a large recording are all that should wait in memory
-
-
-def analyse(
-    recording: Recording,
-    network: Network,
-    watch: Callable[[], Watcher],
-    *,
-    config: SessionConfig | None = None,
-    on_sighting: Callable[[Sighting], None] | None = None,
-    on_sound: Callable[[AudioPacket], None] | None = None,
-) -> Generator[Prediction, None, None]:
-    """Predictions for every window of `recording`, in order.
-
-    The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
-    `on_sighting` is told of every picture, `on_sound` of all sound, mono at the windows' rate.
-    Decoding and `watch`'s search run ahead on a thread of their own, and a few windows are encoded
-    at a time, which changes when things happen but neither their order nor what comes of them.
-    """
-    config = config or SessionConfig()
-    windows = config.windows
-    sightings: SightingRing = SightingRing(READ_AHEAD)
-    samples = SampleRing(windows.sample_rate, windows.kept_seconds)
-    resampler = SpeechResampler(windows.sample_rate)
-    worker = InferenceWorker(
-        config=config,
-        sightings=sightings,
-        samples=samples,
-        network=network,
-    )
-    worker.connect(Track.PICTURES, recording.has_video)
-    worker.connect(Track.SOUND, recording.has_audio)
-    frame_seconds = 1.0 / (recording.frame_rate or 30.0)
-    end = 0.0
-
-    def hear(packet: AudioPacket | None) -> None:
-        if packet is not None and len(packet.samples):
-            samples.push(packet.timestamp, packet.samples[:, 0])
-            if on_sound is not None:
-                on_sound(packet)
-
-    def looked_at() -> Iterator[Sighting | AudioPacket]:
-        for packet in recording:
-            yield watcher.look(packet) if isinstance(packet, VideoPacket) else packet
-
-    pending: deque[Future[DueWindow]] = deque()
-
-    def answers(most_pending: int) -> Iterator[Prediction]:
-        while len(pending) > most_pending:
-            yield worker.answer(pending.popleft().result())
-
-    with (
-        ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
-        closing(watch()) as watcher,
-        closing(ahead(looked_at(), READ_AHEAD)) as packets,
-    ):
-        for packet in packets:
-            if isinstance(packet, Sighting):
-                sightings.push(packet)
-                end = max(end, packet.timestamp + frame_seconds)
-                if on_sighting is not None:
-                    on_sighting(packet)
-            else:
-                hear(resampler.push(packet))
-                end = max(end, packet.end)
-            while (due := worker.gather()) is not None:
-                pending.append(encoders.submit(worker.encode, due))
-                yield from answers(most_pending=MOST_PENDING)
-        hear(resampler.flush())
-        for due in worker.finish(end):
-            pending.append(encoders.submit(worker.encode, due))
-            yield from answers(most_pending=MOST_PENDING)
-        yield from answers(most_pending=0)
-
-
-def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
-    """Yield `items`, made on another thread up to `count` ahead; their failure is raised here."""
-    waiting: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(count)
-    stopping = threading.Event()
-
-    def put(entry: tuple[Item] | BaseException | None) -> bool:
-        while not stopping.is_set():
-            try:
-                waiting.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def make() -> None:
-        try:
-            for item in items:
-                if not put((item,)):
-                    return
-            put(None)
-        except BaseException as error:  # handed over whatever it is
-            put(error)
-
-    thread = threading.Thread(target=make, name="reader", daemon=True)
-    thread.start()
-    try:
-        while (entry := waiting.get()) is not None:
-            if isinstance(entry, BaseException):
-                raise entry
-            yield entry[0]
-    finally:
-        stopping.set()
-        thread.join()
 
 
 class ReplaySession:
@@ -204,15 +84,14 @@ class ReplaySession:
         self._progress: float | None = 0.0
         self._notes: tuple[str, ...] = ()
         windows = self._config.windows
-        self._archive = Archive(windows.sample_rate, windows.window_seconds)
+        self._archive = Archive(windows.sample_rate)
+        # The answer last shown as it is kept, and with its spectrogram.
+        self._shown: tuple[Prediction | None, Prediction | None] = None, None
         self._duration = 0.0
         self._analysed = 0.0
         self._analysis_started = 0.0
         self._engine_name = ""
-        self._playing = play
-        self._speed = 1.0
-        self._anchor_position = 0.0  # playback position …
-        self._anchor_time = self._now()  # … at this instant
+        self._playhead = Playhead(self._now(), playing=play)
         self._preview: VideoPacket | None = None
         self._has_video = self._has_audio = False
         self._audible = False  # as far as the analysis lets it
@@ -251,8 +130,8 @@ class ReplaySession:
                 self._wake.set()
                 network = self._task.load(self._loading)
                 with self._lock:
+                    self._wait()
                     self._state, self._message, self._progress = SessionState.RUNNING, "", None
-                    self._anchor_time = self._now()
                     self._analysis_started = self._now()
                     self._engine_name = network.engine_name
                 self._wake.set()
@@ -271,11 +150,13 @@ class ReplaySession:
                         if self._writer is not None:
                             self._writer.write(prediction)
                         with self._lock:
+                            self._wait()
                             self._archive.add(prediction)
                             self._analysed = prediction.window_end
                             self._duration = max(self._duration, prediction.window_end)
                             self._notes = tuple(recording.notes)
             with self._lock:
+                self._wait()
                 self._notes = tuple(recording.notes)
                 self._duration = max(self._analysed, self._archive.last_picture_seconds)
                 self._state = SessionState.ENDED
@@ -289,10 +170,10 @@ class ReplaySession:
 
     def _fail(self, error: Exception, message: str) -> None:
         with self._lock:
-            self._anchor_position = self._position()
+            self._playhead.place(self._position(), self._now(), duration=self._duration)
+            self._playhead.playing = False
             self.failure = error
             self._state, self._message, self._progress = SessionState.FAILED, message, None
-            self._playing = False
 
     def _loading(self, fraction: float, text: str) -> None:
         if self._stopping.is_set():
@@ -304,9 +185,9 @@ class ReplaySession:
         with self._lock:
             self._archive.see(sighting)
 
-    def _remember_sound(self, packet: AudioPacket) -> None:
+    def _remember_sound(self, start: float, samples: FloatArray) -> None:
         with self._lock:
-            self._archive.hear(packet)
+            self._archive.hear(start, samples)
 
     def _play(self) -> None:
         """Decode the picture of the playback position, whenever that moves."""
@@ -363,49 +244,53 @@ class ReplaySession:
             return self._position()
 
     def _position(self) -> float:
-        position = self._anchor_position
-        if self._playing and self._state in (SessionState.RUNNING, SessionState.ENDED):
-            position += (self._now() - self._anchor_time) * self._speed
-        reached = max(self._analysed, self._anchor_position)
-        if self._state is SessionState.RUNNING and position > reached:
-            # Playback waits for the answers, and does not make up for it afterwards.
-            position = self._anchor_position = reached
-            self._anchor_time = self._now()
-        return min(max(position, 0.0), self._duration)
+        return self._playhead.position(
+            self._now(), reached=self._reached(), duration=self._duration
+        )
+
+    def _wait(self) -> None:
+        """To be called before `_reached` changes."""
+        self._playhead.wait(self._now(), reached=self._reached())
+
+    def _reached(self) -> float:
+        """How far playback may go by itself: up to the newest answer."""
+        if self._state is SessionState.ENDED:
+            return math.inf
+        return self._analysed if self._state is SessionState.RUNNING else 0.0
 
     @property
     def playing(self) -> bool:
         """See ReplayControls.playing."""
         with self._lock:
             ended = self._state is SessionState.ENDED and self._position() >= self._duration
-            return self._playing and not ended
+            return self._playhead.playing and not ended
 
     @property
     def speed(self) -> float:
         """See ReplayControls.speed."""
         with self._lock:
-            return self._speed
+            return self._playhead.speed
 
     def pause(self) -> None:
         """See Session.pause."""
-        self._reanchor(playing=False)
+        self._change(playing=False)
 
     def resume(self) -> None:
         """See Session.resume."""
         with self._lock:
             is_whole = self._state is SessionState.ENDED  # else the end is waited for
             at_end = is_whole and self._position() > self._duration - END_SECONDS
-        self._reanchor(playing=True, position=0.0 if at_end else None)
+        self._change(playing=True, position=0.0 if at_end else None)
 
     def seek(self, seconds: float) -> None:
         """See ReplayControls.seek."""
-        self._reanchor(position=seconds)
+        self._change(position=seconds)
 
     def set_speed(self, speed: float) -> None:
         """See ReplayControls.set_speed."""
-        self._reanchor(speed=min(max(speed, SLOWEST), FASTEST))
+        self._change(speed=min(max(speed, SLOWEST), FASTEST))
 
-    def _reanchor(
+    def _change(
         self,
         *,
         playing: bool | None = None,
@@ -413,13 +298,13 @@ class ReplaySession:
         speed: float | None = None,
     ) -> None:
         with self._lock:
-            now = self._position() if position is None else position
-            self._anchor_position = min(max(now, 0.0), self._duration)
-            self._anchor_time = self._now()
+            if position is None:
+                position = self._position()
+            self._playhead.place(position, self._now(), duration=self._duration)
             if playing is not None:
-                self._playing = playing
+                self._playhead.playing = playing
             if speed is not None:
-                self._speed = speed
+                self._playhead.speed = speed
         self._wake.set()
 
     # -- what there is to show ------------------------------------------------------------------
@@ -434,7 +319,7 @@ class ReplaySession:
             face = None
             if preview is not None:
                 face = face_at(preview.timestamp, self._archive.face(preview.timestamp))
-            return Snapshot(
+            snapshot = Snapshot(
                 state=self._state,
                 message=self._message,
                 progress=self._progress,
@@ -444,6 +329,24 @@ class ReplaySession:
                 health=self._health(),
                 notes=self._notes,
             )
+        return replace(snapshot, prediction=self._with_spectrogram(snapshot.prediction))
+
+    def _with_spectrogram(self, answer: Prediction | None) -> Prediction | None:
+        """`answer` with its spectrogram, the same object as long as `answer` is.
+
+        Making one takes milliseconds, for which the other threads must not wait: without the lock.
+        """
+        kept, shown = self._shown
+        if answer is kept:
+            return shown
+        shown = answer
+        if answer is not None and answer.spectrogram_end is not None and self._task.spectrogram:
+            start = answer.window_end - self._config.windows.window_seconds
+            with self._lock:
+                sound = self._archive.sound(start, answer.spectrogram_end)
+            shown = replace(answer, spectrogram=self._task.spectrogram(sound))
+        self._shown = answer, shown
+        return shown
 
     def _health(self) -> Health:
         seconds = self._now() - self._analysis_started
@@ -489,20 +392,20 @@ class ReplaySession:
         """See ReplayControls.sound_waits."""
         with self._lock:
             waits = self._state is SessionState.RUNNING and not self._audible
-            return waits and self._playing and self._has_audio
+            return waits and self._playhead.playing and self._has_audio
 
     def _began(self) -> float | None:
         """When the recording began that is heard now; None where nothing is to be heard."""
         with self._lock:
-            position = self._position()
-            if not (self._playing and self._speed == 1.0 and self._has_audio):
+            playhead, position = self._playhead, self._position()
+            if not (playhead.playing and playhead.speed == 1.0 and self._has_audio):
                 return None
             if self._state is SessionState.RUNNING:
                 least = LEAST_LEAD_SECONDS if self._audible else ENOUGH_LEAD_SECONDS
                 self._audible = self._analysed - position >= least
             else:
                 self._audible = self._state is SessionState.ENDED and position < self._duration
-            return self._anchor_time - self._anchor_position if self._audible else None
+            return playhead.began if self._audible else None
 
     # -- answers --------------------------------------------------------------------------------
 

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from realtime.messages import AudioPacket, FloatArray
+from realtime.rings import GAP_SECONDS
 
-GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
 _PASS_BAND: Final = 0.95  # of the lower of both Nyquist frequencies, where the filter is at half
 _ZEROS: Final = 48  # zero crossings of the sinc on each side …
 _KAISER_BETA: Final = 7.86  # … and its window: 80 dB down at the Nyquist frequency
-# Rates that have no large divisor in common want thousands of filters, all but the same. Where each
-# is half a step off at most, what that adds to a tone at 8 kHz is 72 dB below it.
+# Rates without a large common divisor need thousands of nearly equal filters. Instead we make one
+# for each such step and take the nearest; the error is 72 dB below a tone at 8 kHz.
 _STEP_SECONDS: Final = 1e-8
 
 _BLOCK_SECONDS: Final = 0.01  # what the channels are weighed by …
@@ -34,9 +34,10 @@ _SILENCE: Final = 1e-12  # power below all sound
 
 
 class SpeechResampler:
-    """Packets in, packets of mono float32 at `sample_rate` out; the same however they are cut.
+    """Packets in; mono sound at `sample_rate` out, the same however the packets are cut.
 
-    What comes in is taken as it is from files and drivers; what goes out is made of finite numbers.
+    What comes in is taken as files and drivers give it. What goes out is the time of its first
+    sample and samples (n,), which are finite, read-only and at least one.
     """
 
     def __init__(self, sample_rate: int = 16000) -> None:
@@ -44,10 +45,9 @@ class SpeechResampler:
         self._stream: _Stream | None = None
         self._mixer: _Mixer | None = None
         self._end = 0.0  # s, of the packet before
-        self._sequence = 0
 
-    def push(self, packet: AudioPacket) -> AudioPacket | None:
-        """What can be said after `packet`, None if nothing yet.
+    def push(self, packet: AudioPacket) -> tuple[float, FloatArray] | None:
+        """The sound that is complete with `packet`, None if there is none yet.
 
         Another rate, or a time that does not follow on, begins a new stream; the last 3 ms of
         the old one are lost with it.
@@ -67,30 +67,20 @@ class SpeechResampler:
         samples = stream.push(mixer.push(harmless(packet.samples)))
         # Counted from this packet's own time, so that the source's lean towards its clock is kept.
         ago = n_before / stream.rate_in - first / self.sample_rate
-        return self._packet(packet.timestamp - ago, samples, packet.overflowed)
+        return _timed(packet.timestamp - ago, samples)
 
-    def flush(self) -> AudioPacket | None:
+    def flush(self) -> tuple[float, FloatArray] | None:
         """What the filter still holds, at the end of a recording; the next packet begins anew."""
         stream, self._stream = self._stream, None
         if stream is None:
             return None
         ago = stream.n_in / stream.rate_in - stream.n_out / self.sample_rate
-        return self._packet(self._end - ago, stream.flush(), overflowed=False)
+        return _timed(self._end - ago, stream.flush())
 
-    def _packet(
-        self, timestamp: float, samples: FloatArray, overflowed: bool
-    ) -> AudioPacket | None:
-        if not len(samples):
-            return None
-        samples.flags.writeable = False
-        self._sequence += 1
-        return AudioPacket(
-            timestamp=timestamp,
-            sequence=self._sequence - 1,
-            samples=samples[:, None],
-            sample_rate=self.sample_rate,
-            overflowed=overflowed,
-        )
+
+def _timed(timestamp: float, samples: FloatArray) -> tuple[float, FloatArray] | None:
+    samples.flags.writeable = False
+    return (timestamp, samples) if len(samples) else None
 
 
 def harmless(samples: FloatArray) -> FloatArray:
@@ -101,10 +91,10 @@ def harmless(samples: FloatArray) -> FloatArray:
 class _Mixer:
     """Channels of sound → one: the mean of those that are used, whichever way round they are wired.
 
-    A microphone plugged into one side, or speech in the centre of six, is not to sound distant, and
-    two sides of which one is turned round are not to cancel out. Channels are weighed in blocks
-    that are counted from the first sample, so that the cuts between packets do not show; each block
-    is mixed by what was heard before it, so that none is waited for.
+    So a microphone on one of two channels, or speech in the centre of six, keeps its loudness, and
+    two channels of opposite polarity do not cancel out. Channels are weighed in blocks counted from
+    the first sample, so that it does not matter how packets are cut; each block is mixed with the
+    weights from before it, so that none is waited for.
     """
 
     def __init__(self, channels: int, sample_rate: int) -> None:
@@ -135,13 +125,13 @@ class _Mixer:
         kept = 1 - _BLOCK_SECONDS / _MEMORY_SECONDS
         products = block.T @ block / len(block)
         self._products = kept * self._products + products
-        # Held, not averaged: who begins to speak on another side counts from the next block on.
+        # A decaying peak, not an average: a voice on another channel counts from the next block on.
         self._power = np.maximum(kept * self._power, products.diagonal() + _SILENCE)
         loudest = self._power.argmax()
         weights = np.minimum(1.0, self._power / (_IN_FULL * self._power[loudest]))
         size = np.sqrt(self._products.diagonal())
         opposed = self._products[loudest] < _OPPOSED * size[loudest] * size
-        # The loudest stays the way round it was: another may be it in the next block.
+        # The loudest channel keeps its sign, since another may be the loudest in the next block.
         turned = np.where(opposed, -weights, weights) * np.sign(self._weights[loudest])
         self._weights = turned.astype(np.float32)
 

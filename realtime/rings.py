@@ -15,8 +15,9 @@ import numpy as np
 
 from realtime.messages import FloatArray, Sighting, VideoPacket
 
-SLACK_SECONDS: Final = 0.001  # what a packet's time may be off from the count; clocks jitter
-MOST_BEND: Final = 0.02  # of sound that catches up with its clock: a third of a semitone
+GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
+SLACK_SECONDS: Final = 0.001  # a packet's time may differ this much from the count; clocks jitter
+MOST_BEND: Final = 0.02  # share by which sound is stretched or squeezed: a third of a semitone
 
 T = TypeVar("T")
 
@@ -81,21 +82,19 @@ class _Run:
 class SampleRing:
     """The last `capacity_seconds` of mono sound at one rate, in runs without gaps.
 
-    A sample keeps the time that it got when it came: a span holds the same whenever it is read. So
-    time within a run is counted, and where the packets' times lean away from the count by more than
-    a millisecond, the samples that come are stretched or squeezed until it is right again.
+    A sample's time never changes, so a span always reads the same. Time within a run is counted in
+    samples; where packet times drift over 1 ms from that, new samples are stretched or squeezed by
+    up to 2 %.
 
     Sound that does not follow on from what is there (the source was away, or changed) starts a new
     run, since filling the gap would pass silence off as sound that was heard.
     """
 
-    def __init__(
-        self, sample_rate: int, capacity_seconds: float, gap_seconds: float = 0.05
-    ) -> None:
+    def __init__(self, sample_rate: int, capacity_seconds: float) -> None:
         self.sample_rate = sample_rate
         self._lock = threading.Lock()
         self._samples = np.zeros(round(capacity_seconds * sample_rate), np.float32)
-        self._gap_samples = round(gap_seconds * sample_rate)
+        self._gap_samples = round(GAP_SECONDS * sample_rate)
         self._slack_samples = round(SLACK_SECONDS * sample_rate)
         self._runs: deque[_Run] = deque()  # oldest first, each up to the next
         self._end = 0  # number of the sample after the last
@@ -187,7 +186,7 @@ class SampleRing:
 
 
 def _bent(samples: FloatArray, lead: int) -> FloatArray:
-    """`samples` made longer by `lead` samples, or shorter, as far as nobody hears it."""
+    """`samples` stretched by `lead` samples, or squeezed, by MOST_BEND at most."""
     most = math.ceil(MOST_BEND * len(samples))
     count = len(samples) + min(max(lead, -most), most)
     numbers = np.arange(len(samples))

@@ -57,6 +57,9 @@ class Task:
 
     watch: Callable[[], Watcher]
     load: Callable[[Progress], Network]  # called on the thread that answers
+    # Sound (n,) → Prediction.spectrogram, without which a recording's answers are kept; None where
+    # the task shows none.
+    spectrogram: Callable[[FloatArray], FloatArray] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

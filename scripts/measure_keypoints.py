@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from models.training.data import default_data_root, load_ferplus
-from realtime.faces import MediapipeDetector
+from realtime.emotion.faces import MediapipeDetector
 
 ENLARGED = 8  # the detector wants larger faces than 48 px …
 BORDER = 16  # … with something around them, px of the original

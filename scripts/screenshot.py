@@ -21,14 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
 from models.checkpoint import default_weights
+from models.mel import log_mel
 from realtime.devices import list_devices
+from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, load_emotion_network
-from realtime.faces import watch_face
 from realtime.live import LiveSession
 from realtime.messages import SessionState
+from realtime.recording.recording import Recording
 from realtime.replay import ReplaySession
 from realtime.session import LiveControls, ReplayControls
-from realtime.sources.file import Recording
 from realtime.task import Progress, Task
 from ui.app import destroy, make_application
 from ui.main_window import MainWindow, SessionFactory
@@ -42,7 +43,7 @@ def load(progress: Progress) -> EmotionNetwork:
     return load_emotion_network(default_weights(), device="auto", progress=progress)
 
 
-TASK: Final = Task(watch=watch_face, load=load)
+TASK: Final = Task(watch=watch_face, load=load, spectrogram=log_mel)
 
 
 class Sessions:

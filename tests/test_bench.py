@@ -16,8 +16,8 @@ from rich.console import Console
 
 from realtime import bench
 from realtime.bench import Answers, Figure, Plan, Result
+from realtime.emotion.faces import FaceTracker, MediapipeDetector
 from realtime.emotion.network import EmotionNetwork
-from realtime.faces import FaceTracker, MediapipeDetector
 from realtime.messages import Health, SourceHealth
 from tests.fakes.driver import SteppedDriver
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network

@@ -9,13 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from models.checkpoint import (
-    CheckpointError,
-    default_weights,
-    load_checkpoint,
-    read_checkpoint,
-    save_checkpoint,
-)
+from models.checkpoint import LIVE, CheckpointError, default_weights
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.live import LiveNet
 
@@ -32,17 +26,17 @@ SMALL = LiveNetConfig(
 def saved(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     path = tmp_path / "new folder" / "live.safetensors"
-    save_checkpoint(path, LiveNet(SMALL), {"data": "invented", "terms": "none"})
+    LIVE.save(path, LiveNet(SMALL), SMALL, {"data": "invented", "terms": "none"})
     return path
 
 
 def test_what_is_stored_comes_back(saved: Path) -> None:
     torch.manual_seed(0)
     original = LiveNet(SMALL)
-    checkpoint = read_checkpoint(saved)
+    checkpoint = LIVE.read(saved)
     assert checkpoint.config == SMALL
     assert checkpoint.origin == {"data": "invented", "terms": "none"}
-    network = load_checkpoint(saved)
+    network = LIVE.read(saved).network()
     assert not network.training
     for name, tensor in network.state_dict().items():
         expected = original.state_dict()[name]
@@ -54,19 +48,20 @@ def test_what_is_stored_comes_back(saved: Path) -> None:
 
 
 def test_saving_again_changes_nothing(saved: Path, tmp_path: Path) -> None:
-    checkpoint = read_checkpoint(saved)
-    again = save_checkpoint(tmp_path / "again.safetensors", checkpoint.network(), checkpoint.origin)
+    checkpoint = LIVE.read(saved)
+    network, config, origin = checkpoint.network(), checkpoint.config, checkpoint.origin
+    again = LIVE.save(tmp_path / "again.safetensors", network, config, origin)
     assert again.sha256 == checkpoint.sha256
 
 
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no weights at .*gone\.safetensors.*train live"):
-        read_checkpoint(tmp_path / "gone.safetensors")
+        LIVE.read(tmp_path / "gone.safetensors")
 
 
 def test_unreadable(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"cannot read the weights .*directory"):
-        read_checkpoint(tmp_path)
+        LIVE.read(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64, b"PK\x03\x04" + bytes(200)])
@@ -74,7 +69,7 @@ def test_something_else(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "live.safetensors"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="not a file of MSAF Live weights"):
-        load_checkpoint(path)
+        LIVE.read(path).network()
 
 
 def test_safetensors_of_somebody_else(tmp_path: Path) -> None:
@@ -82,14 +77,14 @@ def test_safetensors_of_somebody_else(tmp_path: Path) -> None:
     for metadata in (None, {"author": "somebody"}):
         safetensors.torch.save_file({"a": torch.ones(2)}, path, metadata)
         with pytest.raises(CheckpointError, match="not a file of MSAF Live weights"):
-            load_checkpoint(path)
+            LIVE.read(path).network()
 
 
 def test_another_version(tmp_path: Path) -> None:
     path = tmp_path / "old.safetensors"
     safetensors.torch.save_file({"a": torch.ones(2)}, path, {"format": "msaf-live-0"})
     with pytest.raises(CheckpointError, match="'msaf-live-0', but this program reads"):
-        load_checkpoint(path)
+        LIVE.read(path).network()
 
 
 @pytest.mark.parametrize("where", [0.3, 0.6, 0.999])
@@ -98,13 +93,13 @@ def test_one_changed_byte(saved: Path, where: float) -> None:
     content[int(where * len(content))] ^= 1
     saved.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"is damaged|start is damaged"):
-        load_checkpoint(saved)
+        LIVE.read(saved).network()
 
 
 def test_cut_off(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="is damaged: its checksum"):
-        load_checkpoint(saved)
+        LIVE.read(saved).network()
 
 
 def test_changed_settings_are_noticed(saved: Path) -> None:
@@ -113,39 +108,39 @@ def test_changed_settings_are_noticed(saved: Path) -> None:
     assert changed != content
     saved.write_bytes(changed)
     with pytest.raises(CheckpointError, match="is damaged"):
-        load_checkpoint(saved)
+        LIVE.read(saved).network()
 
 
 def test_settings_of_another_network(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = load_checkpoint(saved)
+    network = LIVE.read(saved).network()
     wider = LiveNetConfig.from_dict(json.loads(json.dumps(SMALL.to_dict() | {"hidden": 12})))
     monkeypatch.setattr(network, "config", wider)
-    save_checkpoint(saved, network, {})
+    LIVE.save(saved, network, network.config, {})
     with pytest.raises(CheckpointError, match="does not hold the network that its settings"):
-        load_checkpoint(saved)
+        LIVE.read(saved).network()
 
 
 def test_settings_that_make_no_sense(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = load_checkpoint(saved)
+    network = LIVE.read(saved).network()
     monkeypatch.setattr(LiveNetConfig, "to_dict", lambda self: {"colour": "blue"})
     with pytest.raises(CheckpointError, match=r"settings that do not fit: .*colour"):
-        save_checkpoint(saved, network, {})
+        LIVE.save(saved, network, network.config, {})
 
 
 @pytest.mark.parametrize("value", [float("nan"), 1e6])
 def test_weights_that_do_not_fit_are_not_stored(saved: Path, value: float) -> None:
-    network = load_checkpoint(saved)
+    network = LIVE.read(saved).network()
     with torch.no_grad():
         network.head.face_head.weight[0, 0] = value
     before = saved.read_bytes()
     with pytest.raises(ValueError, match=r"face_head\.weight is not finite or too large"):
-        save_checkpoint(saved, network, {})
+        LIVE.save(saved, network, network.config, {})
     assert saved.read_bytes() == before
 
 
 @pytest.mark.skipif(not default_weights().is_file(), reason="weights not there")
 def test_the_shipped_weights_are_whole() -> None:
-    checkpoint = read_checkpoint(default_weights())
+    checkpoint = LIVE.read(default_weights())
     assert checkpoint.path.stat().st_size <= 40e6
     assert checkpoint.config.labels[0] == "neutral"
     assert {"data", "terms"} <= set(checkpoint.origin)

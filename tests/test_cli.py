@@ -21,7 +21,8 @@ import pytest
 from typer.testing import CliRunner
 
 import main
-from models.checkpoint import default_weights, save_checkpoint
+from models.checkpoint import LIVE as LIVE_FORMAT
+from models.checkpoint import default_weights
 from models.config import MODALITIES, LiveNetConfig
 from models.labels import EMOTIONS
 from models.live import LiveNet
@@ -562,7 +563,7 @@ def test_the_window_shows_the_classes_and_modalities_of_the_network(
     network = LiveNet(LiveNetConfig(labels=("calm", "loud")))
     live = ("live", "--camera", "0", "--microphone", "none", "--weights", weights)
     assert run(*live).exit_code == 0
-    save_checkpoint(weights, network, {})
+    LIVE_FORMAT.save(weights, network, network.config, {})
     assert run(*live).exit_code == 0
     labels = [how["options"].labels for _, how in windows]
     assert labels == [EMOTIONS, ("calm", "loud")]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import CheckpointError, save_checkpoint
+from models.checkpoint import LIVE, CheckpointError
 from models.config import FACE, VOICE, LiveNetConfig, VoiceEncoderConfig
 from models.live import LiveNet
 from realtime.emotion.network import (
@@ -37,7 +37,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
             module.running_mean.uniform_(-0.1, 0.1)  # type: ignore[union-attr]
             module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
     path = tmp_path_factory.mktemp("weights") / "live.safetensors"
-    save_checkpoint(path, network, {"data": "none"})
+    LIVE.save(path, network, network.config, {"data": "none"})
     return path
 
 

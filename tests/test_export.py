@@ -41,7 +41,6 @@ def prediction(index: int = 12, *, latency: float | None = 0.08123) -> Predictio
         voice_moments=None,
         sound_level=-30.0,
         speech=True,
-        frames_used=(1, 2),
         inference_seconds=0.01,
         latency_seconds=latency,
         time_of_day=None if latency is None else 1.8e9 + index * 0.1,
@@ -71,7 +70,6 @@ def unsure() -> Prediction:
         voice_moments=None,
         sound_level=None,
         speech=False,
-        frames_used=(),
         inference_seconds=0.0,
         latency_seconds=None,
     )

@@ -20,7 +20,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.checkpoint import save_checkpoint
+from models.checkpoint import LIVE
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.export import exported_graphs
 from models.live import FusionOutput, LiveNet
@@ -147,8 +147,8 @@ def test_gradients_reach_both_branches() -> None:
 def test_graphs_give_the_same_answers(network: LiveNet, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     weights = tmp_path / "live.safetensors"
-    network = save_checkpoint(weights, network, {}).network()
-    graphs = exported_graphs(weights, cache_dir=tmp_path / "cache")
+    network = LIVE.save(weights, network, network.config, {}).network()
+    graphs = exported_graphs(weights, cache_dir=tmp_path / "cache").graphs
 
     def run(path: Path, **inputs: torch.Tensor) -> list[Any]:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -157,12 +157,12 @@ def test_graphs_give_the_same_answers(network: LiveNet, tmp_path: Path) -> None:
     with torch.inference_mode():
         crops = torch.rand(3, 1, 48, 48)
         np.testing.assert_allclose(
-            run(graphs.trunk, crops=crops)[0], network.trunk(crops), atol=1e-5
+            run(graphs["trunk"], crops=crops)[0], network.trunk(crops), atol=1e-5
         )
         for columns in (1, 57, 300):
             mel = torch.randn(1, 80, columns)
             np.testing.assert_allclose(
-                run(graphs.encoder, mel=mel)[0], network.encoder(mel), atol=1e-4
+                run(graphs["encoder"], mel=mel)[0], network.encoder(mel), atol=1e-4
             )
         for images, frames, present in [(30, 150, BOTH), (1, 77, VOICE), (6, 1, FACE)]:
             maps, voice = features(2, images, frames)
@@ -175,24 +175,26 @@ def test_graphs_give_the_same_answers(network: LiveNet, tmp_path: Path) -> None:
                 "speaker": torch.randn(2, 20),
             }
             expectation = network.head(*inputs.values())
-            for output, expected in zip(run(graphs.head, **inputs), expectation, strict=True):
+            for output, expected in zip(run(graphs["head"], **inputs), expectation, strict=True):
                 np.testing.assert_allclose(output, expected, atol=1e-5)
 
 
 def test_graphs_are_made_once(network: LiveNet, tmp_path: Path) -> None:
     weights = tmp_path / "live.safetensors"
-    save_checkpoint(weights, network, {})
+    LIVE.save(weights, network, network.config, {})
     steps: list[float] = []
     first = exported_graphs(
         weights, cache_dir=tmp_path / "cache", progress=lambda done, text: steps.append(done)
     )
     assert steps == sorted(steps)
     assert (steps[0], steps[-1]) == (0.0, 1.0)
-    stamp = first.head.stat().st_mtime_ns
+    stamp = first.graphs["head"].stat().st_mtime_ns
     again = exported_graphs(weights, cache_dir=tmp_path / "cache")
     assert again == first
-    assert again.head.stat().st_mtime_ns == stamp
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.head.parent.name]
+    assert again.graphs["head"].stat().st_mtime_ns == stamp
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [
+        first.graphs["head"].parent.name
+    ]
 
 
 def test_making_them_can_be_broken_off(network: LiveNet, tmp_path: Path) -> None:
@@ -203,7 +205,7 @@ def test_making_them_can_be_broken_off(network: LiveNet, tmp_path: Path) -> None
             raise BrokenOffError
 
     weights = tmp_path / "live.safetensors"
-    save_checkpoint(weights, network, {})
+    LIVE.save(weights, network, network.config, {})
     with pytest.raises(BrokenOffError):
         exported_graphs(weights, cache_dir=tmp_path / "cache", progress=progress)
     assert not list((tmp_path / "cache").iterdir())
@@ -214,17 +216,17 @@ def test_where_no_process_can_be_started_they_are_made_in_this_one(
     network: LiveNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = tmp_path / "live.safetensors"
-    save_checkpoint(weights, network, {})
+    LIVE.save(weights, network, network.config, {})
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert exported_graphs(weights, cache_dir=tmp_path / "cache").head.is_file()
+    assert exported_graphs(weights, cache_dir=tmp_path / "cache").graphs["head"].is_file()
 
 
 def test_graphs_that_were_tidied_away_or_damaged_are_made_again(
     network: LiveNet, tmp_path: Path
 ) -> None:
     weights = tmp_path / "live.safetensors"
-    save_checkpoint(weights, network, {})
-    graph = exported_graphs(weights, cache_dir=tmp_path / "cache").encoder
+    LIVE.save(weights, network, network.config, {})
+    graph = exported_graphs(weights, cache_dir=tmp_path / "cache").graphs["encoder"]
     whole = graph.read_bytes()
     turned = bytearray(whole)
     turned[-100] ^= 1  # which would load
@@ -238,7 +240,7 @@ def test_graphs_that_were_tidied_away_or_damaged_are_made_again(
 
 def test_graphs_that_are_used_no_more_are_removed(network: LiveNet, tmp_path: Path) -> None:
     weights, cache = tmp_path / "live.safetensors", tmp_path / "cache"
-    save_checkpoint(weights, network, {})
+    LIVE.save(weights, network, network.config, {})
     now, hour = time.time(), 3600.0
     ages = {
         "0123456789abcdef-1": 31 * 24 * hour,
@@ -251,7 +253,7 @@ def test_graphs_that_are_used_no_more_are_removed(network: LiveNet, tmp_path: Pa
         (cache / name).mkdir(parents=True)
         (cache / name / "trunk.onnx").touch()
         os.utime(cache / name, (now - age, now - age))
-    used = exported_graphs(weights, cache_dir=cache).trunk.parent
+    used = exported_graphs(weights, cache_dir=cache).graphs["trunk"].parent
     kept = {"0123456789abcdef-2", "making-now", "somebody-else", used.name}
     assert {path.name for path in cache.iterdir()} == kept
 
@@ -259,20 +261,20 @@ def test_graphs_that_are_used_no_more_are_removed(network: LiveNet, tmp_path: Pa
 def test_graphs_that_are_used_stay(network: LiveNet, tmp_path: Path) -> None:
     paths = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     for number, path in enumerate(paths):
-        save_checkpoint(path, network, {"number": str(number)})
+        LIVE.save(path, network, network.config, {"number": str(number)})
     first = exported_graphs(paths[0], cache_dir=tmp_path / "cache")
     long_ago = time.time() - 31 * 24 * 3600.0
-    os.utime(first.trunk.parent, (long_ago, long_ago))
+    os.utime(first.graphs["trunk"].parent, (long_ago, long_ago))
     assert exported_graphs(paths[0], cache_dir=tmp_path / "cache") == first
     exported_graphs(paths[1], cache_dir=tmp_path / "cache")
-    assert first.trunk.is_file()
+    assert first.graphs["trunk"].is_file()
 
 
 def test_what_cannot_be_removed_is_left(
     network: LiveNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights, old = tmp_path / "live.safetensors", tmp_path / "cache" / "making-killed"
-    save_checkpoint(weights, network, {})
+    LIVE.save(weights, network, network.config, {})
     old.mkdir(parents=True)
     os.utime(old, (0, 0))
 
@@ -281,7 +283,7 @@ def test_what_cannot_be_removed_is_left(
             raise PermissionError(f"{path} is in use")
 
     monkeypatch.setattr("shutil.rmtree", refuse)
-    assert exported_graphs(weights, cache_dir=tmp_path / "cache").head.is_file()
+    assert exported_graphs(weights, cache_dir=tmp_path / "cache").graphs["head"].is_file()
     assert old.is_dir()
 
 
@@ -289,21 +291,21 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     network: LiveNet, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     weights = tmp_path / "live.safetensors"
-    save_checkpoint(weights, network, {})
-    graphs = exported_graphs(weights, cache_dir=weights / "cache")  # below a file
-    assert all(path.is_file() for path in (graphs.trunk, graphs.encoder, graphs.head))
+    LIVE.save(weights, network, network.config, {})
+    graphs = exported_graphs(weights, cache_dir=weights / "cache").graphs  # below a file
+    assert all(path.is_file() for path in graphs.values())
     assert "cannot be kept" in caplog.text
 
 
 def test_warm_start_needs_no_torch(network: LiveNet, tmp_path: Path) -> None:
     weights = tmp_path / "live.safetensors"
-    save_checkpoint(weights, network, {})
+    LIVE.save(weights, network, network.config, {})
     exported_graphs(weights, cache_dir=tmp_path / "cache")
     script = (
         "import sys\nfrom pathlib import Path\nfrom models.export import exported_graphs\n"
         "folder = Path(sys.argv[1])\n"
-        "graphs = exported_graphs(folder / 'live.safetensors', cache_dir=folder / 'cache')\n"
-        "assert graphs.trunk.is_file() and 'torch' not in sys.modules, 'torch was loaded'\n"
+        "graphs = exported_graphs(folder / 'live.safetensors', cache_dir=folder / 'cache').graphs\n"
+        "assert graphs['trunk'].is_file() and 'torch' not in sys.modules, 'torch was loaded'\n"
     )
     subprocess.run(
         [sys.executable, "-c", script, tmp_path],

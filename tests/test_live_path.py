@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from models.checkpoint import default_weights
+from realtime.emotion.faces import watch_face
 from realtime.emotion.network import load_emotion_network
-from realtime.faces import watch_face
 from realtime.live import LiveSession
 from realtime.messages import Prediction, SessionState, VideoPacket
-from realtime.sources.file import Recording
+from realtime.recording.recording import Recording
 from realtime.task import Task
 from tests.fakes.mjpeg_server import Image, MjpegServer
 from tests.fakes.pulse import VirtualMicrophone

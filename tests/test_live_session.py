@@ -15,9 +15,9 @@ import pytest
 from models.checkpoint import CheckpointError
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig, WindowConfig
+from realtime.emotion.faces import FaceTracker
 from realtime.emotion.network import EmotionNetwork
 from realtime.export import PredictionWriter
-from realtime.faces import FaceTracker
 from realtime.live import LiveSession
 from realtime.messages import (
     AudioPacket,
@@ -30,9 +30,9 @@ from realtime.messages import (
     SourceState,
     VideoPacket,
 )
+from realtime.recording.players import FramePlayer
 from realtime.session import Deadline, told
 from realtime.sources.base import NoDeviceError, Packet, SourceError
-from realtime.sources.file import FramePlayer
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
 from realtime.windowing import WindowGrid

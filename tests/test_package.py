@@ -7,7 +7,6 @@ import re
 import runpy
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -92,14 +91,3 @@ def test_the_page_names_every_fault() -> None:
 
     page = (ROOT / "docs" / "msaf.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M)) >= {str(fault) for fault in Fault}
-
-
-def test_the_whole_live_path_is_kept_from_its_task() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    contracts = {each["name"]: each for each in settings["tool"]["importlinter"]["contracts"]}
-    kept = set(contracts["the live path knows no task"]["source_modules"])
-    here = {
-        f"realtime.{path.stem}" for path in (ROOT / "realtime").glob("*") if path.stem[0] != "_"
-    }
-    outside = {"bench", "data", "emotion", "fusion_bench"}
-    assert kept == here - {f"realtime.{name}" for name in outside}

@@ -19,8 +19,8 @@ from realtime.playback import (
     RETRY_SECONDS,
     SoundPlayback,
 )
+from realtime.recording.players import SoundPlayer
 from realtime.replay import ReplaySession
-from realtime.sources.file import SoundPlayer
 from realtime.sources.microphone import MicrophoneSource
 from tests.fakes.engine import task
 from tests.fakes.loudspeaker import Loudspeaker

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from realtime.emotion.speech import VoiceActivity
 from realtime.messages import VideoPacket
 from realtime.resampling import SpeechResampler
 from realtime.rings import FrameRing, SampleRing
-from realtime.speech import VoiceActivity
 from tests.fakes.sources import jittered_speech
 
 
@@ -163,7 +163,7 @@ def test_windows_hold_the_same_however_late_they_are_read(bursts: list[int]) -> 
             for packet in come:
                 speech = resampler.push(packet)
                 if speech is not None:
-                    ring.push(speech.timestamp, speech.samples[:, 0])
+                    ring.push(*speech)
             pieces, seen = ring.since(seen)
             for start, samples in pieces:
                 activity.push(start, samples)

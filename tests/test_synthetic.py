@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from realtime.clock import MonotonicClock
+from realtime.emotion.speech import VoiceActivity
 from realtime.resampling import SpeechResampler
 from realtime.sources.base import SourceError
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone, speech_like
-from realtime.speech import VoiceActivity
 from tests.fakes.sources import ManualClock
 
 
@@ -96,7 +96,7 @@ def test_it_takes_a_voice_detector_in() -> None:
             assert packet is not None
             speech = resampler.push(packet)
             if speech is not None:
-                activity.push(speech.timestamp, speech.samples[:, 0])
+                activity.push(*speech)
     assert activity.speech_seconds(1.0, 4.0) > 2.7
 
 

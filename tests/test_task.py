@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime import replay
+from realtime import analysis
+from realtime.analysis import analyse
 from realtime.clock import Clock
 from realtime.config import WindowConfig
 from realtime.export import record_of
@@ -27,9 +28,9 @@ from realtime.messages import (
     Track,
     VideoPacket,
 )
-from realtime.replay import ReplaySession, analyse
+from realtime.recording.recording import Recording
+from realtime.replay import ReplaySession
 from realtime.rings import SampleRing
-from realtime.sources.file import Recording
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Contribution, Excerpt, Flow, Fusion, Modality, Network, Task
 from realtime.windowing import WindowGrid
@@ -240,7 +241,7 @@ def test_how_many_windows_are_under_way_changes_nothing(
         for packet in recording:
             driver.push(packet)
             expected += driver.answers()
-    monkeypatch.setattr(replay, "MOST_PENDING", pending)
+    monkeypatch.setattr(analysis, "MOST_PENDING", pending)
     assert bits(answers(demo)[: len(expected)]) == bits(expected)
 
 

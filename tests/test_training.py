@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models.attention import modality_share
-from models.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from models.checkpoint import LIVE
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.live import FusionHead, FusionOutput, LiveNet
 from models.training import fusion, loop
@@ -122,7 +122,7 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
 
 
 def test_from_data_to_weights(trained: Path) -> None:
-    checkpoint = read_checkpoint(trained / "live.safetensors")
+    checkpoint = LIVE.read(trained / "live.safetensors")
     expected = replace(TINY.network, temperatures=checkpoint.config.temperatures)
     assert checkpoint.config == expected
     assert checkpoint.config.temperatures != (1.0, 1.0, 1.0)
@@ -390,7 +390,7 @@ def test_the_shipped_network_learns_from_the_validation_actors_too(
     data_root: Path, trained: Path
 ) -> None:
     chosen, shipped = (
-        read_checkpoint(trained / name) for name in ("selection.safetensors", "live.safetensors")
+        LIVE.read(trained / name) for name in ("selection.safetensors", "live.safetensors")
     )
     assert "actors 02, 03, 05" in chosen.origin["data"]
     assert ", 08," not in chosen.origin["data"]
@@ -479,9 +479,9 @@ def test_every_actor_is_judged_by_a_network_that_never_heard_them(
     work = tmp_path / "work"
     shutil.copytree(trained, work)
     context, weights = context_of(data_root, work), work / "live.safetensors"
-    before = read_checkpoint(weights).sha256
+    before = LIVE.read(weights).sha256
     train_live(context, TINY, ("folds",), weights)
-    assert read_checkpoint(weights).sha256 == before
+    assert LIVE.read(weights).sha256 == before
     for fold in OTHER_FOLDS:
         learned_from = torch.load(work / "features" / f"voice-{without(fold)}.pt")["tensors"][1]
         there = {1, 2, 3, 8, 10, 17, 22}
@@ -509,9 +509,9 @@ def test_evaluation_without_the_work_folder(data_root: Path, trained: Path, tmp_
 def test_a_selection_of_other_weights_is_not_taken_for_theirs(
     data_root: Path, trained: Path, tmp_path: Path
 ) -> None:
-    chosen = read_checkpoint(trained / "selection.safetensors")
+    chosen = LIVE.read(trained / "selection.safetensors")
     other = with_temperatures(chosen.network(), (1.0, 2.0, 3.0))
-    save_checkpoint(tmp_path / "selection.safetensors", other, {})
+    LIVE.save(tmp_path / "selection.safetensors", other, other.config, {})
     with pytest.raises(StageError, match="their settings differ"):
         evaluate_live(context_of(data_root, tmp_path), trained / "live.safetensors", TINY)
 
@@ -531,7 +531,7 @@ def test_the_way_that_was_better_is_gone_again(data_root: Path, tmp_path: Path) 
 
 def test_features_of_other_weights_are_made_anew(data_root: Path, trained: Path) -> None:
     context = context_of(data_root, trained)
-    network = load_checkpoint(trained / "live.safetensors")
+    network = LIVE.read(trained / "live.safetensors").network()
     first = fusion.evaluation_voices(context, network.encoder, network.config, "test")
     with torch.no_grad():
         network.encoder.project.bias.add_(1.0)

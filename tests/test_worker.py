@@ -12,16 +12,16 @@ import pytest
 
 from realtime.config import ConfigError, SessionConfig, WindowConfig
 from realtime.emotion.config import EmotionConfig
-from realtime.faces import FaceTracker, MediapipeDetector
+from realtime.emotion.faces import FaceTracker, MediapipeDetector
+from realtime.emotion.speech import VoiceActivity
 from realtime.messages import FloatArray, Prediction, Reason, Status, Track, VideoPacket
+from realtime.recording.players import FramePlayer
 from realtime.rings import SampleRing, SightingRing
-from realtime.sources.file import FramePlayer
-from realtime.speech import VoiceActivity
 from realtime.worker import InferenceWorker
+from tests.emotion.test_faces import face
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network
 from tests.fakes.sources import jittered_speech
-from tests.test_faces import face
 
 RATE = 16000
 FPS = 30
@@ -152,7 +152,7 @@ def test_both_modalities_count_once_they_are_there() -> None:
     assert newest.reason is None
     assert newest.probabilities is not None
     assert newest.probabilities.sum() == pytest.approx(1, abs=1e-5)
-    assert len(newest.frames_used) == 30
+    assert bench.engine.maps == 30
     assert newest.spectrogram is not None
     assert newest.spectrogram.shape == (80, 300)
     assert newest.voice_moments is not None
@@ -194,7 +194,7 @@ def test_a_dark_face_does_not_count() -> None:
     newest = Bench().run(0, 4, brightness=10, loudness=0.01)[-1]
     assert newest.modality("face").status is Status.TOO_DARK
     assert newest.reason is Reason.TOO_DARK
-    assert newest.frames_used == ()
+    assert newest.face_activation is None
 
 
 def test_where_the_dark_hides_the_face_it_is_the_dark_that_is_told() -> None:
@@ -296,7 +296,7 @@ def test_the_same_packets_give_the_same_answers() -> None:
         bench.run(3, 4, brightness=0)
         bench.run(4, 6, loudness=0.01)
         return [
-            (p.window_index, p.label, p.reason, p.confidence, p.frames_used, p.latency_seconds)
+            (p.window_index, p.label, p.reason, p.confidence, p.latency_seconds)
             for p in bench.predictions
         ]
 
@@ -589,8 +589,9 @@ def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> Non
 
 def test_windows_of_another_length_hold_as_many_maps() -> None:
     config = SessionConfig(windows=WindowConfig(window_seconds=2.0))
-    newest = Bench(config=config, window_seconds=2.0).run(0, 4)[-1]
-    assert len(newest.frames_used) == 20
+    bench = Bench(config=config, window_seconds=2.0)
+    newest = bench.run(0, 4)[-1]
+    assert bench.engine.maps == 20
     assert newest.spectrogram is not None
     assert newest.spectrogram.shape == (80, 200)
 

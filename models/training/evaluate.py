@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from models.checkpoint import read_checkpoint
+from models.checkpoint import LIVE
 from models.config import CONDITIONS
 from models.face import FaceClassifier
 from models.labels import EMOTIONS
@@ -73,7 +73,7 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
     StageError
         The network in the work folder is another's.
     """
-    checkpoint = read_checkpoint(weights)
+    checkpoint = LIVE.read(weights)
     network = checkpoint.network().to(context.device)
     test = evaluation_features(context, network, recipe.fusion, "test")
     said = answers(network.head, *test, network.config, context.device)
@@ -120,7 +120,7 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
 
 def _trained_beside(network: LiveNet, path: Path) -> LiveNet:
     """The network in `path`, which was trained with the same settings as `network`."""
-    other = read_checkpoint(path).network()
+    other = LIVE.read(path).network()
     if other.config != network.config:
         raise StageError(
             f"{path} was not trained for these weights: their settings differ. Name the work "

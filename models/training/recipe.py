@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVar
 import torch
 from torch import nn
 
-from models.checkpoint import Checkpoint, default_weights, round_as_stored, save_checkpoint
+from models.checkpoint import LIVE, Checkpoint, default_weights, round_as_stored
 from models.config import CONDITIONS, LiveNetConfig
 from models.face import FaceClassifier
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
@@ -274,7 +274,7 @@ def train_live(
     _take_head(context, recipe, "fusion", network, "fusion")
     learn_voice_means(context, network, "train")
     chosen = calibrated(network, validation, context.device)
-    save_checkpoint(context.work_dir / SELECTION, chosen, origin(TRAIN_ACTORS))
+    LIVE.save(context.work_dir / SELECTION, chosen, chosen.config, origin(TRAIN_ACTORS))
     if lacking and not {"final", "folds"} & set(stages):
         _tell_lacking(stages, lacking)
         return None
@@ -282,12 +282,12 @@ def train_live(
     temperatures = chosen.config.temperatures
     train = "final" in stages
     final = _trained_as_chosen(context, recipe, face, temperatures, "final", "final", train=train)
-    written = save_checkpoint(weights or default_weights(), final, origin(FINAL_ACTORS))
+    written = LIVE.save(weights or default_weights(), final, final.config, origin(FINAL_ACTORS))
     if "folds" in stages:
         for fold in OTHER_FOLDS:
             people = without(fold)
             network = _trained_as_chosen(context, recipe, face, temperatures, people, fold)
-            save_checkpoint(fold_weights(context, fold), network, origin(ACTORS[people]))
+            LIVE.save(fold_weights(context, fold), network, network.config, origin(ACTORS[people]))
     return written
 
 

@@ -108,7 +108,6 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
             prediction,
             face=newest,
             face_activation=_unit_range(fusion.face_activation[shown]),
-            frames_used=tuple(face.sequence for face in excerpt.faces),
         )
 
     def _notice_strangers(self, sighting: Sighting) -> None:
@@ -118,7 +117,7 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
         """
         config, face, before = self._config, sighting.face, self._followed
         since = 0.0 if self._picture_time is None else sighting.timestamp - self._picture_time
-        # Neither in the dark nor without pictures can anybody be seen to be gone.
+        # Absence counts only while pictures arrive and are bright enough to show a face.
         if sighting.brightness >= config.dark_picture:
             self._absent_seconds += min(since, self._windows.stall_seconds)
         if face is None:

@@ -19,11 +19,11 @@ from realtime.config import WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.face import Face
 from realtime.emotion.fusion import EmotionFusion
+from realtime.emotion.speech import VoiceActivity
 from realtime.emotion.voice import Voice
-from realtime.engine import Engine, OnnxEngine, TorchEngine, check_device, has_gpu
+from realtime.engine import Engine, OnnxEngine, TorchEngine, has_gpu
 from realtime.messages import Attention, FloatArray
 from realtime.rings import SampleRing
-from realtime.speech import VoiceActivity
 from realtime.task import Contribution, Progress
 
 
@@ -60,20 +60,18 @@ def in_onnxruntime(
     from models.export import exported_graphs
 
     exported = exported_graphs(weights, progress=progress)
-    graphs = {"trunk": exported.trunk, "encoder": exported.encoder, "head": exported.head}
     # Nearly all of a hop's work, and the only part large enough for two threads to pay.
     threads = {"encoder": min(2, os.cpu_count() or 1)}
-    return EmotionNetwork(OnnxEngine(graphs, threads=threads), exported.config, settings)
+    return EmotionNetwork(OnnxEngine(exported.graphs, threads=threads), exported.config, settings)
 
 
 def in_torch(
     weights: Path, settings: EmotionConfig | None = None, *, device: str = "cuda"
 ) -> EmotionNetwork:
     """The network as it was trained, on a torch device."""
-    from models.checkpoint import load_checkpoint
+    from models.checkpoint import LIVE
 
-    check_device(device)
-    trained = load_checkpoint(weights)
+    trained = LIVE.read(weights).network()
     parts = {"trunk": trained.trunk, "encoder": trained.encoder, "head": trained.head}
     return EmotionNetwork(TorchEngine(parts, device=device), trained.config, settings)
 

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.checkpoint import CheckpointError, default_weights, read_checkpoint
+from models.checkpoint import LIVE, CheckpointError, default_weights
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.emotion.config import EmotionConfig
@@ -61,9 +61,10 @@ class Sessions:
 
     def task(self) -> Task:
         """What all sessions do: read emotions off one face and its voice."""
-        from realtime.faces import watch_face
+        from models.mel import log_mel
+        from realtime.emotion.faces import watch_face
 
-        return Task(watch=watch_face, load=self.load)
+        return Task(watch=watch_face, load=self.load, spectrogram=log_mel)
 
     def labels(self) -> tuple[str, ...]:
         """The network's classes; those of our own where its weights are not to be read.
@@ -71,7 +72,7 @@ class Sessions:
         What is wrong with them is told when a session loads them.
         """
         try:
-            return read_checkpoint(self.weights).config.labels
+            return LIVE.read(self.weights).config.labels
         except CheckpointError:
             return EMOTIONS
 
@@ -99,7 +100,7 @@ class Sessions:
 
     def check(self, path: Path) -> None:
         """Open a recording and close it; raises UnreadableFileError when it cannot be read."""
-        from realtime.sources.file import Recording
+        from realtime.recording.recording import Recording
 
         Recording(path).close()
 

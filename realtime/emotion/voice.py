@@ -17,9 +17,9 @@ from models.speaker import SpeakerOffset
 from realtime.config import WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.fusion import EmotionFusion
+from realtime.emotion.speech import VoiceActivity
 from realtime.messages import FloatArray, Prediction, Status, Track
 from realtime.rings import SampleRing
-from realtime.speech import VoiceActivity
 from realtime.task import Excerpt, Flow, Modality
 from realtime.windowing import Span, WindowGrid
 

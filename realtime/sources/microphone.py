@@ -34,6 +34,9 @@ BLOCK_SECONDS: Final = 0.01
 DRIVER_BUFFER_SECONDS: Final = 0.03
 BACKLOG_SECONDS: Final = 2.0  # of blocks waiting to be read
 START_PATIENCE_SECONDS: Final = 5.0  # sound servers wake sleeping devices, Bluetooth takes seconds
+LEAN_SECONDS: Final = 10.0  # of sound, over which the lean towards arrival is averaged
+FAR_SECONDS: Final = 0.1  # between count and arrival is far, and after …
+ANCHOR_SECONDS: Final = 1.0  # … of sound that is far there is a new anchor
 MEASURED_SECONDS: Final = 3.0  # each of the spans in which a device's rate is measured
 RATE_TOLERANCE: Final = 0.005  # of it; sound cards are off by 200 millionths
 PATIENCE_SECONDS: Final = 0.8  # then a silent callback means that the device is gone
@@ -43,25 +46,17 @@ class SampleClock:
     """When samples were heard: counted from an anchor, leaning gently towards their arrival.
 
     Counting alone drifts, for a sound card's second is up to 200 millionths off; arrival alone
-    jitters by whole blocks. The lean is an average over `lean_seconds`, which lags a drift of 200
+    jitters by whole blocks. The lean is an average over LEAN_SECONDS, which lags a drift of 200
     ppm by 2 ms. It is quicker just after an anchor, when there is little to average, and never
-    bends time by more than a tenth. Arrival that stays far from the count for `patience_seconds`
+    bends time by more than a tenth. Arrival that stays far from the count for ANCHOR_SECONDS
     (the driver lost sound silently, the computer slept) sets a new anchor.
 
     A device whose rate is quite another than it says (44.1 and 48 kHz mixed up) would get an anchor
     each second, and its sound fall to pieces: `sample_rate` becomes what is measured.
     """
 
-    def __init__(
-        self,
-        sample_rate: int,
-        *,
-        lean_seconds: float = 10.0,
-        far_seconds: float = 0.1,
-        patience_seconds: float = 1.0,
-    ) -> None:
+    def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate  # Hz, of the samples stamped last
-        self._lean, self._far, self._patience = lean_seconds, far_seconds, patience_seconds
         self._end: float | None = None  # of the last block
         self._averaged = 0.0  # s of sound since the anchor
         self._off = 0.0  # s of sound for which arrival has been far from the count
@@ -79,13 +74,13 @@ class SampleClock:
         if self._end is None:
             self._end = start
         apart = start - self._end
-        self._off = self._off + span if abs(apart) > self._far else 0.0
-        if lost or self._off > self._patience:
+        self._off = self._off + span if abs(apart) > FAR_SECONDS else 0.0
+        if lost or self._off > ANCHOR_SECONDS:
             # Time goes on, also where the count had been ahead of arrival.
             start = max(start, self._end)
             self._averaged = self._off = 0.0
         else:
-            weight = span / min(self._averaged + span, self._lean) if span else 0.0
+            weight = span / min(self._averaged + span, LEAN_SECONDS) if span else 0.0
             bend = 0.1 * span
             start = self._end + min(max(weight * apart, -bend), bend)
         self._averaged += span

@@ -52,7 +52,7 @@ class SteppedDriver:
         if isinstance(packet, VideoPacket):
             self._sightings.push(self._watcher.look(packet))
         elif (speech := self._resampler.push(packet)) is not None:
-            self._samples.push(speech.timestamp, speech.samples[:, 0])
+            self._samples.push(*speech)
 
     def answers(self) -> list[Prediction]:
         """Answers for all windows that are due."""

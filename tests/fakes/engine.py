@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
+from models.mel import log_mel
 from realtime.emotion.config import EmotionConfig
+from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork
+from realtime.emotion.speech import VoiceActivity
 from realtime.engine import Arrays
-from realtime.faces import watch_face
 from realtime.messages import FloatArray
-from realtime.speech import VoiceActivity
 from realtime.task import Progress, Task, Watcher
 
 CONFIG = LiveNetConfig(face=FaceTrunkConfig(channels=16), voice=VoiceEncoderConfig(channels=16))
@@ -28,6 +29,7 @@ class ArithmeticEngine:
         self.trunk_runs = 0
         self.encoder_runs = 0
         self.fusions = 0
+        self.maps = 0  # that the last of them was given
         self.residual: FloatArray = np.zeros(16, np.float32)
 
     def run(self, part: str, inputs: Arrays) -> Arrays:
@@ -48,6 +50,7 @@ class ArithmeticEngine:
         self, maps: FloatArray, frames: FloatArray, present: Any, speaker: FloatArray
     ) -> dict[str, FloatArray]:
         self.fusions += 1
+        self.maps = maps.shape[2]
         count, steps = len(CONFIG.labels), maps.shape[2]
         face, voice = np.zeros((2, count), np.float32)
         has_face, has_voice = present[0]
@@ -97,4 +100,4 @@ def task(
     watch: Callable[[], Watcher] = watch_face,
 ) -> Task:
     """The emotion task, on arithmetic unless something else is loaded."""
-    return Task(watch=watch, load=load)
+    return Task(watch=watch, load=load, spectrogram=log_mel)

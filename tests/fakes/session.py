@@ -212,7 +212,6 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
         voice_moments=_moments(seconds) if speaking else None,
         sound_level=-24.0 + 9.0 * math.sin(3.1 * seconds) if speaking else -52.0,
         speech=speaking,
-        frames_used=(),
         inference_seconds=0.021,
         latency_seconds=0.043,
     )

@@ -403,7 +403,7 @@ def test_a_prepared_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_the_real_clips(clips: Path, tmp_path: Path) -> None:
-    from realtime.faces import MediapipeDetector
+    from realtime.emotion.faces import MediapipeDetector
 
     (tmp_path / "Actor_01").mkdir()
     for path in clips.glob("01-01-0*.mp4"):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.checkpoint import CheckpointError, Format, load_checkpoint
+from models.checkpoint import LIVE, CheckpointError, Format
 from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
 from models.paper.mosei import MoseiNet
 from models.paper.ntu import NtuNet
@@ -60,7 +60,7 @@ def test_another_network_is_refused_by_name(tmp_path: Path) -> None:
     config = MoseiConfig(channels=(5, 7, 9))
     MOSEI.save(path, MoseiNet(config), config, {})
     with pytest.raises(CheckpointError, match="'msaf-mosei-1', but this program reads 'msaf-live"):
-        load_checkpoint(path)
+        LIVE.read(path).network()
     with pytest.raises(CheckpointError, match="but this program reads 'msaf-ravdess-1'"):
         RAVDESS.read(path)
 

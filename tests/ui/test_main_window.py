@@ -53,8 +53,8 @@ from realtime.messages import (
     Status,
     Track,
 )
+from realtime.recording.recording import Recording
 from realtime.sources.base import UnreadableFileError
-from realtime.sources.file import Recording
 from tests.fakes.session import (
     DrawnPictures,
     FakeDevice,

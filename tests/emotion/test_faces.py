@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.alignment import CANONICAL_KEYPOINTS, CROP_SIZE
-from realtime.faces import Detection, FaceTracker
-from realtime.features import align_face, similarity_transform
+from realtime.emotion.faces import Detection, FaceTracker
+from realtime.emotion.features import align_face, similarity_transform
 from realtime.messages import FaceObservation, VideoPacket
 from realtime.rings import FrameRing, SightingRing
 from realtime.search import PictureSearch

@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime.closing import Closing
-from realtime.features import align_face, brightness
+from realtime.emotion.features import align_face, brightness
 from realtime.messages import Box, FaceObservation, FloatArray, Sighting, VideoPacket
+
+KEEP_SECONDS: Final = 1.0  # that the followed face may be lost, or another one larger
+LARGER: Final = 1.8  # a face with so many times the followed one's area is clearly larger
+SMOOTHING_SECONDS: Final = 0.04  # in which a detection's weight in the smoothed one falls to 1/e
+SEARCH_SECONDS: Final = 0.024  # at least, from one searched image to the next (docs/adr/0006)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +57,12 @@ class MediapipeDetector(Closing):
 
     # The detector looks at 128 x 128 pixels itself; a smaller picture only spares it the way there.
     _WIDTH = 640
+    _LEAST_SCORE = 0.5
 
-    def __init__(self, min_score: float = 0.5) -> None:
+    def __init__(self) -> None:
         from mediapipe.python.solutions.face_detection import FaceDetection
 
-        self._network = FaceDetection(model_selection=0, min_detection_confidence=min_score)
+        self._network = FaceDetection(model_selection=0, min_detection_confidence=self._LEAST_SCORE)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Faces in an RGB image (height, width, 3)."""
@@ -96,25 +102,13 @@ def _overlap(a: FloatArray, b: FloatArray) -> float:
 class FaceTracker(Closing):
     """Follows one face: the largest steady one, through short losses.
 
-    A face is taken up when it has been seen twice; another one replaces it after `keep_seconds`
+    A face is taken up when it has been seen twice; another one replaces it after KEEP_SECONDS
     without a sight of it, or when it has been clearly larger for as long. An image that comes less
-    than `search_seconds` after the one searched last is passed over (docs/adr/0006).
+    than SEARCH_SECONDS after the one searched last is passed over (docs/adr/0006).
     """
 
-    def __init__(
-        self,
-        detector: FaceDetector,
-        *,
-        keep_seconds: float = 1.0,
-        larger: float = 1.8,
-        smoothing_seconds: float = 0.04,
-        search_seconds: float = 0.024,
-    ) -> None:
+    def __init__(self, detector: FaceDetector) -> None:
         self._detector = detector
-        self._keep_seconds = keep_seconds
-        self._larger = larger
-        self._smoothing_seconds = smoothing_seconds
-        self._search_seconds = search_seconds
         self._identities = 0
         self.reset()
 
@@ -134,7 +128,7 @@ class FaceTracker(Closing):
     def look(self, packet: VideoPacket) -> Sighting:
         """Search the next image for the followed face."""
         now, last = packet.timestamp, self._searched_at
-        searched = last is None or not 0 <= now - last < self._search_seconds
+        searched = last is None or not 0 <= now - last < SEARCH_SECONDS
         if searched:
             self._searched_at, self._found = now, self._find(packet)
         return Sighting(
@@ -148,7 +142,7 @@ class FaceTracker(Closing):
     def _find(self, packet: VideoPacket) -> FaceObservation | None:
         found = self._detector.detect(packet.image)
         now = packet.timestamp
-        if self._target is not None and now - self._seen_at > self._keep_seconds:
+        if self._target is not None and now - self._seen_at > KEEP_SECONDS:
             self._target = None
         match = self._same(self._target, found)
         largest = max(found, key=lambda face: face.area, default=None)
@@ -156,15 +150,15 @@ class FaceTracker(Closing):
             self._rival = None
         else:
             known = self._rival is not None and _overlap(self._rival.box, largest.box) > 0.2
-            if not known or (match is not None and largest.area <= self._larger * match.area):
+            if not known or (match is not None and largest.area <= LARGER * match.area):
                 self._larger_since = now
             self._rival = largest
             if self._target is None:
                 takes_over = known
             else:
-                # A target that is missed now was seen a moment ago: there is time to see it again.
+                # While the followed face is missed it is waited for, KEEP_SECONDS at most.
                 larger_for = now - self._larger_since
-                takes_over = match is not None and larger_for >= self._keep_seconds
+                takes_over = match is not None and larger_for >= KEEP_SECONDS
             if takes_over:
                 self._identities += 1
                 self._rival, self._target, match = None, None, largest
@@ -185,8 +179,8 @@ class FaceTracker(Closing):
         if self._target is None:
             return new
         elapsed = max(now - self._seen_at, 0.0)
-        keep = math.exp(-elapsed / self._smoothing_seconds) if self._smoothing_seconds else 0.0
-        # A fast head must not drag its box behind: smooth only what is jitter.
+        keep = math.exp(-elapsed / SMOOTHING_SECONDS)
+        # Only jitter is smoothed: the box of a fast head must not lag behind it.
         moved = float(np.abs(new.box[:2] - self._target.box[:2]).max())
         keep *= max(0.0, 1.0 - moved / (0.1 * float(new.box[2]) + 1e-6))
         return Detection(

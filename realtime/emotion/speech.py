@@ -60,7 +60,7 @@ class VoiceActivity:
         self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
         self._waiting = np.zeros(0, np.float32)
         self._start = start
-        self._heard = 0  # samples since then, those that wait for their chunk to fill aside
+        self._heard = 0  # samples since then, but for those that wait until their chunk is full
 
     def push(self, start: float, samples: FloatArray) -> None:
         """Take in mono 16 kHz samples (n,), the first of them at `start` seconds.

@@ -1,0 +1,139 @@
+"""The analysis of a recording, by the very same worker as live input.
+
+The recording's packets are pushed in time order into the rings, and the worker takes its steps
+until nothing is due, with no clock, so that the same file and weights give the same predictions
+every time.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import TypeVar
+
+from realtime.config import SessionConfig
+from realtime.messages import AudioPacket, FloatArray, Prediction, Sighting, Track, VideoPacket
+from realtime.recording.recording import Recording
+from realtime.resampling import SpeechResampler
+from realtime.rings import SampleRing, SightingRing
+from realtime.task import Network, Watcher
+from realtime.worker import DueWindow, InferenceWorker
+
+Item = TypeVar("Item")
+
+ENCODERS = min(4, os.cpu_count() or 1)  # windows that are encoded at the same time …
+MOST_PENDING = ENCODERS + 4  # … and windows under way in all, so that no encoder has to wait
+READ_AHEAD = 32  # packets; some pictures of a large recording are all that should wait in memory
+
+
+def analyse(
+    recording: Recording,
+    network: Network,
+    watch: Callable[[], Watcher],
+    *,
+    config: SessionConfig | None = None,
+    on_sighting: Callable[[Sighting], None] | None = None,
+    on_sound: Callable[[float, FloatArray], None] | None = None,
+) -> Generator[Prediction, None, None]:
+    """Predictions for every window of `recording`, in order.
+
+    The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
+    `on_sighting` is told of every picture, `on_sound` of all sound: when it begins, and mono
+    samples (n,) at the windows' rate. Decoding and `watch`'s search run ahead on a thread of their
+    own, and a few windows are encoded at a time, which changes when things happen but neither their
+    order nor what comes of them.
+    """
+    config = config or SessionConfig()
+    windows = config.windows
+    sightings: SightingRing = SightingRing(READ_AHEAD)
+    samples = SampleRing(windows.sample_rate, windows.kept_seconds)
+    resampler = SpeechResampler(windows.sample_rate)
+    worker = InferenceWorker(
+        config=config,
+        sightings=sightings,
+        samples=samples,
+        network=network,
+    )
+    worker.connect(Track.PICTURES, recording.has_video)
+    worker.connect(Track.SOUND, recording.has_audio)
+    frame_seconds = 1.0 / (recording.frame_rate or 30.0)
+    end = 0.0
+
+    def hear(speech: tuple[float, FloatArray] | None) -> None:
+        if speech is not None:
+            samples.push(*speech)
+            if on_sound is not None:
+                on_sound(*speech)
+
+    def looked_at() -> Iterator[Sighting | AudioPacket]:
+        for packet in recording:
+            yield watcher.look(packet) if isinstance(packet, VideoPacket) else packet
+
+    pending: deque[Future[DueWindow]] = deque()
+
+    def answers(most_pending: int) -> Iterator[Prediction]:
+        while len(pending) > most_pending:
+            yield worker.answer(pending.popleft().result())
+
+    with (
+        ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
+        closing(watch()) as watcher,
+        closing(ahead(looked_at(), READ_AHEAD)) as packets,
+    ):
+        for packet in packets:
+            if isinstance(packet, Sighting):
+                sightings.push(packet)
+                end = max(end, packet.timestamp + frame_seconds)
+                if on_sighting is not None:
+                    on_sighting(packet)
+            else:
+                hear(resampler.push(packet))
+                end = max(end, packet.end)
+            while (due := worker.gather()) is not None:
+                pending.append(encoders.submit(worker.encode, due))
+                yield from answers(most_pending=MOST_PENDING)
+        hear(resampler.flush())
+        for due in worker.finish(end):
+            pending.append(encoders.submit(worker.encode, due))
+            yield from answers(most_pending=MOST_PENDING)
+        yield from answers(most_pending=0)
+
+
+def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
+    """Yield `items`, made on another thread up to `count` ahead; their failure is raised here."""
+    waiting: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(count)
+    stopping = threading.Event()
+
+    def put(entry: tuple[Item] | BaseException | None) -> bool:
+        while not stopping.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not put((item,)):
+                    return
+            put(None)
+        except BaseException as error:  # handed over whatever it is
+            put(error)
+
+    thread = threading.Thread(target=make, name="reader", daemon=True)
+    thread.start()
+    try:
+        while (entry := waiting.get()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield entry[0]
+    finally:
+        stopping.set()
+        thread.join()

@@ -1,0 +1,122 @@
+"""The analysis of a recording: every window, and the same answers whatever its threads do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import psutil
+import pytest
+
+from models.checkpoint import default_weights
+from realtime.analysis import ahead, analyse
+from realtime.config import SessionConfig
+from realtime.emotion.faces import FaceTracker, MediapipeDetector, watch_face
+from realtime.emotion.network import load_emotion_network
+from realtime.export import record_of
+from realtime.messages import (
+    Prediction,
+    Reason,
+    Track,
+    VideoPacket,
+)
+from realtime.recording.recording import Recording
+from realtime.resampling import SpeechResampler
+from realtime.rings import SampleRing, SightingRing
+from realtime.sources.base import UnreadableFileError
+from realtime.worker import InferenceWorker
+from tests.fakes.driver import bits
+from tests.fakes.engine import arithmetic_network
+from tests.test_replay import answers, wait_for
+
+
+@pytest.fixture(scope="module")
+def demo_answers(demo: Path) -> list[Prediction]:
+    return answers(demo)
+
+
+def test_every_window_of_the_recording_is_answered(demo_answers: list[Prediction]) -> None:
+    assert [each.window_index for each in demo_answers] == list(range(1, len(demo_answers) + 1))
+    assert len(demo_answers) >= 79
+    fused = [each for each in demo_answers if all(report.present for report in each.modalities)]
+    assert len(fused) > len(demo_answers) / 3
+
+
+def test_the_demo_shows_what_the_program_can_say(demo: Path) -> None:
+    """The shipped network's own answers follow the face through all that the demo shows."""
+    with Recording(demo) as recording:
+        shown = list(
+            analyse(recording, load_emotion_network(default_weights(), device="cpu"), watch_face)
+        )
+    labels = [each.label for each in shown if each.label is not None]
+    runs = [(label, len(list(run))) for label, run in groupby(labels)]
+    assert [label for label, _ in runs] == ["neutral", "sad", "angry", "surprised", "happy"]
+    assert all(hops >= 10 for _, hops in runs)  # a second each
+    assert Reason.LOW_CONFIDENCE in {each.reason for each in shown}
+    present = {tuple(report.present for report in each.modalities) for each in shown}
+    assert {(True, True), (True, False), (False, True)} <= present
+
+
+def test_two_replays_are_identical(demo: Path, demo_answers: list[Prediction]) -> None:
+    first, second = (
+        [json.dumps(record_of(p)) for p in run] for run in (demo_answers, answers(demo))
+    )
+    assert first == second
+    assert all(each.latency_seconds is None for each in demo_answers)
+
+
+def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) -> None:
+    config = SessionConfig()
+    sightings, samples = SightingRing(), SampleRing(config.windows.sample_rate, 5.0)
+    worker = InferenceWorker(
+        config=config,
+        sightings=sightings,
+        samples=samples,
+        network=arithmetic_network(),
+    )
+    for track in Track:
+        worker.connect(track, True)
+    resampler = SpeechResampler(config.windows.sample_rate)
+    plain = []
+    with MediapipeDetector() as detector, Recording(demo) as recording:
+        tracker = FaceTracker(detector)
+        for packet in recording:
+            if isinstance(packet, VideoPacket):
+                sightings.push(tracker.look(packet))
+            elif (speech := resampler.push(packet)) is not None:
+                samples.push(*speech)
+            while (prediction := worker.step()) is not None:
+                plain.append(prediction)
+    assert len(plain) >= len(demo_answers) - 2  # those of the very end are due to its being known
+    for ours, theirs in zip(plain, demo_answers, strict=False):
+        assert bits(ours) == bits(theirs)
+
+
+def test_an_abandoned_analysis_leaves_no_thread(demo: Path) -> None:
+    with Recording(demo) as recording:
+        predictions = analyse(recording, arithmetic_network(), watch_face)
+        next(predictions)
+        predictions.close()
+
+
+def test_analyses_leave_nothing_running(demo: Path) -> None:
+    process = psutil.Process()
+    answers(demo)  # what is started once and for all
+    before = process.num_threads()
+    answers(demo)
+    wait_for(lambda: process.num_threads() <= before, "the end of all threads, mediapipe's too")
+
+
+def test_reading_ahead_keeps_order_and_hands_failures_on() -> None:
+    assert list(ahead(range(100), 3)) == list(range(100))
+
+    def breaks() -> Iterator[int]:
+        yield 1
+        raise UnreadableFileError("torn")
+
+    items = ahead(breaks(), 3)
+    assert next(items) == 1
+    with pytest.raises(UnreadableFileError, match="torn"):
+        next(items)
