@@ -97,7 +97,9 @@ class FaceTracker(Closing):
     """Follows one face: the largest steady one, through short losses.
 
     A face is taken up when it has been seen twice; another one replaces it after `keep_seconds`
-    without a sight of it, or when it has been clearly larger for as long. An image that comes less
+    without a sight of it, or when it has been clearly larger for as long. One that was nowhere
+    beside it, as after a cut, need not wait so long: `settle_seconds` at one place while the
+    followed one is missed, or as long as that had been followed, will do. An image that comes less
     than `search_seconds` after the one searched last is passed over (docs/adr/0006).
     """
 
@@ -106,12 +108,14 @@ class FaceTracker(Closing):
         detector: FaceDetector,
         *,
         keep_seconds: float = 1.0,
+        settle_seconds: float = 0.3,
         larger: float = 1.8,
         smoothing_seconds: float = 0.04,
         search_seconds: float = 0.024,
     ) -> None:
         self._detector = detector
         self._keep_seconds = keep_seconds
+        self._settle_seconds = settle_seconds
         self._larger = larger
         self._smoothing_seconds = smoothing_seconds
         self._search_seconds = search_seconds
@@ -125,8 +129,11 @@ class FaceTracker(Closing):
     def reset(self) -> None:
         """Forget whom we follow (another source)."""
         self._target: Detection | None = None
+        self._taken_at = 0.0
         self._seen_at = 0.0
+        self._beside: list[tuple[float, Detection]] = []  # when others were seen with the target
         self._rival: Detection | None = None
+        self._settled: tuple[float, Detection] | None = None  # when the rival came to its place
         self._larger_since = 0.0  # from when on the rival has been clearly larger
         self._searched_at: float | None = None
         self._found: FaceObservation | None = None  # by the last search
@@ -151,6 +158,9 @@ class FaceTracker(Closing):
         if self._target is not None and now - self._seen_at > self._keep_seconds:
             self._target = None
         match = self._same(self._target, found)
+        if match is not None:
+            recent = [each for each in self._beside if now - each[0] <= self._keep_seconds]
+            self._beside = recent + [(now, face) for face in found if face is not match]
         largest = max(found, key=lambda face: face.area, default=None)
         if largest is None or largest is match:
             self._rival = None
@@ -158,21 +168,40 @@ class FaceTracker(Closing):
             known = self._rival is not None and _overlap(self._rival.box, largest.box) > 0.2
             if not known or (match is not None and largest.area <= self._larger * match.area):
                 self._larger_since = now
+            if (
+                not known
+                or self._settled is None
+                or _overlap(self._settled[1].box, largest.box) <= 0.5
+            ):
+                self._settled = now, largest
             self._rival = largest
             if self._target is None:
                 takes_over = known
+            elif match is not None:
+                takes_over = now - self._larger_since >= self._keep_seconds
             else:
-                # A target that is missed now was seen a moment ago: there is time to see it again.
-                larger_for = now - self._larger_since
-                takes_over = match is not None and larger_for >= self._keep_seconds
+                takes_over = known and self._is_new_here(now, largest)
             if takes_over:
                 self._identities += 1
+                self._taken_at, self._beside = now, []
                 self._rival, self._target, match = None, None, largest
         if match is None:
             return None
         self._target = self._smoothed(match, now)
         self._seen_at = now
         return self._observe(self._target, packet)
+
+    def _is_new_here(self, now: float, rival: Detection) -> bool:
+        """Whether `rival`, seen while the target is missed, need not wait for it to come back.
+
+        It was seen a moment ago: there is time to see it again, and who was beside it then waits.
+        """
+        if self._settled is None or any(
+            _overlap(face.box, rival.box) > 0.2 for _, face in self._beside
+        ):
+            return False
+        followed_for = self._seen_at - self._taken_at
+        return now - self._settled[0] >= min(self._settle_seconds, followed_for)
 
     @staticmethod
     def _same(target: Detection | None, found: list[Detection]) -> Detection | None:
