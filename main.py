@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
@@ -30,6 +30,7 @@ from realtime.errors import ExitCode, explain, interrupted
 
 if TYPE_CHECKING:
     from realtime.emotion.sessions import Sessions
+    from realtime.export import PredictionWriter
     from realtime.faces import MediapipeDetector
     from realtime.headless import Steps, Summary, Writer
     from realtime.live import LiveSession
@@ -246,7 +247,7 @@ def live(
     """Camera and microphone; the demo recording where there is neither."""
     from realtime.devices import chosen_devices
     from realtime.emotion.sessions import Sessions
-    from realtime.export import PredictionWriter
+    from realtime.export import PredictionWriter, Written
     from realtime.headless import Summary, has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
@@ -278,6 +279,8 @@ def live(
         if not headless and has_screen():
             sessions.writer = writer
             code = _show(sessions, sessions.live(camera, microphone), seconds, notice=trouble)
+            if writer is not None:
+                typer.echo(str(Written(path=writer.path, count=writer.count)), err=True)
             sessions.raise_failure()
             raise typer.Exit(code)
         summary = Summary()
@@ -291,7 +294,7 @@ def live(
                 summary,
                 headless=headless,
                 endless=seconds is None,
-                more=[] if writer is None else [writer.write],
+                writer=writer,
             )
 
 
@@ -349,6 +352,10 @@ def _replay(
     """
     from realtime.headless import has_screen
 
+    if out is not None:
+        from realtime.export import spare_recording
+
+        spare_recording(out, file)
     factor = _speed(speed or ("max" if headless else "1"))
     if not headless and has_screen():
         _replay_in_window(sessions, file, factor, out, seconds, notice)
@@ -380,7 +387,9 @@ def _replay_in_window(
         session = sessions.replay(file, writer)
         session.set_speed(factor)
         code = _show(sessions, session, seconds, notice=notice)
-        if (written := session.written) is not None and not written.complete:
+        if (written := session.written) is not None and written.complete:
+            typer.echo(str(written), err=True)
+        elif written is not None:
             typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
             code = code or ExitCode.INTERRUPTED
         sessions.raise_failure()
@@ -434,7 +443,8 @@ def _replay_as_text(
                 steps,
                 summary,
                 headless=headless,
-                more=[progress] if writer is None else [progress, writer.write],
+                writer=writer,
+                progress=progress,
                 notes=notes,
             )
 
@@ -502,15 +512,19 @@ def _report(
     *,
     headless: bool,
     endless: bool = False,
-    more: Sequence[Writer] = (),
+    writer: PredictionWriter | None = None,
+    progress: Writer = lambda _prediction: None,
     notes: Callable[[], Iterable[str]] = tuple,
 ) -> None:
     """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
     from rich.console import Console
 
+    from realtime.export import Written
     from realtime.headless import ErrorConsole, json_writer, report, text_writer
 
-    writers = [json_writer(sys.stdout) if headless else text_writer(Console()), *more]
+    writers = [json_writer(sys.stdout) if headless else text_writer(Console()), progress]
+    if writer is not None:
+        writers.append(writer.write)
     try:
         report(predictions, writers, summary)
     except KeyboardInterrupt:
@@ -520,6 +534,8 @@ def _report(
         steps.close()
         told = tuple(notes())
         if summary.answers or told:
+            if writer is not None:
+                told += (str(Written(path=writer.path, count=writer.count)),)
             ErrorConsole().print(summary.table(told))
 
 

@@ -295,7 +295,7 @@ class Summary:
             for name, count in self.outcomes.most_common():
                 table.add_row(name, f"{100 * count / self.answers:.0f} %")
         for note in notes:
-            table.add_row("note", note)
+            table.add_row("note", Text(note, overflow="fold"))
         return table
 
 

@@ -177,6 +177,8 @@ def test_headless_replay_writes_json_lines_and_nothing_else(
     assert ends == [round(0.1 * (index + 1), 6) for index in range(len(ends))]
     assert any(record["modalities"] == ["face", "voice"] for record in records)
     assert "Summary" in result.stderr
+    told = "".join(result.stderr.split())
+    assert f"{len(records)} answers written to {out}".replace(" ", "") in told
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == [record["label"] or "" for record in records]
@@ -301,10 +303,11 @@ def test_a_window_writes_live_answers_to_the_last_and_says_so(
 
     close_when(answered)
     result = run(*LIVE, "--out", out)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     assert any(f"answers are written to {out}" in each.lower() for each in told)
     history = synthetic[0].history()
     ends = [float(row["window_end"]) for row in csv.DictReader(out.read_text().splitlines())]
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{len(ends)} answers written to {out}\n"
     assert ends == pytest.approx([each.window_end for each in history])
 
 
@@ -612,6 +615,26 @@ def test_a_recording_that_is_not_there_leaves_the_table_of_before(
     assert not windows
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("window", [[], ["--headless"]])
+def test_a_recording_is_not_written_over_by_its_answers(
+    run: Run,
+    windows: list[tuple[Any, dict[str, Any]]],
+    demo: Path,
+    tmp_path: Path,
+    window: list[str],
+) -> None:
+    recording, table = tmp_path / "talk.csv", tmp_path / "table.csv"
+    recording.write_bytes(demo.read_bytes())
+    table.symlink_to(recording)
+    for out in (recording, table):
+        result = run("replay", recording, "--out", out, *window)
+        assert result.exit_code == ExitCode.WRONG_USE
+        assert f"{out} is the recording itself" in result.stderr
+    assert recording.read_bytes() == demo.read_bytes()
+    assert not windows
+
+
 def test_weights_that_are_damaged_leave_the_table_of_before(
     run: Run, demo: Path, tmp_path: Path
 ) -> None:
@@ -664,7 +687,9 @@ def test_the_window_writes_the_file_that_was_asked_for(
 
     close_when(said)
     result = run("replay", demo, "--out", beside)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert (result.exit_code, result.stdout) == (0, "")
+    count = len(beside.read_text().splitlines()) - 1
+    assert result.stderr == f"{count} answers written to {beside}\n"
     run("replay", demo, "--headless", "--out", alone)
     assert beside.read_bytes() == alone.read_bytes()
 
