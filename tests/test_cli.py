@@ -96,10 +96,19 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> list[LiveSession]:
 # -- help, version, wrong use -----------------------------------------------------------------
 
 
-def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
-    result = run("--help")
+def shown(text: str) -> str:
+    """What is in one of typer's frames, on one line."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [("main.py", "python main.py"), ("msaf-live", "msaf-live")]
+)
+def test_help_shows_examples_and_every_exit_code(name: str, typed: str) -> None:
+    result = CliRunner().invoke(main.app, ["--help"], prog_name=name)
     assert result.exit_code == 0
-    assert "python main.py replay talk.mp4 --headless" in result.stdout
+    assert f"\n  {typed} replay talk.mp4 --headless" in result.stdout
+    assert f"\n  {typed}     " in result.stdout
     for code in ExitCode:
         assert f"{code:<5d}{code.meaning}" in result.stdout
 
@@ -127,6 +136,9 @@ def test_every_command_has_help(run: Run, command: str) -> None:
     result = run(*command.split(), "-h")
     assert result.exit_code == 0
     assert "Usage" in result.stdout
+    assert "bool" not in result.stdout  # as if a flag took a value
+    assert "{" not in result.stdout.split("\n\n")[0]
+    assert "[default: (" not in result.stdout
 
 
 def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +173,27 @@ def test_wrong_use(run: Run, arguments: list[str]) -> None:
     assert result.exit_code == ExitCode.WRONG_USE
     assert result.stdout == ""
     assert result.stderr
+
+
+def test_a_file_in_place_of_a_command_is_told_what_reads_it(run: Run, demo: Path) -> None:
+    result = run(demo)
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert "is no command but a file: `replay" in shown(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("", "it names no file"),
+        (".csv", "'.csv' is an ending without a name"),
+        ("noext", "'noext' has no ending"),
+        ("a.txt", "'a.txt' has another ending"),
+    ],
+)
+def test_a_file_for_answers_needs_an_ending_and_a_name(run: Run, typed: str, told: str) -> None:
+    result = run("live", "--out", typed)
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert f"{told}: answers are written to a file that ends in .csv" in shown(result.stderr)
 
 
 # -- replay -----------------------------------------------------------------------------------
@@ -241,6 +274,8 @@ def test_an_unwritable_output(run: Run, quick: None, demo: Path, tmp_path: Path)
         result = run("replay", demo, *headless, "--out", tmp_path / "nowhere" / "a.csv")
         assert result.exit_code == ExitCode.UNREADABLE_FILE
         assert result.stdout == ""
+        folder = tmp_path / "nowhere"
+        assert f"there is no folder {folder}: create it, or choose another" in result.stderr
 
 
 def test_damaged_weights(run: Run, demo: Path, tmp_path: Path) -> None:
@@ -409,12 +444,18 @@ def test_nothing_to_listen_to(run: Run, no_devices: None) -> None:
     assert result.stderr.splitlines() == ["no camera", "no microphone"]
 
 
+def test_both_switched_off_is_wrong_use(run: Run) -> None:
+    result = run("live", "--camera", "none", "--microphone", "none")
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert "both are switched off" in result.stderr
+
+
 def test_a_microphone_that_was_declined_is_not_said_to_be_missing(
     run: Run, no_devices: None
 ) -> None:
     result = run("live", "--headless", "--microphone", "none")
     assert result.exit_code == ExitCode.NO_DEVICE
-    assert "no camera was found, and the microphone was declined: plug" in result.stderr
+    assert "no camera was found, and the microphone is switched off: plug" in result.stderr
 
 
 def test_without_devices_the_demo_is_shown(
@@ -527,7 +568,7 @@ def test_the_window_plays_at_no_speed_that_it_cannot(
 def test_an_address_is_no_recording(run: Run) -> None:
     result = run("replay", "http://10.0.0.20:8080/video", "--headless")
     assert result.exit_code == ExitCode.WRONG_USE
-    assert "is an address: those of cameras" in " ".join(result.stderr.replace("│", "").split())
+    assert "is an address: those of cameras" in shown(result.stderr)
 
 
 def test_a_recording_too_short_for_an_answer_gets_a_sentence(
@@ -542,7 +583,7 @@ def test_a_recording_too_short_for_an_answer_gets_a_sentence(
 def test_a_screen_gets_a_window(
     run: Run, windows: list[tuple[Any, dict[str, Any]]], no_devices: None, demo: Path
 ) -> None:
-    assert run("live", "--camera", "http://10.0.0.1/video", "--seconds", 5).exit_code == 0
+    assert run("live", "--camera", "10.0.0.1/video", "--seconds", 5).exit_code == 0
     assert run("replay", demo, "--speed", "2").exit_code == 0
     assert run("--seconds", 7).exit_code == 0
     live, replay, fallback = (session for session, _ in windows)
@@ -550,7 +591,10 @@ def test_a_screen_gets_a_window(
     assert live.microphone is None
     assert (replay.path, replay.speed) == (demo, 2.0)
     assert fallback.path == demo
-    told = "No camera or microphone found: this is the demo recording"
+    told = (
+        "No camera or microphone found: this is the demo recording. "
+        "Connect one, then choose Back to live"
+    )
     assert [how["options"].notice for _, how in windows] == ["", "", told]
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
