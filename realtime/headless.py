@@ -48,10 +48,11 @@ Writer = Callable[[Prediction], None]
 
 HOP_SECONDS = WindowConfig().hop_seconds  # what each answer adds
 POLL_SECONDS = 0.01
-_LISTED = " (`python main.py devices` lists what there is)"
-_WHAT = {Track.PICTURES: "picture", Track.SOUND: "sound"}
 # A network camera may take some seconds to send its first picture, a cable some to be put back in.
 DEVICE_PATIENCE_SECONDS = 8.0
+
+_LISTED = " (`python main.py devices` lists what there is)"
+_WHAT = {Track.PICTURES: "picture", Track.SOUND: "sound"}
 
 
 class SessionFailedError(RuntimeError):
