@@ -15,22 +15,31 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
 
-from models.options import Device, DeviceOption, Host, Verbose, Weights, torch_device
+from models.options import (
+    Commands,
+    Device,
+    DeviceOption,
+    Host,
+    PlainGroup,
+    Verbose,
+    Weights,
+    torch_device,
+)
 from models.training.commands import evaluate_app, prepare_app, train_app
 from realtime.errors import ExitCode, explain, interrupted
 
 if TYPE_CHECKING:
     from realtime.emotion.faces import MediapipeDetector
     from realtime.emotion.sessions import Sessions
+    from realtime.export import PredictionWriter
     from realtime.headless import Steps, Summary, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
@@ -42,22 +51,24 @@ ROOT = Path(__file__).parent
 DEMO = ROOT / "realtime" / "data" / "demo.mp4"
 
 EXAMPLES = """\
-  python main.py                                            the window, on camera and microphone
-  python main.py live --camera http://10.0.0.20:8080/video  an IP camera
-  python main.py live --headless --seconds 60 > a.jsonl     a minute of answers for a program
-  python main.py replay talk.mp4                            a recording in the window
-  python main.py replay talk.mp4 --headless --out talk.csv  a recording as a table
-  python main.py devices                                    cameras and microphones
+  {}                                            the window, on camera and microphone
+  {} live --camera http://10.0.0.20:8080/video  a network camera
+  {} live --headless --seconds 60 > a.jsonl     a minute of answers for a program
+  {} replay talk.mp4                            a recording in the window
+  {} replay talk.mp4 --headless --out talk.csv  a recording as a table
+  {} devices                                    cameras and microphones
 """
 
 
-class Program(TyperGroup):
+class Program(PlainGroup):
     """`live` where no command is named, and one place where failures become exit codes."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Typer's help, then examples and exit codes as they are to be typed and read."""
         super().format_help(ctx, formatter)
-        typer.echo(f"Examples\n{EXAMPLES}\nExit codes")
+        name = str(ctx.info_name)
+        name = f"python {name}" if name.endswith(".py") else name
+        typer.echo(f"Examples\n{EXAMPLES.replace('{}', name)}\nExit codes")
         for code in ExitCode:
             typer.echo(f"  {code:<5d}{code.meaning}")
 
@@ -66,6 +77,14 @@ class Program(TyperGroup):
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version", "-h")):
             args = ["live", *args]
         return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """See click's Group.resolve_command; what is a file is not just no command."""
+        if args[0] not in self.commands and Path(args[0]).is_file():
+            raise typer.BadParameter(
+                f"{args[0]!r} is no command but a file: `replay {args[0]}` analyses it", ctx=ctx
+            )
+        return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **more: Any) -> Any:
         """Read the command line, which --help and --version already answer."""
@@ -140,7 +159,7 @@ def _face_finder() -> MediapipeDetector:
     return MediapipeDetector()
 
 
-app = typer.Typer(
+app = Commands(
     name="msaf-live",
     cls=Program,
     help="Which emotion a person expresses, live from camera and microphone or from a recording, "
@@ -177,9 +196,16 @@ def _print_version(wanted: bool) -> None:
 
 
 def _with_known_ending(out: Path | None) -> Path | None:
-    if out is not None and out.suffix.lower() not in (".csv", ".jsonl"):
-        raise typer.BadParameter(f"must end in .csv or .jsonl, not {out.suffix or 'nothing'!r}")
-    return out
+    endings = (".csv", ".jsonl")
+    if out is None or out.suffix.lower() in endings:
+        return out
+    if not out.name:  # as of "", which is the folder that we are in
+        fault = "it names no file"
+    elif out.name.lower() in endings:
+        fault = f"{str(out)!r} is an ending without a name"
+    else:
+        fault = f"{str(out)!r} has {'another' if out.suffix else 'no'} ending"
+    raise typer.BadParameter(f"{fault}: answers are written to a file that ends in .csv or .jsonl")
 
 
 Headless = Annotated[
@@ -220,22 +246,23 @@ def live(
         str | None,
         typer.Option(
             metavar="N|URL|none",
-            help="Camera number, or an IP camera's address (MJPEG over HTTP, RTSP).",
-            show_default="the first one",
+            help="Camera number, or the address of a network camera (IP camera; MJPEG over HTTP, "
+            "RTSP); else the first one.",
+            show_default=False,
         ),
     ] = None,
     microphone: Annotated[
         str | None,
         typer.Option(
             metavar="N|NAME|none",
-            help="Microphone number or part of its name.",
-            show_default="the system's",
+            help="Microphone number or part of its name; else the system's.",
+            show_default=False,
         ),
     ] = None,
     headless: Headless = False,
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.1, help="End after so many seconds of answers.", show_default=False),
+        typer.Option(min=0.1, metavar="SECONDS", help="End after so many seconds of answers."),
     ] = None,
     out: Out = None,
     adapt: Adapt = True,
@@ -246,10 +273,15 @@ def live(
     """Camera and microphone; the demo recording where there is neither."""
     from realtime.devices import chosen_devices
     from realtime.emotion.sessions import Sessions
-    from realtime.export import PredictionWriter
+    from realtime.export import PredictionWriter, Written
     from realtime.headless import Summary, has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
+    if set(chosen.values()) == {"none"}:
+        raise typer.BadParameter(
+            "both are switched off, which leaves nothing to go by",
+            param_hint="--camera, --microphone",
+        )
     with _output():
         camera, microphone, faults = chosen_devices(camera, microphone)
     trouble = "; ".join(faults)
@@ -262,22 +294,25 @@ def live(
 
         if any(chosen.values()) or headless or out is not None:
             missing = ", and ".join(
-                f"no {kind} was found" if selector is None else f"the {kind} was declined"
+                f"no {kind} was found" if selector is None else f"the {kind} is switched off"
                 for kind, selector in chosen.items()
             )
             raise NoDeviceError(
-                f"{missing}: plug one in, name an IP camera with --camera URL, or replay a "
+                f"{missing}: plug one in, name a network camera with --camera URL, or replay a "
                 "recording (`replay FILE`)"
             )
         told = "No camera or microphone found: this is the demo recording"
         typer.echo(told, err=True)
-        _replay(sessions, DEMO, seconds=seconds, notice=f"{told}. {trouble}" if trouble else told)
+        notice = [told, trouble, "Connect one, then choose Back to live"]
+        _replay(sessions, DEMO, seconds=seconds, notice=". ".join(filter(None, notice)))
         return
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
     with nullcontext() if out is None else PredictionWriter(out, replace=False) as writer:
         if not headless and has_screen():
             sessions.writer = writer
             code = _show(sessions, sessions.live(camera, microphone), seconds, notice=trouble)
+            if writer is not None:
+                typer.echo(str(Written(path=writer.path, count=writer.count)), err=True)
             sessions.raise_failure()
             raise typer.Exit(code)
         summary = Summary()
@@ -291,7 +326,7 @@ def live(
                 summary,
                 headless=headless,
                 endless=seconds is None,
-                more=[] if writer is None else [writer.write],
+                writer=writer,
             )
 
 
@@ -311,8 +346,9 @@ def replay(
         str | None,
         typer.Option(
             metavar="X|max",
-            help="1 is real time, max as fast as it goes; 0.25 to 4 in the window.",
-            show_default="1; max with --headless",
+            help="1 is real time, max as fast as it goes; 0.25 to 4 in the window. Else 1, with "
+            "--headless max.",
+            show_default=False,
         ),
     ] = None,
     out: Out = None,
@@ -321,7 +357,7 @@ def replay(
     weights: Weights = None,
     verbose: Verbose = 0,
 ) -> None:
-    """A recording, through the very same path."""
+    """Analyse a recording: in the window, or as JSON lines and tables."""
     from realtime.emotion.sessions import Sessions
 
     if re.match(r"(https?|rtsps?):/", str(file), re.IGNORECASE) and not file.exists():
@@ -349,6 +385,10 @@ def _replay(
     """
     from realtime.headless import has_screen
 
+    if out is not None:
+        from realtime.export import spare_recording
+
+        spare_recording(out, file)
     factor = _speed(speed or ("max" if headless else "1"))
     if not headless and has_screen():
         _replay_in_window(sessions, file, factor, out, seconds, notice)
@@ -380,7 +420,9 @@ def _replay_in_window(
         session = sessions.replay(file, writer)
         session.set_speed(factor)
         code = _show(sessions, session, seconds, notice=notice)
-        if (written := session.written) is not None and not written.complete:
+        if (written := session.written) is not None and written.complete:
+            typer.echo(str(written), err=True)
+        elif written is not None:
             typer.echo(f"msaf-live: the analysis was not at its end: {written}", err=True)
             code = code or ExitCode.INTERRUPTED
         sessions.raise_failure()
@@ -434,7 +476,8 @@ def _replay_as_text(
                 steps,
                 summary,
                 headless=headless,
-                more=[progress] if writer is None else [progress, writer.write],
+                writer=writer,
+                progress=progress,
                 notes=notes,
             )
 
@@ -502,15 +545,19 @@ def _report(
     *,
     headless: bool,
     endless: bool = False,
-    more: Sequence[Writer] = (),
+    writer: PredictionWriter | None = None,
+    progress: Writer = lambda _prediction: None,
     notes: Callable[[], Iterable[str]] = tuple,
 ) -> None:
     """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
     from rich.console import Console
 
+    from realtime.export import Written
     from realtime.headless import ErrorConsole, json_writer, report, text_writer
 
-    writers = [json_writer(sys.stdout) if headless else text_writer(Console()), *more]
+    writers = [json_writer(sys.stdout) if headless else text_writer(Console()), progress]
+    if writer is not None:
+        writers.append(writer.write)
     try:
         report(predictions, writers, summary)
     except KeyboardInterrupt:
@@ -520,6 +567,8 @@ def _report(
         steps.close()
         told = tuple(notes())
         if summary.answers or told:
+            if writer is not None:
+                told += (str(Written(path=writer.path, count=writer.count)),)
             ErrorConsole().print(summary.table(told))
 
 

@@ -109,7 +109,7 @@ def exported_graphs(
             _export(checkpoint, folder, report)
     with suppress(OSError):
         os.utime(folder)  # so that it counts as used
-    report(1.0, "Graphs are ready")
+    report(1.0, "Loading the network")
     return ExportedGraphs(
         config=checkpoint.config, graphs={part: _graph(folder, part) for part in PARTS}
     )

@@ -5,19 +5,63 @@ Nothing heavy is imported before it is needed, so that --help comes at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 if TYPE_CHECKING:
     import torch
 
     from models.training.paper.ravdess import FaceFinder
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _as_typed(params: Iterable[Any]) -> list[Any]:
+    """`params` without a value behind those that take none, which typer shows in help."""
+    params = list(params)
+    for each in params:
+        if isinstance(each, TyperOption) and (each.is_flag or each.count):
+            each.metavar = ""
+    return params
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help shows options and arguments as they are to be typed."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """See click's Command.get_params."""
+        return _as_typed(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """See click's Command.collect_usage_pieces; typer's braces are not typed."""
+        return [each.strip("{}") for each in super().collect_usage_pieces(ctx)]
+
+
+class PlainGroup(TyperGroup):
+    """Commands under one name, with such help."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """See click's Command.get_params."""
+        return _as_typed(super().get_params(ctx))
+
+
+class Commands(typer.Typer):
+    """typer's, with such help for every command."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"cls": PlainGroup, **options})
+
+    def command(self, *args: Any, **options: Any) -> Callable[[Function], Function]:
+        """See Typer.command."""
+        return super().command(*args, **{"cls": PlainCommand, **options})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

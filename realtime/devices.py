@@ -51,15 +51,17 @@ def chosen_devices(
 ) -> tuple[str | None, str | None, list[str]]:
     """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
 
-    The third is why devices that nobody chose could not be looked for. A microphone's number means
-    what it stands for now: it may be another one when it is opened. Thread: main, see
-    `ask_for_camera`.
+    An address may come without its http://. The third is why devices that nobody chose could not be
+    looked for. A microphone's number means what it stands for now: it may be another one when it is
+    opened. Thread: main, see `ask_for_camera`.
     """
     faults = []
     if camera is None:
         cameras = list_cameras()
         camera = next((each.selector for each in cameras), None)
         faults += [cameras.problem] if cameras.fault else []
+    elif re.fullmatch(r"[^\s/]+[.:/]\S*", camera):  # no number, and no name of a device
+        camera = network_address(camera)
     else:
         ask_for_camera(camera)
     if microphone is None:
@@ -150,7 +152,11 @@ def list_cameras() -> Listing[CameraInfo]:
     except Exception as error:  # whatever a driver does, the list of cameras is not worth a crash
         logger.info("cameras cannot be listed", exc_info=True)
         return Listing(problem=f"cameras cannot be listed: {error}", fault=True)
-    problem = "" if cameras else "no camera was found: plug one in, or use an IP camera's address"
+    problem = (
+        ""
+        if cameras
+        else "no camera was found: plug one in, or use the address of a network camera"
+    )
     return Listing(cameras, problem)
 
 
@@ -209,6 +215,15 @@ def local_number(selector: str) -> int | None:
     """Number of the local camera that `selector` means, None where it is an address."""
     number = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", selector.strip())
     return int(number[1]) if number else None
+
+
+def network_address(text: str) -> str:
+    """Address of a network camera as somebody typed it, with http:// where it names no protocol.
+
+    Behind an http:// that stood there already, people may paste a whole address.
+    """
+    address = re.sub(r"^http://(?=[a-z]+://)", "", text.strip(), flags=re.IGNORECASE)
+    return address if "://" in address or not address else f"http://{address}"
 
 
 def public_address(address: str) -> str:

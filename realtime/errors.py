@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import threading
 from enum import IntEnum
+from pathlib import Path
 from typing import Final
 
 interrupted: Final = threading.Event()
@@ -53,6 +54,7 @@ _MEANINGS: Final = {
 # Looked up along the method resolution order, so that the most particular class decides.
 _CODES: Final = {
     "realtime.config.ConfigError": ExitCode.WRONG_USE,
+    "realtime.export.SameFileError": ExitCode.WRONG_USE,
     "realtime.sources.base.UnreadableFileError": ExitCode.UNREADABLE_FILE,
     "realtime.sources.base.NoDeviceError": ExitCode.NO_DEVICE,
     "realtime.sources.base.SourceError": ExitCode.NO_DEVICE,
@@ -89,6 +91,10 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "stopped"
     if isinstance(error, OSError) and error.strerror:
+        if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
+            folder = Path(error.filename).parent
+            if not folder.exists():
+                return f"there is no folder {folder}: create it, or choose another place"
         where = f"{error.filename}: " if error.filename else ""
         full = error.errno == errno.ENOSPC
         return f"{where}{'no room left on the disk' if full else error.strerror.lower()}"

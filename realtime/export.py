@@ -81,22 +81,39 @@ def _row_of(prediction: Prediction) -> dict[str, Any]:
     }
 
 
+class SameFileError(ValueError):
+    """Answers were to be written over the recording that they are about."""
+
+
+def spare_recording(out: Path, recording: Path) -> None:
+    """Raise SameFileError where `out` is the recording itself, by this path or another.
+
+    To be called before `out` is opened for writing.
+    """
+    with suppress(OSError):  # what is not there yet is no recording
+        if out.samefile(recording):
+            raise SameFileError(
+                f"{out} is the recording itself: choose another file for its answers"
+            )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What of a recording was written where."""
+    """What was written where; all but the first two is about a recording."""
 
     path: Path
     count: int  # predictions
-    end: float  # s, how far they reach …
-    duration: float  # s, … in a recording of this length
-    complete: bool  # its analysis has come to the end
+    end: float = 0.0  # s, how far they reach …
+    duration: float = 0.0  # s, … in a recording of this length
+    complete: bool = True  # its analysis has come to the end
+    notes: tuple[str, ...] = ()  # what is wrong with it, as when it is cut off
 
     def __str__(self) -> str:
-        """`824 answers, up to 1:22 of 1:52, written to talk.csv`."""
+        """`824 answers, up to 1:22 of 1:52, written to talk.csv; the file is cut off …`."""
         what = "1 answer" if self.count == 1 else f"{self.count} answers"
         if self.count and not self.complete:
             what += f", up to {clock_time(self.end)} of {clock_time(self.duration)},"
-        return f"{what} written to {self.path}"
+        return "; ".join((f"{what} written to {self.path}", *self.notes))
 
 
 class PredictionWriter(Closing):

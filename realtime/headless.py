@@ -29,7 +29,16 @@ from realtime.closing import Closing
 from realtime.config import WindowConfig
 from realtime.errors import interrupted
 from realtime.export import record_of
-from realtime.messages import Health, Prediction, SessionState, SourceHealth, SourceState
+from realtime.messages import (
+    Health,
+    ModalityReport,
+    Prediction,
+    SessionState,
+    SourceHealth,
+    SourceState,
+    Status,
+    Track,
+)
 from realtime.session import Session
 from realtime.sources.base import NoDeviceError
 
@@ -39,8 +48,11 @@ Writer = Callable[[Prediction], None]
 
 HOP_SECONDS = WindowConfig().hop_seconds  # what each answer adds
 POLL_SECONDS = 0.03  # an answer comes every tenth of a second
-# An IP camera may take some seconds to send its first picture, a cable some to be put back in.
+# A network camera may take some seconds to send its first picture, a cable some to be put back in.
 DEVICE_PATIENCE_SECONDS = 8.0
+
+_LISTED = " (`python main.py devices` lists what there is)"
+_WHAT = {Track.PICTURES: "picture", Track.SOUND: "sound"}
 
 
 class SessionFailedError(RuntimeError):
@@ -91,7 +103,8 @@ def live_predictions(
     session.start()
     try:
         groups: list[tuple[str, ...]] = [(kind,) for kind in required] or [("camera", "microphone")]
-        awaited = [_Awaited(kinds) for kinds in groups]
+        unlisted = ("camera",) if "://" in (getattr(session, "camera", None) or "") else ()
+        awaited = [_Awaited(kinds, hint="" if kinds == unlisted else _LISTED) for kinds in groups]
         messages: dict[str, str] = {}
         seen = -1
         answering = False
@@ -129,6 +142,7 @@ class _Awaited:
     """Devices of which one at least has to deliver."""
 
     kinds: tuple[str, ...]
+    hint: str  # what to do when they do not
     delivered: bool = False
     silent_since: float | None = None  # s, when they were first found silent
 
@@ -144,7 +158,7 @@ class _Awaited:
         if states == {SourceState.FAILED} or now - self.silent_since > DEVICE_PATIENCE_SECONDS:
             told = [_wrong_with(each) for each in mine if each.message]
             what = "; ".join(told) or f"nothing comes from the {' or the '.join(self.kinds)}"
-            raise NoDeviceError(f"{what} (`python main.py devices` lists what there is)")
+            raise NoDeviceError(what + self.hint)
 
 
 def _wrong_with(source: SourceHealth) -> str:
@@ -158,7 +172,8 @@ def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, s
     for kind, source in sources.items():
         before = messages.get(kind)
         if source.message and source.message != before:
-            logger.warning("%s", _wrong_with(source))
+            again = source.state in (SourceState.FAILED, SourceState.RETRYING)
+            logger.warning("%s%s", _wrong_with(source), " (it is tried again)" if again else "")
         elif before and source.state is SourceState.RUNNING:
             logger.warning("%s delivers now", source.name)
         messages[kind] = source.message
@@ -295,7 +310,7 @@ class Summary:
             for name, count in self.outcomes.most_common():
                 table.add_row(name, f"{100 * count / self.answers:.0f} %")
         for note in notes:
-            table.add_row("note", note)
+            table.add_row("note", Text(note, overflow="fold"))
         return table
 
 
@@ -348,17 +363,24 @@ def line(prediction: Prediction) -> Text:
     sure = prediction.label is not None
     text = Text(f"{prediction.window_end:7.1f} s  ")
     text.append(f"{_outcome(prediction):<26}", style="bold" if sure else "dim")
-    confidence = prediction.confidence
+    confidence, live = prediction.confidence, prediction.latency_seconds is not None
     full = round(20 * (confidence or 0.0))
     text.append("━" * full, style="cyan" if sure else "dim")
     text.append("━" * (20 - full), style="bright_black")
     text.append("   – %" if confidence is None else f" {100 * confidence:3.0f} %")
     for each in prediction.modalities:
-        what = f"{100 * each.share:3.0f} %" if each.share is not None else each.status.value
+        what = f"{100 * each.share:3.0f} %" if each.share is not None else _status(each, live=live)
         text.append(f"  {each.name} {what:<9}", style="" if each.present else "dim")
     if prediction.latency_seconds is not None:
         text.append(f" {1e3 * prediction.latency_seconds:4.0f} ms", style="dim")
     return text
+
+
+def _status(report: ModalityReport, *, live: bool) -> str:
+    """Why a modality did not count, in the window's words."""
+    if report.status is not Status.NO_SOURCE:
+        return report.status.value
+    return "switched off" if live else f"no {_WHAT[report.track]} here"
 
 
 def _outcome(prediction: Prediction) -> str:

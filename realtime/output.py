@@ -33,12 +33,16 @@ def log_directory() -> Path:
 
 
 def set_up_logging(verbosity: int = 0) -> None:
-    """Send warnings (-v: more, -vv: all) to standard error, and more than that to a file."""
+    """Send warnings (-v: more, -vv: all) to standard error, and more than that to a file.
+
+    Warnings alone are for people, and look like everything else that the program tells them.
+    """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     console = logging.StreamHandler(sys.stderr)
     console.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
-    console.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    told = "%(levelname)s %(name)s: %(message)s" if verbosity else "msaf-live: %(message)s"
+    console.setFormatter(logging.Formatter(told))
     handlers: list[logging.Handler] = [console]
     with suppress(OSError):  # a home that cannot be written to must not stop the program
         log_directory().mkdir(parents=True, exist_ok=True)

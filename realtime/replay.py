@@ -18,7 +18,7 @@ from pathlib import Path
 from realtime.analysis import analyse
 from realtime.archive import Archive
 from realtime.config import SessionConfig
-from realtime.export import PredictionWriter, Written, write_predictions
+from realtime.export import PredictionWriter, Written, spare_recording, write_predictions
 from realtime.messages import (
     FloatArray,
     Health,
@@ -83,6 +83,7 @@ class ReplaySession:
         self._message = "Opening the recording"
         self._progress: float | None = 0.0
         self._notes: tuple[str, ...] = ()
+        self._outcome: Written | None = None  # by the writer, once the analysis is at its end
         windows = self._config.windows
         self._archive = Archive(windows.sample_rate)
         # The answer last shown as it is kept, and with its spectrogram.
@@ -160,9 +161,9 @@ class ReplaySession:
                 self._notes = tuple(recording.notes)
                 self._duration = max(self._analysed, self._archive.last_picture_seconds)
                 self._state = SessionState.ENDED
-            if (written := self.written) is not None:
-                with self._lock:
-                    self._notes += (str(written),)
+            written = self.written
+            with self._lock:
+                self._outcome = written
         except StoppedError:
             logger.info("stopped while loading")
         except Exception as error:
@@ -327,7 +328,7 @@ class ReplaySession:
                 face=face,
                 prediction=self._archive.answer(window) if answered else None,
                 health=self._health(),
-                notes=self._notes,
+                notes=self._notes if self._outcome is None else (str(self._outcome),),
             )
         return replace(snapshot, prediction=self._with_spectrogram(snapshot.prediction))
 
@@ -416,6 +417,7 @@ class ReplaySession:
 
     def export(self, path: Path) -> Written:
         """See ReplayControls.export."""
+        spare_recording(path, self._path)
         with self._lock:
             predictions = self._archive.answers.copy()
             written = self._written(path, len(predictions))
@@ -437,4 +439,5 @@ class ReplaySession:
             end=self._analysed,
             duration=self._duration,
             complete=self._state is SessionState.ENDED,
+            notes=self._notes,
         )

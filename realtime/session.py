@@ -182,6 +182,6 @@ class ReplayControls(Session, Protocol):
     def export(self, path: Path) -> Written:
         """Write the predictions so far as .csv or .jsonl, and tell how far they go.
 
-        Raises OSError, and ValueError for another ending.
+        Raises OSError, and ValueError for another ending or for the recording itself.
         """
         ...

@@ -1,4 +1,4 @@
-"""The camera: a real server of pictures as IP camera, and local ones stood in for."""
+"""The camera: a real server of pictures as network camera, and local ones stood in for."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def take(source: CameraSource, count: int) -> list[VideoPacket]:
     return [packet for packet in packets if packet is not None]
 
 
-# -- an IP camera ---------------------------------------------------------------------------------
+# -- a network camera ------------------------------------------------------------------------------
 
 
 def test_pictures_arrive_whole_and_in_order(server: MjpegServer) -> None:

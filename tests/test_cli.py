@@ -97,10 +97,19 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> list[LiveSession]:
 # -- help, version, wrong use -----------------------------------------------------------------
 
 
-def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
-    result = run("--help")
+def shown(text: str) -> str:
+    """What is in one of typer's frames, on one line."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [("main.py", "python main.py"), ("msaf-live", "msaf-live")]
+)
+def test_help_shows_examples_and_every_exit_code(name: str, typed: str) -> None:
+    result = CliRunner().invoke(main.app, ["--help"], prog_name=name)
     assert result.exit_code == 0
-    assert "python main.py replay talk.mp4 --headless" in result.stdout
+    assert f"\n  {typed} replay talk.mp4 --headless" in result.stdout
+    assert f"\n  {typed}     " in result.stdout
     for code in ExitCode:
         assert f"{code:<5d}{code.meaning}" in result.stdout
 
@@ -128,6 +137,9 @@ def test_every_command_has_help(run: Run, command: str) -> None:
     result = run(*command.split(), "-h")
     assert result.exit_code == 0
     assert "Usage" in result.stdout
+    assert "bool" not in result.stdout  # as if a flag took a value
+    assert "{" not in result.stdout.split("\n\n")[0]
+    assert "[default: (" not in result.stdout
 
 
 def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +176,27 @@ def test_wrong_use(run: Run, arguments: list[str]) -> None:
     assert result.stderr
 
 
+def test_a_file_in_place_of_a_command_is_told_what_reads_it(run: Run, demo: Path) -> None:
+    result = run(demo)
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert "is no command but a file: `replay" in shown(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("", "it names no file"),
+        (".csv", "'.csv' is an ending without a name"),
+        ("noext", "'noext' has no ending"),
+        ("a.txt", "'a.txt' has another ending"),
+    ],
+)
+def test_a_file_for_answers_needs_an_ending_and_a_name(run: Run, typed: str, told: str) -> None:
+    result = run("live", "--out", typed)
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert f"{told}: answers are written to a file that ends in .csv" in shown(result.stderr)
+
+
 # -- replay -----------------------------------------------------------------------------------
 
 
@@ -178,6 +211,8 @@ def test_headless_replay_writes_json_lines_and_nothing_else(
     assert ends == [round(0.1 * (index + 1), 6) for index in range(len(ends))]
     assert any(record["modalities"] == ["face", "voice"] for record in records)
     assert "Summary" in result.stderr
+    told = "".join(result.stderr.split())
+    assert f"{len(records)} answers written to {out}".replace(" ", "") in told
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == [record["label"] or "" for record in records]
@@ -240,6 +275,8 @@ def test_an_unwritable_output(run: Run, quick: None, demo: Path, tmp_path: Path)
         result = run("replay", demo, *headless, "--out", tmp_path / "nowhere" / "a.csv")
         assert result.exit_code == ExitCode.UNREADABLE_FILE
         assert result.stdout == ""
+        folder = tmp_path / "nowhere"
+        assert f"there is no folder {folder}: create it, or choose another" in result.stderr
 
 
 def test_damaged_weights(run: Run, demo: Path, tmp_path: Path) -> None:
@@ -302,10 +339,11 @@ def test_a_window_writes_live_answers_to_the_last_and_says_so(
 
     close_when(answered)
     result = run(*LIVE, "--out", out)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     assert any(f"answers are written to {out}" in each.lower() for each in told)
     history = synthetic[0].history()
     ends = [float(row["window_end"]) for row in csv.DictReader(out.read_text().splitlines())]
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{len(ends)} answers written to {out}\n"
     assert ends == pytest.approx([each.window_end for each in history])
 
 
@@ -407,12 +445,18 @@ def test_nothing_to_listen_to(run: Run, no_devices: None) -> None:
     assert result.stderr.splitlines() == ["no camera", "no microphone"]
 
 
+def test_both_switched_off_is_wrong_use(run: Run) -> None:
+    result = run("live", "--camera", "none", "--microphone", "none")
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert "both are switched off" in result.stderr
+
+
 def test_a_microphone_that_was_declined_is_not_said_to_be_missing(
     run: Run, no_devices: None
 ) -> None:
     result = run("live", "--headless", "--microphone", "none")
     assert result.exit_code == ExitCode.NO_DEVICE
-    assert "no camera was found, and the microphone was declined: plug" in result.stderr
+    assert "no camera was found, and the microphone is switched off: plug" in result.stderr
 
 
 def test_without_devices_the_demo_is_shown(
@@ -525,7 +569,7 @@ def test_the_window_plays_at_no_speed_that_it_cannot(
 def test_an_address_is_no_recording(run: Run) -> None:
     result = run("replay", "http://10.0.0.20:8080/video", "--headless")
     assert result.exit_code == ExitCode.WRONG_USE
-    assert "is an address: those of cameras" in " ".join(result.stderr.replace("│", "").split())
+    assert "is an address: those of cameras" in shown(result.stderr)
 
 
 def test_a_recording_too_short_for_an_answer_gets_a_sentence(
@@ -540,7 +584,7 @@ def test_a_recording_too_short_for_an_answer_gets_a_sentence(
 def test_a_screen_gets_a_window(
     run: Run, windows: list[tuple[Any, dict[str, Any]]], no_devices: None, demo: Path
 ) -> None:
-    assert run("live", "--camera", "http://10.0.0.1/video", "--seconds", 5).exit_code == 0
+    assert run("live", "--camera", "10.0.0.1/video", "--seconds", 5).exit_code == 0
     assert run("replay", demo, "--speed", "2").exit_code == 0
     assert run("--seconds", 7).exit_code == 0
     live, replay, fallback = (session for session, _ in windows)
@@ -548,7 +592,10 @@ def test_a_screen_gets_a_window(
     assert live.microphone is None
     assert (replay.path, replay.speed) == (demo, 2.0)
     assert fallback.path == demo
-    told = "No camera or microphone found: this is the demo recording"
+    told = (
+        "No camera or microphone found: this is the demo recording. "
+        "Connect one, then choose Back to live"
+    )
     assert [how["options"].notice for _, how in windows] == ["", "", told]
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
@@ -613,6 +660,26 @@ def test_a_recording_that_is_not_there_leaves_the_table_of_before(
     assert not windows
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("window", [[], ["--headless"]])
+def test_a_recording_is_not_written_over_by_its_answers(
+    run: Run,
+    windows: list[tuple[Any, dict[str, Any]]],
+    demo: Path,
+    tmp_path: Path,
+    window: list[str],
+) -> None:
+    recording, table = tmp_path / "talk.csv", tmp_path / "table.csv"
+    recording.write_bytes(demo.read_bytes())
+    table.symlink_to(recording)
+    for out in (recording, table):
+        result = run("replay", recording, "--out", out, *window)
+        assert result.exit_code == ExitCode.WRONG_USE
+        assert f"{out} is the recording itself" in result.stderr
+    assert recording.read_bytes() == demo.read_bytes()
+    assert not windows
+
+
 def test_weights_that_are_damaged_leave_the_table_of_before(
     run: Run, demo: Path, tmp_path: Path
 ) -> None:
@@ -665,7 +732,9 @@ def test_the_window_writes_the_file_that_was_asked_for(
 
     close_when(said)
     result = run("replay", demo, "--out", beside)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert (result.exit_code, result.stdout) == (0, "")
+    count = len(beside.read_text().splitlines()) - 1
+    assert result.stderr == f"{count} answers written to {beside}\n"
     run("replay", demo, "--headless", "--out", alone)
     assert beside.read_bytes() == alone.read_bytes()
 

@@ -116,6 +116,36 @@ def test_no_camera_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "plug one in" in devices.list_cameras().problem
 
 
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("10.0.0.20:8080/video", "http://10.0.0.20:8080/video"),
+        (" camera.local ", "http://camera.local"),
+        ("http://rtsp://camera/1", "rtsp://camera/1"),
+        ("HTTPS://camera/1", "HTTPS://camera/1"),
+        ("", ""),
+    ],
+)
+def test_an_address_may_lack_its_protocol(typed: str, address: str) -> None:
+    assert devices.network_address(typed) == address
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen"),
+    [
+        ("10.0.0.20:8080/video", "http://10.0.0.20:8080/video"),
+        ("localhost/video", "http://localhost/video"),
+        ("rtsp://camera/1", "rtsp://camera/1"),
+        ("2", "2"),
+        ("/dev/video2", "/dev/video2"),
+        ("Webcam", "Webcam"),  # refused when it is opened
+        ("none", None),
+    ],
+)
+def test_a_camera_is_a_number_or_an_address(typed: str, chosen: str | None) -> None:
+    assert devices.chosen_devices(typed, "none")[0] == chosen
+
+
 class Cameras:
     """What OpenCV finds where cameras have to be opened to know them: two, of which one is used."""
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from realtime.export import PredictionWriter, Written, record_of, write_predictions
+from realtime.export import (
+    PredictionWriter,
+    SameFileError,
+    Written,
+    record_of,
+    spare_recording,
+    write_predictions,
+)
 from realtime.messages import ModalityReport, Prediction, Reason, Status, Track
 
 LABELS = ("neutral", "happy", "sad")
@@ -198,6 +207,25 @@ def test_what_was_written_is_said_with_how_far_it_goes() -> None:
     assert told(824, complete=False) == f"824 answers, up to 1:22 of 1:52, written to {path}"
     assert told(1, complete=True) == f"1 answer written to {path}"
     assert told(0, complete=False) == f"0 answers written to {path}"
+    live = Written(path=path, count=77)
+    assert str(live) == f"77 answers written to {path}"
+    cut = replace(live, notes=("the file is cut off after 7.2 s", "no sound"))
+    assert str(cut) == f"77 answers written to {path}; the file is cut off after 7.2 s; no sound"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_the_recording_itself_is_no_place_for_its_answers(tmp_path: Path) -> None:
+    recording, other = tmp_path / "talk.mp4", tmp_path / "other.csv"
+    recording.write_text("precious")
+    other.touch()
+    soft, hard = tmp_path / "soft.csv", tmp_path / "hard.csv"
+    soft.symlink_to(recording)
+    hard.hardlink_to(recording)
+    for path in (recording, soft, hard, tmp_path / "." / "talk.mp4"):
+        with pytest.raises(SameFileError, match=f"{path.name} is the recording itself"):
+            spare_recording(path, recording)
+    for path in (other, tmp_path / "new.csv", tmp_path / "nowhere" / "new.csv"):
+        spare_recording(path, recording)
 
 
 def test_unknown_ending_is_refused_before_a_file_is_made(tmp_path: Path) -> None:

@@ -117,6 +117,13 @@ def test_sources_that_never_deliver_are_no_device(
     assert time.seconds == pytest.approx(headless.DEVICE_PATIENCE_SECONDS, abs=0.1)
 
 
+def test_a_network_camera_is_not_looked_for_in_the_list_of_devices() -> None:
+    session, time = changing((0.0, ABSENT))
+    session.camera = "http://10.0.0.20:8080/video"
+    with pytest.raises(NoDeviceError, match=r"^there is no camera 7$"):
+        next(headless.live_predictions(session, required=("camera",), now=time, sleep=time.advance))
+
+
 def test_what_says_nothing_is_told_of_all_the_same() -> None:
     session, time = changing((0.0, OPENING))
     with pytest.raises(NoDeviceError, match=r"from the camera or the microphone .`python main"):
@@ -146,7 +153,10 @@ def test_a_device_that_nobody_asked_for_is_missed_and_told_of_once(
     session, time = changing(*states, microphone=microphone)
     answers = list(headless.live_predictions(session, 20.0, now=time, sleep=time.advance))
     assert len(answers) == pytest.approx(200, abs=1)
-    absent, lost = "there is no camera 7", "Studio camera: its cable is out"
+    absent, lost = (
+        f"{told} (it is tried again)"
+        for told in ("there is no camera 7", "Studio camera: its cable is out")
+    )
     back = "Studio camera delivers now"
     assert caplog.messages == [absent, back, lost, back, lost]
 
@@ -243,9 +253,14 @@ def test_a_line_says_what_how_sure_and_from_what() -> None:
     assert "43 ms" in told
     told = rendered(headless.line(replace(absent_prediction(), latency_seconds=None)))
     assert "not sure (no face)" in told
-    assert "voice no source" in told
+    assert "voice no sound here" in told
     assert "0 %" not in told
     assert " ms" not in told
+
+
+def test_what_is_off_is_called_so_as_in_the_window() -> None:
+    told = rendered(headless.line(replace(absent_prediction(), latency_seconds=0.1)))
+    assert "voice switched off" in told
 
 
 def test_the_summary_counts_answers_labels_and_modalities() -> None:

@@ -1,4 +1,4 @@
-"""The real live path: an IP camera on loopback, a virtual microphone, the shipped weights."""
+"""The real live path: a network camera on loopback, a virtual microphone, the shipped weights."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from realtime.analysis import analyse
 from realtime.emotion.faces import watch_face
 from realtime.engine import Arrays
-from realtime.export import PredictionWriter, record_of, write_predictions
+from realtime.export import PredictionWriter, SameFileError, record_of, write_predictions
 from realtime.messages import (
     FloatArray,
     Prediction,
@@ -29,7 +30,7 @@ from realtime.sources.base import UnreadableFileError
 from realtime.task import Task
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
 from tests.fakes.session import ManualTime
-from tests.recordings import joined, movie, sound_file
+from tests.recordings import cut, joined, movie, sound_file
 from tests.test_live_session import endless
 
 PATIENCE_SECONDS = 60.0
@@ -87,6 +88,21 @@ def test_the_whole_recording_is_analysed_beside_playback(
     assert json.loads(lines[29]) == record_of(demo_answers[29])
     with pytest.raises(ValueError, match=r"\.txt"):
         session.export(tmp_path / "answers.txt")
+    with pytest.raises(SameFileError):
+        session.export(session.path)
+
+
+def test_what_is_written_of_a_recording_that_is_cut_off_says_so(tmp_path: Path) -> None:
+    recording = cut(movie(tmp_path / "cut.mkv", seconds=4.0), 0.6)
+    with PredictionWriter(tmp_path / "beside.csv") as writer:
+        session = ReplaySession(recording, task(), writer=writer)
+        session.start()
+        wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end")
+        session.stop()
+    written, exported = session.written, session.export(tmp_path / "exported.csv")
+    for each in (written, exported):
+        assert re.search(r"csv; the file is cut off: of \d\.\d s only \d\.\d s could", str(each))
+    assert session.snapshot().notes == (str(written),)  # which has the recording's own in it
 
 
 def test_a_writer_gets_the_same_answers_and_the_end_is_noted(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from models.options import Device, DeviceOption, Host, Verbose, Weights, torch_device
+from models.options import Commands, Device, DeviceOption, Host, Verbose, Weights, torch_device
 
 if TYPE_CHECKING:
     from models.training.loop import RunContext
@@ -34,9 +34,9 @@ class Stage(StrEnum):
     FOLDS = "folds"
 
 
-train_app = typer.Typer(help="Train a network from the data sets.", no_args_is_help=True)
-evaluate_app = typer.Typer(help="Score a network on people it never saw.", no_args_is_help=True)
-prepare_app = typer.Typer(
+train_app = Commands(help="Train a network from the data sets.", no_args_is_help=True)
+evaluate_app = Commands(help="Score a network on people it never saw.", no_args_is_help=True)
+prepare_app = Commands(
     help="Make the files that training reads from official data sets (docs/data.md).",
     no_args_is_help=True,
 )
@@ -60,8 +60,8 @@ Recipe = Annotated[
         exists=True,
         dir_okay=False,
         metavar="FILE.toml",
-        help="Settings of the stages.",
-        show_default="as the weights were made",
+        help="Settings of the stages; else as the weights were made.",
+        show_default=False,
     ),
 ]
 Root = Annotated[
@@ -78,8 +78,8 @@ ProtocolOption = Annotated[
 PaperWorkDir = Annotated[
     Path | None,
     typer.Option(
-        help="Prepared data, resumable states and results.",
-        show_default="runs/ravdess, …",
+        help="Prepared data, resumable states and results; else runs/ravdess, …",
+        show_default=False,
     ),
 ]
 PaperSettings = Annotated[
@@ -89,17 +89,17 @@ PaperSettings = Annotated[
         exists=True,
         dir_okay=False,
         metavar="FILE.toml",
-        help="Settings.",
-        show_default="the paper's",
+        help="Settings; else the paper's.",
+        show_default=False,
     ),
 ]
 Folds = Annotated[
     list[int] | None,
-    typer.Option(help="Only this fold; may be given more than once.", show_default="all"),
+    typer.Option(help="Only this fold; may be given more than once.", show_default=False),
 ]
 Split = Annotated[
     Literal["cross-subject", "cross-view"] | None,
-    typer.Option(help="NTU RGB+D only.", show_default="cross-subject"),
+    typer.Option(help="NTU RGB+D only; else cross-subject.", show_default=False),
 ]
 Seed = Annotated[
     int | None,
@@ -107,7 +107,7 @@ Seed = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads that prepare and load data.", show_default="cores"),
+    typer.Option(min=1, help="Threads that prepare and load data; else as many as cores."),
 ]
 
 
@@ -151,13 +151,14 @@ def train_live(
     stage: Annotated[
         list[Stage] | None,
         typer.Option(
-            help="Only this stage; may be given more than once.",
-            show_default="all but folds, which is for figures alone",
+            help="Only this stage; may be given more than once. Else all but folds, which is for "
+            "figures alone.",
+            show_default=False,
         ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="Where to write the weights.", show_default="those that ship"),
+        typer.Option(help="Where to write the weights; else over those that ship."),
     ] = None,
     seed: Seed = None,
     device: DeviceOption = Device.AUTO,
@@ -306,7 +307,7 @@ def evaluate_fusion(
         ),
     ] = "all",
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Networks per cell.", show_default="as published here")
+        int | None, typer.Option(min=1, help="Networks per cell; else as published here.")
     ] = None,
     variants: Annotated[
         bool,

@@ -21,6 +21,7 @@ from realtime.emotion.features import align_face, brightness
 from realtime.messages import Box, FaceObservation, FloatArray, Sighting, VideoPacket
 
 KEEP_SECONDS: Final = 1.0  # that the followed face may be lost, or another one larger
+SETTLE_SECONDS: Final = 0.3  # that a face new to the scene is seen at one place, to be followed
 LARGER: Final = 1.8  # a face with so many times the followed one's area is clearly larger
 SMOOTHING_SECONDS: Final = 0.04  # in which a detection's weight in the smoothed one falls to 1/e
 SEARCH_SECONDS: Final = 0.024  # at least, from one searched image to the next (docs/adr/0006)
@@ -103,7 +104,9 @@ class FaceTracker(Closing):
     """Follows one face: the largest steady one, through short losses.
 
     A face is taken up when it has been seen twice; another one replaces it after KEEP_SECONDS
-    without a sight of it, or when it has been clearly larger for as long. An image that comes less
+    without a sight of it, or when it has been clearly larger for as long. One that was nowhere
+    beside it, as after a cut, need not wait so long: SETTLE_SECONDS at one place while the
+    followed one is missed, or as long as that had been followed, will do. An image that comes less
     than SEARCH_SECONDS after the one searched last is passed over (docs/adr/0006).
     """
 
@@ -119,8 +122,11 @@ class FaceTracker(Closing):
     def reset(self) -> None:
         """Forget whom we follow (another source)."""
         self._target: Detection | None = None
+        self._taken_at = 0.0
         self._seen_at = 0.0
+        self._beside: list[tuple[float, Detection]] = []  # when others were seen with the target
         self._rival: Detection | None = None
+        self._settled: tuple[float, Detection] | None = None  # when the rival came to its place
         self._larger_since = 0.0  # from when on the rival has been clearly larger
         self._searched_at: float | None = None
         self._found: FaceObservation | None = None  # by the last search
@@ -145,6 +151,9 @@ class FaceTracker(Closing):
         if self._target is not None and now - self._seen_at > KEEP_SECONDS:
             self._target = None
         match = self._same(self._target, found)
+        if match is not None:
+            recent = [each for each in self._beside if now - each[0] <= KEEP_SECONDS]
+            self._beside = recent + [(now, face) for face in found if face is not match]
         largest = max(found, key=lambda face: face.area, default=None)
         if largest is None or largest is match:
             self._rival = None
@@ -152,21 +161,40 @@ class FaceTracker(Closing):
             known = self._rival is not None and _overlap(self._rival.box, largest.box) > 0.2
             if not known or (match is not None and largest.area <= LARGER * match.area):
                 self._larger_since = now
+            if (
+                not known
+                or self._settled is None
+                or _overlap(self._settled[1].box, largest.box) <= 0.5
+            ):
+                self._settled = now, largest
             self._rival = largest
             if self._target is None:
                 takes_over = known
+            elif match is not None:
+                takes_over = now - self._larger_since >= KEEP_SECONDS
             else:
-                # While the followed face is missed it is waited for, KEEP_SECONDS at most.
-                larger_for = now - self._larger_since
-                takes_over = match is not None and larger_for >= KEEP_SECONDS
+                takes_over = known and self._is_new_here(now, largest)
             if takes_over:
                 self._identities += 1
+                self._taken_at, self._beside = now, []
                 self._rival, self._target, match = None, None, largest
         if match is None:
             return None
         self._target = self._smoothed(match, now)
         self._seen_at = now
         return self._observe(self._target, packet)
+
+    def _is_new_here(self, now: float, rival: Detection) -> bool:
+        """Whether `rival`, seen while the target is missed, need not wait for it to come back.
+
+        It was seen a moment ago: there is time to see it again, and who was beside it then waits.
+        """
+        if self._settled is None or any(
+            _overlap(face.box, rival.box) > 0.2 for _, face in self._beside
+        ):
+            return False
+        followed_for = self._seen_at - self._taken_at
+        return now - self._settled[0] >= min(SETTLE_SECONDS, followed_for)
 
     @staticmethod
     def _same(target: Detection | None, found: list[Detection]) -> Detection | None:

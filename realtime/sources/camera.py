@@ -1,4 +1,4 @@
-"""A local camera or an IP camera, through OpenCV.
+"""A local camera or a network camera, through OpenCV.
 
 Thread: the camera's capture thread; every call blocks there as long as the driver does (a local
 camera about 2 s at most, an address as long as its time-outs below). Timestamps are seconds on the

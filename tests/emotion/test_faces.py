@@ -109,6 +109,33 @@ def test_a_face_that_is_clearly_larger_for_a_moment_does_not_take_over() -> None
     assert identities(script + [closer] * 4)[-1] == 2
 
 
+def test_after_a_cut_the_face_that_stands_there_need_not_wait_long() -> None:
+    script = [[face(0.25)]] * 10 + [[face(0.75)]] * 6
+    assert identities(script)[9:] == [1, None, None, None, 2, 2, 2]
+
+
+def test_what_was_taken_for_a_face_for_a_moment_holds_nobody_up() -> None:
+    script = [[face(0.25)]] * 3 + [[]] * 2 + [[face(0.75)]] * 3
+    assert identities(script) == [None, 1, 1, *[None] * 3, None, 2]
+    assert identities([[face(0.25)]] * 9 + script[3:])[9:] == [None] * 5
+
+
+@pytest.mark.parametrize("size", [0.2, 0.4])
+def test_who_was_seen_beside_the_face_does_not_take_its_place_for_a_short_loss(
+    size: float,
+) -> None:
+    both = [face(0.25), face(0.75, size)]
+    script = [both] * 10 + [both[:1]] + [both[1:]] * 8 + [both] * 3
+    first = identities([[face(0.25)]] * 3 + script)
+    assert first[2:] == [1] * 12 + [None] * 8 + [1] * 3
+
+
+def test_who_walks_past_does_not_take_the_place_of_the_face_that_is_covered() -> None:
+    walking = [[face(0.1 + 0.1 * k, 0.25)] for k in range(6)]
+    script = [[face(0.9, 0.2)]] * 10 + walking + [[face(0.9, 0.2)]] * 3
+    assert identities(script)[9:] == [1, *[None] * 6, 1, 1, 1]
+
+
 def test_the_box_follows_a_moving_face() -> None:
     seen = follow([[face(0.3 + 0.02 * k)] for k in range(15)])
     newest = seen[-1]

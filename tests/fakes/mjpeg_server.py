@@ -1,4 +1,4 @@
-"""A small IP camera on loopback: MJPEG over HTTP, as real ones speak it.
+"""A small network camera on loopback: MJPEG over HTTP, as real ones speak it.
 
 Threads: one accepts viewers and one serves each of them; `stop` (or leaving the `with` block) ends
 them all. The methods may be called from any thread.

@@ -1268,7 +1268,7 @@ def test_export_says_what_was_written(
     export(qtbot, window, tmp_path / "talk.doc")
     assert "neither .csv nor .jsonl" in window.banner.notice.text
     export(qtbot, window, tmp_path / "none" / "talk.csv")
-    assert window.banner.notice.text.endswith("talk.csv: no such file or directory")
+    assert f"there is no folder {tmp_path / 'none'}: create it" in window.banner.notice.text
 
 
 def test_an_export_that_takes_long_does_not_hold_the_window_up(
