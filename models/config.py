@@ -50,6 +50,7 @@ class MSAFConfig:
     lowest_attention: float = 0.0  # L: no channel is multiplied by less
     segments: int = 1  # S
     block_dropout: float = 0.2  # p
+    identity_start: bool = False  # begin by changing nothing; the paper begins by shrinking
 
     def __post_init__(self) -> None:
         if not self.channels or min(self.channels) < 1:
@@ -75,6 +76,14 @@ class MSAFConfig:
     def block_counts(self) -> tuple[int, ...]:
         """N_m of each modality; the last block of a modality may be partly padding."""
         return tuple(-(-channels // self.block_channels) for channels in self.channels)
+
+    @property
+    def gain(self) -> float:
+        """What every feature is multiplied by besides: 1, or what undoes an even attention."""
+        if not self.identity_start:
+            return 1.0
+        lowest = self.lowest_attention
+        return 1.0 / (lowest + (1.0 - lowest) / sum(self.block_counts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,11 @@ class MSAF(nn.Module):
 
     As padded channels are zero and cut off again, features are never really padded: only their
     averages are. The N matrices :math:`W_{mi}` are the rows of a single one.
+
+    At the start :math:`a_{mi}` is about 1 / N, so features come out shrunken, which branches that
+    were trained before do not expect. With `identity_start` all :math:`W_{mi}` and :math:`w_{mi}`
+    begin at zero and what comes out is multiplied by the fixed 1 / (L + (1 - L) / N): where all
+    modalities are there, exactly what went in. The attention that is returned is without it.
     """
 
     def __init__(self, config: MSAFConfig) -> None:
@@ -60,6 +65,10 @@ class MSAF(nn.Module):
         self.config = config
         self.segments = nn.ModuleList(_Segment(config) for _ in range(config.segments))
         self._counts = list(config.block_counts)
+        if config.identity_start:
+            for segment in self.segments:
+                for parameter in segment.get_submodule("excite").parameters():
+                    nn.init.zeros_(parameter)
 
     def forward(self, features: Sequence[Tensor], present: Tensor | None = None) -> MSAFOutput:
         """Fuse one feature per modality.
@@ -102,6 +111,8 @@ class MSAF(nn.Module):
                 features, torch.split(weights, self._counts, dim=2), strict=True
             )
         ]
+        if self.config.identity_start:
+            fused = [feature * self.config.gain for feature in fused]
         return MSAFOutput(fused, attention)
 
     def _average(self, feature: Tensor, count: int) -> Tensor:

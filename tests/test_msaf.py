@@ -161,6 +161,34 @@ def test_has_the_papers_number_of_parameters(config: MSAFConfig, count: int) -> 
     assert sum(parameter.numel() for parameter in MSAF(config).parameters()) == count
 
 
+@pytest.mark.parametrize("segments", [1, 3])
+@pytest.mark.parametrize("lowest", [0.0, 0.5, 1.0])
+def test_identity_start_changes_nothing_until_it_learns(segments: int, lowest: float) -> None:
+    config = MSAFConfig(
+        channels=(9, 8), block_channels=4, segments=segments, lowest_attention=lowest
+    )
+    torch.manual_seed(0)
+    paper, drawn = MSAF(config), torch.get_rng_state()
+    torch.manual_seed(0)
+    msaf = MSAF(replace(config, identity_start=True))
+    assert torch.equal(torch.get_rng_state(), drawn)  # the same draws: only the last layer differs
+    for name, value in msaf.state_dict().items():
+        like = paper.state_dict()[name]
+        assert torch.equal(value, torch.zeros_like(like) if "excite" in name else like), name
+    features = [torch.randn(4, 9, 7, 2), torch.randn(4, 8, 5)]
+    fused, attention = msaf.eval()(features)
+    torch.testing.assert_close(fused, features)
+    torch.testing.assert_close(attention, torch.full_like(attention, lowest + (1 - lowest) / 5))
+    paper.eval().load_state_dict(msaf.state_dict())  # its features, and nothing but the gain
+    smaller = paper(features).features
+    gain = 1.0 / (lowest + (1.0 - lowest) / 5)
+    assert all(torch.equal(a, b * gain) for a, b in zip(fused, smaller, strict=True))
+    msaf.train()(features).features[0].square().sum().backward()
+    last = dict(msaf.named_parameters())["segments.0.excite.weight"].grad
+    assert last is not None
+    assert (last.abs().sum() > 0) == (lowest < 1.0)
+
+
 # What goes wrong in the public reference, one test each.
 
 

@@ -50,9 +50,11 @@ class ReferenceMSAF(MSAF):
         ]
         attention = torch.stack([attention for _, attention in pieces], dim=1)
         if self.config.segments == 1:
-            return MSAFOutput(pieces[0][0], attention)
-        joined = zip(*(fused for fused, _ in pieces), strict=True)
-        return MSAFOutput([torch.cat(spans, dim=2) for spans in joined], attention)
+            joined = pieces[0][0]
+        else:
+            spans = zip(*(fused for fused, _ in pieces), strict=True)
+            joined = [torch.cat(each, dim=2) for each in spans]
+        return MSAFOutput([each * self.config.gain for each in joined], attention)
 
     def _cut(self, feature: Tensor) -> list[Tensor]:
         count = self.config.segments

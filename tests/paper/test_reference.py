@@ -66,6 +66,7 @@ TWO = MSAFConfig(channels=(8, 12), block_channels=4, lowest_attention=0.3)
     [
         TWO,
         MSAFConfig(channels=(7, 9, 3), block_channels=4, reduction=2),
+        MSAFConfig(channels=(7, 9, 3), block_channels=4, identity_start=True),
         MSAFConfig(channels=(8, 8), block_channels=4, segments=3, block_dropout=0.0),
     ],
 )
