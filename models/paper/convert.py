@@ -21,6 +21,7 @@ from torch import Tensor
 
 from models.checkpoint import CheckpointError, Format, WeightsFile
 from models.config import PlainConfig
+from models.msaf import join_segments
 from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
 from models.paper.faults import Fault
 from models.paper.resnext3d import DEPTHS
@@ -278,7 +279,7 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
         else:
             renamed[new], original[new] = tensor, name
     try:
-        state = dict(_joined(renamed))
+        state = _one_layer(renamed)
         config = KINDS[kind].config(state)
         with torch.device("meta"):  # sizes and names are enough: every number comes from the file
             network = KINDS[kind].format.build(config)
@@ -374,6 +375,14 @@ def _joined(state: State) -> Iterator[tuple[str, Tensor]]:
                 f"{_listed(list(shapes))}"
             ) from None
         yield name, joined
+
+
+def _one_layer(state: State) -> dict[str, Tensor]:
+    """Blocks, then segments of each MSAF joined; ValueError where they do not go together."""
+    joined = dict(_joined(state))
+    for prefix in {name[: name.index("segments.")] for name in joined if "segments." in name}:
+        join_segments(joined, prefix)
+    return joined
 
 
 def _fit(state: State, wanted: State) -> dict[str, Tensor]:
