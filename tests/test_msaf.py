@@ -604,20 +604,30 @@ def test_torch_export_with_free_sizes(segments: int) -> None:
 
 
 @pytest.mark.parametrize("segments", [1, 2])
-def test_onnx_gives_the_same_numbers(segments: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_onnx_gives_the_same_numbers(segments: int, dynamo: bool, tmp_path: Path) -> None:
+    """Of torch's exporter as it is called without more (docs/msaf.md), and of its older one."""
     onnxruntime = pytest.importorskip("onnxruntime")
+    if dynamo:
+        pytest.importorskip("onnxscript")
     network = _Two(MSAF(MSAFConfig(channels=(8, 6), block_channels=4, segments=segments))).eval()
     target = tmp_path / "msaf.onnx"
+    inputs = (torch.randn(2, 8, 9, 3), torch.randn(2, 6, 7), torch.ones(2, 2, dtype=torch.bool))
+    sizes = {"face": {0: "b", 2: "t"}, "voice": {0: "b", 2: "u"}, "present": {0: "b"}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter speaks of its own deprecation
-        torch.onnx.export(
-            network,
-            (torch.randn(2, 8, 9, 3), torch.randn(2, 6, 7), torch.ones(2, 2, dtype=torch.bool)),
-            target,
-            input_names=["face", "voice", "present"],
-            dynamic_axes={"face": {0: "b", 2: "t"}, "voice": {0: "b", 2: "u"}, "present": {0: "b"}},
-            dynamo=False,
-        )
+        warnings.simplefilter("ignore")  # the exporters speak of their own deprecations
+        if dynamo:
+            batch, time, steps = (
+                torch.export.Dim(n, min=m) for n, m in zip("btu", (1, 2, 2), strict=True)
+            )
+            shapes = {"face": {0: batch, 2: time}, "voice": {0: batch, 2: steps}}
+            torch.onnx.export(
+                network, inputs, target, dynamic_shapes=shapes | {"present": {0: batch}}
+            )
+        else:
+            torch.onnx.export(
+                network, inputs, target, input_names=[*sizes], dynamic_axes=sizes, dynamo=False
+            )
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
     face, voice = torch.randn(3, 8, 5, 3), torch.randn(3, 6, 2)
     present = torch.tensor([[True, True], [True, False], [False, True]])
