@@ -617,13 +617,7 @@ def test_onnx_gives_the_same_numbers(segments: int, dynamo: bool, tmp_path: Path
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters speak of their own deprecations
         if dynamo:
-            batch, time, steps = (
-                torch.export.Dim(n, min=m) for n, m in zip("btu", (1, 2, 2), strict=True)
-            )
-            shapes = {"face": {0: batch, 2: time}, "voice": {0: batch, 2: steps}}
-            torch.onnx.export(
-                network, inputs, target, dynamic_shapes=shapes | {"present": {0: batch}}
-            )
+            torch.onnx.export(network, inputs, target, dynamic_shapes=sizes)
         else:
             torch.onnx.export(
                 network, inputs, target, input_names=[*sizes], dynamic_axes=sizes, dynamo=False
