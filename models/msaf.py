@@ -179,9 +179,7 @@ class MSAF(nn.Module):
         if count == 1:
             return [None] * len(features)
         dtype = self._segments.norm.weight.dtype
-        if (
-            _is_traced() or torch.compiler.is_compiling()
-        ):  # lengths may be free: none equals another
+        if _is_traced() or torch.compiler.is_compiling():  # lengths may be free: not to be compared
             return [_member(each.shape[2], count, each.device, dtype) for each in features]
         made: dict[int, Tensor] = {}
         for each in features:
