@@ -21,8 +21,8 @@ class Joined(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.picture, self.sound = picture, sound  # the very networks, weights and all
-        self.early = MSAF(MSAFConfig(channels=(40, 24), block_channels=8, lowest_attention=0.5))
-        self.late = MSAF(MSAFConfig(channels=(96, 48), block_channels=16, lowest_attention=0.5))
+        self.early = MSAF(MSAFConfig(channels=(40, 24), block_channels=8, identity_start=True))
+        self.late = MSAF(MSAFConfig(channels=(96, 48), block_channels=16, identity_start=True))
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         (x, y), _ = self.early([self.picture[0](x), self.sound[0](y)])

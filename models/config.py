@@ -1,4 +1,4 @@
-"""What MSAF and the live network are made of and trained for, as plain values.
+"""What the live network is made of and trained for, as plain values.
 
 Apart from the networks themselves, so that the program can read it without loading torch.
 Durations are in seconds, rates in Hz.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
 
+from models.attention import MSAFConfig
 from models.labels import EMOTIONS
 
 FACE: Final = "face"
@@ -38,43 +39,6 @@ class PlainConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`; ValueError names a setting that does not fit."""
         return cls(**_checked(cls, values))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MSAFConfig:
-    """Sizes of one MSAF module (models/msaf.py has the letters); the defaults are the paper's."""
-
-    channels: tuple[int, ...]  # C_m of each modality
-    block_channels: int  # c
-    reduction: int = 4  # r
-    lowest_attention: float = 0.0  # L: no channel is multiplied by less
-    segments: int = 1  # S
-    block_dropout: float = 0.2  # p
-
-    def __post_init__(self) -> None:
-        if not self.channels or min(self.channels) < 1:
-            raise ValueError(f"channels must name one positive width or more, not {self.channels}")
-        if self.block_channels < 1 or self.reduction < 1:
-            raise ValueError(
-                "block_channels and reduction must be positive, "
-                f"not {self.block_channels} and {self.reduction}"
-            )
-        if self.block_channels % self.reduction:
-            raise ValueError(
-                f"block_channels {self.block_channels} is not a multiple of "
-                f"reduction {self.reduction}"
-            )
-        if not 0.0 <= self.lowest_attention <= 1.0:
-            raise ValueError(f"lowest_attention must be in [0, 1], not {self.lowest_attention}")
-        if self.segments < 1:
-            raise ValueError(f"segments must be 1 or more, not {self.segments}")
-        if not 0.0 <= self.block_dropout < 1.0:
-            raise ValueError(f"block_dropout must be in [0, 1), not {self.block_dropout}")
-
-    @property
-    def block_counts(self) -> tuple[int, ...]:
-        """N_m of each modality; the last block of a modality may be partly padding."""
-        return tuple(-(-channels // self.block_channels) for channels in self.channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,12 +23,22 @@ from models.attention import modality_share
 Array = NDArray[np.float64]
 
 
+def segment_state(msaf: MSAF, segment: int) -> dict[str, Array]:
+    """What one segment has of its own, in float64."""
+    return {
+        name: np.array_split(value.double().numpy(), msaf.config.segments)[segment]
+        for name, value in msaf.segments[0].state_dict().items()
+        if value.dim()
+    }
+
+
 def reference_block(
-    features: list[Array], present: NDArray[np.bool_], block: Any, config: MSAFConfig
+    features: list[Array], present: NDArray[np.bool_], msaf: MSAF, segment: int
 ) -> tuple[list[Array], Array]:
     """One MSAF block in evaluation mode, sample by sample, block by block, channel by channel."""
+    config = msaf.config
     width, low = config.block_channels, config.lowest_attention
-    state = {name: value.double().numpy() for name, value in block.state_dict().items()}
+    state = segment_state(msaf, segment)
     total = sum(math.ceil(channels / width) for channels in config.channels)
     fused = [np.zeros_like(feature) for feature in features]
     used = np.zeros((len(features[0]), total, width))
@@ -71,18 +81,18 @@ def reference(
     features: list[Array], present: NDArray[np.bool_], msaf: MSAF
 ) -> tuple[list[Array], Array]:
     if msaf.config.segments == 1:
-        fused, attention = reference_block(features, present, msaf.segments[0], msaf.config)
+        fused, attention = reference_block(features, present, msaf, 0)
         return fused, attention[:, None]
     joined: list[list[Array]] = [[] for _ in features]
     attentions = []
     count = msaf.config.segments
-    for s, block in enumerate(msaf.segments):
+    for s in range(count):
         cut = []
         for feature in features:
             length = feature.shape[2] // count
             end = feature.shape[2] if s == count - 1 else (s + 1) * length
             cut.append(feature[:, :, s * length : end])
-        fused, attention = reference_block(cut, present, block, msaf.config)
+        fused, attention = reference_block(cut, present, msaf, s)
         attentions.append(attention)
         for parts, piece in zip(joined, fused, strict=True):
             parts.append(piece)
@@ -159,6 +169,34 @@ def test_equals_plain_loops(
 )
 def test_has_the_papers_number_of_parameters(config: MSAFConfig, count: int) -> None:
     assert sum(parameter.numel() for parameter in MSAF(config).parameters()) == count
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+@pytest.mark.parametrize("lowest", [0.0, 0.5, 1.0])
+def test_identity_start_changes_nothing_until_it_learns(segments: int, lowest: float) -> None:
+    config = MSAFConfig(
+        channels=(9, 8), block_channels=4, segments=segments, lowest_attention=lowest
+    )
+    torch.manual_seed(0)
+    paper, drawn = MSAF(config), torch.get_rng_state()
+    torch.manual_seed(0)
+    msaf = MSAF(replace(config, identity_start=True))
+    assert torch.equal(torch.get_rng_state(), drawn)  # the same draws: only the last layer differs
+    for name, value in msaf.state_dict().items():
+        like = paper.state_dict()[name]
+        assert torch.equal(value, torch.zeros_like(like) if "excite" in name else like), name
+    features = [torch.randn(4, 9, 7, 2), torch.randn(4, 8, 5)]
+    fused, attention = msaf.eval()(features)
+    torch.testing.assert_close(fused, features)
+    torch.testing.assert_close(attention, torch.full_like(attention, lowest + (1 - lowest) / 5))
+    paper.eval().load_state_dict(msaf.state_dict())  # its features, and nothing but the gain
+    smaller = paper(features).features
+    gain = 1.0 / (lowest + (1.0 - lowest) / 5)
+    assert all(torch.equal(a, b * gain) for a, b in zip(fused, smaller, strict=True))
+    msaf.train()(features).features[0].square().sum().backward()
+    last = dict(msaf.named_parameters())["segments.0.excite.weight"].grad
+    assert last is not None
+    assert (last.abs().sum() > 0) == (lowest < 1.0)
 
 
 # What goes wrong in the public reference, one test each.
@@ -321,9 +359,74 @@ def test_errors_name_both_numbers(
 
 
 @pytest.mark.parametrize(
+    ("features", "present", "message"),
+    [
+        (torch.randn(2, 8, 8), None, "give a list, one tensor per modality .* not a Tensor"),
+        ({0: torch.randn(2, 8), 1: torch.randn(2, 6)}, None, "give a list, .* not a dict"),
+        ([torch.randn(2, 8), None], None, "modality 1: expected a tensor, got NoneType; .*present"),
+        ([torch.randn(2, 8), np.zeros((2, 6))], None, "modality 1: expected a tensor, got ndarray"),
+        ([torch.randn(2, 8), torch.ones(2, 6).int()], None, "1: expected floating.*torch.int32"),
+        (
+            [torch.randn(2, 8), torch.randn(2, 6)],
+            [[True, False]] * 2,
+            r"tensor \(2, 2\), not a list",
+        ),
+        ([torch.randn(2, 8), torch.randn(2, 6)], True, r"bool tensor \(2, 2\), not a bool"),
+    ],
+)
+def test_errors_name_what_was_given_instead(features: Any, present: Any, message: str) -> None:
+    msaf = MSAF(MSAFConfig(channels=(8, 6), block_channels=4))
+    with pytest.raises(TypeError, match=message):
+        msaf(features, present)
+    if isinstance(features, Tensor):
+        with pytest.raises(TypeError, match="give a list"):
+            msaf(features, torch.randn(2, 6))
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_modality_that_no_sample_has_may_be_too_short(segments: int, steps: int) -> None:
+    config = MSAFConfig(channels=(8, 6), block_channels=4, segments=segments)
+    msaf = randomised(MSAF(config)).eval()
+    face = torch.randn(2, 8, 5)
+    present = torch.tensor([[True, False]] * 2)
+    expected = msaf([face, torch.full((2, 6, 4), math.nan)], present)
+    fused, attention = msaf([face, torch.randn(2, 6, steps)], present)
+    torch.testing.assert_close(fused[0], expected.features[0])
+    torch.testing.assert_close(attention, expected.attention)
+    assert torch.equal(fused[1], torch.zeros(2, 6, steps))
+    present[1, 1] = True
+    if steps < segments or steps == 0:
+        with pytest.raises(ValueError, match=r"modality 1: .*(average|fill)"):
+            msaf([face, torch.randn(2, 6, steps)], present)
+
+
+def test_presence_is_looked_at_on_the_cpu_only() -> None:
+    """Elsewhere the look would wait for the device, and "meta" has nothing to look at."""
+    msaf = MSAF(MSAFConfig(channels=(8, 6), block_channels=4)).eval()
+    features = [torch.randn(2, 8, 3), torch.randn(2, 6)]
+    nobody = torch.tensor([[True, True], [False, False]])
+    with pytest.raises(ValueError, match=r"samples \[1\] of 2"):
+        msaf(features, nobody)
+    shapes = [each.to("meta") for each in features]
+    for present in (torch.ones(2, 2, dtype=torch.bool), nobody.to("meta")):
+        fused, attention = msaf.to("meta")(shapes, present)
+        assert [each.shape for each in fused] == [(2, 8, 3), (2, 6)]
+        assert attention.is_meta
+
+
+def test_it_tells_what_it_is() -> None:
+    msaf = MSAF(MSAFConfig(channels=[7, 5], block_channels=4))  # type: ignore[arg-type]
+    assert msaf.config.channels == (7, 5)
+    assert "channels=(7, 5), block_channels=4, reduction=4, lowest_attention=0.0" in repr(msaf)
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"channels": ()}, r"not \(\)"),
+        ({"channels": 40}, r"width of each modality, as \(40, 24\), not 40"),
+        ({"channels": (40, 2.5)}, r"not \(40, 2.5\)"),
         ({"channels": (4, 0)}, r"not \(4, 0\)"),
         ({"block_channels": 0}, "not 0 and 4"),
         ({"block_channels": 10}, "10 is not a multiple of reduction 4"),
@@ -335,6 +438,31 @@ def test_errors_name_both_numbers(
 def test_config_is_checked(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(MSAFConfig(channels=(8, 8), block_channels=4), **values)
+
+
+# Weights.
+
+
+def test_a_segments_weights_may_have_names_of_their_own() -> None:
+    """As in files of the public reference, and in those that this project wrote at first."""
+    config = MSAFConfig(channels=(9, 8), block_channels=4, segments=3)
+    msaf, other = randomised(MSAF(config)), MSAF(config)
+    apart = {
+        f"segments.{index}.{name}": value.chunk(3)[index] if value.dim() else value
+        for index in range(3)
+        for name, value in msaf.segments[0].state_dict().items()
+    }
+    other.load_state_dict(apart)
+    torch.testing.assert_close(other.state_dict(), msaf.state_dict())
+    assert len(apart) == 3 * len(msaf.state_dict())  # the caller's are left as they are
+    wrapped = nn.ModuleDict({"deep": MSAF(config)})
+    wrapped.load_state_dict({f"deep.{name}": value for name, value in apart.items()})
+    torch.testing.assert_close(wrapped["deep"].state_dict(), msaf.state_dict())
+    apart["segments.1.squeeze.weight"] = torch.zeros(1, 3)
+    with pytest.raises(
+        ValueError, match=r"squeeze.weight do not go together: .*\(1, 4\), \(1, 3\)"
+    ):
+        other.load_state_dict(apart)
 
 
 # Gradients, precision, compilers, exporters.
@@ -365,6 +493,34 @@ def test_autocast_keeps_the_callers_types() -> None:
     assert cast_attention.dtype == torch.float32
     torch.testing.assert_close(attention, cast_attention, atol=0.02, rtol=0.0)
     torch.testing.assert_close(exact[1], fused[1], atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast_leaves_averages_and_attention_in_single_precision(
+    segments: int, dtype: torch.dtype
+) -> None:
+    config = MSAFConfig(channels=(1024, 32), block_channels=16, segments=segments)
+    msaf = MSAF(config).eval()
+    features = [torch.full((2, 1024, 3, 4), 1200.0).to(dtype), torch.randn(2, 32, 3).to(dtype)]
+    expected = msaf(features)  # the sum of 66 blocks lies beyond the largest half
+    with torch.autocast("cpu", dtype=dtype):
+        found = msaf(features)
+    assert found.attention.dtype == torch.float32
+    assert torch.equal(found.attention, expected.attention)
+    assert found.attention.isfinite().all()
+    assert [each.dtype for each in found.features] == [dtype] * 2
+    for one, other in zip(found.features, expected.features, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_autocast_compiles() -> None:
+    msaf = MSAF(MSAFConfig(channels=(8, 6), block_channels=4, segments=2)).eval()
+    compiled = torch.compile(msaf, backend="eager", fullgraph=True)
+    features = [torch.randn(3, 8, 4), torch.randn(3, 6, 5)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(compiled(features), msaf(features))
+    torch.testing.assert_close(compiled(features), msaf(features))
 
 
 @pytest.mark.parametrize("segments", [1, 2])
@@ -448,20 +604,24 @@ def test_torch_export_with_free_sizes(segments: int) -> None:
 
 
 @pytest.mark.parametrize("segments", [1, 2])
-def test_onnx_gives_the_same_numbers(segments: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_onnx_gives_the_same_numbers(segments: int, dynamo: bool, tmp_path: Path) -> None:
+    """Of torch's exporter as it is called without more (docs/msaf.md), and of its older one."""
     onnxruntime = pytest.importorskip("onnxruntime")
+    if dynamo:
+        pytest.importorskip("onnxscript")
     network = _Two(MSAF(MSAFConfig(channels=(8, 6), block_channels=4, segments=segments))).eval()
     target = tmp_path / "msaf.onnx"
+    inputs = (torch.randn(2, 8, 9, 3), torch.randn(2, 6, 7), torch.ones(2, 2, dtype=torch.bool))
+    sizes = {"face": {0: "b", 2: "t"}, "voice": {0: "b", 2: "u"}, "present": {0: "b"}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter speaks of its own deprecation
-        torch.onnx.export(
-            network,
-            (torch.randn(2, 8, 9, 3), torch.randn(2, 6, 7), torch.ones(2, 2, dtype=torch.bool)),
-            target,
-            input_names=["face", "voice", "present"],
-            dynamic_axes={"face": {0: "b", 2: "t"}, "voice": {0: "b", 2: "u"}, "present": {0: "b"}},
-            dynamo=False,
-        )
+        warnings.simplefilter("ignore")  # the exporters speak of their own deprecations
+        if dynamo:
+            torch.onnx.export(network, inputs, target, dynamic_shapes=sizes)
+        else:
+            torch.onnx.export(
+                network, inputs, target, input_names=[*sizes], dynamic_axes=sizes, dynamo=False
+            )
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
     face, voice = torch.randn(3, 8, 5, 3), torch.randn(3, 6, 2)
     present = torch.tensor([[True, True], [True, False], [False, True]])
@@ -478,7 +638,7 @@ def test_onnx_gives_the_same_numbers(segments: int, tmp_path: Path) -> None:
 
 def test_share_is_told_against_chance() -> None:
     attention = np.full((2, 10, 4), 0.1, dtype=np.float32)  # 8 + 2 blocks, all alike
-    share, chance = modality_share(attention, (8, 2))
+    share, chance = modality_share(attention, (8, 2), lowest_attention=0.0)
     np.testing.assert_allclose(share, [[0.8, 0.2]] * 2, rtol=1e-5)
     np.testing.assert_allclose(chance, [[0.8, 0.2]] * 2, rtol=1e-5)
 
@@ -497,6 +657,37 @@ def test_share_takes_the_lowest_attention_off_and_knows_the_absent() -> None:
     np.testing.assert_allclose(share[0, 0], softmax[0, :2].sum() / 4, rtol=1e-4)
 
 
+def test_msaf_tells_shares_of_its_own_attention() -> None:
+    config = MSAFConfig(channels=(10, 8), block_channels=4, lowest_attention=0.5, segments=2)
+    msaf = randomised(MSAF(config)).eval()
+    features = [torch.randn(3, 10, 6), torch.randn(3, 8, 5, requires_grad=True)]
+    present = torch.tensor([[True, True], [True, False], [False, True]])
+    attention = msaf(features, present).attention
+    share, chance = msaf.share(attention)
+    assert share.shape == chance.shape == (3, 2, 2)
+    softmax = (attention.detach() - 0.5) / 0.5
+    real = torch.cat([softmax[0, 1, :3].flatten()[:10], softmax[0, 1, 3:].flatten()])
+    np.testing.assert_allclose(share[0, 1, 0], real[:10].sum() / real.sum(), rtol=1e-5)
+    np.testing.assert_allclose(chance[0], [[10 / 18, 8 / 18]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(share[1:], [[[1, 0]] * 2, [[0, 1]] * 2], atol=1e-6)
+    np.testing.assert_allclose(chance[1:], share[1:], atol=1e-6)
+    alone, _ = msaf.share(attention[0, 1])
+    np.testing.assert_array_equal(alone, share[0, 1])
+    full = MSAF(replace(config, channels=(12, 8)))  # nothing padded: what the live program tells
+    for one, other in zip(
+        full.share(attention),
+        modality_share(attention.detach().numpy(), (3, 2), lowest_attention=0.5),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_share_wants_widths_that_fit() -> None:
+    attention = np.zeros((1, 10, 4), dtype=np.float32)
+    with pytest.raises(ValueError, match="8 blocks of 4 channels are not those of 28 channels"):
+        modality_share(attention, (8, 2), lowest_attention=0.0, channels=(28, 8))
+
+
 def test_share_wants_block_counts_that_fit() -> None:
     with pytest.raises(ValueError, match=r"\(8, 3\) do not add up to 10"):
-        modality_share(np.zeros((1, 10, 4), dtype=np.float32), (8, 3))
+        modality_share(np.zeros((1, 10, 4), dtype=np.float32), (8, 3), lowest_attention=0.0)

@@ -65,6 +65,31 @@ def test_import_works_from_anywhere(wheel: zipfile.ZipFile, tmp_path: Path) -> N
     assert found == [str(installed / "models" / "__init__.py"), "(2, 7) (2, 5)"]
 
 
+def test_msaf_can_be_copied_as_two_files(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("msaf.py", "attention.py"):
+        text = (ROOT / "models" / name).read_text(encoding="utf-8")
+        changed = text.replace("from models.attention import", "from mine.attention import")
+        assert not re.search(r"^ *(from|import) models\b", changed, re.M)
+        (mine / name).write_text(changed, encoding="utf-8")
+    program = (
+        "import sys, torch; from mine.msaf import MSAF, MSAFConfig\n"
+        "msaf = MSAF(MSAFConfig(channels=(7, 5), block_channels=4))\n"
+        "out = msaf([torch.rand(2, 7), torch.rand(2, 5)])\n"
+        "print(msaf.share(out.attention).share.shape, 'models' in sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert found.stdout == "(2, 1, 2) False\n"
+
+
 def test_example_is_short_runs_and_keeps_the_weights() -> None:
     assert len(EXAMPLE.read_text().splitlines()) < 40
     torch.manual_seed(0)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from models.config import MSAFConfig, PlainConfig
+from models.attention import MSAFConfig
+from models.config import PlainConfig
 from models.paper.faults import IN_MSAF, Fault, checked_faults
 
 

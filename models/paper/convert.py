@@ -2,9 +2,10 @@
 
 Its files are state dicts that torch pickled: of the three fused networks, and of the branches that
 they start from, some of which come from MFAS and MMTM. They are read without running what a pickle
-may carry, and only the names change; nothing is rounded. Where the reference's network differs
-from the paper's also when it is not trained, the fault (models/paper/faults.py) goes into the
-settings, so that the numbers are those that the weights were trained for. Thread: any.
+may carry, and only the names change; only what is kept in double precision is rounded, to single.
+Where the reference's network differs from the paper's also when it is not trained, the fault
+(models/paper/faults.py) goes into the settings, so that the numbers are those that the weights were
+trained for. Thread: any.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.checkpoint import CheckpointError, Format, WeightsFile
 from models.config import PlainConfig
+from models.msaf import join_segments
 from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
 from models.paper.faults import Fault
 from models.paper.resnext3d import DEPTHS
@@ -248,10 +250,10 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
     Parameters
     ----------
     source
-        What `torch.save` wrote: a state dict, or a dictionary that has one as `state_dict` or
-        `model_state_dict`; written from DataParallel or not.
+        What `torch.save` wrote: a state dict, or a dictionary that has one as `state_dict`,
+        `model_state_dict` or `model`; written from DataParallel or not.
     target
-        The safetensors file to write.
+        The safetensors file to write; another than `source`.
     kind
         A key of :data:`KINDS`.
 
@@ -260,30 +262,49 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
     OSError, UnreadableWeightsError
         The file cannot be read.
     ConversionError
-        Names and shapes are not those of this kind, or weights are not finite; all that are
-        missing, unexpected, of another size or spoiled are named.
+        Names and shapes are not those of this kind, two names mean the same weights, or weights are
+        not finite; all that are missing, unexpected, of another size or spoiled are named, and so
+        is the kind that the file is of, if it is of any.
     ValueError
         There is no such kind.
     """
     if kind not in KINDS:
         raise ValueError(f"no kind {kind!r}; there are {', '.join(KINDS)}")
-    rules = KINDS[kind].rules
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ConversionError(
+            f"{target} is the file to convert: what is written needs another name"
+        )
+    tensors = _read(source)
+    fitted = _fitted(tensors, kind)
+    if isinstance(fitted, str):
+        others = [each for each in KINDS if not isinstance(_fitted(tensors, each), str)]
+        hint = f" It is {KINDS[others[0]].what}: kind {others[0]}." if others else ""
+        raise ConversionError(f"{source} is not {KINDS[kind].what}{fitted}{hint}")
+    network, config = fitted
+    origin = {"converted from": source.name, "network of": "github.com/anita-hu/MSAF", "kind": kind}
+    return KINDS[kind].format.save(target, network, config, origin)
+
+
+def _fitted(tensors: State, kind: str) -> tuple[nn.Module, PlainConfig] | str:
+    """The network with these weights and its settings, or what of them does not fit."""
     renamed: dict[str, Tensor] = {}
     original: dict[str, str] = {}
-    unexpected = []
-    for name, tensor in _read(source).items():
-        new = _rename(name, rules)
+    unexpected, twice = [], []
+    for name, tensor in tensors.items():
+        new = _rename(name, KINDS[kind].rules)
         if new is None:
             unexpected.append(name)
+        elif new in renamed:
+            twice.append(f"{original[new]} and {name}, both {new}")
         else:
             renamed[new], original[new] = tensor, name
     try:
-        state = dict(_joined(renamed))
+        state = _one_layer(renamed)
         config = KINDS[kind].config(state)
         with torch.device("meta"):  # sizes and names are enough: every number comes from the file
-            network = KINDS[kind].format.build(config)
+            network: nn.Module = KINDS[kind].format.build(config)
     except ValueError as error:
-        raise ConversionError(f"{source} is not {KINDS[kind].what}: {error}") from None
+        return f": {error}"
     wanted = network.state_dict()
     state = _fit(state, wanted)
     missing = [name for name in wanted if name not in state]
@@ -301,14 +322,14 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
             ("unexpected", unexpected),
             ("of another size", sizes),
             ("not finite", spoiled),
+            ("there twice", twice),
         )
         if names
     ]
     if problems:
-        raise ConversionError(f"{source} is not {KINDS[kind].what}. {'; '.join(problems)}.")
+        return f". {'; '.join(problems)}."
     network.load_state_dict(state, assign=True)
-    origin = {"converted from": source.name, "network of": "github.com/anita-hu/MSAF", "kind": kind}
-    return KINDS[kind].format.save(target, network, config, origin)
+    return network, config
 
 
 def _read(source: Path) -> dict[str, Tensor]:
@@ -324,9 +345,9 @@ def _read(source: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # of any kind, where the bytes are not torch's
         raise UnreadableWeightsError(
-            f"{source} is no file of plain tensors that torch wrote"
+            f"{source} is no file of plain tensors that torch wrote{_reason(error)}"
         ) from error
-    for key in ("model_state_dict", "state_dict"):
+    for key in ("model_state_dict", "state_dict", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     if not isinstance(found, Mapping) or not found:
@@ -334,9 +355,30 @@ def _read(source: Path) -> dict[str, Tensor]:
     strangers = [name for name, each in found.items() if not isinstance(each, Tensor)]
     if strangers:
         raise ConversionError(
-            f"{source} holds more than tensors: {_listed([str(name) for name in strangers])}"
+            f"{source} holds more than tensors: {_listed([str(name) for name in strangers])}. "
+            f"{_ONLY_WEIGHTS}"
         )
-    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+    plain = {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+    if len(plain) < len(found):
+        names = [name for name in plain if name in found and f"module.{name}" in found]
+        raise ConversionError(
+            f"{source} holds weights twice, with and without module.: {_listed(names)}"
+        )
+    return plain
+
+
+def _reason(error: Exception) -> str:
+    """Torch's own, where the file is torch's, and what to do about it."""
+    text = str(error)
+    if (found := re.search(r"Unsupported (?:global|class).+?(?=\. Please|\n|$)", text)) is None:
+        return f": it is a TorchScript archive. {_ONLY_WEIGHTS}" if "TorchScript" in text else ""
+    return f" (torch says: {found[0]}). {_ONLY_WEIGHTS}"
+
+
+_ONLY_WEIGHTS: Final = (
+    "Load it with the code that it belongs to, then write the weights alone: "
+    "torch.save(model.state_dict(), 'weights.pth')"
+)
 
 
 def _is_finite(tensor: Tensor) -> bool:
@@ -374,6 +416,14 @@ def _joined(state: State) -> Iterator[tuple[str, Tensor]]:
                 f"{_listed(list(shapes))}"
             ) from None
         yield name, joined
+
+
+def _one_layer(state: State) -> dict[str, Tensor]:
+    """Blocks, then segments of each MSAF joined; ValueError where they do not go together."""
+    joined = dict(_joined(state))
+    for prefix in {name[: name.index("segments.")] for name in joined if "segments." in name}:
+        join_segments(joined, prefix)
+    return joined
 
 
 def _fit(state: State, wanted: State) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from models.msaf import MSAF, MSAFConfig, MSAFOutput
@@ -43,16 +43,37 @@ class ReferenceMSAF(MSAF):
             raise ValueError("the public reference knows no absent modality: leave `present` out")
         if Fault.LOST_STEPS not in self.faults:
             self._check(features, present)
+        if Fault.BATCH_OF_ONE in self.faults and self.training and len(features[0]) == 1:
+            raise ValueError("Expected more than 1 value per channel when training, got one sample")
+        config, counts = self.config, list(self.config.block_counts)
         cut = [self._cut(feature) for feature in features]
-        pieces = [
-            self._fuse(segment, [spans[index] for spans in cut])
-            for index, segment in enumerate(self.segments)
+        pieces = []  # per segment: blocks of each modality, what they are masked with
+        joint = []
+        for index in range(config.segments):
+            blocks = [
+                self._blocks(spans[index], count) for spans, count in zip(cut, counts, strict=True)
+            ]
+            masks = self._masks(blocks)
+            blocks = [block * mask for block, mask in zip(blocks, masks, strict=True)]
+            sums = [block.sum(dim=1) for block in blocks]  # (B, c, ...)
+            means = [each.flatten(2).mean(2) if each.dim() > 2 else each for each in sums]
+            joint.append(torch.stack(means).sum(dim=0))
+            pieces.append((blocks, masks))
+        logits = self.segments[0](torch.stack(joint, dim=1))  # (B, S, N · c)
+        attention = self._raise(
+            torch.softmax(logits.unflatten(2, (-1, config.block_channels)), dim=2)
+        )
+        fused = [
+            self._highlight(*piece, weights, [spans[index].shape for spans in cut])
+            for index, (piece, weights) in enumerate(
+                zip(pieces, attention.unbind(dim=1), strict=True)
+            )
         ]
-        attention = torch.stack([attention for _, attention in pieces], dim=1)
-        if self.config.segments == 1:
-            return MSAFOutput(pieces[0][0], attention)
-        joined = zip(*(fused for fused, _ in pieces), strict=True)
-        return MSAFOutput([torch.cat(spans, dim=2) for spans in joined], attention)
+        if config.segments == 1:
+            joined = fused[0]
+        else:
+            joined = [torch.cat(spans, dim=2) for spans in zip(*fused, strict=True)]
+        return MSAFOutput([each * config.gain for each in joined], attention)
 
     def _cut(self, feature: Tensor) -> list[Tensor]:
         count = self.config.segments
@@ -65,41 +86,37 @@ class ReferenceMSAF(MSAF):
             spans[rest] = torch.cat(spans[rest:], dim=2)
         return spans[:count]
 
-    def _fuse(self, segment: nn.Module, spans: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """One segment of every modality → the same re-weighted, attention (B, N, c)."""
-        config = self.config
-        counts = list(config.block_counts)
-        blocks = [self._blocks(span, count) for span, count in zip(spans, counts, strict=True)]
-        masks: list[Tensor] | None = None
-        if self.training and config.block_dropout > 0.0:
-            kept = torch.rand(len(spans[0]), sum(counts), 1, device=spans[0].device)
-            mask = (kept >= config.block_dropout) / (1.0 - config.block_dropout)
-            masks = [
-                each.reshape(each.shape + (1,) * (block.dim() - 3))
-                for each, block in zip(torch.split(mask, counts, dim=1), blocks, strict=True)
-            ]
-            blocks = [block * each for block, each in zip(blocks, masks, strict=True)]
+    def _masks(self, blocks: list[Tensor]) -> list[Tensor]:
+        """Block dropout of one segment, drawn over the blocks of all modalities."""
+        if not self.training or self.config.block_dropout == 0.0:
+            return [block.new_ones(()) for block in blocks]
+        counts, dropout = list(self.config.block_counts), self.config.block_dropout
+        kept = torch.rand(len(blocks[0]), sum(counts), 1, device=blocks[0].device)
+        mask = (kept >= dropout) / (1.0 - dropout)
+        return [
+            each.reshape(each.shape + (1,) * (block.dim() - 3))
+            for each, block in zip(torch.split(mask, counts, dim=1), blocks, strict=True)
+        ]
 
-        sums = [block.sum(dim=1) for block in blocks]  # (B, c, ...)
-        joint = torch.stack([each.flatten(2).mean(2) if each.dim() > 2 else each for each in sums])
-        z = segment.get_submodule("squeeze")(joint.sum(dim=0))
-        norm = segment.get_submodule("norm")
-        strict = Fault.BATCH_OF_ONE in self.faults
-        z = torch.relu(nn.BatchNorm1d.forward(norm, z) if strict else norm(z))  # type: ignore[arg-type]
-        logits = segment.get_submodule("excite")(z).unflatten(1, (-1, config.block_channels))
-        attention = self._raise(torch.softmax(logits, dim=1))  # (B, N, c)
-
-        if masks is not None and Fault.DOUBLE_DROPOUT in self.faults:
+    def _highlight(
+        self,
+        blocks: list[Tensor],
+        masks: list[Tensor],
+        attention: Tensor,
+        shapes: list[torch.Size],
+    ) -> list[Tensor]:
+        """Blocks of one segment, times their attention (B, N, c), side by side again."""
+        if Fault.DOUBLE_DROPOUT in self.faults:
             blocks = [block * mask for block, mask in zip(blocks, masks, strict=True)]
-        weights = torch.split(attention, counts, dim=1)
+        weights = torch.split(attention, list(self.config.block_counts), dim=1)
         fused = []
-        for block, weight, span in zip(blocks, weights, spans, strict=True):
+        for block, weight, shape in zip(blocks, weights, shapes, strict=True):
             raised = block * weight.reshape(weight.shape + (1,) * (block.dim() - 3))
             if Fault.CHANNEL_PADDING in self.faults:
-                fused.append(raised.reshape(span.shape))
+                fused.append(raised.reshape(shape))
             else:
-                fused.append(raised.flatten(1, 2)[:, : span.shape[1]])
-        return fused, attention
+                fused.append(raised.flatten(1, 2)[:, : shape[1]])
+        return fused
 
     def _blocks(self, span: Tensor, count: int) -> Tensor:
         """(B, C_m, ...) → (B, N_m, c, ...)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,14 @@ def test_reads_what_the_references_training_wrote(tmp_path: Path) -> None:
     assert read.origin["converted from"] == "msaf_mosei_epoch6.pth"
 
 
+def test_a_state_dict_may_stand_under_the_name_model(tmp_path: Path) -> None:
+    state = {name: each.double() for name, each in restated.LstmNet(35, 32).state_dict().items()}
+    torch.save({"epoch": 3, "model": state}, tmp_path / "a.pth")
+    read = convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "lstm")
+    weight = read.network().state_dict()["late.lstm.weight_hh_l0"]
+    assert torch.equal(weight, state["lstm2.weight_hh_l0"].float())  # doubles become single
+
+
 # -- errors -------------------------------------------------------------------------------------
 
 
@@ -247,6 +256,58 @@ def test_blocks_that_do_not_go_together(shape: tuple[int, ...], tmp_path: Path) 
     )
     with pytest.raises(ConversionError, match=re.escape(told)):
         convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "mosei")
+
+
+def test_two_names_of_the_same_weights_are_both_told(tmp_path: Path) -> None:
+    state = restated.Visual(5).state_dict()
+    known = next(name for name in state if name.endswith("classifier.weight"))
+    state["fc.weight"] = torch.zeros_like(state[known])
+    torch.save(state, tmp_path / "a.pth")
+    told = f"there twice: {known} and fc.weight, both classify.fc.weight."
+    with pytest.raises(ConversionError, match=re.escape(told)):
+        convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "resnet50")
+    state = lstm_state()
+    state["module.lstm1.bias_hh_l0"] = state["lstm1.bias_hh_l0"]
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(
+        ConversionError, match=r"twice, with and without module\.: lstm1\.bias_hh_l0"
+    ):
+        convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "lstm")
+
+
+def test_the_source_is_never_written_over(tmp_path: Path) -> None:
+    source, link = tmp_path / "same.pth", tmp_path / "link.safetensors"
+    torch.save(lstm_state(), source)
+    link.symlink_to(source)
+    before = source.read_bytes()
+    for target in (source, link):
+        with pytest.raises(ConversionError, match="is the file to convert"):
+            convert(source, target, "lstm")
+    assert source.read_bytes() == before
+
+
+def test_the_kind_that_fits_is_named(tmp_path: Path) -> None:
+    torch.save(restated.Mfcc(5, 7).state_dict(), tmp_path / "a.pth")
+    with pytest.raises(ConversionError, match=r"It is RAVDESS's voice branch: kind mfcc\.$"):
+        convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "lstm")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (nn.Linear(2, 2), "GLOBAL torch.nn.modules.linear.Linear was not an allowed global"),
+        ({"state_dict": {}, "args": Namespace(a=1)}, "GLOBAL argparse.Namespace was not"),
+        ({"state_dict": {}, "mean": np.ones(3)}, "GLOBAL numpy.*_reconstruct was not"),
+        ({"net": {"a": torch.ones(2)}}, "holds more than tensors: net"),
+    ],
+)
+def test_what_is_beside_weights_is_told_and_what_to_do(
+    content: object, message: str, tmp_path: Path
+) -> None:
+    torch.save(content, tmp_path / "a.pth")
+    told = rf"{message}.*torch\.save\(model\.state_dict\(\), "
+    with pytest.raises(ConversionError, match=told):
+        convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "lstm")
 
 
 class _Harmful:

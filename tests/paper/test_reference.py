@@ -36,8 +36,11 @@ def pair(config: MSAFConfig, *faults: Fault) -> tuple[MSAF, MSAF, restated.Msaf]
     )
     restated.unsettled(ours)
     faulty.load_state_dict(ours.state_dict())
-    for segment, block in zip(ours.segments, theirs.blocks, strict=True):
-        state = segment.state_dict()
+    for index, block in enumerate(theirs.blocks):
+        state = {
+            name: torch.tensor_split(value, config.segments)[index] if value.dim() else value
+            for name, value in ours.segments[0].state_dict().items()
+        }
         assert isinstance(block, restated.MsafBlock)
         block.joint_features[0].load_state_dict(part(state, "squeeze."))
         block.joint_features[1].load_state_dict(part(state, "norm."))
@@ -66,6 +69,7 @@ TWO = MSAFConfig(channels=(8, 12), block_channels=4, lowest_attention=0.3)
     [
         TWO,
         MSAFConfig(channels=(7, 9, 3), block_channels=4, reduction=2),
+        MSAFConfig(channels=(7, 9, 3), block_channels=4, identity_start=True),
         MSAFConfig(channels=(8, 8), block_channels=4, segments=3, block_dropout=0.0),
     ],
 )

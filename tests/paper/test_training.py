@@ -26,12 +26,19 @@ from models.paper.config import RavdessConfig
 from models.training.data import DataError
 from models.training.loop import RunContext
 from models.training.paper.batches import Epoch, in_order, training_epochs
+from models.training.paper.ntu import PAPER_SUBJECTS
 from models.training.paper.pictures import PictureAugmentation
 from models.training.paper.ravdess import RavdessPreparation
-from models.training.paper.recipes import RECIPES, RavdessRecipe, StageConfig, load_paper_recipe
+from models.training.paper.recipes import (
+    RECIPES,
+    NtuRecipe,
+    RavdessRecipe,
+    StageConfig,
+    load_paper_recipe,
+)
 from models.training.paper.run import Protocol, Task, evaluate_task, train_task
 from models.training.paper.scores import class_figures
-from models.training.paper.tasks import ravdess_task
+from models.training.paper.tasks import ntu_task, ravdess_task
 from models.training.recipe import RecipeError, StageError
 from models.training.scores import confusion, recalls, spread
 from realtime.errors import ExitCode
@@ -114,6 +121,8 @@ def test_from_videos_to_figures(root: Path, trained: Path) -> None:
     assert json.loads((trained / "honest" / "results.json").read_text()) == results
     assert results["protocol"] == "honest"
     assert results["epoch_chosen_by"] == "the next fold's actors"
+    assert results["data"].endswith(" of 1,440 official recordings")
+    assert int(results["data"].split()[0]) == len(list(root.rglob("*.mp4")))
     fold = results["folds"]["fold-1"]
     assert (fold["people"], fold["samples"]) == ("actor 01", 2)
     together = results["together"]
@@ -241,6 +250,34 @@ def test_the_papers_protocol_chooses_on_the_test_people(
     log = (weights.parent / "fusion" / "log.jsonl").read_text().splitlines()
     best = max(json.loads(line)["accuracy"] for line in log)
     assert results["folds"]["fold-2"]["accuracy"] == pytest.approx(best)
+
+
+def test_the_lowest_loss_may_choose_the_epoch(root: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "prepared", tmp_path / "prepared")
+    context = context_of(root, tmp_path)
+    task = task_of(context, replace(TINY, fusion=replace(QUICK, epochs=4)), Protocol.PAPER)
+    stage = replace(task.stages[-1], by_loss=True)
+    train_task(replace(task, stages=(stage,)), context, Protocol.PAPER, (1,))
+    folder = tmp_path / "paper" / "fold-1" / "fusion"
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    best = max(log, key=lambda each: each["minus_chooser_loss"])
+    kept = torch.load(folder / "state.pt", weights_only=True)["best"]
+    assert kept["epoch"] == best["epoch"]
+    assert all(each["minus_chooser_loss"] < 0 for each in log)
+
+
+def test_ntu_s_fusion_is_chosen_as_in_the_authors_code(tmp_path: Path) -> None:
+    root = ntu(tmp_path / "data", (1, *sorted(PAPER_SUBJECTS)[:1], 2, 40), (1, 2))
+    context = context_of(root, tmp_path / "work")
+    config = settings_file(tmp_path / "mine.toml", NTU_SETTINGS)
+    recipe = load_paper_recipe("ntu", config)
+    assert isinstance(recipe, NtuRecipe)
+    for protocol in Protocol:
+        task = ntu_task(context, recipe, protocol, 1)
+        chosen_by = {stage.name: stage.by_loss for stage in task.stages}
+        paper = protocol is Protocol.PAPER
+        assert chosen_by == {"rgb": False, "skeleton": False, "fusion": paper}
+        assert task.found == "8 of 56,578 official samples"
 
 
 def test_a_branch_begins_with_weights_from_elsewhere(
@@ -472,6 +509,8 @@ def test_mosei_from_the_command_line(run: Run, tmp_path: Path) -> None:
         assert epoch["minus_mae"] == -epoch["mae"]  # the lowest error chooses
     figures = json.loads((tmp_path / "work" / "honest" / "results.json").read_text())
     assert figures["together"]["samples"] == 6
+    assert "of 3,228 official videos (train " in figures["data"]
+    assert " of 678)" in figures["data"]
 
 
 NTU_SETTINGS = """\

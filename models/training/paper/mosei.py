@@ -72,6 +72,15 @@ def official_folds() -> Mapping[str, str]:
     return folds
 
 
+def found_videos(videos: Sequence[str]) -> str:
+    """How many of the official videos these are, in all and of each fold."""
+    folds = official_folds()
+    here = [folds[video] for video in videos]
+    official = list(folds.values())
+    each = ", ".join(f"{name} {here.count(name):,} of {official.count(name):,}" for name in _FOLDS)
+    return f"{len(here):,} of {len(official):,} official videos ({each}) are in all .csd files"
+
+
 def prepare_mosei(
     root: Path,
     settings: MoseiPreparation,

@@ -110,6 +110,10 @@ def missing_skeletons(root: Path) -> frozenset[str]:
     return frozenset(match.group() for match in _NAME.finditer(text))
 
 
+OFFICIAL: Final = 56_578
+"""Samples of the whole data set: 56,880 of the 60 actions, less 302 whose skeletons are damaged."""
+
+
 def find_samples(root: Path, complete: bool = True) -> list[NtuSample]:
     """All usable samples of the 60 actions, by name.
 

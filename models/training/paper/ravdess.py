@@ -42,6 +42,7 @@ from models.training.paper.video import (
 )
 
 ACTORS: Final = 24
+OFFICIAL: Final = 1440  # speech recordings in the whole data set
 
 _NAME: Final = re.compile(r"0([123])-01-0([1-8])-0[12]-0[12]-0[12]-(\d\d)$")
 

@@ -45,6 +45,7 @@ def report(results: dict[str, Any], console: Console) -> None:
     if "accuracy_by_sex" in together:
         of = together["accuracy_by_sex"]
         console.print("accuracy: " + ", ".join(f"{sex} {share:.1%}" for sex, share in of.items()))
+    console.print(f"data: {results['data']}", soft_wrap=True)
     console.print(
         f"protocol {results['protocol']}: the epoch was chosen by {results['epoch_chosen_by']}",
         soft_wrap=True,

@@ -65,6 +65,7 @@ class Stage:
     answer: Callable[[nn.Module, Batch], Tensor]  # (part, batch) → logits (B, K)
     loss: Callable[[nn.Module, Batch], Tensor]  # (part, batch) → scalar
     only: int | None = None  # place of the one modality that is wanted; None is all
+    by_loss: bool = False  # the epoch where that loss is lowest is kept, not the task's score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class Task:
     lowest: bool = False  # is it the epoch where that figure is lowest?
     details: Callable[[Any, Any, Sequence[int]], dict[str, Any]]  # of all test answers together
     chooses: str  # who chooses the epoch, for the report
+    found: str  # how much of the official data is there, for the report
 
     def made_of(self, fold: Fold) -> str:
         """Digest of a fold's people and samples and of what is made of them."""
@@ -116,6 +118,8 @@ def train_task(
     for stage in task.stages:  # now, not when those before it are trained
         check_batch_size(stage.settings.batch_size)
     context = replace(context, seed=task.seed)
+    if distributed.is_first():
+        console.print(f"{task.name}: {task.found}")
     return [_train_fold(task, fold, context, protocol) for fold in _chosen(task, folds)]
 
 
@@ -182,8 +186,13 @@ def _fit_stage(
         figures = task.figures(*_answers(task, stage, model, fold.choose, context.device))
         if task.lowest:
             figures |= {f"minus_{task.score}": -figures[task.score]}
+        if stage.by_loss:
+            figures |= {
+                "minus_chooser_loss": -_loss(task, stage, model, fold.choose, context.device)
+            }
         return figures
 
+    score = f"minus_{task.score}" if task.lowest else task.score
     fit(
         name=name,
         context=context,
@@ -194,7 +203,7 @@ def _fit_stage(
         batches=epochs,
         loss=stage.loss,
         validate=validate,
-        score=f"minus_{task.score}" if task.lowest else task.score,
+        score="minus_chooser_loss" if stage.by_loss else score,
         ema_decay=settings.ema_decay,
         clip_norm=settings.clip_norm,
         autocast=settings.autocast,
@@ -213,6 +222,16 @@ def _answers(
             said.append(stage.answer(model, batch).float().cpu())
             truth.append(batch[-1].cpu())
     return torch.cat(said).numpy(), torch.cat(truth).numpy()
+
+
+def _loss(
+    task: Task, stage: Stage, model: nn.Module, rows: Sequence[int], device: torch.device
+) -> float:
+    """Mean of the stage's loss over these samples; `model` is in evaluation mode."""
+    total, size = 0.0, stage.settings.batch_size
+    for batch in in_order(task.samples, rows, size, device, task.workers, stage.only):
+        total += len(batch[-1]) * float(stage.loss(model, batch))
+    return total / len(rows)
 
 
 def _begin_with(part: nn.Module, path: Path) -> None:
@@ -260,6 +279,7 @@ def evaluate_task(
         "task": task.name,
         "protocol": protocol.value,
         "epoch_chosen_by": task.chooses,
+        "data": task.found,
         "folds": {},
     }
     said, truth = [], []

@@ -116,6 +116,7 @@ def ravdess_task(
         score="accuracy",
         details=details,
         chooses="the next fold's actors" if protocol is Protocol.HONEST else OPTIMISTIC,
+        found=f"{len(recordings):,} of {ravdess.OFFICIAL:,} official recordings",
     )
 
 
@@ -171,6 +172,7 @@ def mosei_task(context: RunContext, recipe: MoseiRecipe, _protocol: Protocol, wo
         lowest=True,
         details=details,
         chooses="the official validation fold",
+        found=mosei.found_videos(videos),
     )
 
 
@@ -221,6 +223,7 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
                 settings=recipe.fusion,
                 answer=lambda network, batch: output(network, batch).logits,
                 loss=loss,
+                by_loss=not honest,  # as the authors' code: the mean of both losses
             ),
         ),
         samples=ntu.NtuSamples(folder, found, recipe.taking),
@@ -231,6 +234,7 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
         score="accuracy",
         details=lambda logits, labels, _rows: _class_details(logits, labels, names),
         chooses="persons 2, 5, 9, 14 of the training people" if honest else OPTIMISTIC,
+        found=f"{len(found):,} of {ntu.OFFICIAL:,} official samples",
     )
 
 

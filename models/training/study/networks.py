@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.mmtm import MMTM
-from models.msaf import MSAF, MSAFConfig
+from models.msaf import MSAF, MSAFConfig, MSAFOutput
 
 FUSIONS: Final = ("average", "concatenation", "mmtm", "msaf")
 
@@ -32,7 +32,7 @@ class Fusion:
     blocks: int = 4  # msaf: blocks of the narrowest modality at each place
     lowest_attention: float = 0.0  # msaf
     block_dropout: float = 0.2  # msaf
-    identity_start: bool = False  # msaf: begin by changing nothing, see MSAFPlace
+    identity_start: bool = False  # msaf: begin by changing nothing
     places: str = "all"  # mmtm, msaf: behind "all" stages, the "first" or the "last"
 
     def __post_init__(self) -> None:
@@ -68,35 +68,24 @@ class Branch(nn.Module):
         self.head: nn.Module = nn.Linear(self.width, classes)
 
 
-class MSAFPlace(nn.Module):
-    """MSAF where features are wanted at the size they came in.
-
-    A softmax over N blocks multiplies each by about 1 / N, so that branches trained before find
-    their features shrunken. With `identity_start` its last layer begins at zero and what comes out
-    is multiplied by 1 / (L + (1 - L) / N): at the start, and but for block dropout, exactly what
-    went in.
-    """
-
-    def __init__(self, channels: Sequence[int], fusion: Fusion) -> None:
-        super().__init__()
-        block = max(1, min(channels) // fusion.blocks)
-        config = MSAFConfig(
+def _msaf(channels: Sequence[int], fusion: Fusion) -> MSAF:
+    """MSAF behind stages with so many channels."""
+    block = max(1, min(channels) // fusion.blocks)
+    return MSAF(
+        MSAFConfig(
             channels=tuple(channels),
             block_channels=block,
             reduction=min(fusion.reduction, block),
             lowest_attention=fusion.lowest_attention,
             block_dropout=fusion.block_dropout,
+            identity_start=fusion.identity_start,
         )
-        self.msaf = MSAF(config)
-        self.gain = 1.0
-        if fusion.identity_start:
-            lowest, count = fusion.lowest_attention, sum(config.block_counts)
-            self.gain = 1.0 / (lowest + (1.0 - lowest) / count)
-            for parameter in self.msaf.segments[0].excite.parameters():  # type: ignore[union-attr]
-                nn.init.zeros_(parameter)
+    )
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
-        return [feature * self.gain for feature in self.msaf(features).features]
+
+def _fused(place: nn.Module, features: list[Tensor]) -> list[Tensor]:
+    fused: list[Tensor] | MSAFOutput = place(features)
+    return fused.features if isinstance(fused, MSAFOutput) else fused
 
 
 class FusedNetwork(nn.Module):
@@ -117,7 +106,7 @@ class FusedNetwork(nn.Module):
                 self.places[str(depth)] = (
                     MMTM(channels, fusion.reduction)
                     if fusion.kind == "mmtm"
-                    else MSAFPlace(channels, fusion)
+                    else _msaf(channels, fusion)
                 )
         self.shares = nn.Parameter(
             torch.full((len(branches),), 1.0 / len(branches)), requires_grad=fusion.learned_weights
@@ -170,8 +159,8 @@ def _head(width: int, hidden: int, classes: int) -> nn.Module:
 def _at_each_step(place: nn.Module, features: list[Tensor], steps: Tensor | None) -> list[Tensor]:
     """Fuse features; of sequences the steps that exist, one by one."""
     if steps is None:
-        return place(features)  # type: ignore[no-any-return]
-    fused = place([feature[steps] for feature in features])
+        return _fused(place, features)
+    fused = _fused(place, [feature[steps] for feature in features])
     return [
         torch.zeros_like(feature).masked_scatter(steps.unsqueeze(-1), vectors)
         for feature, vectors in zip(features, fused, strict=True)
