@@ -94,7 +94,7 @@ class AnswerView(Panel):
                 self.show_prediction(None)
 
     def set_paused(self, paused: bool) -> None:
-        """Dim the bars and call the answer the last one, or take it for that of now again."""
+        """Dim the bars and say that the answer is the last one before the pause."""
         if paused != self.paused:
             super().set_paused(paused)
             self.show_prediction(self._prediction)

@@ -83,8 +83,8 @@ def run_window(
 def destroy(window: QWidget) -> None:
     """Destroy a closed window and all that is in it, which must be done before the process ends.
 
-    What is left then PyQt destroys, and it crashes where that frees the object it is looking at:
-    our windows, which at last are held by nothing but the slots of their own actions.
+    At exit PyQt destroys the remaining Qt objects. It crashes if that frees the wrapper it is
+    visiting, as with our windows, which only their own actions' slots still hold.
     """
     sip.delete(window)
 

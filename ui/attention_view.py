@@ -173,5 +173,5 @@ class _Heatmap:
             self._box.setRange(QRectF(0, 0, factors.shape[1], factors.shape[0]), padding=0)
 
     def dim(self, dimmed: bool) -> None:
-        """Show it as of before a pause, or as of now."""
+        """Dim the picture while live input is paused."""
         self._item.setOpacity(DIMMED if dimmed else 1.0)

@@ -84,7 +84,7 @@ class HelpDialog(QDialog):
         self._least = QSize(px(460), 0)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Only now the style sheet has told how large everything is, but not the layout."""
+        """Fit the contents, whose size is known only now that the style sheet is applied."""
         self._scrolled.updateGeometry()
         _resize(self, self.sizeHint().expandedTo(self._least))
         super().showEvent(event)
@@ -151,7 +151,7 @@ class ExportDialog(QFileDialog):
     """Asks for the file to export to, whose name always gets an ending that can be written."""
 
     chosen = pyqtSignal(Path)
-    taken = pyqtSignal(Path)  # there is such a file, which nobody was asked about
+    taken = pyqtSignal(Path)  # the completed name is that of a file, and nobody was asked about it
 
     def __init__(self, folder: str, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent, "Export answers", folder, ";;".join(_EXPORTS))
@@ -171,7 +171,11 @@ class ExportDialog(QFileDialog):
         super().accept()
 
     def _choose(self, path: str) -> None:
-        """The system's dialogs know of no ending but a missing one; nor can they ask again."""
+        """Complete the name once more, and tell where that makes it the name of another file.
+
+        Native dialogs add a suffix only if there is none, and cannot ask about overwriting the
+        completed name.
+        """
         whole = Path(self._completed(path))
         is_news = whole != Path(path) and whole.exists()
         (self.taken if is_news else self.chosen).emit(whole)

@@ -19,7 +19,7 @@ LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 CENTRE = Qt.AlignmentFlag.AlignCenter
 
-DIMMED: Final = 0.5  # opacity of what is drawn, but not written, of before a pause
+DIMMED: Final = 0.5  # opacity of graphics (not text) while paused
 _ROW: Final = 18.0  # design pixels that a row of text and a bar wants
 
 
@@ -43,7 +43,7 @@ class Panel(QWidget):
         self.update()
 
     def set_paused(self, paused: bool) -> None:
-        """Live, show that what is shown is of before a pause, or take it for that of now again."""
+        """Dim the panel while live input is paused."""
         if paused != self.paused:
             self.paused = paused
             self.update()

@@ -36,7 +36,7 @@ class StatusView(QWidget):
         self._cells: tuple[Cell, ...] = ()
         self._widths: tuple[float, ...] = _LIVE
         self._level: float | None = None
-        self._hears = True  # so that the level is of now, or of where a recording stands
+        self._hears = True  # else the level is an old one
         self._paused = False
         self._speech = False
 
@@ -66,7 +66,7 @@ class StatusView(QWidget):
             self.update(self.meter_area().toAlignedRect())
 
     def set_paused(self, paused: bool) -> None:
-        """Live, take no level of before a pause for that of now."""
+        """Show no sound level while live input is paused."""
         if paused != self._paused:
             self._paused = paused
             self.update()
