@@ -213,7 +213,6 @@ class Health:
 
     camera: SourceHealth
     microphone: SourceHealth
-    preview_rate: float = 0.0  # frames shown per second; filled in by the window
     answer_rate: float = 0.0  # predictions per second over the last 5 s
     analysis_speed: float = 0.0  # of a recording, while it is analysed; 1 is as fast as it plays
     latency_p50: float | None = None  # s, over the last 30 s

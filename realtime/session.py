@@ -67,6 +67,11 @@ def face_at(time: float, face: FaceObservation | None) -> FaceObservation | None
 class Session(Protocol):
     """What every session offers."""
 
+    @property
+    def failure(self) -> Exception | None:
+        """Why it has failed, None while it has not."""
+        ...
+
     def start(self) -> None:
         """Start the threads and return at once; loading goes on behind (see `snapshot`)."""
         ...

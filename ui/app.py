@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -23,8 +23,7 @@ from PyQt6.QtWidgets import QApplication, QMessageBox, QWidget
 from realtime.messages import SessionState, Snapshot
 from realtime.session import LiveControls, ReplayControls
 from ui import icons, theme
-from ui.devices import ListDevices
-from ui.main_window import MainWindow, SessionFactory, WindowOptions
+from ui.main_window import Devices, MainWindow, SessionFactory, WindowOptions
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ def run_window(
     session: LiveControls | ReplayControls,
     factory: SessionFactory,
     *,
-    list_devices: ListDevices,
+    list_devices: Callable[[], Devices],
     options: WindowOptions | None = None,
     log_path: Path | None = None,
     settings: QSettings | None = None,

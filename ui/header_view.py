@@ -22,11 +22,16 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from realtime.devices import public_address, public_name
+from realtime.devices import (
+    CameraInfo,
+    Listing,
+    MicrophoneInfo,
+    public_address,
+    public_name,
+)
 from ui import icons, palette
 from ui.actions import MENU
 from ui.controls import Button, Choice, ElidedLabel
-from ui.devices import Devices
 from ui.presenters import sentence
 from ui.theme import GAP, Theme
 
@@ -99,8 +104,8 @@ class HeaderView(QWidget):
 
     def set_devices(
         self,
-        cameras: Devices | None,
-        microphones: Devices | None,
+        cameras: Listing[CameraInfo] | None,
+        microphones: Listing[MicrophoneInfo] | None,
         *,
         camera: str | None,
         microphone: str | None,

@@ -35,8 +35,8 @@ from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBo
 from models.config import MODALITIES
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
-from realtime.devices import local_number, public_address
-from realtime.errors import explain
+from realtime.devices import CameraInfo, Listing, MicrophoneInfo, local_number, public_address
+from realtime.errors import ExitCode, explain
 from realtime.export import Written
 from realtime.messages import Health, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
@@ -49,7 +49,6 @@ from ui.background import Background
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
 from ui.controls import Button
-from ui.devices import Devices, ListDevices
 from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
 from ui.header_view import HeaderView
 from ui.loading_view import LoadingView
@@ -59,6 +58,7 @@ from ui.presenters import (
     UNANSWERED,
     Notice,
     Remedy,
+    Severity,
     badge,
     empty_picture,
     failure,
@@ -102,6 +102,9 @@ _FOLDER: Final = "folder"  # of the recording opened last
 _ADDRESS: Final = "camera_address"  # of the network camera used last, without its password
 
 
+Devices = tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]
+
+
 class SessionFactory(Protocol):
     """Makes the sessions that the person asks for; no call starts anything."""
 
@@ -129,7 +132,7 @@ class WindowOptions:
     model_card: str = ""  # Markdown
     demo: Path | None = None  # the recording that comes with the program
     notice: str = ""  # about the first session
-    # Of the task, until the first answer tells of its own.
+    # Of the task
     labels: tuple[str, ...] = EMOTIONS
     modalities: tuple[str, ...] = MODALITIES
     config: SessionConfig = field(default_factory=SessionConfig)
@@ -166,7 +169,7 @@ class MainWindow(QMainWindow):
         session: LiveControls | ReplayControls,
         factory: SessionFactory,
         *,
-        list_devices: ListDevices,
+        list_devices: Callable[[], Devices],
         settings: QSettings,
         options: WindowOptions | None = None,
         now: Callable[[], float] = time.perf_counter,
@@ -182,7 +185,7 @@ class MainWindow(QMainWindow):
         # Camera and microphone used last.
         self._sources: tuple[str | None, str | None] | None = None
         self._going_live = False  # once the devices are listed
-        self._devices: tuple[Devices, Devices] | None = None
+        self._devices: Devices | None = None
         self._devices_asked_for = False  # by the person, who is told what stands in the way
         self._list_devices = list_devices
         self._listing = Background("list-devices")
@@ -211,7 +214,7 @@ class MainWindow(QMainWindow):
         self.header.offer_address(settings.value(_ADDRESS, "", type=str))
         self._adopt(session)
         if self.options.notice:
-            self._trouble = Notice(text=self.options.notice, severity="warning")
+            self._trouble = Notice(text=self.options.notice, severity=Severity.WARNING)
         self.commands["demo"].setVisible(self.options.demo is not None)
         self.resize(_USUAL)
 
@@ -324,12 +327,9 @@ class MainWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         theme, shape = Theme.for_window(self.size()), _Shape.of(self.size())
-        if shape != self._shape:
-            self._shape = shape
+        if (theme, shape) != (self.theme, self._shape):
+            self.theme, self._shape = theme, shape
             self._arrange()
-            self.theme = Theme(0.0)  # whose sizes are none of this shape's
-        if theme != self.theme:
-            self.theme = theme
             self._apply_theme()
         super().resizeEvent(event)
 
@@ -547,14 +547,14 @@ class MainWindow(QMainWindow):
             self._stopping.call(self._session.stop)
         self._adopt(session)
         if written is not None and not written.complete:  # which nothing else will tell any more
-            self._tell(str(written), severity="warning")
+            self._tell(str(written), severity=Severity.WARNING)
         if self._running:
             self.bridge.start(session)
         self._start_session()
 
     def _tell_unopened(self, error: Exception, path: Path | None) -> None:
-        remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
-        self._tell(failure(str(error), path), severity="error", remedy=remedy)
+        remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else None
+        self._tell(failure(str(error), path), severity=Severity.ERROR, remedy=remedy)
 
     def _adopt(self, session: LiveControls | ReplayControls) -> None:
         """Set everything up for a session that has shown nothing yet."""
@@ -675,8 +675,8 @@ class MainWindow(QMainWindow):
             speech=prediction is not None and prediction.speech,
         )
 
-    def _show_health(self, health: Health) -> None:
-        self.status.show_health(health, live=self.replay is None)
+    def _show_health(self, health: Health, shown_rate: float) -> None:
+        self.status.show_health(health, shown_rate, live=self.replay is None)
 
     # -- notices -------------------------------------------------------------------------------
 
@@ -701,7 +701,9 @@ class MainWindow(QMainWindow):
         self.banner.show_notice(notice)
         self._place_overlays()
 
-    def _tell(self, text: str, *, severity: str = "info", remedy: Remedy = Remedy.NONE) -> None:
+    def _tell(
+        self, text: str, *, severity: Severity = Severity.INFO, remedy: Remedy | None = None
+    ) -> None:
         """Show a sentence until it is dismissed, has been read or the session changes."""
         self._trouble = Notice(text=text, severity=severity, remedy=remedy)
         self.banner.show_notice(None)  # what is told again is there as long again
@@ -738,7 +740,7 @@ class MainWindow(QMainWindow):
         self._devices_asked_for = True
         self._listing.call(self._list_devices)
 
-    def _devices_listed(self, found: tuple[Devices, Devices] | None) -> None:
+    def _devices_listed(self, found: Devices | None) -> None:
         if found is None:
             return
         self._devices = cameras, microphones = found
@@ -861,7 +863,7 @@ class MainWindow(QMainWindow):
         dialog.taken.connect(
             lambda path: self._tell(
                 f"There is a {path.name} already: choose it to replace it, or another name.",
-                severity="warning",
+                severity=Severity.WARNING,
             )
         )
         self._open_dialog(dialog)
@@ -882,13 +884,17 @@ class MainWindow(QMainWindow):
 
         self._exporting.call(write)
 
-    def _exported(self, outcome: Written | Exception) -> None:
+    def _exported(self, outcome: Written | Exception | None) -> None:
         if isinstance(outcome, Written):
-            self._tell(str(outcome), severity="info" if outcome.complete else "warning")
+            self._tell(
+                str(outcome), severity=Severity.INFO if outcome.complete else Severity.WARNING
+            )
             self._partial = None if outcome.complete else self._trouble
         else:
-            told = explain(outcome)[1] if isinstance(outcome, OSError) else outcome
-            self._tell(f"Could not export: {told}", severity="error")
+            told = ExitCode.UNEXPECTED.meaning if outcome is None else str(outcome)
+            if isinstance(outcome, OSError):
+                told = explain(outcome)[1]
+            self._tell(f"Could not export: {told}", severity=Severity.ERROR)
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))

@@ -43,8 +43,8 @@ def shown_rate(
         elif snapshot.state is SessionState.FAILED:
             loop.quit()
 
-    def note(health: Health) -> None:
-        rates.append(health.preview_rate)
+    def note(_: Health, shown_rate: float) -> None:
+        rates.append(shown_rate)
 
     with tempfile.TemporaryDirectory() as folder:
         window = MainWindow(

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.clock import clock_time as clock_time
+from realtime.clock import clock_time
 from realtime.messages import (
     Attention,
     Health,
@@ -206,8 +206,7 @@ def tag(prediction: Prediction | None) -> tuple[str, str]:
 
 
 def bars(prediction: Prediction | None, labels: Sequence[str]) -> tuple[Bar, ...]:
-    """One bar per class in the network's order; `labels` names them before the first answer."""
-    names = tuple(labels) if prediction is None else prediction.labels
+    """One bar per class; `labels` are their names in the network's order."""
     values = None if prediction is None else prediction.smoothed
     label = None if prediction is None else prediction.label
     return tuple(
@@ -215,10 +214,10 @@ def bars(prediction: Prediction | None, labels: Sequence[str]) -> tuple[Bar, ...
             name=sentence(name),
             value=0.0 if values is None else float(values[index]),
             text=percent(None if values is None else float(values[index])),
-            colour=palette.class_colour(name, names),
+            colour=palette.class_colour(name, labels),
             leading=name == label,
         )
-        for index, name in enumerate(names)
+        for index, name in enumerate(labels)
     )
 
 
@@ -441,12 +440,15 @@ class Cell:
     colour: str | None = None  # of a dot before the text
 
 
-def status_cells(health: Health, *, live: bool) -> tuple[Cell, ...]:
-    """Always the same cells in the same order, whatever is known; the last three are states."""
-    stands = health.camera.state is SourceState.OFF or round(health.preview_rate) < 1
+def status_cells(health: Health, shown_rate: float, *, live: bool) -> tuple[Cell, ...]:
+    """Always the same cells in the same order, whatever is known; the last three are states.
+
+    `shown_rate`: pictures shown per second.
+    """
+    stands = health.camera.state is SourceState.OFF or round(shown_rate) < 1
     picture = Cell(
         caption="Picture",
-        text=UNKNOWN if stands else f"{health.preview_rate:.0f} fps",
+        text=UNKNOWN if stands else f"{shown_rate:.0f} fps",
         tip=f"Pictures of the {'camera' if live else 'recording'} shown per second",
     )
     engine = Cell(
@@ -554,7 +556,6 @@ def level_fraction(level: float | None) -> float:
 class Remedy(StrEnum):
     """What the button of a notice does."""
 
-    NONE = ""
     SESSION = "session"
     OPEN = "open"
     CAMERA = "camera"
@@ -562,21 +563,26 @@ class Remedy(StrEnum):
     ADDRESS = "address"  # of a network camera
 
 
+class Severity(IntEnum):
+    """How grave a notice is."""
+
+    INFO = 0
+    WARNING = 1
+    ERROR = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """A sentence that has to be seen, and perhaps a way out."""
 
     text: str
-    severity: str = "info"  # one of SEVERITIES
-    remedy: Remedy = Remedy.NONE
-
-
-SEVERITIES: Final = ("error", "warning", "info")
+    severity: Severity = Severity.INFO
+    remedy: Remedy | None = None
 
 
 def gravest_first(found: Iterable[Notice]) -> list[Notice]:
     """By severity; those of the same stay in their order."""
-    return sorted(found, key=lambda notice: SEVERITIES.index(notice.severity))
+    return sorted(found, key=lambda notice: notice.severity, reverse=True)
 
 
 def notices(
@@ -587,7 +593,7 @@ def notices(
     if snapshot.state is SessionState.FAILED:
         text = failure(snapshot.message, recording) or "The analysis stopped."
         remedy = Remedy.SESSION if live or _was_opened(snapshot.health) else Remedy.OPEN
-        found.append(Notice(text=text, severity="error", remedy=remedy))
+        found.append(Notice(text=text, severity=Severity.ERROR, remedy=remedy))
     # A network camera is tried again by itself; what people can do is to correct its address.
     mend = Remedy.ADDRESS if network_camera else Remedy.CAMERA
     sources = (
@@ -599,13 +605,12 @@ def notices(
         if kind.casefold() in source.message.casefold():
             text = failure(source.message)
         if source.state is SourceState.FAILED:
-            found.append(
-                Notice(text=text, severity="error", remedy=remedy if live else Remedy.NONE)
-            )
+            mending = remedy if live else None
+            found.append(Notice(text=text, severity=Severity.ERROR, remedy=mending))
         elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
             address = remedy is Remedy.ADDRESS and source.state is SourceState.RETRYING
-            remedy = remedy if address else Remedy.NONE
-            found.append(Notice(text=text, severity="warning", remedy=remedy))
+            mending = remedy if address else None
+            found.append(Notice(text=text, severity=Severity.WARNING, remedy=mending))
     if snapshot.notes:  # in one: they are of one weight, and the first would hide the others
         found.append(Notice(text=sentence("; ".join(snapshot.notes))))
     return tuple(gravest_first(found))

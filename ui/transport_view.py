@@ -12,10 +12,11 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from realtime.clock import clock_time
 from ui import icons, palette
 from ui.controls import Button, Choice, SeekSlider
 from ui.panel import text_width
-from ui.presenters import clock_time, sound_hint
+from ui.presenters import sound_hint
 from ui.theme import BODY, MEDIUM, Theme
 
 SPEEDS: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 4.0)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
-from realtime.devices import Listing
+from realtime.devices import CameraInfo, Listing, MicrophoneInfo
 from realtime.export import Written
 from realtime.messages import (
     Attention,
@@ -301,6 +301,7 @@ class _FakeSession:
     loading_seconds: float = 1.0
     state: SessionState | None = None  # overrides what the clock says
     message: str = ""
+    failure: Exception | None = None
     notes: tuple[str, ...] = ()
     changes: dict[str, Any] = field(default_factory=dict)  # replaced in every prediction
     health_changes: dict[str, Any] = field(default_factory=dict)
@@ -537,17 +538,24 @@ class FakeFactory:
         return session
 
 
-@dataclass(frozen=True)
-class FakeDevice:
-    """A camera or microphone in a list."""
+def fake_microphone(selector: str, name: str) -> MicrophoneInfo:
+    """A microphone in a list."""
+    return MicrophoneInfo(
+        index=0,
+        name=name,
+        selector=selector,
+        channels=1,
+        sample_rate=48000,
+        host_api="ALSA",
+        is_default=False,
+    )
 
-    selector: str
-    name: str
 
-
-def list_fake_devices() -> tuple[Listing[FakeDevice], Listing[FakeDevice]]:
+def list_fake_devices() -> tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]:
     """Two cameras and a microphone, which is in use."""
-    cameras = Listing([FakeDevice("0", "Studio camera"), FakeDevice("1", "Lid camera")])
-    microphones = Listing([FakeDevice("default", "default"), FakeDevice("Desk", "Desk")])
+    cameras = Listing(
+        [CameraInfo(index=0, name="Studio camera"), CameraInfo(index=1, name="Lid camera")]
+    )
+    microphones = Listing([fake_microphone("default", "default"), fake_microphone("Desk", "Desk")])
     microphones.problem = "new microphones are found only while no sound is recorded or played"
     return cameras, microphones

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -25,7 +25,14 @@ from ui import palette, theme
 from ui.main_window import MainWindow, WindowOptions
 
 _QTEST: Any = QTest  # its type hints take a QTest first, its functions do not
-OpenWindow = Callable[[FakeLiveSession | FakeReplaySession], MainWindow]
+
+
+class OpenWindow(Protocol):
+    """Opens and starts a window."""
+
+    def __call__(self, session: FakeLiveSession | FakeReplaySession, **options: Any) -> MainWindow:
+        """On `session`, with these of the WindowOptions."""
+        ...
 
 
 def press(
@@ -114,14 +121,14 @@ def open_window(
     """Opens and starts windows; `window.bridge.poll()` makes them look at their session."""
     windows: list[MainWindow] = []
 
-    def opened(session: FakeLiveSession | FakeReplaySession) -> MainWindow:
+    def opened(session: FakeLiveSession | FakeReplaySession, **options: Any) -> MainWindow:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
         window = MainWindow(
             session,
             factory,
             list_devices=list_fake_devices,
             settings=settings,
-            options=WindowOptions(version="1.2.3", model_card="# Model card\n\nFor *research*."),
+            options=WindowOptions(version="1.2.3", model_card="# Model card", **options),
             now=now,
         )
         qtbot.addWidget(window)

@@ -12,10 +12,8 @@ from PyQt6.QtCore import QRectF, QSize
 from PyQt6.QtGui import QFont, QPainter
 from PyQt6.QtWidgets import QApplication
 
-from models.config import MODALITIES
-from models.labels import EMOTIONS
 from realtime.messages import Attention, ModalityReport, Prediction, Reason, Status, Track
-from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
+from tests.fakes.session import FakeLiveSession, ManualTime
 from tests.ui.conftest import OpenWindow, has_colour
 from ui import palette, presenters
 from ui.main_window import MainWindow
@@ -150,7 +148,7 @@ def test_every_modality_has_its_place(
         unanswered(4, Reason.NO_INPUT, **none_there),
         answer(5, depths, **all_there),
     ]
-    window = open_window(OtherSession(now, answers))
+    window = open_window(OtherSession(now, answers), labels=LABELS, modalities=names)
     for step in answers:
         now.advance(0.1)
         window.bridge.poll()
@@ -184,7 +182,8 @@ def test_every_modality_has_its_place(
 
 def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) -> None:
     statuses = {"light": Status.PRESENT, "noise": Status.PRESENT}
-    window = open_window(OtherSession(now, [answer(1, 1, **statuses)]))
+    session = OtherSession(now, [answer(1, 1, **statuses)])
+    window = open_window(session, labels=LABELS, modalities=tuple(statuses))
     for _ in range(30):
         now.advance(0.1)
         window.bridge.poll()
@@ -198,22 +197,18 @@ def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) 
     )
 
 
-def test_a_session_on_another_task_starts_from_what_is_known(
+def test_the_next_session_starts_from_the_depths_that_are_known(
     open_window: OpenWindow, now: ManualTime
 ) -> None:
-    window = open_window(OtherSession(now, [answer(1, 3, light=Status.PRESENT)]))
-    assert len(window.attention.cells()) == 2 * len(MODALITIES)  # as the options say
+    session = OtherSession(now, [answer(1, 3, light=Status.PRESENT)])
+    window = open_window(session, labels=LABELS, modalities=("light",))
+    assert len(window.attention.cells()) == 2
     now.advance(0.1)
     window.bridge.poll()
-    for _ in range(2):
+    for prediction in (None, unanswered(2, Reason.NO_FACE, light=Status.NO_FACE)):
         assert len(window.attention.cells()) == 3
-        window._adopt(FakeLiveSession(now))  # no answer so far
-        assert window.shares.accessibleDescription() == "Light –"
-    for prediction in (make_prediction(10), absent_prediction()):
         window._show_prediction(prediction)
-        assert len(window.attention.cells()) == 2 * len(MODALITIES)
-    window.timeline.extend([make_prediction(10)])
-    assert window.timeline._track.labels == EMOTIONS
+    assert len(window.attention.cells()) == 3
 
 
 # -- words -----------------------------------------------------------------------------------------

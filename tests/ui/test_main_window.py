@@ -42,7 +42,7 @@ from PyQt6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from models.labels import EMOTIONS
-from realtime.devices import Listing
+from realtime.devices import CameraInfo, Listing
 from realtime.export import Written
 from realtime.messages import (
     ModalityReport,
@@ -57,11 +57,11 @@ from realtime.sources.base import UnreadableFileError
 from realtime.sources.file import Recording
 from tests.fakes.session import (
     DrawnPictures,
-    FakeDevice,
     FakeFactory,
     FakeLiveSession,
     FakeReplaySession,
     ManualTime,
+    fake_microphone,
     list_fake_devices,
 )
 from tests.recordings import movie
@@ -77,7 +77,7 @@ from tests.ui.conftest import (
 )
 from ui import palette
 from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
-from ui.main_window import _ENDINGS, SMALLEST, MainWindow, WindowOptions
+from ui.main_window import _ENDINGS, SMALLEST, Devices, MainWindow, WindowOptions
 from ui.presenters import (
     BEFORE_THE_PAUSE,
     NO_DEVICES,
@@ -85,6 +85,7 @@ from ui.presenters import (
     PRIVACY,
     SLOWED_BY_ANALYSIS,
     WAITS_FOR_ANALYSIS,
+    Severity,
 )
 from ui.video_view import HEATMAP_CAPTION, NO_FACE_HERE
 
@@ -177,7 +178,10 @@ def test_long_names_of_devices_take_the_room_there_is(
     short = camera.width() + microphone.width()
     assert short == camera.sizeHint().width() + microphone.sizeHint().width()
     name = "Camera with a name that is far too long to be shown " * 4
-    window._devices = (Listing([FakeDevice("0", name)]), Listing([FakeDevice("1", name)]))
+    window._devices = (
+        Listing([CameraInfo(index=0, name=name)]),
+        Listing([fake_microphone("1", name)]),
+    )
     window._show_devices()
     buttons = window.header.findChildren(QAbstractButton)
 
@@ -299,7 +303,7 @@ def test_going_live_with_nothing_to_go_live_on_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     window = open_window(replay)
-    nothing = Listing[FakeDevice]((), "no camera was found: plug one in")
+    nothing = Listing[CameraInfo]((), "no camera was found: plug one in")
     monkeypatch.setattr(window, "_list_devices", lambda: (nothing, Listing((), "no microphone")))
     qtbot.waitUntil(lambda: not window._listing.busy)
     window.commands["live"].trigger()
@@ -904,7 +908,7 @@ def test_a_recording_is_silent_before_devices_are_looked_for(
     qtbot.waitUntil(lambda: not window._listing.busy)
     stopped: list[int] = []
 
-    def look() -> tuple[Listing[FakeDevice], Listing[FakeDevice]]:
+    def look() -> Devices:
         stopped.append(replay.stopped)
         return list_fake_devices()
 
@@ -1264,7 +1268,7 @@ def test_export_says_what_was_written(
     assert window.banner.notice is not None
     notice = window.banner.notice
     assert notice.text == f"480 answers written to {tmp_path / 'talk.csv'}"
-    assert notice.severity == "info"
+    assert notice.severity is Severity.INFO
     export(qtbot, window, tmp_path / "talk.doc")
     assert "neither .csv nor .jsonl" in window.banner.notice.text
     export(qtbot, window, tmp_path / "none" / "talk.csv")
@@ -1311,7 +1315,7 @@ def test_an_export_amid_the_analysis_says_how_far_it_goes(
     notice = window.banner.notice
     assert notice is not None
     assert notice.text == f"160 answers, up to 0:16 of 0:48, written to {tmp_path / 'part.csv'}"
-    assert notice.severity == "warning"
+    assert notice.severity is Severity.WARNING
     run(window, now, 3.9)
     assert window.banner.notice == notice
     run(window, now, 0.2)  # to the end of the analysis
@@ -1546,6 +1550,27 @@ def test_what_is_offered_can_be_read(
     assert ending in _ENDINGS.split()
 
 
+def test_an_export_that_fails_as_nobody_foresaw_says_so(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_path: Path) -> Written:
+        raise RuntimeError("a cosmic ray")
+
+    monkeypatch.setattr(replay, "export", fail)
+    window = open_window(replay)
+    run(window, now, 8.0)
+    export(qtbot, window, Path("talk.csv"))
+    assert window.banner.notice is not None
+    told = "Could not export: an unexpected failure; the log file has the details"
+    assert window.banner.notice.text == told
+    assert "a cosmic ray" in caplog.text
+
+
 def test_without_answers_there_is_nothing_to_export(
     open_window: OpenWindow, replay: FakeReplaySession
 ) -> None:
@@ -1627,7 +1652,9 @@ def test_a_recording_is_left_for_the_devices_that_are_there_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     window = open_window(replay)
-    plugged_in = Listing([FakeDevice("2", "Conference camera"), FakeDevice("4", "Lid camera")])
+    plugged_in = Listing(
+        [CameraInfo(index=2, name="Conference camera"), CameraInfo(index=4, name="Lid camera")]
+    )
     monkeypatch.setattr(window, "_list_devices", lambda: (plugged_in, Listing()))
     qtbot.waitUntil(lambda: not window._listing.busy)  # of the start, before they were there
     press(window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
@@ -1929,7 +1956,7 @@ def test_what_was_told_of_a_device_goes_when_another_is_chosen(
     qtbot.waitUntil(lambda: choice.count() > 2)
     run(window, now, 2.0)
     press_focused(Qt.Key.Key_Escape)  # of the first run
-    window._tell("There is no camera 7.", severity="warning")
+    window._tell("There is no camera 7.", severity=Severity.WARNING)
     run(window, now, 0.1)
     assert window.banner.isVisible()
     choice.activated.emit(1)

@@ -22,7 +22,7 @@ from realtime.messages import (
 )
 from tests.fakes.session import absent_prediction, make_prediction
 from ui import palette, presenters
-from ui.presenters import Notice, Remedy
+from ui.presenters import Notice, Remedy, Severity
 
 RUNNING = SourceHealth(name="Camera", state=SourceState.RUNNING)
 OFF = SourceHealth(name="none")
@@ -201,22 +201,22 @@ def test_status_cells_keep_their_number() -> None:
         sound_offset=-0.0123,
     )
     unknown = Health(camera=SourceHealth(name="none"), microphone=SourceHealth(name="none"))
-    full = presenters.status_cells(known, live=True)
+    full = presenters.status_cells(known, 30.0, live=True)
     texts = {cell.caption: cell.text for cell in full}
     assert texts["Delay p50 · p95"] == "41 · 90 ms"
     assert texts["Skipped · dropped"] == "2 · 4"
     assert texts["Sound − picture"] == "\u221212 ms"
-    assert len(full) == len(presenters.status_cells(unknown, live=True))
-    replayed = [len(presenters.status_cells(each, live=False)) for each in (known, unknown)]
+    assert len(full) == len(presenters.status_cells(unknown, 0.0, live=True))
+    replayed = [len(presenters.status_cells(each, 30.0, live=False)) for each in (known, unknown)]
     assert replayed == [5, 5]
 
 
 def test_where_no_picture_follows_another_there_is_no_rate() -> None:
-    paused = Health(camera=RUNNING, microphone=RUNNING, preview_rate=0.0)
-    sought = replace(paused, preview_rate=0.5)  # one in two seconds
-    for is_live, health in product((True, False), (paused, sought)):
-        assert presenters.status_cells(health, live=is_live)[0].text == presenters.UNKNOWN
-    shown = presenters.status_cells(replace(paused, preview_rate=29.8), live=True)
+    health = Health(camera=RUNNING, microphone=RUNNING)
+    paused, sought = 0.0, 0.5  # one in two seconds
+    for is_live, rate in product((True, False), (paused, sought)):
+        assert presenters.status_cells(health, rate, live=is_live)[0].text == presenters.UNKNOWN
+    shown = presenters.status_cells(health, 29.8, live=True)
     assert shown[0].text == "30 fps"
 
 
@@ -225,7 +225,7 @@ def test_where_no_picture_follows_another_there_is_no_rate() -> None:
 def test_every_figure_of_the_status_line_is_explained_in_plain_words(
     source: SourceHealth, live: bool
 ) -> None:
-    cells = presenters.status_cells(Health(camera=source, microphone=source), live=live)
+    cells = presenters.status_cells(Health(camera=source, microphone=source), 30.0, live=live)
     tips = {cell.caption: cell.tip for cell in cells}
     assert len(tips) == len(cells)
     assert all(len(tip) > 6 for tip in tips.values())
@@ -241,7 +241,7 @@ def test_sound_level_becomes_a_length() -> None:
 
 def test_a_failed_session_offers_to_try_again() -> None:
     (notice,) = presenters.notices(snapshot(SessionState.FAILED, message="Damaged."), live=True)
-    assert notice == Notice(text="Damaged.", severity="error", remedy=Remedy.SESSION)
+    assert notice == Notice(text="Damaged.", severity=Severity.ERROR, remedy=Remedy.SESSION)
 
 
 def test_a_recording_that_cannot_be_read_offers_to_open_another() -> None:
@@ -256,7 +256,7 @@ def test_a_failed_camera_offers_to_try_again_only_live() -> None:
     bad = snapshot(health=Health(camera=failed, microphone=RUNNING))
     (notice,) = presenters.notices(bad, live=True)
     assert (notice.text, notice.remedy) == ("Camera: it is in use", Remedy.CAMERA)
-    assert presenters.notices(bad, live=False)[0].remedy is Remedy.NONE
+    assert presenters.notices(bad, live=False)[0].remedy is None
 
 
 def test_a_device_is_named_once() -> None:
@@ -305,7 +305,7 @@ def test_a_failure_is_a_sentence_and_file_names_stay_as_they_are(
 def test_a_source_that_tries_again_is_a_warning() -> None:
     retrying = SourceHealth(name="Microphone", state=SourceState.RETRYING)
     bad = snapshot(health=Health(camera=RUNNING, microphone=retrying))
-    assert [notice.severity for notice in presenters.notices(bad, live=True)] == ["warning"]
+    assert [notice.severity for notice in presenters.notices(bad, live=True)] == [Severity.WARNING]
 
 
 def test_the_gravest_notice_comes_first() -> None:
@@ -314,7 +314,7 @@ def test_the_gravest_notice_comes_first() -> None:
     told = presenters.notices(
         snapshot(health=Health(camera=retrying, microphone=failed)), live=True
     )
-    assert [notice.severity for notice in told] == ["error", "warning"]
+    assert [notice.severity for notice in told] == [Severity.ERROR, Severity.WARNING]
 
 
 def test_notes_about_a_recording_come_last() -> None:
@@ -428,7 +428,7 @@ def test_what_is_nearly_all_or_nothing_is_not_called_so(value: float, text: str)
 
 
 def test_a_recording_without_pictures_has_no_picture_track() -> None:
-    cells = presenters.status_cells(Health(camera=OFF, microphone=RUNNING), live=False)
+    cells = presenters.status_cells(Health(camera=OFF, microphone=RUNNING), 0.0, live=False)
     shown = {cell.caption: (cell.text, cell.colour) for cell in cells}
     assert shown["Picture"] == ("–", None)
     assert shown["Picture track"] == ("none", None)
@@ -448,7 +448,7 @@ def test_the_status_of_a_recording_is_not_that_of_devices(
 ) -> None:
     source = SourceHealth(name="talk.mp4", state=state)
     health = Health(camera=source, microphone=source, analysis_speed=speed)
-    cells = {cell.caption: cell for cell in presenters.status_cells(health, live=False)}
+    cells = {cell.caption: cell for cell in presenters.status_cells(health, 30.0, live=False)}
     texts = [cells[name].text for name in ("Picture track", "Sound track", "Analysis")]
     assert texts == [track, track, analysis]
     assert "Delay p50 · p95" not in cells
@@ -477,14 +477,3 @@ def test_how_long_the_analysis_will_take(seconds: float, text: str) -> None:
 def test_levels_carry_a_true_minus_sign() -> None:
     assert presenters.decibels(-31.6) == "\u221232 dB"
     assert presenters.decibels(-120.0) == "\u221299 dB"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (61.96, "1:01"), (3725, "1:02:05"), (-1, "0:00")]
-)
-def test_times(seconds: float, text: str) -> None:
-    assert presenters.clock_time(seconds) == text
-
-
-def test_tenths() -> None:
-    assert presenters.clock_time(61.96, tenths=True) == "1:01.9"

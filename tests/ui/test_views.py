@@ -619,7 +619,7 @@ def test_the_status_line_is_painted_and_told(qtbot: QtBot, now: ManualTime) -> N
     qtbot.addWidget(view)
     view.resize(1200, 40)
     painted(view)
-    view.show_health(FakeLiveSession(now).health(), live=True)
+    view.show_health(FakeLiveSession(now).health(), 30.0, live=True)
     view.show_level(-2.0, speech=True)
     image = painted(view)
     assert has_colour(image, palette.GOOD)  # of the sources
@@ -633,16 +633,16 @@ def test_no_level_is_shown_of_before_a_pause_or_of_what_is_off(
     view = StatusView(Theme())
     qtbot.addWidget(view)
     health = FakeLiveSession(now).health()
-    view.show_health(health, live=True)
+    view.show_health(health, 30.0, live=True)
     view.show_level(-21.0, speech=True)
     assert view.level == -21.0
     view.set_paused(True)
     assert view.level is None
     view.set_paused(False)
-    view.show_health(replace(health, microphone=SourceHealth(name="none")), live=True)
+    view.show_health(replace(health, microphone=SourceHealth(name="none")), 30.0, live=True)
     assert view.level is None
     read = SourceHealth(name="talk.mp4", state=SourceState.ENDED)  # but it is looked at
-    view.show_health(replace(health, microphone=read), live=False)
+    view.show_health(replace(health, microphone=read), 30.0, live=False)
     assert view.level == -21.0
 
 
@@ -652,8 +652,8 @@ def test_status_cells_stand_side_by_side(qtbot: QtBot, now: ManualTime, live: bo
     qtbot.addWidget(view)
     view.resize(990, 40)
     health = FakeLiveSession(now).health()
-    view.show_health(health, live=live)
-    assert len(view.cell_areas()) == len(presenters.status_cells(health, live=live))
+    view.show_health(health, 30.0, live=live)
+    assert len(view.cell_areas()) == len(presenters.status_cells(health, 30.0, live=live))
     areas = sorted([*view.cell_areas(), view.meter_area()], key=lambda area: area.left())
     for left, right in pairwise(areas):
         assert left.right() <= right.left() + 1e-6
