@@ -235,6 +235,19 @@ class SessionState(StrEnum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playback:
+    """How a recording is played back, beside its analysis."""
+
+    position: float  # s, where it stands
+    duration: float  # s, an estimate until it is known, 0 before the recording is open
+    analysed: float  # s, how far the predictions reach
+    speed: float  # 1 is real time
+    playing: bool  # it moves, or does as soon as the analysis lets it
+    sound_problem: str = ""  # why the sound cannot be heard, for people; empty while it can
+    sound_waits: bool = False  # it is too near to the analysis for the sound to be heard
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
     """Everything a window shows at one instant."""
@@ -246,4 +259,5 @@ class Snapshot:
     face: FaceObservation | None  # of the preview or just before; None when nobody is followed
     prediction: Prediction | None
     health: Health
+    playback: Playback | None = None  # None when live
     notes: tuple[str, ...] = field(default=())  # a recording is cut off, answers are written, …

@@ -132,47 +132,12 @@ class ReplayControls(Session, Protocol):
         """The recording."""
         ...
 
-    @property
-    def duration_seconds(self) -> float:
-        """Length of the recording (an estimate until it is known), 0 before it is open."""
-        ...
-
-    @property
-    def position_seconds(self) -> float:
-        """Where playback stands; `snapshot()` shows this instant."""
-        ...
-
-    @property
-    def analysed_seconds(self) -> float:
-        """How far the predictions reach."""
-        ...
-
-    @property
-    def playing(self) -> bool:
-        """Whether playback moves."""
-        ...
-
-    @property
-    def speed(self) -> float:
-        """Playback speed, 1 is real time."""
-        ...
-
     def seek(self, seconds: float) -> None:
         """Move playback; outside the recording it stops at the nearer end."""
         ...
 
     def set_speed(self, speed: float) -> None:
         """Set the playback speed, 0.25 to 4."""
-        ...
-
-    @property
-    def sound_problem(self) -> str:
-        """Why the recording's sound cannot be heard, for people; empty while it can."""
-        ...
-
-    @property
-    def sound_waits(self) -> bool:
-        """Whether playback is too near to the analysis for the recording's sound to be heard."""
         ...
 
     def set_muted(self, muted: bool) -> None:

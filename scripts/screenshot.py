@@ -105,7 +105,12 @@ def _play_up_to(session: ReplayControls, seconds: float) -> None:
         raise RuntimeError(end.message)
     session.seek(max(seconds - RUN_UP_SECONDS, 0.0))
     session.resume()
-    _wait(lambda: session.position_seconds >= seconds or not session.playing)
+
+    def is_there() -> bool:
+        playback = session.snapshot().playback
+        return playback is None or playback.position >= seconds or not playback.playing
+
+    _wait(is_there)
 
 
 def _watch_for(session: LiveControls, seconds: float) -> None:

@@ -518,7 +518,7 @@ def test_the_window_plays_at_no_speed_that_it_cannot(
     assert f"0.25 to 4, not {speed}" in result.stderr
     assert not windows
     assert run("replay", demo, "--speed", "max").exit_code == 0
-    assert windows[0][0].speed == 4.0
+    assert windows[0][0].playback.speed == 4.0
 
 
 def test_an_address_is_no_recording(run: Run) -> None:
@@ -545,7 +545,7 @@ def test_a_screen_gets_a_window(
     live, replay, fallback = (session for session, _ in windows)
     assert live.camera == "http://10.0.0.1/video"
     assert live.microphone is None
-    assert (replay.path, replay.speed) == (demo, 2.0)
+    assert (replay.path, replay.playback.speed) == (demo, 2.0)
     assert fallback.path == demo
     told = "No camera or microphone found: this is the demo recording"
     assert [how["options"].notice for _, how in windows] == ["", "", told]

@@ -38,7 +38,7 @@ from realtime.config import SessionConfig
 from realtime.devices import CameraInfo, Listing, MicrophoneInfo, local_number, public_address
 from realtime.errors import ExitCode, explain
 from realtime.export import Written
-from realtime.messages import Health, Prediction, SessionState, Snapshot
+from realtime.messages import Health, Playback, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError, UnreadableFileError
 from ui import icons
@@ -59,15 +59,14 @@ from ui.presenters import (
     Notice,
     Remedy,
     Severity,
+    absence,
     badge,
     empty_picture,
     failure,
     gravest_first,
-    is_slowed,
+    is_paused,
     notices,
-    replay_badge,
     sentence,
-    unanswered,
 )
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
@@ -541,7 +540,9 @@ class MainWindow(QMainWindow):
             return
         written = None
         if self.replay is not None:
-            written, self._speed = self.replay.written, self.replay.speed
+            written = self.replay.written
+            if (playback := self.replay.snapshot().playback) is not None:
+                self._speed = playback.speed
         if self._started:
             self._started = False
             self._stopping.call(self._session.stop)
@@ -595,7 +596,6 @@ class MainWindow(QMainWindow):
     # -- what is shown -------------------------------------------------------------------------
 
     def _show_snapshot(self, snapshot: Snapshot) -> None:
-        is_live = self.replay is None
         loading = snapshot.state is SessionState.LOADING
         if loading:
             self.loading.show_progress(snapshot.message, snapshot.progress)
@@ -604,65 +604,42 @@ class MainWindow(QMainWindow):
             self._place_overlays()
         if snapshot.preview is None:
             found = self._devices is None or len(self._devices[0]) > 0
-            empty = empty_picture(snapshot, live=is_live, cameras=found, recording=self._recording)
+            empty = empty_picture(snapshot, cameras=found, recording=self._recording)
             self.video.set_empty(*(("", "") if loading else empty))
-        self._show_notice(snapshot, is_live=is_live)
-        if (replay := self.replay) is not None:
-            self._allow_playback(replay, failed=snapshot.state is SessionState.FAILED)
-            position, duration = replay.position_seconds, replay.duration_seconds
-            self.timeline.set_extent(duration, replay.analysed_seconds, position)
-            self.transport.show_position(position, duration)
-            self.transport.show_speed(replay.speed)
-            self.transport.show_sound(replay.sound_problem, replay.speed, waits=replay.sound_waits)
-            analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
-            ahead = analysing and position > replay.analysed_seconds
-            playing = replay.playing
-            analysed, speed = replay.analysed_seconds, snapshot.health.analysis_speed
-            self.answer.set_absence(
-                unanswered(
-                    snapshot.state,
-                    analysed if ahead else None,
-                    playing=playing and position < duration,
-                    wait_seconds=(position - analysed) / speed if speed else None,
-                )
-            )
-            standing = replay_badge(
-                snapshot.state,
-                playing=playing,
-                ahead=ahead,
-                slowed=is_slowed(snapshot, playing=playing, lead=analysed - position),
-                at_end=position >= duration,
-            )
-            self._show_paused(not playing, badge=standing)
+        self._show_notice(snapshot)
+        failed = snapshot.state is SessionState.FAILED
+        if (playback := snapshot.playback) is not None:
+            self._show_playback(playback, failed=failed)
         else:
-            live, paused = self.live, snapshot.state is SessionState.PAUSED
-            nothing = live is not None and live.camera is None and live.microphone is None
-            self.answer.set_absence(
-                NO_DEVICES if nothing else unanswered(snapshot.state, None, playing=True)
-            )
-            self._dim(paused)
-            self._show_paused(paused, badge=badge(snapshot))
+            self._dim(snapshot.state is SessionState.PAUSED)
+        live = self.live
+        nothing = live is not None and live.camera is None and live.microphone is None
+        self.answer.set_absence(NO_DEVICES if nothing else absence(snapshot))
+        self.video.set_badge(badge(snapshot))
+        self._offer_pause(is_paused(snapshot))
 
-    def _allow_playback(self, replay: ReplayControls, *, failed: bool) -> None:
+    def _show_playback(self, playback: Playback, *, failed: bool) -> None:
+        self.timeline.set_extent(playback.duration, playback.analysed, playback.position)
+        self.transport.show_playback(playback)
         for command in PLAYING:
             self.commands[command].setEnabled(not failed)
         for command in LOOKING:
-            self.commands[command].setEnabled(not failed or replay.analysed_seconds > 0)
+            self.commands[command].setEnabled(not failed or playback.analysed > 0)
 
     def _show_picture(self, snapshot: Snapshot) -> None:
         self.video.show_frame(snapshot.preview, snapshot.face)
 
-    def _show_paused(self, paused: bool, *, badge: str) -> None:
+    def _offer_pause(self, paused: bool) -> None:
+        """Offer to pause, or to go on."""
         command = self.commands["pause"]
         text = ("Play" if self.replay is not None else "Resume") if paused else "Pause"
-        self.video.set_badge(badge)
         if command.text() != text:
             command.setText(text)
             command.setToolTip(f"{text} (Space)")
             command.setIcon(icons.icon("play" if paused else "pause"))
 
     def _dim(self, paused: bool) -> None:
-        """Live, say of all values that they are of before a pause, or of now again."""
+        """Dim all values while live input is paused."""
         timed = (self.answer, self.shares, self.attention, self.spectrogram, self.timeline)
         for view in (*timed, self.status):
             view.set_paused(paused)
@@ -680,10 +657,10 @@ class MainWindow(QMainWindow):
 
     # -- notices -------------------------------------------------------------------------------
 
-    def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
+    def _show_notice(self, snapshot: Snapshot) -> None:
         camera = None if self.live is None else self.live.camera
         network = camera is not None and local_number(camera) is None
-        found = notices(snapshot, live=is_live, network_camera=network, recording=self._recording)
+        found = notices(snapshot, network_camera=network, recording=self._recording)
         self._dismissed.intersection_update(found)  # what went away may be told again
         if snapshot.state is SessionState.ENDED and self._trouble is self._partial:
             self._trouble = None
@@ -707,7 +684,7 @@ class MainWindow(QMainWindow):
         """Show a sentence until it is dismissed, has been read or the session changes."""
         self._trouble = Notice(text=text, severity=severity, remedy=remedy)
         self.banner.show_notice(None)  # what is told again is there as long again
-        self._show_notice(self._session.snapshot(), is_live=self.live is not None)
+        self._show_notice(self._session.snapshot())
 
     def _dismiss(self, notice: Notice) -> None:
         if notice == self._trouble:
@@ -779,11 +756,7 @@ class MainWindow(QMainWindow):
 
     def toggle_pause(self) -> None:
         """Pause or go on."""
-        if (replay := self.replay) is not None:
-            paused = not replay.playing
-        else:
-            paused = self._session.snapshot().state is SessionState.PAUSED
-        if paused:
+        if is_paused(self._session.snapshot()):
             self._session.resume()
         else:
             self._session.pause()
@@ -803,11 +776,11 @@ class MainWindow(QMainWindow):
 
     def _seek(self, seconds: float) -> None:
         if (replay := self.replay) is not None and self.commands["begin"].isEnabled():
-            replay.seek(min(seconds, replay.duration_seconds))
+            replay.seek(seconds)
 
     def _seek_by(self, seconds: float) -> None:
-        if (replay := self.replay) is not None:
-            self._seek(max(replay.position_seconds + seconds, 0.0))
+        if (playback := self._session.snapshot().playback) is not None:
+            self._seek(playback.position + seconds)
 
     def _set_speed(self, speed: float) -> None:
         if (replay := self.replay) is not None:
@@ -828,10 +801,11 @@ class MainWindow(QMainWindow):
             replay.set_muted(not heard)
 
     def _change_speed(self, direction: int) -> None:
-        if (replay := self.replay) is not None:
-            beyond = [each for each in SPEEDS if (each - replay.speed) * direction > 0]
+        if (playback := self._session.snapshot().playback) is not None:
+            speed = playback.speed
+            beyond = [each for each in SPEEDS if (each - speed) * direction > 0]
             if beyond:
-                replay.set_speed(min(beyond, key=lambda each: abs(each - replay.speed)))
+                self._set_speed(min(beyond, key=lambda each: abs(each - speed)))
 
     def _ask_recording(self) -> None:
         dialog = QFileDialog(
@@ -850,9 +824,10 @@ class MainWindow(QMainWindow):
         return next(there, str(Path.home()))
 
     def _ask_export(self) -> None:
-        if (replay := self.replay) is None:
+        replay, playback = self.replay, self._session.snapshot().playback
+        if replay is None or playback is None:
             return
-        if not replay.analysed_seconds:
+        if not playback.analysed:
             self._tell("There are no answers to export yet.")
             return
         folder = str(replay.path.absolute().parent)

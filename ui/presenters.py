@@ -19,6 +19,7 @@ from realtime.messages import (
     Attention,
     Health,
     ModalityReport,
+    Playback,
     Prediction,
     Reason,
     SessionState,
@@ -99,36 +100,33 @@ PAUSED: Final = "Paused"
 BEFORE_THE_PAUSE: Final = "The last answer before the pause"
 
 
-def unanswered(
-    state: SessionState,
-    ahead_of: float | None,
-    *,
-    playing: bool,
-    wait_seconds: float | None = None,
-) -> tuple[str, str]:
-    """Headline and detail where there is no answer.
-
-    `playing`: and not at the end, where nothing goes on.
-    `ahead_of`: how far the analysis of a recording is, in seconds, where playback is past that;
-    `wait_seconds`: how long it will take to get there, as far as one can tell.
-    """
+def absence(snapshot: Snapshot) -> tuple[str, str]:
+    """Headline and detail where there is no answer."""
+    state, playback = snapshot.state, snapshot.playback
     if state is SessionState.FAILED:
         return "No answer", "Nothing can be analysed"
     if state is SessionState.PAUSED:
         return PAUSED, "The first answer comes when you go on"
-    if ahead_of is None and not playing and state in (SessionState.RUNNING, SessionState.ENDED):
+    if playback is None:
+        return UNANSWERED
+    goes_on = playback.playing and playback.position < playback.duration
+    if is_ahead(snapshot):
+        return "Not analysed yet", _wait(playback, snapshot.health.analysis_speed, goes_on)
+    if not goes_on and state in (SessionState.RUNNING, SessionState.ENDED):
         is_whole = state is SessionState.ENDED
         return "Analysed" if is_whole else PAUSED, "Play, or click the timeline"
-    if ahead_of is None:
-        return UNANSWERED
-    reached = clock_time(ahead_of)
-    if wait_seconds is None:
-        what = "Playback" if playing else "The answer"
-        detail = f"{what} waits for the analysis, now at {reached}"
-    else:
-        what = "Playback goes on" if playing else "The answer comes"
-        detail = f"{what} in {roughly(wait_seconds)}; analysed up to {reached}"
-    return "Not analysed yet", detail
+    return UNANSWERED
+
+
+def _wait(playback: Playback, analysis_speed: float, goes_on: bool) -> str:
+    """What playback, or only the answer, waits for, and how long as far as one can tell."""
+    reached = clock_time(playback.analysed)
+    if not analysis_speed:
+        what = "Playback" if goes_on else "The answer"
+        return f"{what} waits for the analysis, now at {reached}"
+    what = "Playback goes on" if goes_on else "The answer comes"
+    seconds = (playback.position - playback.analysed) / analysis_speed
+    return f"{what} in {roughly(seconds)}; analysed up to {reached}"
 
 
 def answer(
@@ -410,20 +408,38 @@ def _reach(start: str, end: str) -> str:
 _HEELS_SECONDS: Final = 0.3  # nearer to the analysis than this, playback is held up by it
 
 
-def is_slowed(snapshot: Snapshot, *, playing: bool, lead: float) -> bool:
-    """Whether playback moves at the heels of the analysis, which is `lead` seconds ahead of it."""
+def is_paused(snapshot: Snapshot) -> bool:
+    """Whether the session waits for the person to go on."""
+    if snapshot.playback is None:
+        return snapshot.state is SessionState.PAUSED
+    return not snapshot.playback.playing
+
+
+def is_ahead(snapshot: Snapshot) -> bool:
+    """Whether a recording is played back, or stands, past what is analysed."""
+    playback = snapshot.playback
+    analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
+    return playback is not None and analysing and playback.position > playback.analysed
+
+
+def is_slowed(snapshot: Snapshot) -> bool:
+    """Whether playback moves only as fast as the analysis, at whose heels it is."""
+    playback = snapshot.playback
     analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is not None
-    return playing and analysing and lead <= _HEELS_SECONDS
+    if playback is None or not analysing:
+        return False
+    return playback.playing and playback.analysed - playback.position <= _HEELS_SECONDS
 
 
-def sound_hint(problem: str, speed: float, *, on: bool, waits: bool) -> str:
-    """What the sound's button says of itself; `waits`: until the analysis is ahead."""
-    if problem:
-        return f"No sound: {problem}"
+def sound_hint(playback: Playback, *, on: bool) -> str:
+    """What the sound's button says of itself; `on`: as the person wants it."""
+    if playback.sound_problem:
+        return f"No sound: {playback.sound_problem}"
     if not on:
         return "Sound is off (S)"
-    if speed != 1.0:
+    if playback.speed != 1.0:
         return "Sound is on (S), heard at 1× only"
+    waits = playback.sound_waits
     return "Sound is on (S)" + (", silent until the analysis is ahead" if waits else "")
 
 
@@ -586,9 +602,10 @@ def gravest_first(found: Iterable[Notice]) -> list[Notice]:
 
 
 def notices(
-    snapshot: Snapshot, *, live: bool, network_camera: bool = False, recording: Path | None = None
+    snapshot: Snapshot, *, network_camera: bool = False, recording: Path | None = None
 ) -> tuple[Notice, ...]:
     """What is wrong now, the gravest first."""
+    live = snapshot.playback is None
     found: list[Notice] = []
     if snapshot.state is SessionState.FAILED:
         text = failure(snapshot.message, recording) or "The analysis stopped."
@@ -622,10 +639,10 @@ def _was_opened(health: Health) -> bool:
 
 
 def empty_picture(
-    snapshot: Snapshot, *, live: bool, cameras: bool = True, recording: Path | None = None
+    snapshot: Snapshot, *, cameras: bool = True, recording: Path | None = None
 ) -> tuple[str, str]:
     """Title and advice in place of the picture when there is none; `cameras`: some were found."""
-    camera = snapshot.health.camera
+    camera, live = snapshot.health.camera, snapshot.playback is None
     if not live and snapshot.state is SessionState.FAILED:
         return "Nothing to show", failure(snapshot.message, recording) or "Open another recording"
     if not live and camera.state is SourceState.OFF:
@@ -646,22 +663,20 @@ def empty_picture(
 
 
 def badge(snapshot: Snapshot) -> str:
-    """Live, why the picture is not of now; empty when it is."""
-    if snapshot.state is SessionState.PAUSED:
-        return PAUSED
-    return "Camera stalled" if snapshot.health.camera.state is SourceState.STALLED else ""
+    """Live, why the picture is not of now; of a recording, why playback stands still or is slow.
 
-
-def replay_badge(
-    state: SessionState, *, playing: bool, ahead: bool, slowed: bool, at_end: bool
-) -> str:
-    """In a recording, why playback stands still or is slow; else empty, as at an analysed end.
-
-    `ahead`: playback is past what is analysed; `slowed`: it is at the heels of that.
+    Else it is empty, as at an analysed end.
     """
-    if playing:
-        return WAITS_FOR_ANALYSIS if ahead else SLOWED_BY_ANALYSIS if slowed else ""
-    is_over = at_end and state is SessionState.ENDED
+    state, playback = snapshot.state, snapshot.playback
+    if playback is None:
+        if state is SessionState.PAUSED:
+            return PAUSED
+        return "Camera stalled" if snapshot.health.camera.state is SourceState.STALLED else ""
+    if playback.playing:
+        if is_ahead(snapshot):
+            return WAITS_FOR_ANALYSIS
+        return SLOWED_BY_ANALYSIS if is_slowed(snapshot) else ""
+    is_over = playback.position >= playback.duration and state is SessionState.ENDED
     is_open = state in (SessionState.RUNNING, SessionState.ENDED)
     return PAUSED if is_open and not is_over else ""
 

@@ -29,6 +29,7 @@ from realtime.messages import (
     FloatArray,
     Health,
     ModalityReport,
+    Playback,
     Prediction,
     Reason,
     SessionState,
@@ -217,6 +218,20 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
         latency_seconds=0.043,
     )
     return replace(prediction, **changes)
+
+
+def make_snapshot(state: SessionState = SessionState.RUNNING, **changes: Any) -> Snapshot:
+    """Live, without picture and answer; `changes` replace its fields."""
+    running = SourceHealth(name="Camera", state=SourceState.RUNNING)
+    values: dict[str, Any] = {
+        "message": "",
+        "progress": None,
+        "preview": None,
+        "face": None,
+        "prediction": None,
+        "health": Health(camera=running, microphone=running),
+    }
+    return Snapshot(state=state, **(values | changes))
 
 
 def absent_prediction(index: int = 50) -> Prediction:
@@ -501,7 +516,17 @@ class FakeReplaySession(_FakeSession):
         state = SessionState.RUNNING if self.loaded >= 1.0 else SessionState.LOADING
         if self.analysed_seconds >= self.duration_seconds:
             state = SessionState.ENDED
+        playback = Playback(
+            position=self.position_seconds,
+            duration=self.duration_seconds,
+            analysed=self.analysed_seconds,
+            speed=self.speed,
+            playing=self.playing,
+            sound_problem=self.sound_problem,
+            sound_waits=self.sound_waits,
+        )
         snapshot = self.snapshot_at(self.position_seconds, self.state or state)
+        snapshot = replace(snapshot, playback=playback)
         if self.position_seconds > self.analysed_seconds:
             return replace(snapshot, prediction=None)
         return snapshot

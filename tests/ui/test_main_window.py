@@ -997,7 +997,7 @@ def test_the_speed_stays_for_the_next_recording_of_the_window(
     assert replay.speed == 1.25
     press(window, Qt.Key.Key_BracketRight)
     open_file(qtbot, window, Path("other.mp4"))
-    assert window.replay is not None
+    assert isinstance(window.replay, FakeReplaySession)
     assert window.replay.speed == 1.5
     window.go_live()
     qtbot.waitUntil(lambda: window.live is not None)
@@ -1007,7 +1007,7 @@ def test_the_speed_stays_for_the_next_recording_of_the_window(
     assert window.transport.speed_choice.currentText() == "1.5×"
     window.close()
     again = open_window(FakeReplaySession(now))
-    assert again.replay is not None
+    assert isinstance(again.replay, FakeReplaySession)
     assert again.replay.speed == 1.0
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from models.labels import EMOTIONS
 from realtime.messages import (
     Health,
     ModalityReport,
+    Playback,
     Reason,
     SessionState,
     Snapshot,
@@ -20,7 +22,7 @@ from realtime.messages import (
     Status,
     Track,
 )
-from tests.fakes.session import absent_prediction, make_prediction
+from tests.fakes.session import absent_prediction, make_prediction, make_snapshot
 from ui import palette, presenters
 from ui.presenters import Notice, Remedy, Severity
 
@@ -28,17 +30,17 @@ RUNNING = SourceHealth(name="Camera", state=SourceState.RUNNING)
 OFF = SourceHealth(name="none")
 
 
-def snapshot(state: SessionState = SessionState.RUNNING, **changes: object) -> Snapshot:
-    values: dict[str, object] = {
-        "state": state,
-        "message": "",
-        "progress": None,
-        "preview": None,
-        "face": None,
-        "prediction": None,
-        "health": Health(camera=RUNNING, microphone=RUNNING),
+def replay(state: SessionState = SessionState.RUNNING, **changes: Any) -> Snapshot:
+    """Of a recording of 48 s, a third of which is analysed; `changes` also of its playback."""
+    values: dict[str, Any] = {
+        "position": 2.0,
+        "duration": 48.0,
+        "analysed": 16.0,
+        "speed": 1.0,
+        "playing": True,
     }
-    return Snapshot(**(values | changes))  # type: ignore[arg-type]
+    values |= {name: changes.pop(name) for name in values if name in changes}
+    return make_snapshot(state, playback=Playback(**values), **changes)
 
 
 def test_a_sure_answer_names_its_label_and_what_it_rests_on() -> None:
@@ -240,46 +242,40 @@ def test_sound_level_becomes_a_length() -> None:
 
 
 def test_a_failed_session_offers_to_try_again() -> None:
-    (notice,) = presenters.notices(snapshot(SessionState.FAILED, message="Damaged."), live=True)
+    (notice,) = presenters.notices(make_snapshot(SessionState.FAILED, message="Damaged."))
     assert notice == Notice(text="Damaged.", severity=Severity.ERROR, remedy=Remedy.SESSION)
 
 
 def test_a_recording_that_cannot_be_read_offers_to_open_another() -> None:
-    unread = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
-    assert presenters.notices(unread, live=False)[0].remedy is Remedy.OPEN
-    opened = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=RUNNING))
-    assert presenters.notices(opened, live=False)[0].remedy is Remedy.SESSION
+    unread = replay(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
+    assert presenters.notices(unread)[0].remedy is Remedy.OPEN
+    opened = replay(SessionState.FAILED, health=Health(camera=OFF, microphone=RUNNING))
+    assert presenters.notices(opened)[0].remedy is Remedy.SESSION
 
 
 def test_a_failed_camera_offers_to_try_again_only_live() -> None:
     failed = SourceHealth(name="Camera", state=SourceState.FAILED, message="it is in use")
-    bad = snapshot(health=Health(camera=failed, microphone=RUNNING))
-    (notice,) = presenters.notices(bad, live=True)
+    bad = make_snapshot(health=Health(camera=failed, microphone=RUNNING))
+    (notice,) = presenters.notices(bad)
     assert (notice.text, notice.remedy) == ("Camera: it is in use", Remedy.CAMERA)
-    assert presenters.notices(bad, live=False)[0].remedy is None
+    assert presenters.notices(replay(health=bad.health))[0].remedy is None
 
 
 def test_a_device_is_named_once() -> None:
     failed = SourceHealth(name="Camera 7", state=SourceState.FAILED, message="camera 7 is in use")
-    (notice,) = presenters.notices(
-        snapshot(health=Health(camera=failed, microphone=RUNNING)), live=True
-    )
+    (notice,) = presenters.notices(make_snapshot(health=Health(camera=failed, microphone=RUNNING)))
     assert notice.text == "Camera 7 is in use"
     gone = SourceHealth(
         name="USB", state=SourceState.FAILED, message="there is no microphone: plug one in"
     )
-    (notice,) = presenters.notices(
-        snapshot(health=Health(camera=RUNNING, microphone=gone)), live=True
-    )
+    (notice,) = presenters.notices(make_snapshot(health=Health(camera=RUNNING, microphone=gone)))
     assert notice.text == "There is no microphone: plug one in"
     lost = SourceHealth(
         name="cam.local",
         state=SourceState.RETRYING,
         message="cam.local cannot be reached: check that the camera is on",
     )
-    (notice,) = presenters.notices(
-        snapshot(health=Health(camera=lost, microphone=RUNNING)), live=True
-    )
+    (notice,) = presenters.notices(make_snapshot(health=Health(camera=lost, microphone=RUNNING)))
     assert notice.text == lost.message
 
 
@@ -297,95 +293,93 @@ def test_a_device_is_named_once() -> None:
 def test_a_failure_is_a_sentence_and_file_names_stay_as_they_are(
     message: str, text: str | None
 ) -> None:
-    failed = snapshot(SessionState.FAILED, message=message)
-    (notice,) = presenters.notices(failed, live=False, recording=Path("clips/my talk.mp4"))
+    failed = replay(SessionState.FAILED, message=message)
+    (notice,) = presenters.notices(failed, recording=Path("clips/my talk.mp4"))
     assert notice.text == (text or message[0].upper() + message[1:])
 
 
 def test_a_source_that_tries_again_is_a_warning() -> None:
     retrying = SourceHealth(name="Microphone", state=SourceState.RETRYING)
-    bad = snapshot(health=Health(camera=RUNNING, microphone=retrying))
-    assert [notice.severity for notice in presenters.notices(bad, live=True)] == [Severity.WARNING]
+    bad = make_snapshot(health=Health(camera=RUNNING, microphone=retrying))
+    assert [notice.severity for notice in presenters.notices(bad)] == [Severity.WARNING]
 
 
 def test_the_gravest_notice_comes_first() -> None:
     retrying = SourceHealth(name="Camera", state=SourceState.RETRYING)
     failed = SourceHealth(name="Microphone", state=SourceState.FAILED)
-    told = presenters.notices(
-        snapshot(health=Health(camera=retrying, microphone=failed)), live=True
-    )
+    told = presenters.notices(make_snapshot(health=Health(camera=retrying, microphone=failed)))
     assert [notice.severity for notice in told] == [Severity.ERROR, Severity.WARNING]
 
 
 def test_notes_about_a_recording_come_last() -> None:
-    told = presenters.notices(
-        snapshot(SessionState.FAILED, message="No.", notes=("It is cut off.",)), live=False
-    )
+    told = presenters.notices(replay(SessionState.FAILED, message="No.", notes=("It is cut off.",)))
     assert [notice.text for notice in told] == ["No.", "It is cut off."]
-    assert presenters.notices(snapshot(), live=True) == ()
+    assert presenters.notices(make_snapshot()) == ()
 
 
 def test_no_note_about_a_recording_hides_another() -> None:
-    noted = snapshot(notes=("the picture is damaged at 1.5 s", "the file is cut off"))
-    (notice,) = presenters.notices(noted, live=False)
+    noted = replay(notes=("the picture is damaged at 1.5 s", "the file is cut off"))
+    (notice,) = presenters.notices(noted)
     assert notice.text == "The picture is damaged at 1.5 s; the file is cut off"
 
 
 @pytest.mark.parametrize("state", SourceState)
 def test_an_empty_picture_is_explained(state: SourceState) -> None:
     health = Health(camera=replace(RUNNING, state=state), microphone=RUNNING)
-    title, _ = presenters.empty_picture(snapshot(health=health), live=True)
+    title, _ = presenters.empty_picture(make_snapshot(health=health))
     assert title
     assert state in presenters.STATE_COLOURS
 
 
 def test_a_recording_has_no_picture_only_once_that_is_known() -> None:
     silent = Health(camera=OFF, microphone=RUNNING)
-    title, _ = presenters.empty_picture(snapshot(health=silent), live=False)
+    title, _ = presenters.empty_picture(replay(health=silent))
     assert title == "This recording has no picture"
-    assert presenters.empty_picture(snapshot(), live=False) == ("", "")
+    assert presenters.empty_picture(replay()) == ("", "")
 
 
 def test_a_picture_that_is_not_of_now_says_so() -> None:
     stalled = Health(camera=replace(RUNNING, state=SourceState.STALLED), microphone=RUNNING)
-    assert presenters.badge(snapshot()) == ""
-    assert presenters.badge(snapshot(health=stalled)) == "Camera stalled"
-    assert presenters.badge(snapshot(SessionState.PAUSED, health=stalled)) == "Paused"
+    assert presenters.badge(make_snapshot()) == ""
+    assert presenters.badge(make_snapshot(health=stalled)) == "Camera stalled"
+    assert presenters.badge(make_snapshot(SessionState.PAUSED, health=stalled)) == "Paused"
 
 
 def test_a_recording_that_stands_still_says_why() -> None:
-    def told(
-        state: SessionState,
-        *,
-        playing: bool,
-        ahead: bool = False,
-        slowed: bool = False,
-        end: bool = False,
-    ) -> str:
-        return presenters.replay_badge(
-            state, playing=playing, ahead=ahead, slowed=slowed, at_end=end
-        )
+    def told(state: SessionState, answered: bool = True, **changes: object) -> str:
+        prediction = make_prediction(10) if answered else None
+        return presenters.badge(replay(state, prediction=prediction, **changes))
 
     running, ended = SessionState.RUNNING, SessionState.ENDED
-    assert told(running, playing=True) == told(ended, playing=False, end=True) == ""
-    assert told(running, playing=False, ahead=True, end=True) == "Paused"
-    assert told(running, playing=True, ahead=True) == presenters.WAITS_FOR_ANALYSIS
-    assert told(running, playing=True, slowed=True) == presenters.SLOWED_BY_ANALYSIS
-    assert told(running, playing=False, ahead=True) == told(ended, playing=False) == "Paused"
+    assert told(running) == told(ended, playing=False, position=48.0) == ""
+    assert told(running, False, position=20.0) == presenters.WAITS_FOR_ANALYSIS
+    assert told(running, position=15.8) == presenters.SLOWED_BY_ANALYSIS
+    assert told(ended, position=15.8) == ""
+    for position in (15.8, 20.0, 48.0):
+        assert told(running, position < 16.0, playing=False, position=position) == "Paused"
+    assert told(ended, playing=False) == "Paused"
     assert told(SessionState.FAILED, playing=False) == ""
 
 
 def test_before_the_first_answer_a_pause_is_not_waited_out() -> None:
-    paused = snapshot(SessionState.PAUSED, health=Health(camera=RUNNING, microphone=RUNNING))
-    assert presenters.unanswered(SessionState.PAUSED, None, playing=True)[0] == "Paused"
-    assert presenters.empty_picture(paused, live=True)[1] == "It comes when you go on"
+    paused = make_snapshot(SessionState.PAUSED)
+    assert presenters.absence(paused)[0] == "Paused"
+    assert presenters.empty_picture(paused)[1] == "It comes when you go on"
+    assert presenters.absence(replay(playing=False))[0] == "Paused"
+    assert presenters.absence(replay(SessionState.ENDED, playing=False))[0] == "Analysed"
 
 
 def test_what_failed_is_neither_waited_for_nor_analysed() -> None:
-    failed = snapshot(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
-    assert presenters.empty_picture(failed, live=False)[0] == "Nothing to show"
-    assert presenters.unanswered(SessionState.RUNNING, None, playing=True)[0] == "Waiting"
-    assert presenters.unanswered(SessionState.FAILED, None, playing=False)[0] == "No answer"
+    failed = replay(SessionState.FAILED, health=Health(camera=OFF, microphone=OFF))
+    assert presenters.empty_picture(failed)[0] == "Nothing to show"
+    assert presenters.absence(make_snapshot())[0] == presenters.absence(replay())[0] == "Waiting"
+    assert presenters.absence(failed)[0] == "No answer"
+
+
+def test_what_is_paused_can_go_on() -> None:
+    assert presenters.is_paused(make_snapshot(SessionState.PAUSED))
+    assert presenters.is_paused(replay(playing=False))
+    assert not any(map(presenters.is_paused, (make_snapshot(), replay())))
 
 
 def test_the_timeline_is_told_around_where_playback_stands() -> None:
@@ -466,11 +460,12 @@ def test_at_the_start_nothing_is_missing_yet() -> None:
     [(0.2, "1 s"), (42.0, "42 s"), (59.7, "1 min"), (1080.0, "18 min"), (9000.0, "2.5 h")],
 )
 def test_how_long_the_analysis_will_take(seconds: float, text: str) -> None:
-    _, detail = presenters.unanswered(
-        SessionState.RUNNING, 12.0, playing=True, wait_seconds=seconds
-    )
+    position, health = 12.0 + seconds, Health(camera=RUNNING, microphone=RUNNING)
+    ahead: dict[str, Any] = {"position": position, "duration": 9999.0, "analysed": 12.0}
+    known = replace(health, analysis_speed=1.0)
+    _, detail = presenters.absence(replay(health=known, **ahead))
     assert detail == f"Playback goes on in about {text}; analysed up to 0:12"
-    _, detail = presenters.unanswered(SessionState.RUNNING, 12.0, playing=True)
+    _, detail = presenters.absence(replay(health=health, **ahead))
     assert detail == "Playback waits for the analysis, now at 0:12"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
-from realtime.messages import Prediction, Reason, SessionState, SourceHealth, SourceState
+from realtime.messages import Playback, Prediction, Reason, SourceHealth, SourceState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -21,6 +21,7 @@ from tests.fakes.session import (
     absent_prediction,
     face_at,
     make_prediction,
+    make_snapshot,
 )
 from tests.ui.conftest import click, double_click, has_colour
 from ui import icons, palette, presenters
@@ -30,7 +31,7 @@ from ui.attention_view import AttentionView
 from ui.controls import ElidedLabel
 from ui.loading_view import LoadingView
 from ui.panel import Panel, text_width
-from ui.presenters import NOT_SURE, unanswered
+from ui.presenters import NOT_SURE
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -112,9 +113,13 @@ def test_the_longest_detail_fits(scale: float) -> None:
     details = [
         presenters.answer(each, window_seconds=3.0).detail for each in (held, turning, unsure)
     ]
-    for playing, wait in ((True, None), (False, None), (True, 3500.0), (False, 3500.0)):
-        absence = unanswered(SessionState.RUNNING, 3617.0, playing=playing, wait_seconds=wait)
-        details.append(absence[1])
+    for playing, speed in product((True, False), (0.0, 1.0)):
+        playback = Playback(
+            position=7117.0, duration=9000.0, analysed=3617.0, speed=1.0, playing=playing
+        )
+        health = replace(make_snapshot().health, analysis_speed=speed)
+        waiting = make_snapshot(playback=playback, health=health)
+        details.append(presenters.absence(waiting)[1])
     room = theme.px(396) - 2 * theme.px(PADDING)
     assert max(text_width(detail, theme.font(BODY)) for detail in details) <= room
 
