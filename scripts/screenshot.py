@@ -31,7 +31,8 @@ from realtime.session import LiveControls, ReplayControls
 from realtime.sources.file import Recording
 from realtime.task import Progress, Task
 from ui.app import destroy, make_application
-from ui.main_window import MainWindow, SessionFactory
+from ui.main_window import MainWindow
+from ui.switcher import SessionFactory
 
 RUN_UP_SECONDS: Final = 2.5  # of playback before the picture is taken, so that bars have settled
 POLL_MILLISECONDS: Final = 20

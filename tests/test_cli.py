@@ -295,7 +295,7 @@ def test_a_window_writes_live_answers_to_the_last_and_says_so(
     told: list[str] = []
 
     def answered(window: Any, _: Snapshot) -> bool:
-        notice = window.banner.notice
+        notice = window.views.banner.notice
         told.append("" if notice is None else notice.text)
         return len(synthetic[0].history()) > 5
 
@@ -659,7 +659,7 @@ def test_the_window_writes_the_file_that_was_asked_for(
     beside, alone = tmp_path / "beside.csv", tmp_path / "alone.csv"
 
     def said(window: Any, _: Snapshot) -> bool:
-        notice = window.banner.notice
+        notice = window.views.banner.notice
         return notice is not None and f"answers written to {beside}" in notice.text
 
     close_when(said)

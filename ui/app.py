@@ -23,7 +23,8 @@ from PyQt6.QtWidgets import QApplication, QMessageBox, QWidget
 from realtime.messages import SessionState, Snapshot
 from realtime.session import LiveControls, ReplayControls
 from ui import icons, theme
-from ui.main_window import Devices, MainWindow, SessionFactory, WindowOptions
+from ui.main_window import MainWindow, WindowOptions
+from ui.switcher import Devices, SessionFactory
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from realtime.devices import Listing
 from realtime.messages import Health, SessionState, Snapshot
 from realtime.session import LiveControls
 from ui.app import destroy, make_application
-from ui.main_window import MainWindow, SessionFactory
+from ui.main_window import MainWindow
+from ui.switcher import SessionFactory
 
 SETTLE_SECONDS = 3.0  # the shown rate is an average over two seconds
 

@@ -157,9 +157,12 @@ def test_every_modality_has_its_place(
                 each.texts.clear()
             resize(window, size)
             present = [report.name.capitalize() for report in step.modalities if report.present]
-            told = window.shares.accessibleDescription()
+            told = window.views.shares.accessibleDescription()
             assert all(f"{name} {100 / len(present):.0f}" in told for name in present)
-            for view, widget in (("share", window.shares), ("attention", window.attention)):
+            for view, widget in (
+                ("share", window.views.shares),
+                ("attention", window.views.attention),
+            ):
                 lines = [written[view].line(name.capitalize()) for name in names]
                 for name, line in zip(names, lines, strict=True):
                     assert written[view].is_whole(name.capitalize()), (view, name, size)
@@ -167,17 +170,17 @@ def test_every_modality_has_its_place(
                 assert all(a.bottom() <= b.top() for a, b in pairwise(lines)), (view, size)
             if not step.attention:
                 continue
-            cells = window.attention.cells()
+            cells = window.views.attention.cells()
             assert len(cells) == len(names) * depths
             assert not any(a.intersects(b) for a, b in combinations(cells, 2))
-            pictures = [each.widget for each in window.attention._pictures]
+            pictures = [each.widget for each in window.views.attention._pictures]
             shown = [each.geometry() for each in pictures if each.isVisible()]
             there = [report.present for report in step.modalities] * depths
             assert shown == [cell for cell, is_there in zip(cells, there, strict=True) if is_there]
             for cell in cells:
-                assert window.attention.content().toAlignedRect().contains(cell)
+                assert window.views.attention.content().toAlignedRect().contains(cell)
                 assert min(cell.width(), cell.height()) > 20
-    assert window.answer.headline == "Party"
+    assert window.views.answer.headline == "Party"
 
 
 def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) -> None:
@@ -187,11 +190,13 @@ def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) 
     for _ in range(30):
         now.advance(0.1)
         window.bridge.poll()
-    bars, timeline = (view.grab().toImage() for view in (window.answer, window.timeline))
+    bars, timeline = (
+        view.grab().toImage() for view in (window.views.answer, window.views.timeline)
+    )
     for label in LABELS:
         assert has_colour(bars, palette.class_colour(label, LABELS)), label
     assert has_colour(timeline, palette.class_colour("party", LABELS))
-    assert window.answer.accessibleDescription() == (
+    assert window.views.answer.accessibleDescription() == (
         "Party 70\u202f%. From light and noise of the last 3 s. "
         "Day 10\u202f%, Night 20\u202f%, Party 70\u202f%"
     )
@@ -202,13 +207,13 @@ def test_the_next_session_starts_from_the_depths_that_are_known(
 ) -> None:
     session = OtherSession(now, [answer(1, 3, light=Status.PRESENT)])
     window = open_window(session, labels=LABELS, modalities=("light",))
-    assert len(window.attention.cells()) == 2
+    assert len(window.views.attention.cells()) == 2
     now.advance(0.1)
     window.bridge.poll()
     for prediction in (None, unanswered(2, Reason.NO_FACE, light=Status.NO_FACE)):
-        assert len(window.attention.cells()) == 3
+        assert len(window.views.attention.cells()) == 3
         window._show_prediction(prediction)
-    assert len(window.attention.cells()) == 3
+    assert len(window.views.attention.cells()) == 3
 
 
 # -- words -----------------------------------------------------------------------------------------
