@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, QSettings, Qt
+from PyQt6.QtCore import QPoint, QSettings, QSize, Qt
 from PyQt6.QtGui import QImage, QWheelEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QWidget
@@ -98,6 +98,40 @@ def has_colour(image: QImage, name: str, tolerance: int = 12) -> bool:
     return share_of_colour(image, name, tolerance) > 0.0
 
 
+def open_file(qtbot: QtBot, window: MainWindow, path: Path) -> None:
+    """Open a recording, and wait until it has been looked into."""
+    window.switcher.open_recording(path)
+    qtbot.waitUntil(lambda: not window.switcher._checking.busy)
+
+
+def resize(window: MainWindow, size: QSize) -> None:
+    """Give the window another size, and the layout the turn of the loop that it takes."""
+    window.resize(size)
+    QApplication.processEvents()
+
+
+def run(window: MainWindow, now: ManualTime, seconds: float) -> None:
+    """Let time pass in tenths of a second."""
+    for _ in range(round(seconds * 10)):
+        now.advance(0.1)
+        window.bridge.poll()
+
+
+def tab_to(name: str) -> None:
+    """Press Tab until the control of that name has the focus."""
+    for _ in range(20):
+        press_focused(Qt.Key.Key_Tab)
+        focused = QApplication.focusWidget()
+        if focused is not None and focused.accessibleName() == name:
+            return
+    raise AssertionError(f"Tab does not reach {name}")
+
+
+def export(qtbot: QtBot, window: MainWindow, path: Path) -> None:
+    window.export(path)
+    qtbot.waitUntil(lambda: not window._exporting.busy)
+
+
 @pytest.fixture(autouse=True)
 def dressed(qapp: QApplication) -> None:
     """Every test draws as the program does."""
@@ -142,3 +176,21 @@ def open_window(
     yield opened
     for window in windows:
         window.stop()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is painted over the picture, in the order in which it comes."""
+    texts: list[str] = []
+    monkeypatch.setattr("ui.video_view.write", lambda _painter, _area, text, *_: texts.append(text))
+    return texts
+
+
+@pytest.fixture
+def live(now: ManualTime) -> FakeLiveSession:
+    return FakeLiveSession(now, loading_seconds=1.0)
+
+
+@pytest.fixture
+def replay(now: ManualTime) -> FakeReplaySession:
+    return FakeReplaySession(now, loading_seconds=0.0, path=Path("talk.mp4"))
