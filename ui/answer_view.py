@@ -25,16 +25,8 @@ from ui.panel import (
     text_width,
     write,
 )
-from ui.presenters import (
-    BEFORE_THE_PAUSE,
-    LEAST_DRAWN,
-    UNANSWERED,
-    Answer,
-    Bar,
-    answer,
-    bars,
-    spoken,
-)
+from ui.present.answer import BEFORE_THE_PAUSE, UNANSWERED, Answer, Bar, answer, bars, spoken
+from ui.present.words import LEAST_DRAWN
 from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars

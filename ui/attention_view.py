@@ -18,7 +18,8 @@ from PyQt6.QtWidgets import QWidget
 from realtime.messages import Prediction
 from ui import palette
 from ui.panel import CENTRE, DIMMED, RIGHT, Panel, fill, legend, names_width, text_width, write
-from ui.presenters import DEPTH_TITLES, attention_panels, sentence
+from ui.present.attention import DEPTH_TITLES, attention_panels
+from ui.present.words import sentence
 from ui.theme import CAPTION, MEDIUM, Theme
 
 LEVELS: Final = (-3.0, 3.0)  # log2 of weight ÷ equal weight

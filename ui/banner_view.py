@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from ui import icons, palette
 from ui.controls import Button
-from ui.presenters import Notice, Remedy, Severity
+from ui.present.notices import Notice, Remedy, Severity
 from ui.theme import RADIUS, Theme
 
 READING_MILLISECONDS: Final = 6000  # that a notice which only informs is shown

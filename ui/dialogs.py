@@ -27,7 +27,7 @@ from PyQt6.QtWidgets import (
 
 from ui import icons, palette
 from ui.actions import HELP, PAIRS, keys_of
-from ui.presenters import PRIVACY
+from ui.present.words import PRIVACY
 from ui.theme import FRAME, Theme
 
 CAUTION: Final = (

@@ -32,7 +32,7 @@ from realtime.devices import (
 from ui import icons, palette
 from ui.actions import MENU
 from ui.controls import Button, Choice, ElidedLabel
-from ui.presenters import sentence
+from ui.present.words import sentence
 from ui.theme import GAP, Theme
 
 _NONE: Final = ""  # data of the entry that switches a source off

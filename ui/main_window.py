@@ -5,7 +5,6 @@ Thread: GUI, which also owns the session.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,18 +49,9 @@ from ui.header_view import HeaderView
 from ui.layout import USUAL, Layout, Views
 from ui.loading_view import LoadingView
 from ui.notice_board import NoticeBoard
-from ui.presenters import (
-    NO_DEVICES,
-    UNANSWERED,
-    Notice,
-    Remedy,
-    Severity,
-    absence,
-    badge,
-    empty_picture,
-    is_paused,
-    notices,
-)
+from ui.present.answer import NO_DEVICES, UNANSWERED, absence
+from ui.present.notices import Notice, Remedy, Severity, empty_picture, notices
+from ui.present.playback import badge, is_paused
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -70,8 +60,6 @@ from ui.theme import Theme
 from ui.timeline_view import ZOOM, TimelineView
 from ui.transport_view import SPEEDS, TransportView
 from ui.video_view import VideoView
-
-logger = logging.getLogger(__name__)
 
 SMALLEST: Final = QSize(640, 360)  # a small laptop's screen at twice its size has little more
 _ENDINGS: Final = (

@@ -11,7 +11,8 @@ from typing import Final
 from PyQt6.QtCore import QSettings
 
 from realtime.messages import SessionState
-from ui.presenters import PRIVACY, Notice, gravest_first
+from ui.present.notices import Notice, gravest_first
+from ui.present.words import PRIVACY
 
 _PRIVACY_SEEN: Final = "privacy_seen"
 

@@ -25,7 +25,8 @@ from ui.panel import (
     text_width,
     write,
 )
-from ui.presenters import LEAST_DRAWN, Share, shares
+from ui.present.shares import Share, shares
+from ui.present.words import LEAST_DRAWN
 from ui.theme import BODY, CAPTION, MEDIUM, Theme
 
 _FOLLOW_SECONDS: Final = 0.15  # time constant of the bars

@@ -14,7 +14,8 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 from realtime.messages import Health, SourceState
 from ui import palette
 from ui.panel import LEFT, Explained, fill, write
-from ui.presenters import UNKNOWN, Cell, decibels, level_fraction, status_cells
+from ui.present.status import Cell, level_fraction, status_cells
+from ui.present.words import UNKNOWN, decibels
 from ui.theme import CAPTION, MEDIUM, Theme
 
 # Design pixels, min. weights; the meter comes before the last three.

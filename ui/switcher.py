@@ -16,7 +16,8 @@ from realtime.devices import CameraInfo, Listing, MicrophoneInfo
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError, UnreadableFileError
 from ui.background import Background
-from ui.presenters import Notice, Remedy, Severity, failure, sentence
+from ui.present.notices import Notice, Remedy, Severity
+from ui.present.words import failure, sentence
 
 Devices = tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]
 _LISTING_SECONDS = 0.5  # longest that the end waits for devices to be listed

@@ -27,7 +27,8 @@ from realtime.clock import clock_time
 from realtime.messages import Prediction
 from ui import palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
-from ui.presenters import axis_end, percent, sentence, timeline_words
+from ui.present.timeline import axis_end, timeline_words
+from ui.present.words import percent, sentence
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
 

@@ -17,7 +17,7 @@ from realtime.messages import Playback
 from ui import icons, palette
 from ui.controls import Button, Choice, SeekSlider
 from ui.panel import text_width
-from ui.presenters import sound_hint
+from ui.present.playback import sound_hint
 from ui.theme import BODY, MEDIUM, Theme
 
 SPEEDS: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 4.0)

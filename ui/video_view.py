@@ -25,7 +25,7 @@ from models.alignment import CROP_SIZE
 from realtime.messages import FaceObservation, Prediction, VideoPacket
 from ui import icons, palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, legend, text_width, write
-from ui.presenters import answer, spoken, tag
+from ui.present.answer import answer, spoken, tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view

@@ -234,6 +234,19 @@ def make_snapshot(state: SessionState = SessionState.RUNNING, **changes: Any) ->
     return Snapshot(state=state, **(values | changes))
 
 
+def replay_snapshot(state: SessionState = SessionState.RUNNING, **changes: Any) -> Snapshot:
+    """Of a recording of 48 s, a third of which is analysed; `changes` also of its playback."""
+    values: dict[str, Any] = {
+        "position": 2.0,
+        "duration": 48.0,
+        "analysed": 16.0,
+        "speed": 1.0,
+        "playing": True,
+    }
+    values |= {name: changes.pop(name) for name in values if name in changes}
+    return make_snapshot(state, playback=Playback(**values), **changes)
+
+
 def absent_prediction(index: int = 50) -> Prediction:
     """Neither face nor voice: the answer has nothing to rest on."""
     return make_prediction(

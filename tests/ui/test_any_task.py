@@ -15,9 +15,12 @@ from PyQt6.QtWidgets import QApplication
 from realtime.messages import Attention, ModalityReport, Prediction, Reason, Status, Track
 from tests.fakes.session import FakeLiveSession, ManualTime
 from tests.ui.conftest import OpenWindow, has_colour
-from ui import palette, presenters
+from ui import palette
 from ui.main_window import MainWindow
 from ui.panel import text_width
+from ui.present.answer import answer as shown_answer
+from ui.present.attention import attention_panels
+from ui.present.shares import sound_absence
 
 BLOCKS = 4  # channel blocks per modality
 TASKS = {
@@ -225,13 +228,13 @@ def test_modalities_are_listed_as_in_a_sentence() -> None:
         (("light", "noise"), "From light and noise"),
         (("text", "voice", "face"), "From text, voice and face"),
     ):
-        shown = presenters.answer(answer(1, 1, **dict.fromkeys(names, Status.PRESENT)))
+        shown = shown_answer(answer(1, 1, **dict.fromkeys(names, Status.PRESENT)))
         assert shown.detail == told
 
 
 def test_no_input_is_told_by_what_arrives() -> None:
     def detail(**statuses: Status) -> str:
-        return presenters.answer(unanswered(1, Reason.NO_INPUT, **statuses)).detail
+        return shown_answer(unanswered(1, Reason.NO_INPUT, **statuses)).detail
 
     stalled, silence = Status.STALLED, Status.SILENCE
     assert detail(light=stalled) == "No picture arrives"
@@ -244,7 +247,7 @@ def test_no_input_is_told_by_what_arrives() -> None:
 def test_why_sound_did_not_count_is_told_by_its_status() -> None:
     def told(level: float | None, **statuses: Status) -> str:
         prediction = unanswered(1, Reason.NO_INPUT, **statuses)
-        return presenters.sound_absence(replace(prediction, sound_level=level))
+        return sound_absence(replace(prediction, sound_level=level))
 
     assert told(-60.0, light=Status.STALLED, noise=Status.SILENCE) == "noise not counted: silence"
     assert told(-1.0, noise=Status.CLIPPED, light=Status.NO_FACE) == "noise not counted: distorted"
@@ -264,7 +267,7 @@ def test_blocks_of_a_modality_need_not_lie_together() -> None:
         modalities=("light", "noise", "light", "noise"),
     )
     prediction = answer(1, 0, light=Status.PRESENT, noise=Status.PRESENT)
-    (panel,) = presenters.attention_panels(replace(prediction, attention=(mixed,)))
+    (panel,) = attention_panels(replace(prediction, attention=(mixed,)))
     for name, weights in (("light", [1, 4]), ("noise", [2, 8])):
         rows = panel.rows(name)
         assert rows is not None

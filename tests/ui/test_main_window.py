@@ -37,13 +37,9 @@ from tests.ui.conftest import (
 )
 from ui import palette
 from ui.main_window import _ENDINGS, MainWindow, WindowOptions
-from ui.presenters import (
-    BEFORE_THE_PAUSE,
-    NOT_SURE,
-    SLOWED_BY_ANALYSIS,
-    WAITS_FOR_ANALYSIS,
-    Severity,
-)
+from ui.present.answer import BEFORE_THE_PAUSE, NOT_SURE
+from ui.present.notices import Severity
+from ui.present.playback import SLOWED_BY_ANALYSIS, WAITS_FOR_ANALYSIS
 from ui.video_view import HEATMAP_CAPTION, NO_FACE_HERE
 
 # -- start and end -----------------------------------------------------------------------------

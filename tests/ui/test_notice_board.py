@@ -10,7 +10,8 @@ from realtime.messages import SessionState, SourceHealth, SourceState
 from tests.fakes.session import FakeFactory, FakeLiveSession, FakeReplaySession, ManualTime
 from tests.ui.conftest import OpenWindow, export, press_focused, run
 from ui.notice_board import NoticeBoard
-from ui.presenters import PRIVACY, Notice, Severity
+from ui.present.notices import Notice, Severity
+from ui.present.words import PRIVACY
 
 
 def test_an_export_amid_the_analysis_says_how_far_it_goes(

@@ -22,7 +22,9 @@ from tests.fakes.session import (
     list_fake_devices,
 )
 from tests.ui.conftest import OpenWindow, click, open_file, press, press_focused, run
-from ui.presenters import NO_DEVICES, PRIVACY, Notice, Remedy, Severity
+from ui.present.answer import NO_DEVICES
+from ui.present.notices import Notice, Remedy, Severity
+from ui.present.words import PRIVACY
 from ui.switcher import Devices, SessionSwitcher
 
 
