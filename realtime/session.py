@@ -40,7 +40,7 @@ def told(error: Exception) -> str:
 
 
 class Deadline:
-    """Two seconds for all that has to end, of which each waits for what is left."""
+    """A time that all that has to end shares: each may wait for what is left of it."""
 
     def __init__(self, seconds: float = STOP_SECONDS) -> None:
         self._at = time.monotonic() + seconds
@@ -50,7 +50,7 @@ class Deadline:
         return max(self._at - time.monotonic(), _LEAST_PATIENCE_SECONDS)
 
     def join(self, threads: Iterable[threading.Thread]) -> None:
-        """Wait for threads that were told to end; one that does not is left and told of."""
+        """Wait for threads that were told to end; one that does not in time is left, and logged."""
         for thread in threads:
             thread.join(self.left())
             if thread.is_alive():

@@ -16,7 +16,7 @@ from ui.controls import Button
 from ui.present.notices import Notice, Remedy, Severity
 from ui.theme import RADIUS, Theme
 
-READING_MILLISECONDS: Final = 6000  # that a notice which only informs is shown
+READING_MILLISECONDS: Final = 6000  # how long a notice that only informs is shown
 _LOOKS: Final = {
     Severity.INFO: ("about", palette.ACCENT),
     Severity.WARNING: ("warning", palette.WARNING),

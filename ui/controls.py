@@ -137,7 +137,7 @@ class Choice(QComboBox):
         self._tell()
 
     def _tell(self) -> None:
-        """Tell the whole of what is chosen in the tooltip, where it need not fit."""
+        """Show the whole text of what is chosen in the tooltip; the field may be too narrow."""
         chosen = self.currentText()
         self.setToolTip(f"{self._name}: {chosen}" if chosen else self._name)
 
@@ -149,7 +149,7 @@ class ElidedLabel(QLabel):
         super().__init__(parent)
         self._whole = ""
         self.setTextFormat(Qt.TextFormat.PlainText)
-        # A Hebrew or Arabic text stays where it belongs, although it is read from the right.
+        # Also a Hebrew or Arabic text, which is read from the right, stays at the left.
         absolute = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute
         self.setAlignment(absolute | Qt.AlignmentFlag.AlignVCenter)
 

@@ -91,7 +91,7 @@ class HelpDialog(QDialog):
 
 
 class _Scrolled(QScrollArea):
-    """A widget that can be moved up and down where a screen has no room for the whole of it."""
+    """A widget that scrolls vertically where a screen has no room for all of it."""
 
     def __init__(self, whole: QWidget) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class ExportDialog(QFileDialog):
         """Complete the name before Qt asks whether to replace the file of that name."""
         line = self.findChild(QLineEdit, "fileNameEdit")  # none in a dialog of the system's
         name = "" if line is None else line.text().strip()
-        is_folder = Path(self.directory().filePath(name)).is_dir()  # which is only gone into
+        is_folder = Path(self.directory().filePath(name)).is_dir()  # which Qt opens instead
         if line is not None and name and not is_folder:
             line.setText(self._completed(name))
         super().accept()

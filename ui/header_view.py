@@ -164,7 +164,7 @@ class HeaderView(QWidget):
             symbol = QLabel()
             self._icons.append((symbol, name))
             layout.addWidget(symbol)
-            # Nothing of the room is held back from devices; a file name takes all of it.
+            # Devices take the room that their names need, a file name takes all there is.
             layout.addWidget(widget, stretch=0 if len(parts) > 1 else 1)
         if len(parts) > 1:
             layout.addStretch(1)
@@ -223,7 +223,7 @@ class HeaderView(QWidget):
             line.end(False)
 
     def _use_address(self, address: str) -> None:
-        # Behind what stands there already, people may paste a whole address.
+        # People may paste a whole address behind the http:// that stands there already.
         address = re.sub(r"^http://(?=[a-z]+://)", "", address.strip(), flags=re.IGNORECASE)
         if address in ("", _SCHEME):
             return

@@ -160,7 +160,7 @@ class MainWindow(QMainWindow):
     # -- the keyboard's focus ------------------------------------------------------------------
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        """Go on to the next control; Qt asks for that as well where the focused one has gone."""
+        """Focus the next control; Qt also asks for that when the focused one disappears."""
         if self._focus_is_lost():
             self._focus_window()
             return True
@@ -495,7 +495,7 @@ class MainWindow(QMainWindow):
         self._open_dialog(dialog)
 
     def _folder(self) -> str:
-        """Where people's recordings are: where the last one was, at first where films belong."""
+        """The folder of the last recording, at first the system's for films."""
         last = self._settings.value(_FOLDER, "", type=str)
         films = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
         there = (each for each in (last, films) if each and Path(each).is_dir())
@@ -587,7 +587,7 @@ class MainWindow(QMainWindow):
             self.switcher.open_recording(paths[0], of=len(paths))
 
     def restore_place(self) -> bool:
-        """Lie where the window was closed, as large; whether it ever was."""
+        """Restore where the window was last closed, and its size; whether that is known."""
         known = self._settings.value(_GEOMETRY, QByteArray(), type=QByteArray)
         restored = self.restoreGeometry(known)
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowFullScreen)

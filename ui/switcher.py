@@ -31,7 +31,7 @@ class SessionFactory(Protocol):
         ...
 
     def replay(self, path: Path) -> ReplayControls:
-        """A session on a recording; raises SourceError or OSError when that is hopeless."""
+        """A session on a recording; may raise SourceError or OSError where it cannot be read."""
         ...
 
     def check(self, path: Path) -> None:
@@ -207,7 +207,7 @@ class SessionSwitcher(QObject):
             replay.set_speed(self._speed)
         self.changed.emit(session)
         is_cut_short = written is not None and not written.complete
-        if is_cut_short:  # which nothing else will tell any more
+        if is_cut_short:  # nothing will tell this later
             self.told.emit(Notice(text=str(written), severity=Severity.WARNING))
         self._start_session()
         return is_cut_short

@@ -26,7 +26,7 @@ GAP: Final = 12.0
 PADDING: Final = 14.0
 RADIUS: Final = 10.0
 
-FRAME: Final = QSize(16, 40)  # pixels that systems about take for a window's frame
+FRAME: Final = QSize(16, 40)  # pixels, about what systems take for a window's frame
 
 REGULAR: Final = QFont.Weight.Normal
 MEDIUM: Final = QFont.Weight.Medium
