@@ -56,7 +56,7 @@ class AnswerView(Panel):
         self._absence = UNANSWERED
         self._answer: Answer = answer(None)
         self._bars: tuple[Bar, ...] = bars(None, labels)
-        self._lengths = Follower(len(labels), _FOLLOW_SECONDS)
+        self._follower = Follower(len(labels), _FOLLOW_SECONDS)
 
     @property
     def headline(self) -> str:
@@ -100,7 +100,7 @@ class AnswerView(Panel):
 
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
-        if self._lengths.advance((bar.value for bar in self._bars), seconds):
+        if self._follower.advance((bar.value for bar in self._bars), seconds):
             top = round(self.content().top() + self.theme.px(_HEAD))
             self.update(0, top, self.width(), self.height() - top)
 
@@ -116,7 +116,7 @@ class AnswerView(Panel):
         column = names_width(names, wide, px(6), px(98) - px(16), body.width() / 2)
         for index, bar in enumerate(self._bars):
             line = QRectF(body.left(), body.top() + index * row, body.width(), row)
-            self._paint_bar(painter, line, bar, self._lengths.lengths[index], fit, column)
+            self._paint_bar(painter, line, bar, self._follower.lengths[index], fit, column)
 
     def _paint_head(self, painter: QPainter, area: QRectF) -> None:
         px, font = self.theme.px, self.theme.font

@@ -48,7 +48,7 @@ class ShareView(Panel):
         )
         self._modalities = modalities
         self._shares: tuple[Share, ...] = shares(None, modalities)
-        self._bars = Follower(len(modalities), _FOLLOW_SECONDS)
+        self._follower = Follower(len(modalities), _FOLLOW_SECONDS)
 
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer's shares."""
@@ -58,7 +58,7 @@ class ShareView(Panel):
 
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
-        if self._bars.advance((share.share or 0.0 for share in self._shares), seconds):
+        if self._follower.advance((share.share or 0.0 for share in self._shares), seconds):
             self.update()
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
@@ -70,7 +70,9 @@ class ShareView(Panel):
         painter.setPen(QPen(QColor(palette.TEXT), px(2)))
         painter.drawLine(QLineF(tick, title.top() + px(3), tick, title.bottom() - px(3)))
         row = area.height() / max(len(self._shares), 1)
-        for index, (share, length) in enumerate(zip(self._shares, self._bars.lengths, strict=True)):
+        for index, (share, length) in enumerate(
+            zip(self._shares, self._follower.lengths, strict=True)
+        ):
             line = QRectF(area.left(), area.top() + index * row, area.width(), row)
             self._paint_row(painter, line, share, length)
 
