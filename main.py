@@ -636,7 +636,9 @@ def bench(
         minutes=minutes,
         paper_network=paper,
         start_command=(sys.executable, __file__, "replay", str(DEMO), "-v"),
-        window_rate=lambda session, seconds: shown_rate(session, sessions, seconds),
+        window_rate=lambda session, seconds: shown_rate(
+            session, sessions, seconds, sessions.labels()
+        ),
     )
     with _output():
         status = ErrorConsole()

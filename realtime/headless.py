@@ -112,7 +112,7 @@ def live_predictions(
         while True:
             snapshot, time_now = session.snapshot(), now()
             if snapshot.state is SessionState.FAILED:
-                raise getattr(session, "failure", None) or SessionFailedError(snapshot.message)
+                raise session.failure or SessionFailedError(snapshot.message)
             loading = snapshot.state is SessionState.LOADING
             sources = {"camera": snapshot.health.camera, "microphone": snapshot.health.microphone}
             for each in awaited:

@@ -212,7 +212,6 @@ class Health:
 
     camera: SourceHealth
     microphone: SourceHealth
-    preview_rate: float = 0.0  # frames shown per second; filled in by the window
     answer_rate: float = 0.0  # predictions per second over the last 5 s
     analysis_speed: float = 0.0  # of a recording, while it is analysed; 1 is as fast as it plays
     latency_p50: float | None = None  # s, over the last 30 s
@@ -235,6 +234,19 @@ class SessionState(StrEnum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playback:
+    """How a recording is played back, beside its analysis."""
+
+    position: float  # s, where it stands
+    duration: float  # s, an estimate until it is known, 0 before the recording is open
+    analysed: float  # s, how far the predictions reach
+    speed: float  # 1 is real time
+    playing: bool  # it moves, or does as soon as the analysis lets it
+    sound_problem: str = ""  # why the sound cannot be heard, for people; empty while it can
+    sound_waits: bool = False  # it is too near to the analysis for the sound to be heard
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
     """Everything a window shows at one instant."""
@@ -246,4 +258,5 @@ class Snapshot:
     face: FaceObservation | None  # of the preview or just before; None when nobody is followed
     prediction: Prediction | None
     health: Health
+    playback: Playback | None = None  # None when live
     notes: tuple[str, ...] = field(default=())  # a recording is cut off, answers are written, …

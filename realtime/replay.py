@@ -22,6 +22,7 @@ from realtime.export import PredictionWriter, Written, spare_recording, write_pr
 from realtime.messages import (
     FloatArray,
     Health,
+    Playback,
     Prediction,
     SessionState,
     Sighting,
@@ -96,9 +97,9 @@ class ReplaySession:
         self._preview: VideoPacket | None = None
         self._has_video = self._has_audio = False
         self._audible = False  # as far as the analysis lets it
-        self._playback: SoundPlayback | None = None
+        self._sound: SoundPlayback | None = None
         if sound:
-            self._playback = SoundPlayback(path, self._began, now, self._stopping, self._anew)
+            self._sound = SoundPlayback(path, self._began, now, self._stopping, self._anew)
         self.failure: Exception | None = None  # why the state is FAILED
 
     # -- life -----------------------------------------------------------------------------------
@@ -106,8 +107,8 @@ class ReplaySession:
     def start(self) -> None:
         """See Session.start."""
         bodies = {"analysis": self._analyse, "player": self._play}
-        if self._playback is not None:
-            bodies["sound"] = self._playback.run
+        if self._sound is not None:
+            bodies["sound"] = self._sound.run
         for name, target in bodies.items():
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
@@ -196,7 +197,7 @@ class ReplaySession:
         shown = -1.0
         try:
             while not self._stopping.is_set():
-                self._wake.wait(timeout=0.008 if self.playing else 0.1)
+                self._wake.wait(timeout=0.008 if self.playback.playing else 0.1)
                 self._wake.clear()
                 with self._lock:
                     ready = self._has_video
@@ -204,7 +205,7 @@ class ReplaySession:
                     continue
                 if player is None:
                     player = FramePlayer(self._path, anew=self._anew)
-                position = self.position_seconds
+                position = self.playback.position
                 if position == shown:
                     continue
                 frame = player.frame_at(position)
@@ -227,22 +228,27 @@ class ReplaySession:
         return self._path
 
     @property
-    def duration_seconds(self) -> float:
-        """See ReplayControls.duration_seconds."""
+    def playback(self) -> Playback:
+        """How it is played back now, as in `snapshot`."""
         with self._lock:
-            return self._duration
+            return self._playback()
 
-    @property
-    def analysed_seconds(self) -> float:
-        """See ReplayControls.analysed_seconds."""
-        with self._lock:
-            return self._analysed
-
-    @property
-    def position_seconds(self) -> float:
-        """See ReplayControls.position_seconds."""
-        with self._lock:
-            return self._position()
+    def _playback(self) -> Playback:
+        position, state = self._position(), self._state
+        ended = state is SessionState.ENDED and position >= self._duration
+        silent = state is SessionState.RUNNING and not self._audible
+        problem = "" if self._sound is None else self._sound.problem
+        if self._has_video and not self._has_audio:
+            problem = "the recording has none"
+        return Playback(
+            position=position,
+            duration=self._duration,
+            analysed=self._analysed,
+            speed=self._playhead.speed,
+            playing=self._playhead.playing and not ended,
+            sound_problem=problem,
+            sound_waits=silent and self._playhead.playing and self._has_audio,
+        )
 
     def _position(self) -> float:
         return self._playhead.position(
@@ -258,19 +264,6 @@ class ReplaySession:
         if self._state is SessionState.ENDED:
             return math.inf
         return self._analysed if self._state is SessionState.RUNNING else 0.0
-
-    @property
-    def playing(self) -> bool:
-        """See ReplayControls.playing."""
-        with self._lock:
-            ended = self._state is SessionState.ENDED and self._position() >= self._duration
-            return self._playhead.playing and not ended
-
-    @property
-    def speed(self) -> float:
-        """See ReplayControls.speed."""
-        with self._lock:
-            return self._playhead.speed
 
     def pause(self) -> None:
         """See Session.pause."""
@@ -313,8 +306,8 @@ class ReplaySession:
     def snapshot(self) -> Snapshot:
         """See Session.snapshot."""
         with self._lock:
-            position = self._position()
-            window = self._grid.newest_ended(position)
+            playback = self._playback()
+            window = self._grid.newest_ended(playback.position)
             answered = 1 <= window <= len(self._archive.answers)
             preview = self._preview
             face = None
@@ -328,6 +321,7 @@ class ReplaySession:
                 face=face,
                 prediction=self._archive.answer(window) if answered else None,
                 health=self._health(),
+                playback=playback,
                 notes=self._notes if self._outcome is None else (str(self._outcome),),
             )
         return replace(snapshot, prediction=self._with_spectrogram(snapshot.prediction))
@@ -377,23 +371,8 @@ class ReplaySession:
 
     def set_muted(self, muted: bool) -> None:
         """See ReplayControls.set_muted."""
-        if self._playback is not None:
-            self._playback.muted = muted
-
-    @property
-    def sound_problem(self) -> str:
-        """See ReplayControls.sound_problem."""
-        with self._lock:
-            if self._has_video and not self._has_audio:
-                return "the recording has none"
-        return "" if self._playback is None else self._playback.problem
-
-    @property
-    def sound_waits(self) -> bool:
-        """See ReplayControls.sound_waits."""
-        with self._lock:
-            waits = self._state is SessionState.RUNNING and not self._audible
-            return waits and self._playhead.playing and self._has_audio
+        if self._sound is not None:
+            self._sound.muted = muted
 
     def _began(self) -> float | None:
         """When the recording began that is heard now; None where nothing is to be heard."""

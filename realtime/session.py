@@ -40,7 +40,7 @@ def told(error: Exception) -> str:
 
 
 class Deadline:
-    """Two seconds for all that has to end, of which each waits for what is left."""
+    """A time that all that has to end shares: each may wait for what is left of it."""
 
     def __init__(self, seconds: float = STOP_SECONDS) -> None:
         self._at = time.monotonic() + seconds
@@ -50,7 +50,7 @@ class Deadline:
         return max(self._at - time.monotonic(), _LEAST_PATIENCE_SECONDS)
 
     def join(self, threads: Iterable[threading.Thread]) -> None:
-        """Wait for threads that were told to end; one that does not is left and told of."""
+        """Wait for threads that were told to end; one that does not in time is left, and logged."""
         for thread in threads:
             thread.join(self.left())
             if thread.is_alive():
@@ -66,6 +66,11 @@ def face_at(time: float, face: FaceObservation | None) -> FaceObservation | None
 
 class Session(Protocol):
     """What every session offers."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why it has failed, None while it has not."""
+        ...
 
     def start(self) -> None:
         """Start the threads, once, and return at once; loading goes on behind (see `snapshot`)."""
@@ -127,47 +132,12 @@ class ReplayControls(Session, Protocol):
         """The recording."""
         ...
 
-    @property
-    def duration_seconds(self) -> float:
-        """Length of the recording (an estimate until it is known), 0 before it is open."""
-        ...
-
-    @property
-    def position_seconds(self) -> float:
-        """Where playback stands; `snapshot()` shows this instant."""
-        ...
-
-    @property
-    def analysed_seconds(self) -> float:
-        """How far the predictions reach."""
-        ...
-
-    @property
-    def playing(self) -> bool:
-        """Whether playback moves."""
-        ...
-
-    @property
-    def speed(self) -> float:
-        """Playback speed, 1 is real time."""
-        ...
-
     def seek(self, seconds: float) -> None:
         """Move playback; outside the recording it stops at the nearer end."""
         ...
 
     def set_speed(self, speed: float) -> None:
         """Set the playback speed, 0.25 to 4."""
-        ...
-
-    @property
-    def sound_problem(self) -> str:
-        """Why the recording's sound cannot be heard, for people; empty while it can."""
-        ...
-
-    @property
-    def sound_waits(self) -> bool:
-        """Whether playback is too near to the analysis for the recording's sound to be heard."""
         ...
 
     def set_muted(self, muted: bool) -> None:

@@ -32,7 +32,8 @@ from realtime.replay import ReplaySession
 from realtime.session import LiveControls, ReplayControls
 from realtime.task import Progress, Task
 from ui.app import destroy, make_application
-from ui.main_window import MainWindow, SessionFactory
+from ui.main_window import MainWindow
+from ui.switcher import SessionFactory
 
 RUN_UP_SECONDS: Final = 2.5  # of playback before the picture is taken, so that bars have settled
 POLL_MILLISECONDS: Final = 20
@@ -106,7 +107,12 @@ def _play_up_to(session: ReplayControls, seconds: float) -> None:
         raise RuntimeError(end.message)
     session.seek(max(seconds - RUN_UP_SECONDS, 0.0))
     session.resume()
-    _wait(lambda: session.position_seconds >= seconds or not session.playing)
+
+    def is_there() -> bool:
+        playback = session.snapshot().playback
+        return playback is None or playback.position >= seconds or not playback.playing
+
+    _wait(is_there)
 
 
 def _watch_for(session: LiveControls, seconds: float) -> None:

@@ -333,7 +333,7 @@ def test_a_window_writes_live_answers_to_the_last_and_says_so(
     told: list[str] = []
 
     def answered(window: Any, _: Snapshot) -> bool:
-        notice = window.banner.notice
+        notice = window.views.banner.notice
         told.append("" if notice is None else notice.text)
         return len(synthetic[0].history()) > 5
 
@@ -563,7 +563,7 @@ def test_the_window_plays_at_no_speed_that_it_cannot(
     assert f"0.25 to 4, not {speed}" in result.stderr
     assert not windows
     assert run("replay", demo, "--speed", "max").exit_code == 0
-    assert windows[0][0].speed == 4.0
+    assert windows[0][0].playback.speed == 4.0
 
 
 def test_an_address_is_no_recording(run: Run) -> None:
@@ -590,7 +590,7 @@ def test_a_screen_gets_a_window(
     live, replay, fallback = (session for session, _ in windows)
     assert live.camera == "http://10.0.0.1/video"
     assert live.microphone is None
-    assert (replay.path, replay.speed) == (demo, 2.0)
+    assert (replay.path, replay.playback.speed) == (demo, 2.0)
     assert fallback.path == demo
     told = (
         "No camera or microphone found: this is the demo recording. "
@@ -727,7 +727,7 @@ def test_the_window_writes_the_file_that_was_asked_for(
     beside, alone = tmp_path / "beside.csv", tmp_path / "alone.csv"
 
     def said(window: Any, _: Snapshot) -> bool:
-        notice = window.banner.notice
+        notice = window.views.banner.notice
         return notice is not None and f"answers written to {beside}" in notice.text
 
     close_when(said)

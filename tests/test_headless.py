@@ -20,13 +20,6 @@ from realtime.sources.base import NoDeviceError
 from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
 
 
-@dataclass
-class FailedSession(FakeLiveSession):
-    """A live session that says what it failed of."""
-
-    failure: Exception | None = None
-
-
 def rendered(what: object) -> str:
     stream = io.StringIO()
     Console(file=stream, width=120).print(what)
@@ -57,7 +50,7 @@ def test_a_session_that_is_no_longer_wanted_is_stopped() -> None:
 
 def test_what_the_session_failed_of_is_passed_on() -> None:
     time = ManualTime()
-    session = FailedSession(
+    session = FakeLiveSession(
         now=time, pictures=None, state=SessionState.FAILED, failure=CheckpointError("torn")
     )
     with pytest.raises(CheckpointError, match="torn"):

@@ -320,7 +320,7 @@ def test_what_is_done_to_the_picture_is_done_to_the_sound(
     def in_step() -> bool:
         now.advance(BLOCK_SECONDS)
         position = heard(loudspeaker)
-        return position is not None and abs(position - session.position_seconds) < 0.04
+        return position is not None and abs(position - session.playback.position) < 0.04
 
     def silent() -> bool:
         now.advance(BLOCK_SECONDS)
@@ -345,7 +345,7 @@ def test_what_is_done_to_the_picture_is_done_to_the_sound(
     wait_for(in_step, "sound that is no longer muted")
     session.seek(SECONDS)
     wait_for(silent, "silence at the end")
-    assert session.sound_problem == ""
+    assert session.playback.sound_problem == ""
 
 
 def test_a_recording_without_sound_says_so(
@@ -356,7 +356,7 @@ def test_a_recording_without_sound_says_so(
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
-        assert session.sound_problem == "the recording has none"
+        assert session.playback.sound_problem == "the recording has none"
     finally:
         session.stop()
     assert not loudspeaker.streams
@@ -372,9 +372,9 @@ def test_a_real_sound_server_plays_in_step(demo: Path) -> None:
             wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the analysis")
             with MicrophoneSource("default", clock) as microphone:
                 session.resume()
-                began = clock.now() - session.position_seconds
+                began = clock.now() - session.playback.position
                 heard: list[AudioPacket] = []
-                while session.position_seconds < 9.2:
+                while session.playback.position < 9.2:
                     packet = microphone.read(0.1)
                     # Opening the device takes its time; from here on somebody speaks.
                     if packet is not None and packet.timestamp - began > 7.2:

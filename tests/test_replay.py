@@ -67,8 +67,8 @@ def test_the_whole_recording_is_analysed_beside_playback(
     wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
     assert len(session.history()) == len(demo_answers)
     assert len(session.history(after_index=10)) == len(demo_answers) - 10
-    assert session.analysed_seconds == pytest.approx(demo_answers[-1].window_end)
-    assert session.duration_seconds >= session.analysed_seconds
+    assert session.playback.analysed == pytest.approx(demo_answers[-1].window_end)
+    assert session.playback.duration >= session.playback.analysed
 
     session.seek(3.02)
     wait_for(lambda: _preview_time(session) > 2.9, "the picture at 3 s")
@@ -124,28 +124,28 @@ def test_a_writer_gets_the_same_answers_and_the_end_is_noted(
 def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> None:
     session.start()
     wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
-    assert not session.playing
+    assert not session.playback.playing
     session.set_speed(100)
-    assert session.speed == 4.0
+    assert session.playback.speed == 4.0
     session.resume()
-    assert session.playing
-    wait_for(lambda: session.position_seconds > 1, "playback")
+    assert session.playback.playing
+    wait_for(lambda: session.playback.position > 1, "playback")
     session.pause()
-    stands = session.position_seconds
-    assert session.position_seconds == stands
+    stands = session.playback.position
+    assert session.playback.position == stands
     session.seek(1e9)
-    assert session.position_seconds == session.duration_seconds
+    assert session.playback.position == session.playback.duration
     session.seek(-5)
-    assert session.position_seconds == 0
-    session.seek(session.duration_seconds - 0.2)
+    assert session.playback.position == 0
+    session.seek(session.playback.duration - 0.2)
     session.resume()
-    wait_for(lambda: not session.playing, "the end of playback")
+    wait_for(lambda: not session.playback.playing, "the end of playback")
     session.resume()  # from the beginning again
-    assert session.position_seconds < 2
-    assert session.playing
-    session.seek(session.duration_seconds - 0.01)  # as near as a slider comes
+    assert session.playback.position < 2
+    assert session.playback.playing
+    session.seek(session.playback.duration - 0.01)  # as near as a slider comes
     session.resume()
-    assert session.position_seconds < 2
+    assert session.playback.position < 2
 
 
 def test_stopping_breaks_the_loading_off(demo: Path) -> None:
@@ -234,23 +234,23 @@ def test_before_a_recording_is_open_nobody_knows_what_it_lacks(demo: Path) -> No
 
 
 def test_an_end_that_is_not_analysed_is_waited_for(slow_session: ReplaySession) -> None:
-    end = slow_session.duration_seconds
+    end = slow_session.playback.duration
     slow_session.seek(end)
     slow_session.pause()
     slow_session.resume()
-    assert (slow_session.playing, slow_session.position_seconds) == (True, end)
+    assert (slow_session.playback.playing, slow_session.playback.position) == (True, end)
 
 
 def test_the_pace_of_the_analysis_is_told(slow_session: ReplaySession, now: ManualTime) -> None:
     now.advance(2.0)
     speed = slow_session.snapshot().health.analysis_speed
-    assert speed == pytest.approx(slow_session.analysed_seconds / 2.0)
+    assert speed == pytest.approx(slow_session.playback.analysed / 2.0)
 
 
 def test_ahead_of_the_analysis_no_other_instant_is_shown(slow_session: ReplaySession) -> None:
     session = slow_session
     session.pause()
-    analysed = session.analysed_seconds
+    analysed = session.playback.analysed
     session.seek(analysed + 0.05)
     prediction = session.snapshot().prediction
     assert prediction is not None
@@ -266,18 +266,18 @@ def test_at_the_heels_of_the_analysis_nothing_is_heard(
     slow_session: ReplaySession, slow_engine: GatedEngine
 ) -> None:
     session = slow_session
-    analysed = session.analysed_seconds
+    analysed = session.playback.analysed
     heard = []
     for lead in (1.01, 0.5, 0.31, 0.2, 0.5, 0.9, 1.01):
         session.seek(analysed - lead)
         heard.append(session._began() is not None)
-        assert session.sound_waits is not heard[-1]
+        assert session.playback.sound_waits is not heard[-1]
     assert heard == [True, True, True, False, False, False, True]
     session.seek(analysed - 0.1)
     slow_engine.gate.set()
     wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
-    assert session._began() == -session.position_seconds  # as the clock stands at 0
-    assert not session.sound_waits
+    assert session._began() == -session.playback.position  # as the clock stands at 0
+    assert not session.playback.sound_waits
 
 
 @pytest.mark.parametrize("sought", [None, 5.0])
@@ -291,13 +291,13 @@ def test_playback_waits_for_the_analysis_and_does_not_rush_afterwards(
     if sought is not None:
         session.seek(sought)
     now.advance(30)
-    waiting = session.position_seconds
-    assert waiting == (sought or session.analysed_seconds)
+    waiting = session.playback.position
+    assert waiting == (sought or session.playback.analysed)
     slow_engine.gate.set()
     wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
-    assert session.position_seconds == waiting
+    assert session.playback.position == waiting
     now.advance(1)
-    assert session.position_seconds == pytest.approx(waiting + 1)
+    assert session.playback.position == pytest.approx(waiting + 1)
     prediction = session.snapshot().prediction
     assert prediction is not None
     assert prediction.window_end == pytest.approx(waiting + 1)
@@ -309,11 +309,11 @@ def test_playback_stays_where_the_analysis_fails(
 ) -> None:
     session = slow_session
     now.advance(0.5)
-    assert session.position_seconds == 0.5
+    assert session.playback.position == 0.5
     slow_engine.residual = np.zeros(3, np.float32)  # of the wrong size
     slow_engine.gate.set()
     wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
-    assert session.position_seconds == 0.5
+    assert session.playback.position == 0.5
 
 
 def sound_with_a_gap(path: Path) -> Path:
@@ -404,6 +404,6 @@ def test_what_is_no_recording_fails_in_one_sentence(tmp_path: Path) -> None:
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
         assert "notes.mp4" in session.snapshot().message
         assert isinstance(session.failure, UnreadableFileError)
-        assert not session.playing
+        assert not session.playback.playing
     finally:
         session.stop()

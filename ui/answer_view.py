@@ -5,7 +5,6 @@ Thread: GUI. Bars follow the answers smoothly: `advance` moves them at the pace 
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Final
 
@@ -15,22 +14,23 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import DIMMED, RIGHT, Panel, fill, names_width, shrinkage, text_width, write
-from ui.presenters import (
-    BEFORE_THE_PAUSE,
-    LEAST_DRAWN,
-    UNANSWERED,
-    Answer,
-    Bar,
-    answer,
-    bars,
-    spoken,
+from ui.panel import (
+    DIMMED,
+    RIGHT,
+    Follower,
+    Panel,
+    fill,
+    names_width,
+    shrinkage,
+    text_width,
+    write,
 )
+from ui.present.answer import BEFORE_THE_PAUSE, UNANSWERED, Answer, Bar, answer, bars, spoken
+from ui.present.words import LEAST_DRAWN
 from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
 _FOLLOW_SECONDS: Final = 0.12  # time constant of the bars
 _HEAD: Final = 84.0  # design pixels for label and detail
-_STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
 
 
 class AnswerView(Panel):
@@ -50,13 +50,13 @@ class AnswerView(Panel):
             "once it is clearly ahead for a moment, or far ahead.\n"
             "The bars show how all of them stand now."
         )
-        self._labels = labels  # as known so far
+        self._labels = labels
         self._window_seconds = window_seconds
         self._prediction: Prediction | None = None
         self._absence = UNANSWERED
         self._answer: Answer = answer(None)
         self._bars: tuple[Bar, ...] = bars(None, labels)
-        self._lengths = [0.0] * len(labels)
+        self._follower = Follower(len(labels), _FOLLOW_SECONDS)
 
     @property
     def headline(self) -> str:
@@ -73,11 +73,7 @@ class AnswerView(Panel):
         self._prediction = prediction
         shown = answer(prediction, self._absence, window_seconds=self._window_seconds)
         self._answer = shown
-        if prediction is not None:
-            self._labels = prediction.labels
         self._bars = bars(prediction, self._labels)
-        if len(self._lengths) != len(self._bars):
-            self._lengths = [0.0] * len(self._bars)
         told = spoken(shown, self._bars)
         if self._is_old():
             if shown.sure:  # else the reason stays to be read
@@ -94,7 +90,7 @@ class AnswerView(Panel):
                 self.show_prediction(None)
 
     def set_paused(self, paused: bool) -> None:
-        """Dim the bars and call the answer the last one, or take it for that of now again."""
+        """Dim the bars and say that the answer is the last one before the pause."""
         if paused != self.paused:
             super().set_paused(paused)
             self.show_prediction(self._prediction)
@@ -104,14 +100,7 @@ class AnswerView(Panel):
 
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
-        step = 1.0 - math.exp(-seconds / _FOLLOW_SECONDS)
-        moved = False
-        for index, bar in enumerate(self._bars):
-            distance = bar.value - self._lengths[index]
-            if abs(distance) > _STILL:
-                self._lengths[index] += step * distance
-                moved = True
-        if moved:
+        if self._follower.advance((bar.value for bar in self._bars), seconds):
             top = round(self.content().top() + self.theme.px(_HEAD))
             self.update(0, top, self.width(), self.height() - top)
 
@@ -127,7 +116,7 @@ class AnswerView(Panel):
         column = names_width(names, wide, px(6), px(98) - px(16), body.width() / 2)
         for index, bar in enumerate(self._bars):
             line = QRectF(body.left(), body.top() + index * row, body.width(), row)
-            self._paint_bar(painter, line, bar, self._lengths[index], fit, column)
+            self._paint_bar(painter, line, bar, self._follower.lengths[index], fit, column)
 
     def _paint_head(self, painter: QPainter, area: QRectF) -> None:
         px, font = self.theme.px, self.theme.font

@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -23,8 +23,8 @@ from PyQt6.QtWidgets import QApplication, QMessageBox, QWidget
 from realtime.messages import SessionState, Snapshot
 from realtime.session import LiveControls, ReplayControls
 from ui import icons, theme
-from ui.devices import ListDevices
-from ui.main_window import MainWindow, SessionFactory, WindowOptions
+from ui.main_window import MainWindow, WindowOptions
+from ui.switcher import Devices, SessionFactory
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def run_window(
     session: LiveControls | ReplayControls,
     factory: SessionFactory,
     *,
-    list_devices: ListDevices,
+    list_devices: Callable[[], Devices],
     options: WindowOptions | None = None,
     log_path: Path | None = None,
     settings: QSettings | None = None,
@@ -83,8 +83,8 @@ def run_window(
 def destroy(window: QWidget) -> None:
     """Destroy a closed window and all that is in it, which must be done before the process ends.
 
-    What is left then PyQt destroys, and it crashes where that frees the object it is looking at:
-    our windows, which at last are held by nothing but the slots of their own actions.
+    At exit PyQt destroys the remaining Qt objects. It crashes if that frees the wrapper it is
+    visiting, as with our windows, which only their own actions' slots still hold.
     """
     sip.delete(window)
 
@@ -168,7 +168,7 @@ def place(window: MainWindow) -> None:
 
 
 def keep_on_screen(window: QWidget) -> None:
-    """Bring back what of a shown window, or of its frame, lies outside of its screen."""
+    """Move and shrink a shown window until it and its frame lie within its screen."""
     screen = window.screen()
     if screen is None or window.isMaximized() or window.isFullScreen():
         return
@@ -185,7 +185,7 @@ def keep_on_screen(window: QWidget) -> None:
 
 
 class FailureReporter(QObject):
-    """Logs what nobody caught, and shows one dialog at a time about it."""
+    """Logs uncaught exceptions, and shows one dialog at a time about them."""
 
     _failed = pyqtSignal(str)  # brings other threads' failures to the GUI's
 
@@ -227,7 +227,7 @@ class FailureReporter(QObject):
 
 @contextmanager
 def failures_shown(window: QWidget, log_path: Path | None) -> Iterator[FailureReporter]:
-    """Meanwhile exceptions that nobody catches, on any thread, are logged and shown."""
+    """While this is open, uncaught exceptions of all threads are logged and shown."""
     reporter = FailureReporter(window, log_path)
     hooks = sys.excepthook, threading.excepthook
 
@@ -244,11 +244,11 @@ def failures_shown(window: QWidget, log_path: Path | None) -> Iterator[FailureRe
 
 @contextmanager
 def interrupts_close(window: QWidget) -> Iterator[None]:
-    """Meanwhile Ctrl-C and SIGTERM close the window, which ends the application.
+    """While this is open, Ctrl-C and SIGTERM close the window, which ends the application.
 
-    Python looks at signals only when it runs, and Qt's loop does not let it: a timer does. It may
-    be anywhere then, in the midst of a poll or before the loop, which would not end: the loop is
-    what closes the window.
+    Python handles signals only while Python code runs, so a timer calls some from Qt's loop. The
+    handler may interrupt a poll, or come before the loop has begun, which closing would not end:
+    so it leaves the closing to the loop.
     """
 
     def close(_number: int, _frame: FrameType | None) -> None:

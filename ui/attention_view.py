@@ -12,13 +12,14 @@ from typing import Any, Final
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QRect, QRectF, Qt
-from PyQt6.QtGui import QColor, QLinearGradient, QPainter, QResizeEvent
+from PyQt6.QtGui import QPainter, QResizeEvent
 from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import CENTRE, DIMMED, RIGHT, Panel, fill, names_width, text_width, write
-from ui.presenters import DEPTH_TITLES, attention_panels, sentence
+from ui.panel import CENTRE, DIMMED, RIGHT, Panel, fill, legend, names_width, text_width, write
+from ui.present.attention import DEPTH_TITLES, attention_panels
+from ui.present.words import sentence
 from ui.theme import CAPTION, MEDIUM, Theme
 
 LEVELS: Final = (-3.0, 3.0)  # log2 of weight ÷ equal weight
@@ -39,8 +40,8 @@ class AttentionView(Panel):
             "brighter the amber, the more; the brighter the blue, the less; dark is equal weight.\n"
             "A row is a group of features (channel block), a column one of them (channel)."
         )
-        # Modalities and depths as known so far: an answer that rests on nothing tells no depths.
         self._modalities = modalities
+        # Of the depths as known so far: an answer that rests on nothing tells of none.
         self._titles = tuple(DEPTH_TITLES.values())
         self._empty: list[str | None] = []  # for each cell its text, None where a picture is
         self._pictures: list[_Heatmap] = []
@@ -51,9 +52,7 @@ class AttentionView(Panel):
         panels = attention_panels(prediction)
         missing = "" if prediction is None else "not counted"
         self.describe(", ".join(panel.title for panel in panels) or missing)
-        if prediction is not None:
-            self._modalities = tuple(report.name for report in prediction.modalities)
-            self._titles = tuple(panel.title for panel in panels) or self._titles
+        self._titles = tuple(panel.title for panel in panels) or self._titles
         count = len(self._titles) * len(self._modalities)
         shown = [panel.rows(name) for panel in panels for name in self._modalities]
         shown = shown or [None] * count
@@ -132,12 +131,7 @@ class AttentionView(Panel):
         write(painter, line, unit, font, palette.TEXT_FAINT, RIGHT)
         bar = QRectF(line.right() - right - px(72), 0, px(72), px(6))
         bar.moveTop(line.center().y() - bar.height() / 2)
-        gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-        for index, stop in enumerate(palette.MSAF_STOPS):
-            gradient.setColorAt(index / (len(palette.MSAF_STOPS) - 1), QColor(stop))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(gradient)
-        painter.drawRoundedRect(bar, bar.height() / 2, bar.height() / 2)
+        legend(painter, bar, palette.MSAF_STOPS)
         left = QRectF(line.left(), line.top(), bar.left() - px(6) - line.left(), line.height())
         write(painter, left, "⅛ ×", font, palette.TEXT_FAINT, RIGHT)
 
@@ -173,5 +167,5 @@ class _Heatmap:
             self._box.setRange(QRectF(0, 0, factors.shape[1], factors.shape[0]), padding=0)
 
     def dim(self, dimmed: bool) -> None:
-        """Show it as of before a pause, or as of now."""
+        """Dim the picture while live input is paused."""
         self._item.setOpacity(DIMMED if dimmed else 1.0)

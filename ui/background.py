@@ -1,4 +1,4 @@
-"""Calls that may block, made behind the window's back so that it never freezes.
+"""Calls that may block, made on threads of their own so that the window never freezes.
 
 Thread: GUI, except for the calls themselves.
 """
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 class Background(QObject):
     """One call at a time, on a thread of its own that is called `name`.
 
-    It has no parent, which might destroy it while the thread tells it of the call.
+    It has no parent: that might destroy it while the thread is still about to emit.
     """
 
-    done = pyqtSignal(object)  # what the call returned, None where it failed
+    done = pyqtSignal(object)  # what the call returned; None where it raised, which is logged
     _returned = pyqtSignal(object)  # the same, on its way to the GUI's thread
 
     def __init__(self, name: str) -> None:

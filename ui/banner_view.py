@@ -13,14 +13,14 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from ui import icons, palette
 from ui.controls import Button
-from ui.presenters import Notice, Remedy
+from ui.present.notices import Notice, Remedy, Severity
 from ui.theme import RADIUS, Theme
 
-READING_MILLISECONDS: Final = 6000  # that a notice which only informs is shown
+READING_MILLISECONDS: Final = 6000  # how long a notice that only informs is shown
 _LOOKS: Final = {
-    "info": ("about", palette.ACCENT),
-    "warning": ("warning", palette.WARNING),
-    "error": ("warning", palette.ERROR),
+    Severity.INFO: ("about", palette.ACCENT),
+    Severity.WARNING: ("warning", palette.WARNING),
+    Severity.ERROR: ("warning", palette.ERROR),
 }
 
 _BUTTONS: Final = {Remedy.OPEN: "Open recording…", Remedy.ADDRESS: "Change address…"}
@@ -73,11 +73,12 @@ class BannerView(QWidget):
         if notice is not None:
             self._text.setText(notice.text)
             self.setAccessibleDescription(notice.text)
-            self._button.setText(_BUTTONS.get(notice.remedy, "Retry"))
-            self._button.setVisible(notice.remedy is not Remedy.NONE)
+            if notice.remedy is not None:
+                self._button.setText(_BUTTONS.get(notice.remedy, "Retry"))
+            self._button.setVisible(notice.remedy is not None)
             self._dress()
         self.setVisible(notice is not None)
-        if notice is not None and notice.severity == "info" and notice.remedy is Remedy.NONE:
+        if notice is not None and notice.severity is Severity.INFO and notice.remedy is None:
             self.reading.start()
         else:
             self.reading.stop()
@@ -99,7 +100,7 @@ class BannerView(QWidget):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        _, colour = _LOOKS[self._notice.severity if self._notice else "info"]
+        _, colour = _LOOKS[self._notice.severity if self._notice else Severity.INFO]
         edge = QColor(colour)
         edge.setAlphaF(0.6)
         painter.setPen(QPen(edge, 1.2))
@@ -109,7 +110,7 @@ class BannerView(QWidget):
         painter.end()
 
     def _dress(self) -> None:
-        name, colour = _LOOKS[self._notice.severity if self._notice else "info"]
+        name, colour = _LOOKS[self._notice.severity if self._notice else Severity.INFO]
         ratio = self.devicePixelRatioF()
         symbol = icons.pixmap(name, colour, round(self.theme.px(20) * ratio))
         symbol.setDevicePixelRatio(ratio)

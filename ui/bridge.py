@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
@@ -31,7 +30,7 @@ class Bridge(QObject):
     pictured = pyqtSignal(object)  # Snapshot whose preview or face differs from the last
     predicted = pyqtSignal(object)  # Prediction | None, when it changed
     grown = pyqtSignal(object)  # list[Prediction] that the history gained
-    measured = pyqtSignal(object)  # Health, a few times a second
+    measured = pyqtSignal(object, float)  # Health and `preview_rate`, a few times a second
     ticked = pyqtSignal(float)  # seconds since the last tick, for what moves smoothly
 
     def __init__(
@@ -92,7 +91,7 @@ class Bridge(QObject):
                 self.grown.emit(gained)
         if now - self._measured >= HEALTH_SECONDS:
             self._measured = now
-            self.measured.emit(replace(snapshot.health, preview_rate=self.preview_rate))
+            self.measured.emit(snapshot.health, self.preview_rate)
         self.ticked.emit(min(now - self._ticked, 0.25))
         self._ticked = now
 

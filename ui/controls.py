@@ -1,4 +1,4 @@
-"""Buttons, choices, names and the slider, tamed: the mouse leaves the keyboard's focus where it is.
+"""Buttons, choices, labels and the slider; a click on one does not take the keyboard's focus.
 
 Thread: GUI. The window's own keys (Space, arrows) act everywhere, except that a control which was
 reached with Tab keeps those that operate it.
@@ -32,7 +32,10 @@ _OPENING: Final = (
 
 
 def _operates(event: QEvent | None, keys: tuple[Qt.Key, ...] = _PRESSING) -> bool:
-    """Whether this is the question if a focused control wants one of `keys` for itself."""
+    """Whether `event` is a ShortcutOverride for one of `keys`.
+
+    Accepting it keeps the key from the window's shortcuts.
+    """
     return (
         isinstance(event, QKeyEvent)
         and event.type() == QEvent.Type.ShortcutOverride
@@ -73,7 +76,7 @@ class Button(QToolButton):
 
 
 class Choice(QComboBox):
-    """One of several, as a list that opens: only there is anything chosen, by Return or a click."""
+    """A combo box that changes only in its open list, never by wheel or arrow keys."""
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -92,7 +95,7 @@ class Choice(QComboBox):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Open the list; no key chooses in passing."""
+        """Open the list; no key changes the choice while it is closed."""
         if event is None:
             return
         if event.key() in _OPENING:
@@ -101,7 +104,7 @@ class Choice(QComboBox):
             event.ignore()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Choose nothing in passing; an open list scrolls by itself."""
+        """Leave the choice as it is; an open list scrolls by itself."""
         if event is not None:
             event.ignore()
 
@@ -134,7 +137,7 @@ class Choice(QComboBox):
         self._tell()
 
     def _tell(self) -> None:
-        """Tell the whole of what is chosen in the tooltip, where it need not fit."""
+        """Show the whole text of what is chosen in the tooltip; the field may be too narrow."""
         chosen = self.currentText()
         self.setToolTip(f"{self._name}: {chosen}" if chosen else self._name)
 
@@ -146,7 +149,7 @@ class ElidedLabel(QLabel):
         super().__init__(parent)
         self._whole = ""
         self.setTextFormat(Qt.TextFormat.PlainText)
-        # A Hebrew or Arabic text stays where it belongs, although it is read from the right.
+        # Also a Hebrew or Arabic text, which is read from the right, stays at the left.
         absolute = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute
         self.setAlignment(absolute | Qt.AlignmentFlag.AlignVCenter)
 

@@ -27,7 +27,7 @@ from PyQt6.QtWidgets import (
 
 from ui import icons, palette
 from ui.actions import HELP, PAIRS, keys_of
-from ui.presenters import PRIVACY
+from ui.present.words import PRIVACY
 from ui.theme import FRAME, Theme
 
 CAUTION: Final = (
@@ -84,14 +84,14 @@ class HelpDialog(QDialog):
         self._least = QSize(px(460), 0)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Only now the style sheet has told how large everything is, but not the layout."""
+        """Fit the contents, whose size is known only now that the style sheet is applied."""
         self._scrolled.updateGeometry()
         _resize(self, self.sizeHint().expandedTo(self._least))
         super().showEvent(event)
 
 
 class _Scrolled(QScrollArea):
-    """A widget that can be moved up and down where a screen has no room for the whole of it."""
+    """A widget that scrolls vertically where a screen has no room for all of it."""
 
     def __init__(self, whole: QWidget) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class ExportDialog(QFileDialog):
     """Asks for the file to export to, whose name always gets an ending that can be written."""
 
     chosen = pyqtSignal(Path)
-    taken = pyqtSignal(Path)  # there is such a file, which nobody was asked about
+    taken = pyqtSignal(Path)  # the completed name is that of a file, and nobody was asked about it
 
     def __init__(self, folder: str, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent, "Export answers", folder, ";;".join(_EXPORTS))
@@ -165,13 +165,17 @@ class ExportDialog(QFileDialog):
         """Complete the name before Qt asks whether to replace the file of that name."""
         line = self.findChild(QLineEdit, "fileNameEdit")  # none in a dialog of the system's
         name = "" if line is None else line.text().strip()
-        is_folder = Path(self.directory().filePath(name)).is_dir()  # which is only gone into
+        is_folder = Path(self.directory().filePath(name)).is_dir()  # which Qt opens instead
         if line is not None and name and not is_folder:
             line.setText(self._completed(name))
         super().accept()
 
     def _choose(self, path: str) -> None:
-        """The system's dialogs know of no ending but a missing one; nor can they ask again."""
+        """Complete the name once more, and tell where that makes it the name of another file.
+
+        Native dialogs add a suffix only if there is none, and cannot ask about overwriting the
+        completed name.
+        """
         whole = Path(self._completed(path))
         is_news = whole != Path(path) and whole.exists()
         (self.taken if is_news else self.chosen).emit(whole)

@@ -22,12 +22,17 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from realtime.devices import public_address, public_name
+from realtime.devices import (
+    CameraInfo,
+    Listing,
+    MicrophoneInfo,
+    public_address,
+    public_name,
+)
 from ui import icons, palette
 from ui.actions import MENU
 from ui.controls import Button, Choice, ElidedLabel
-from ui.devices import Devices
-from ui.presenters import sentence
+from ui.present.words import sentence
 from ui.theme import GAP, Theme
 
 _NONE: Final = ""  # data of the entry that switches a source off
@@ -99,8 +104,8 @@ class HeaderView(QWidget):
 
     def set_devices(
         self,
-        cameras: Devices | None,
-        microphones: Devices | None,
+        cameras: Listing[CameraInfo] | None,
+        microphones: Listing[MicrophoneInfo] | None,
         *,
         camera: str | None,
         microphone: str | None,
@@ -159,7 +164,7 @@ class HeaderView(QWidget):
             symbol = QLabel()
             self._icons.append((symbol, name))
             layout.addWidget(symbol)
-            # Nothing of the room is held back from devices; a file name takes all of it.
+            # Devices take the room that their names need, a file name takes all there is.
             layout.addWidget(widget, stretch=0 if len(parts) > 1 else 1)
         if len(parts) > 1:
             layout.addStretch(1)
@@ -218,7 +223,7 @@ class HeaderView(QWidget):
             line.end(False)
 
     def _use_address(self, address: str) -> None:
-        # Behind what stands there already, people may paste a whole address.
+        # People may paste a whole address behind the http:// that stands there already.
         address = re.sub(r"^http://(?=[a-z]+://)", "", address.strip(), flags=re.IGNORECASE)
         if address in ("", _SCHEME):
             return

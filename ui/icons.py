@@ -38,8 +38,6 @@ _DRAWINGS: Final = {
     "about": '<circle cx="12" cy="12" r="9"/><path d="M12 11v5.5M12 7.5h.01"/>',
     "warning": '<path d="M12 4 2.8 19.5h18.4zM12 10v4.5M12 17h.01"/>',
     "close": '<path d="m6.5 6.5 11 11M17.5 6.5l-11 11"/>',
-    "lock": '<rect x="5" y="10.5" width="14" height="9.5" rx="2"/>'
-    '<path d="M8 10.5V8a4 4 0 0 1 8 0v2.5"/>',
     "no-picture": '<path d="M3.5 3.5 20.5 20.5M9 6.5h5a1.5 1.5 0 0 1 1.5 1.5v2.5l5.5-3v9"/>'
     '<path d="M15.5 15.5V16a1.5 1.5 0 0 1-1.5 1.5H5A1.5 1.5 0 0 1 3.5 16V8A1.5 1.5 0 0 1 5 6.5"/>',
     "sound": '<path d="M4 10v4M8 7v10M12 4v16M16 8v8M20 10.5v3"/>',
@@ -55,19 +53,11 @@ _DRAWINGS: Final = {
 def pixmap(name: str, colour: str, pixels: int) -> QPixmap:
     """The icon `name` as a transparent square of `pixels` × `pixels` device pixels."""
     drawing = _DRAWINGS[name].replace("{c}", colour)
-    renderer = QSvgRenderer(
-        QByteArray(
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" '
-            f'stroke="{colour}" stroke-width="1.7" stroke-linecap="round" '
-            f'stroke-linejoin="round">{drawing}</svg>'.encode()
-        )
+    return _drawn(
+        f'<g fill="none" stroke="{colour}" stroke-width="1.7" stroke-linecap="round" '
+        f'stroke-linejoin="round">{drawing}</g>',
+        pixels,
     )
-    picture = QPixmap(pixels, pixels)
-    picture.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(picture)
-    renderer.render(painter, QRectF(0, 0, pixels, pixels))
-    painter.end()
-    return picture
 
 
 def icon(name: str, lit: str = palette.ACCENT) -> QIcon:
@@ -97,15 +87,19 @@ def application_icon() -> QIcon:
 @lru_cache(maxsize=32)
 def brand_mark(pixels: int) -> QPixmap:
     """The mark as a square of `pixels` × `pixels` device pixels."""
-    renderer = QSvgRenderer(
-        QByteArray(
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
-            f'<rect width="24" height="24" rx="6.5" fill="{palette.RAISED}"/>'
-            f'<g stroke-width="2.3" stroke-linecap="round" fill="none">'
-            f'<path stroke="{palette.ACCENT}" d="M6 10.6v2.8M10 7.2v9.6"/>'
-            f'<path stroke="{palette.ATTENTION}" d="M14 5.4v13.2M18 9.8v4.4"/></g></svg>'.encode()
-        )
+    return _drawn(
+        f'<rect width="24" height="24" rx="6.5" fill="{palette.RAISED}"/>'
+        f'<g stroke-width="2.3" stroke-linecap="round" fill="none">'
+        f'<path stroke="{palette.ACCENT}" d="M6 10.6v2.8M10 7.2v9.6"/>'
+        f'<path stroke="{palette.ATTENTION}" d="M14 5.4v13.2M18 9.8v4.4"/></g>',
+        pixels,
     )
+
+
+def _drawn(shapes: str, pixels: int) -> QPixmap:
+    """SVG `shapes` on a grid of 24 × 24, as a transparent square of `pixels` × `pixels`."""
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">{shapes}</svg>'
+    renderer = QSvgRenderer(QByteArray(svg.encode()))
     picture = QPixmap(pixels, pixels)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)

@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QWidget
 
 from ui import palette
 from ui.panel import fill, write
-from ui.presenters import PRIVACY
+from ui.present.words import PRIVACY
 from ui.theme import BODY, CAPTION, RADIUS, SEMIBOLD, TITLE, Theme
 
 _TURN_SECONDS: Final = 1.6  # one swing of the bar while nobody knows how long it takes

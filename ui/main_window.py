@@ -5,19 +5,16 @@ Thread: GUI, which also owns the session.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from PyQt6.QtCore import (
     QByteArray,
     QEvent,
     QMimeData,
-    QObject,
-    QRect,
     QSettings,
     QSize,
     QStandardPaths,
@@ -30,17 +27,16 @@ from PyQt6.QtGui import (
     QDropEvent,
     QResizeEvent,
 )
-from PyQt6.QtWidgets import QDialog, QFileDialog, QGridLayout, QMainWindow, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices import local_number, public_address
-from realtime.errors import explain
+from realtime.errors import ExitCode, explain
 from realtime.export import Written
-from realtime.messages import Health, Prediction, SessionState, Snapshot
+from realtime.messages import Health, Playback, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
-from realtime.sources.base import SourceError, UnreadableFileError
 from ui import icons
 from ui.actions import LIVE_ONLY, LOOKING, PLAYING, REPLAY_ONLY, make_actions
 from ui.answer_view import AnswerView
@@ -48,77 +44,35 @@ from ui.attention_view import AttentionView
 from ui.background import Background
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
-from ui.controls import Button
-from ui.devices import Devices, ListDevices
 from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
 from ui.header_view import HeaderView
+from ui.layout import USUAL, Layout, Views
 from ui.loading_view import LoadingView
-from ui.presenters import (
-    NO_DEVICES,
-    PRIVACY,
-    UNANSWERED,
-    Notice,
-    Remedy,
-    badge,
-    empty_picture,
-    failure,
-    gravest_first,
-    is_slowed,
-    notices,
-    replay_badge,
-    sentence,
-    unanswered,
-)
+from ui.notice_board import NoticeBoard
+from ui.present.answer import NO_DEVICES, UNANSWERED, absence
+from ui.present.notices import Notice, Remedy, Severity, empty_picture, notices
+from ui.present.playback import badge, is_paused
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
-from ui.theme import GAP, Theme
+from ui.switcher import Devices, SessionFactory, SessionSwitcher
+from ui.theme import Theme
 from ui.timeline_view import ZOOM, TimelineView
 from ui.transport_view import SPEEDS, TransportView
 from ui.video_view import VideoView
 
-logger = logging.getLogger(__name__)
-
 SMALLEST: Final = QSize(640, 360)  # a small laptop's screen at twice its size has little more
-_USUAL: Final = QSize(1280, 720)
-_SIDE_WIDTH: Final = 396.0  # design pixels …
-_NARROW_SIDE_WIDTH: Final = 300.0
-_BOTTOM_HEIGHT: Final = 132.0
-_TALL_BOTTOM_HEIGHT: Final = 150.0
-_MOST_BELOW: Final = 1000.0  # … beyond which the rows of the cards lie far apart, in one column …
-_MOST_BELOW_PAIRED: Final = 400.0  # … and in two
-_UNBOUNDED: Final = (1 << 24) - 1  # QWIDGETSIZE_MAX
 _ENDINGS: Final = (
     "mp4 m4v mov mkv webm avi wmv flv mpg mpeg ts mts m2ts 3gp ogv gif "
     "wav flac mp3 m4a aac ogg oga opus wma aiff"
 )
 _RECORDINGS: Final = f"Recordings ({' '.join(f'*.{ending}' for ending in _ENDINGS.split())})"
-_PRIVACY_SEEN: Final = "privacy_seen"
 _SOUND: Final = "sound"
 _MIRROR: Final = "mirror"  # of live pictures
 _HEATMAP: Final = "heatmap"
 _GEOMETRY: Final = "geometry"  # of the window
 _FOLDER: Final = "folder"  # of the recording opened last
 _ADDRESS: Final = "camera_address"  # of the network camera used last, without its password
-
-
-class SessionFactory(Protocol):
-    """Makes the sessions that the person asks for; no call starts anything."""
-
-    def live(self, camera: str | None, microphone: str | None) -> LiveControls:
-        """A session on these devices (None: without one)."""
-        ...
-
-    def replay(self, path: Path) -> ReplayControls:
-        """A session on a recording; raises SourceError or OSError when that is hopeless."""
-        ...
-
-    def check(self, path: Path) -> None:
-        """Look into a recording; raises SourceError or OSError when it cannot be read.
-
-        Thread: any. May take long, as where a network drive is slow.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,33 +83,10 @@ class WindowOptions:
     model_card: str = ""  # Markdown
     demo: Path | None = None  # the recording that comes with the program
     notice: str = ""  # about the first session
-    # Of the task, until the first answer tells of its own.
+    # Of the task
     labels: tuple[str, ...] = EMOTIONS
     modalities: tuple[str, ...] = MODALITIES
     config: SessionConfig = field(default_factory=SessionConfig)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What has room in a window, and where."""
-
-    tall: bool  # the cards lie below the picture, not beside it …
-    paired: bool  # … in two columns
-    narrow: bool  # buttons go without their words
-    has_attention: bool  # else the answer would have to shrink
-    has_bottom: bool  # else the picture would
-
-    @classmethod
-    def of(cls, size: QSize) -> _Shape:
-        width, height = size.width(), size.height()
-        tall = height > width
-        return cls(
-            tall=tall,
-            paired=tall and height < 1.4 * width,
-            narrow=width < 880,
-            has_attention=tall or height >= 560,
-            has_bottom=tall or height >= 440,
-        )
 
 
 class MainWindow(QMainWindow):
@@ -166,199 +97,70 @@ class MainWindow(QMainWindow):
         session: LiveControls | ReplayControls,
         factory: SessionFactory,
         *,
-        list_devices: ListDevices,
+        list_devices: Callable[[], Devices],
         settings: QSettings,
         options: WindowOptions | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__()
         self.options = options or WindowOptions()
-        self.theme = Theme()
-        self._shape = _Shape.of(_USUAL)
         self.bridge = Bridge(self, now=now)
         self.commands = make_actions(self)
-        self._factory = factory
+        self.switcher = SessionSwitcher(session, factory, list_devices, self)
         self._settings = settings
-        # Camera and microphone used last.
-        self._sources: tuple[str | None, str | None] | None = None
-        self._going_live = False  # once the devices are listed
-        self._devices: tuple[Devices, Devices] | None = None
-        self._devices_asked_for = False  # by the person, who is told what stands in the way
-        self._list_devices = list_devices
-        self._listing = Background("list-devices")
-        self._stopping = Background("stop-session")
+        self._notices = NoticeBoard(settings)
         self._exporting = Background("export")
-        self._checking = Background("check-recording")
-        self._wanted: Path | None = None  # to be opened, if it can be read …
-        self._wanted_of = 1  # … of so many
-        self._speed: float | None = None  # of the recording before
-        self._dismissed: set[Notice] = set()
-        self._trouble: Notice | None = None  # from an action, until dismissed
-        self._partial: Notice | None = None  # of an export, until the analysis ends
         self._dialog: QDialog | None = None
-        self._running = False  # from start to stop of the window
-        self._started = False  # so the session is
-        self._privacy_seen = bool(settings.value(_PRIVACY_SEEN, False, type=bool))
 
         self.setWindowTitle("MSAF Live")
         self.setWindowIcon(icons.application_icon())
         self.setMinimumSize(SMALLEST)
         self.setAcceptDrops(True)
-        self._build()
+        self.views = self._make_views()
+        self._layout = Layout(self, self.views)
+        self.addActions(list(self.commands.values()))
         self.commands["sound"].setChecked(settings.value(_SOUND, True, type=bool))
         self._connect()
         self.commands["heatmap"].setChecked(settings.value(_HEATMAP, False, type=bool))
-        self.header.offer_address(settings.value(_ADDRESS, "", type=str))
-        self._adopt(session)
+        self.views.header.offer_address(settings.value(_ADDRESS, "", type=str))
+        self._adopt()
         if self.options.notice:
-            self._trouble = Notice(text=self.options.notice, severity="warning")
+            self._notices.tell(Notice(text=self.options.notice, severity=Severity.WARNING))
         self.commands["demo"].setVisible(self.options.demo is not None)
-        self.resize(_USUAL)
+        self.resize(USUAL)
 
     # -- layout --------------------------------------------------------------------------------
 
-    def _build(self) -> None:
-        theme, labels, config = self.theme, self.options.labels, self.options.config
-        modalities = self.options.modalities
-        self.header = HeaderView(self.commands, theme)
-        self.video = VideoView(theme)
-        self.transport = TransportView(self.commands, theme)
-        self.spectrogram = SpectrogramView(config.windows.window_seconds, theme)
-        self.timeline = TimelineView(labels, config.history_seconds, theme)
-        self.answer = AnswerView(labels, config.windows.window_seconds, theme)
-        self.shares = ShareView(modalities, theme)
-        self.attention = AttentionView(modalities, theme)
-        self.status = StatusView(theme)
+    def _make_views(self) -> Views:
+        theme, options = Theme(), self.options
+        labels, modalities, config = options.labels, options.modalities, options.config
+        return Views(
+            header=HeaderView(self.commands, theme),
+            video=VideoView(theme),
+            transport=TransportView(self.commands, theme),
+            spectrogram=SpectrogramView(config.windows.window_seconds, theme),
+            timeline=TimelineView(labels, config.history_seconds, theme),
+            answer=AnswerView(labels, config.windows.window_seconds, theme),
+            shares=ShareView(modalities, theme),
+            attention=AttentionView(modalities, theme),
+            status=StatusView(theme),
+            loading=LoadingView(theme),
+            banner=BannerView(theme),
+        )
 
-        self._bottom = QWidget()
-        self._below = below = QGridLayout(self._bottom)
-        below.setContentsMargins(0, 0, 0, 0)
-        below.addWidget(self.spectrogram, 0, 0)
-        below.addWidget(self.timeline, 0, 1)
-        below.setColumnStretch(1, 7)
-        self._main = QWidget()
-        left = QVBoxLayout(self._main)
-        left.setContentsMargins(0, 0, 0, 0)
-        left.addWidget(self.video, stretch=1)
-        left.addWidget(self.transport)
-        left.addWidget(self._bottom)
-        self._side = QWidget()
-        self._cards = QGridLayout(self._side)
-        self._cards.setContentsMargins(0, 0, 0, 0)
-
-        central = QWidget()
-        central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # else Qt would focus the first control
-        self._grid = QGridLayout(central)
-        self._grid.setColumnStretch(0, 1)
-        self._columns = (left, self._cards, below)
-        self.setCentralWidget(central)
-        self._arrange()
-        self.loading = LoadingView(theme, central)  # these two last, to lie above all else
-        self.banner = BannerView(theme, central)
-        self.video.installEventFilter(self)
-        self.addActions(list(self.commands.values()))
-        self._apply_theme()
-
-    def _arrange(self) -> None:
-        """Put everything where the window's shape has room for it."""
-        shape, grid, cards = self._shape, self._grid, self._cards
-        places = {
-            self.header: (0, 0, 1, 2),
-            self._main: (1, 0, 1, 2 if shape.tall else 1),
-            self._side: (2, 0, 1, 2) if shape.tall else (1, 1, 1, 1),
-            self.status: (3, 0, 1, 2),
-        }
-        stretches = (10, 4) if shape.paired else (10, 9) if shape.tall else (1, 0)
-        _lay(grid, places, dict(enumerate(stretches, start=1)))
-        self.attention.setVisible(shape.has_attention)
-        self._bottom.setVisible(shape.has_bottom)
-        if shape.paired:
-            places = {self.answer: (0, 0, 2, 1), self.shares: (0, 1, 1, 1)}
-            _lay(cards, places | {self.attention: (1, 1, 1, 1)}, {0: 100, 1: 210, 2: 0})
-        else:
-            column = (self.answer, self.shares, self.attention)
-            places = {card: (row, 0, 1, 1) for row, card in enumerate(column)}
-            _lay(cards, places, {0: 264, 1: 100, 2: 210 if shape.has_attention else 0})
-        cards.setColumnStretch(0, 1)
-        cards.setColumnStretch(1, 1 if shape.paired else 0)
-        self._below.setColumnStretch(0, 7 if shape.narrow else 4)
-        style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
-        if shape.narrow:
-            style = Qt.ToolButtonStyle.ToolButtonIconOnly
-        for button in self.findChildren(Button):
-            if button.property("labelled"):
-                button.setToolButtonStyle(style)
-
-    def _apply_theme(self) -> None:
-        theme, shape = self.theme, self._shape
-        gap = theme.px(GAP)
-        self.setStyleSheet(theme.style_sheet())
-        self._grid.setContentsMargins(theme.px(16), theme.px(10), theme.px(16), theme.px(6))
-        self._grid.setSpacing(gap)
-        self._grid.setVerticalSpacing(theme.px(10))
-        for column in self._columns:
-            column.setSpacing(gap)
-        self._side.setMinimumWidth(0)
-        self._side.setMaximumSize(_UNBOUNDED, _UNBOUNDED)
-        if shape.tall:
-            most = _MOST_BELOW_PAIRED if shape.paired else _MOST_BELOW
-            self._side.setMaximumHeight(theme.px(most))
-        else:
-            wide = _NARROW_SIDE_WIDTH if shape.narrow else _SIDE_WIDTH
-            self._side.setFixedWidth(theme.px(wide))
-        self._bottom.setFixedHeight(theme.px(_TALL_BOTTOM_HEIGHT if shape.tall else _BOTTOM_HEIGHT))
-        for view in (
-            self.header,
-            self.video,
-            self.transport,
-            self.spectrogram,
-            self.timeline,
-            self.answer,
-            self.shares,
-            self.attention,
-            self.status,
-            self.loading,
-            self.banner,
-        ):
-            view.set_theme(theme)
+    @property
+    def theme(self) -> Theme:
+        """The sizes at which everything is shown."""
+        return self._layout.theme
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        theme, shape = Theme.for_window(self.size()), _Shape.of(self.size())
-        if shape != self._shape:
-            self._shape = shape
-            self._arrange()
-            self.theme = Theme(0.0)  # whose sizes are none of this shape's
-        if theme != self.theme:
-            self.theme = theme
-            self._apply_theme()
+        self._layout.fit(self.size())
         super().resizeEvent(event)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """The overlays follow the picture, which gets its place later than the window its size."""
-        if event is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.Move):
-            self._place_overlays()
-        return False
-
-    def _place_overlays(self) -> None:
-        """Float the banner over the top of the picture and the loading card over its middle."""
-        central = self.centralWidget()
-        assert central is not None
-        area = self.video.rect().translated(self.video.mapTo(central, self.video.rect().topLeft()))
-        margin = self.theme.px(12)
-        width = min(area.width() - 2 * margin, self.theme.px(640))
-        self.banner.place(area.center().x() - width // 2, area.top() + margin, width)
-        over = self.banner.geometry().translated(-area.topLeft())
-        self.video.set_covered(QRect() if self.banner.isHidden() else over)
-        card = self.loading.sizeHint()
-        self.loading.resize(card)
-        self.loading.move(
-            area.center().x() - card.width() // 2, area.center().y() - card.height() // 2
-        )
 
     # -- the keyboard's focus ------------------------------------------------------------------
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        """Go on to the next control; Qt asks for that as well where the focused one has gone."""
+        """Focus the next control; Qt also asks for that when the focused one disappears."""
         if self._focus_is_lost():
             self._focus_window()
             return True
@@ -377,39 +179,37 @@ class MainWindow(QMainWindow):
 
     def _focus_window(self) -> None:
         """Give every key to the window, until a control is reached with Tab."""
-        central = self.centralWidget()
-        assert central is not None
-        central.setFocus()
+        self._layout.central.setFocus()
 
     # -- wiring --------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        bridge = self.bridge
+        bridge, views = self.bridge, self.views
         bridge.polled.connect(self._show_snapshot)
         bridge.pictured.connect(self._show_picture)
         bridge.predicted.connect(self._show_prediction)
-        bridge.grown.connect(self.timeline.extend)
+        bridge.grown.connect(views.timeline.extend)
         bridge.measured.connect(self._show_health)
-        for view in (self.answer, self.shares, self.loading):
+        for view in (views.answer, views.shares, views.loading):
             bridge.ticked.connect(view.advance)
-        self.header.camera_chosen.connect(self._use_camera)
-        self.header.microphone_chosen.connect(self._use_microphone)
-        self.timeline.sought.connect(self._seek)
-        self.transport.sought.connect(self._seek)
-        self.transport.speed_chosen.connect(self._set_speed)
-        self.banner.remedied.connect(self._remedy)
-        self.banner.dismissed.connect(self._dismiss)
-        self._listing.done.connect(self._devices_listed)
-        self._stopping.done.connect(self._session_stopped)
+        views.header.camera_chosen.connect(self._use_camera)
+        views.header.microphone_chosen.connect(self._use_microphone)
+        views.timeline.sought.connect(self._seek)
+        views.transport.sought.connect(self._seek)
+        views.transport.speed_chosen.connect(self._set_speed)
+        views.banner.remedied.connect(self._remedy)
+        views.banner.dismissed.connect(self._dismiss)
+        self.switcher.changed.connect(self._change)
+        self.switcher.told.connect(self._tell)
+        self.switcher.listed.connect(self._show_devices)
         self._exporting.done.connect(self._exported)
-        self._checking.done.connect(self._checked)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
             "escape": self._escape,
             "open": self._ask_recording,
             "demo": self._open_demo,
-            "live": self.go_live,
-            "refresh": self._look_for_devices,
+            "live": self.switcher.go_live,
+            "refresh": self.switcher.look_for_devices,
             "back": lambda: self._seek_by(-1.0),
             "forward": lambda: self._seek_by(1.0),
             "far_back": lambda: self._seek_by(-5.0),
@@ -418,9 +218,9 @@ class MainWindow(QMainWindow):
             "end": lambda: self._seek(float("inf")),
             "slower": lambda: self._change_speed(-1),
             "faster": lambda: self._change_speed(1),
-            "zoom_in": lambda: self.timeline.zoom(ZOOM),
-            "zoom_out": lambda: self.timeline.zoom(1.0 / ZOOM),
-            "zoom_whole": self.timeline.show_whole,
+            "zoom_in": lambda: views.timeline.zoom(ZOOM),
+            "zoom_out": lambda: views.timeline.zoom(1.0 / ZOOM),
+            "zoom_whole": views.timeline.show_whole,
             "export": self._ask_export,
             "help": self._show_help,
             "about": self._show_about,
@@ -435,145 +235,56 @@ class MainWindow(QMainWindow):
 
     # -- sessions ------------------------------------------------------------------------------
 
+    @property
+    def live(self) -> LiveControls | None:
+        """The session, if it is a live one."""
+        return self.switcher.live
+
+    @property
+    def replay(self) -> ReplayControls | None:
+        """The session, if it is on a recording."""
+        return self.switcher.replay
+
     def start(self) -> None:
         """Start the session; call after the window is shown, so that it is seen first."""
-        self._running = True
-        self.bridge.start(self._session)
-        self._start_session()
-        self._listing.call(self._list_devices)
+        self.bridge.start(self.switcher.session)
+        self.switcher.start()
 
     def stop(self) -> None:
         """Stop the session and watch nothing; harmless when already done."""
         deadline = Deadline()
-        self._running, self._wanted = False, None
         self.bridge.stop()
-        if self._started:
-            self._started = False
-            self._session.stop()
-        self._stopping.wait(deadline.left())
+        self.switcher.stop(deadline)
         self._exporting.wait(deadline.left())
-        for reading in (self._listing, self._checking):
-            reading.wait(min(deadline.left(), 0.5))
-
-    def _start_session(self) -> None:
-        """Start the session, unless another one is still being stopped: its devices are taken."""
-        if self._running and not self._started and not self._stopping.busy:
-            self._started = True
-            self._session.start()
-
-    def open_recording(self, path: Path, *, of: int = 1) -> None:
-        """Leave the present session for a recording, once that is known to be one.
-
-        `of`: how many were asked for, of which this is the first.
-
-        What was analysed is worth too much to be lost for a file that cannot be read.
-        """
-        self._going_live = False
-        self._wanted, self._wanted_of = path, of
-        self._check_wanted()
-
-    def _check_wanted(self) -> None:
-        """Look into the recording that is asked for; `_checked` is told of it."""
-        if (path := self._wanted) is None:
-            return
-
-        def check() -> tuple[Path, Exception | None]:
-            try:
-                self._factory.check(path)
-            except (SourceError, OSError) as error:
-                return path, error
-            return path, None
-
-        self._checking.call(check)
-
-    def _checked(self, outcome: tuple[Path, Exception | None] | None) -> None:
-        path, error = outcome or (self._wanted, None)  # no outcome: let the session tell
-        if path is None or path != self._wanted:  # something else was asked for meanwhile
-            self._check_wanted()
-            return
-        self._wanted = None
-        if error is not None:
-            self._tell_unopened(error, path)
-            return
-        if path != self.options.demo:
-            self._settings.setValue(_FOLDER, str(path.absolute().parent))
-        self._note_sources()
-        self._change_session(lambda: self._factory.replay(path), path)
-        if self._wanted_of > 1 and self._trouble is None:
-            self._tell(f"Only the first of {self._wanted_of} files was opened.")
+        self.switcher.wait(deadline)
 
     def _open_demo(self) -> None:
         if (demo := self.options.demo) is not None:
-            self.open_recording(demo)
+            self.switcher.open_recording(demo)
 
-    def go_live(self) -> None:
-        """Leave the present session for the devices used last, at first for those there are now."""
-        self._wanted = None
-        self._note_sources()
-        if (sources := self._sources) is not None:
-            self._change_session(lambda: self._factory.live(*sources))
-        else:
-            self._going_live = self._devices_asked_for = True
-            if self._started:  # while its sound is played no new microphone can be found
-                self._started = False
-                self._stopping.call(self._session.stop)
-            else:
-                self._listing.call(self._list_devices)
-
-    def _session_stopped(self) -> None:
-        if self._going_live:
-            self._listing.call(self._list_devices)
-        else:
-            self._start_session()
-
-    def _note_sources(self) -> None:
-        if (live := self.live) is not None:
-            self._sources = (live.camera, live.microphone)
-
-    def _change_session(
-        self, make: Callable[[], LiveControls | ReplayControls], path: Path | None = None
-    ) -> None:
-        self._going_live = False
-        try:
-            session = make()
-        except (SourceError, OSError) as error:
-            self._tell_unopened(error, path)
-            return
-        written = None
-        if self.replay is not None:
-            written, self._speed = self.replay.written, self.replay.speed
-        if self._started:
-            self._started = False
-            self._stopping.call(self._session.stop)
-        self._adopt(session)
-        if written is not None and not written.complete:  # which nothing else will tell any more
-            self._tell(str(written), severity="warning")
-        if self._running:
+    def _change(self, session: LiveControls | ReplayControls) -> None:
+        """Show another session instead of the one before."""
+        if (path := self._recording) is not None and path != self.options.demo:
+            self._settings.setValue(_FOLDER, str(path.absolute().parent))
+        self._adopt()
+        if self.switcher.running:
             self.bridge.start(session)
-        self._start_session()
 
-    def _tell_unopened(self, error: Exception, path: Path | None) -> None:
-        remedy = Remedy.OPEN if isinstance(error, UnreadableFileError) else Remedy.NONE
-        self._tell(failure(str(error), path), severity="error", remedy=remedy)
-
-    def _adopt(self, session: LiveControls | ReplayControls) -> None:
+    def _adopt(self) -> None:
         """Set everything up for a session that has shown nothing yet."""
-        self._session = session
-        self.live = session if isinstance(session, LiveControls) else None
-        self.replay = replay = session if isinstance(session, ReplayControls) else None
+        replay, views = self.replay, self.views
         is_live = replay is None
         name = "" if replay is None else replay.path.name
         self.setWindowTitle(f"{name} – MSAF Live" if name else "MSAF Live")
-        self.header.set_live(is_live, name)
-        self.transport.setVisible(not is_live)
-        self.timeline.clear(live=is_live)
-        self.video.show_frame(None, None)
-        self.video.set_badge("")
-        self.answer.set_absence(UNANSWERED)
+        views.header.set_live(is_live, name)
+        views.transport.setVisible(not is_live)
+        views.timeline.clear(live=is_live)
+        views.video.show_frame(None, None)
+        views.video.set_badge("")
+        views.answer.set_absence(UNANSWERED)
         self._dim(False)
         self._show_prediction(None)
-        self._dismissed.clear()
-        self._trouble = None
+        self._notices.clear()
         for command in REPLAY_ONLY:
             self.commands[command].setEnabled(not is_live)
         for command in LIVE_ONLY:
@@ -583,8 +294,6 @@ class MainWindow(QMainWindow):
         self.commands["mirror"].setChecked(is_live and mirrored)
         if replay is not None:
             replay.set_muted(not self.commands["sound"].isChecked())
-            if self._speed is not None:
-                replay.set_speed(self._speed)
         self._show_devices()
         self._focus_window()
 
@@ -595,181 +304,129 @@ class MainWindow(QMainWindow):
     # -- what is shown -------------------------------------------------------------------------
 
     def _show_snapshot(self, snapshot: Snapshot) -> None:
-        is_live = self.replay is None
-        loading = snapshot.state is SessionState.LOADING
+        views, loading = self.views, snapshot.state is SessionState.LOADING
         if loading:
-            self.loading.show_progress(snapshot.message, snapshot.progress)
-        if loading != self.loading.isVisible():
-            self.loading.setVisible(loading)
-            self._place_overlays()
+            views.loading.show_progress(snapshot.message, snapshot.progress)
+        if loading != views.loading.isVisible():
+            views.loading.setVisible(loading)
+            self._layout.place_overlays()
         if snapshot.preview is None:
-            found = self._devices is None or len(self._devices[0]) > 0
-            empty = empty_picture(snapshot, live=is_live, cameras=found, recording=self._recording)
-            self.video.set_empty(*(("", "") if loading else empty))
-        self._show_notice(snapshot, is_live=is_live)
-        if (replay := self.replay) is not None:
-            self._allow_playback(replay, failed=snapshot.state is SessionState.FAILED)
-            position, duration = replay.position_seconds, replay.duration_seconds
-            self.timeline.set_extent(duration, replay.analysed_seconds, position)
-            self.transport.show_position(position, duration)
-            self.transport.show_speed(replay.speed)
-            self.transport.show_sound(replay.sound_problem, replay.speed, waits=replay.sound_waits)
-            analysing = snapshot.state is SessionState.RUNNING and snapshot.prediction is None
-            ahead = analysing and position > replay.analysed_seconds
-            playing = replay.playing
-            analysed, speed = replay.analysed_seconds, snapshot.health.analysis_speed
-            self.answer.set_absence(
-                unanswered(
-                    snapshot.state,
-                    analysed if ahead else None,
-                    playing=playing and position < duration,
-                    wait_seconds=(position - analysed) / speed if speed else None,
-                )
-            )
-            standing = replay_badge(
-                snapshot.state,
-                playing=playing,
-                ahead=ahead,
-                slowed=is_slowed(snapshot, playing=playing, lead=analysed - position),
-                at_end=position >= duration,
-            )
-            self._show_paused(not playing, badge=standing)
+            devices = self.switcher.devices
+            found = devices is None or len(devices[0]) > 0
+            empty = empty_picture(snapshot, cameras=found, recording=self._recording)
+            views.video.set_empty(*(("", "") if loading else empty))
+        self._show_notice(snapshot)
+        failed = snapshot.state is SessionState.FAILED
+        if (playback := snapshot.playback) is not None:
+            self._show_playback(playback, failed=failed)
         else:
-            live, paused = self.live, snapshot.state is SessionState.PAUSED
-            nothing = live is not None and live.camera is None and live.microphone is None
-            self.answer.set_absence(
-                NO_DEVICES if nothing else unanswered(snapshot.state, None, playing=True)
-            )
-            self._dim(paused)
-            self._show_paused(paused, badge=badge(snapshot))
+            self._dim(snapshot.state is SessionState.PAUSED)
+        live = self.live
+        nothing = live is not None and live.camera is None and live.microphone is None
+        views.answer.set_absence(NO_DEVICES if nothing else absence(snapshot))
+        views.video.set_badge(badge(snapshot))
+        self._offer_pause(is_paused(snapshot))
 
-    def _allow_playback(self, replay: ReplayControls, *, failed: bool) -> None:
+    def _show_playback(self, playback: Playback, *, failed: bool) -> None:
+        self.views.timeline.set_extent(playback.duration, playback.analysed, playback.position)
+        self.views.transport.show_playback(playback)
         for command in PLAYING:
             self.commands[command].setEnabled(not failed)
         for command in LOOKING:
-            self.commands[command].setEnabled(not failed or replay.analysed_seconds > 0)
+            self.commands[command].setEnabled(not failed or playback.analysed > 0)
 
     def _show_picture(self, snapshot: Snapshot) -> None:
-        self.video.show_frame(snapshot.preview, snapshot.face)
+        self.views.video.show_frame(snapshot.preview, snapshot.face)
 
-    def _show_paused(self, paused: bool, *, badge: str) -> None:
+    def _offer_pause(self, paused: bool) -> None:
+        """Offer to pause, or to go on."""
         command = self.commands["pause"]
         text = ("Play" if self.replay is not None else "Resume") if paused else "Pause"
-        self.video.set_badge(badge)
         if command.text() != text:
             command.setText(text)
             command.setToolTip(f"{text} (Space)")
             command.setIcon(icons.icon("play" if paused else "pause"))
 
     def _dim(self, paused: bool) -> None:
-        """Live, say of all values that they are of before a pause, or of now again."""
-        timed = (self.answer, self.shares, self.attention, self.spectrogram, self.timeline)
-        for view in (*timed, self.status):
+        """Dim all values while live input is paused."""
+        views = self.views
+        timed = (views.answer, views.shares, views.attention, views.spectrogram, views.timeline)
+        for view in (*timed, views.status):
             view.set_paused(paused)
 
     def _show_prediction(self, prediction: Prediction | None) -> None:
-        for view in (self.answer, self.shares, self.attention, self.spectrogram, self.video):
+        views = self.views
+        answered = (views.answer, views.shares, views.attention, views.spectrogram, views.video)
+        for view in answered:
             view.show_prediction(prediction)
-        self.status.show_level(
+        views.status.show_level(
             None if prediction is None else prediction.sound_level,
             speech=prediction is not None and prediction.speech,
         )
 
-    def _show_health(self, health: Health) -> None:
-        self.status.show_health(health, live=self.replay is None)
+    def _show_health(self, health: Health, shown_rate: float) -> None:
+        self.views.status.show_health(health, shown_rate, live=self.replay is None)
 
     # -- notices -------------------------------------------------------------------------------
 
-    def _show_notice(self, snapshot: Snapshot, *, is_live: bool) -> None:
+    def _show_notice(self, snapshot: Snapshot) -> None:
         camera = None if self.live is None else self.live.camera
         network = camera is not None and local_number(camera) is None
-        found = notices(snapshot, live=is_live, network_camera=network, recording=self._recording)
-        self._dismissed.intersection_update(found)  # what went away may be told again
-        if snapshot.state is SessionState.ENDED and self._trouble is self._partial:
-            self._trouble = None
-        waiting = [notice for notice in found if notice not in self._dismissed]
-        if self._trouble is not None:
-            waiting = gravest_first([self._trouble, *waiting])
-        loading = snapshot.state is SessionState.LOADING  # its card says it as well
-        if not waiting and not loading and not self._privacy_seen:
-            waiting.append(Notice(text=PRIVACY))
-        shown = waiting[0] if waiting else None
-        if shown != self.banner.notice:
+        found = notices(snapshot, network_camera=network, recording=self._recording)
+        shown = self._notices.choose(found, snapshot.state)
+        if shown != self.views.banner.notice:
             self._show_in_banner(shown)
 
     def _show_in_banner(self, notice: Notice | None) -> None:
-        self.banner.show_notice(notice)
-        self._place_overlays()
+        self.views.banner.show_notice(notice)
+        self._layout.place_overlays()
 
-    def _tell(self, text: str, *, severity: str = "info", remedy: Remedy = Remedy.NONE) -> None:
-        """Show a sentence until it is dismissed, has been read or the session changes."""
-        self._trouble = Notice(text=text, severity=severity, remedy=remedy)
-        self.banner.show_notice(None)  # what is told again is there as long again
-        self._show_notice(self._session.snapshot(), is_live=self.live is not None)
+    def _tell(self, notice: Notice, *, partial: bool = False) -> None:
+        """Show a sentence until it is dismissed, has been read or the session changes.
+
+        `partial`: at most until the analysis has come to its end.
+        """
+        self._notices.tell(notice, partial=partial)
+        self.views.banner.show_notice(None)  # what is told again is there as long again
+        self._show_notice(self.switcher.session.snapshot())
 
     def _dismiss(self, notice: Notice) -> None:
-        if notice == self._trouble:
-            self._trouble = None
-        elif notice.text == PRIVACY:
-            self._privacy_seen = True
-            self._settings.setValue(_PRIVACY_SEEN, True)
-        else:
-            self._dismissed.add(notice)
+        self._notices.dismiss(notice)
         self._show_in_banner(None)
 
     def _remedy(self, remedy: Remedy) -> None:
         replay, live = self.replay, self.live
         if remedy is Remedy.SESSION and replay is not None:
-            self.open_recording(replay.path)
+            self.switcher.open_recording(replay.path)
         elif remedy is Remedy.SESSION:
-            self.go_live()
+            self.switcher.go_live()
         elif remedy is Remedy.OPEN:
             self._ask_recording()
         elif remedy is Remedy.CAMERA and live is not None:
             live.set_camera(live.camera)
         elif remedy is Remedy.ADDRESS:
-            self.header.ask_address()
+            self.views.header.ask_address()
         elif remedy is Remedy.MICROPHONE and live is not None:
             live.set_microphone(live.microphone)
 
     # -- devices -------------------------------------------------------------------------------
 
-    def _look_for_devices(self) -> None:
-        self._devices_asked_for = True
-        self._listing.call(self._list_devices)
-
-    def _devices_listed(self, found: tuple[Devices, Devices] | None) -> None:
-        if found is None:
-            return
-        self._devices = cameras, microphones = found
-        self._show_devices()
-        problems = [each.problem for each in found if each.problem]
-        if self._going_live:
-            camera = next((each.selector for each in cameras), None)
-            self._sources = (camera, "default" if len(microphones) else None)
-            self.go_live()
-            if self._trouble is not None:  # of the recording that was left, and graver
-                problems = []
-        if self._devices_asked_for and problems:
-            self._tell(sentence("; ".join(problems)))
-        self._devices_asked_for = False
-
     def _show_devices(self) -> None:
-        cameras, microphones = self._devices or (None, None)
+        cameras, microphones = self.switcher.devices or (None, None)
         if (live := self.live) is not None:
-            self.header.set_devices(
+            self.views.header.set_devices(
                 cameras, microphones, camera=live.camera, microphone=live.microphone
             )
 
     def _use_camera(self, selector: str | None) -> None:
-        self._trouble = None  # was told of what was used before
+        self._notices.retract()  # it was about what was used before
         if (live := self.live) is not None:
             live.set_camera(selector)
         if selector is not None and local_number(selector) is None:
             self._settings.setValue(_ADDRESS, public_address(selector))
 
     def _use_microphone(self, selector: str | None) -> None:
-        self._trouble = None
+        self._notices.retract()
         if (live := self.live) is not None:
             live.set_microphone(selector)
 
@@ -777,14 +434,10 @@ class MainWindow(QMainWindow):
 
     def toggle_pause(self) -> None:
         """Pause or go on."""
-        if (replay := self.replay) is not None:
-            paused = not replay.playing
+        if is_paused(self.switcher.session.snapshot()):
+            self.switcher.session.resume()
         else:
-            paused = self._session.snapshot().state is SessionState.PAUSED
-        if paused:
-            self._session.resume()
-        else:
-            self._session.pause()
+            self.switcher.session.pause()
 
     def set_full_screen(self, full: bool) -> None:
         """Fill the screen, or go back to a window."""
@@ -794,18 +447,18 @@ class MainWindow(QMainWindow):
 
     def _escape(self) -> None:
         """Dismiss the notice; without one leave full screen."""
-        if (notice := self.banner.notice) is not None:
+        if (notice := self.views.banner.notice) is not None:
             self._dismiss(notice)
         else:
             self.set_full_screen(False)
 
     def _seek(self, seconds: float) -> None:
         if (replay := self.replay) is not None and self.commands["begin"].isEnabled():
-            replay.seek(min(seconds, replay.duration_seconds))
+            replay.seek(seconds)
 
     def _seek_by(self, seconds: float) -> None:
-        if (replay := self.replay) is not None:
-            self._seek(max(replay.position_seconds + seconds, 0.0))
+        if (playback := self.switcher.session.snapshot().playback) is not None:
+            self._seek(playback.position + seconds)
 
     def _set_speed(self, speed: float) -> None:
         if (replay := self.replay) is not None:
@@ -813,12 +466,12 @@ class MainWindow(QMainWindow):
 
     def _set_heatmap(self, shown: bool) -> None:
         self._settings.setValue(_HEATMAP, shown)
-        self.video.set_heatmap(shown)
+        self.views.video.set_heatmap(shown)
 
     def _set_mirrored(self, mirrored: bool) -> None:
         if self.live is not None:
             self._settings.setValue(_MIRROR, mirrored)
-        self.video.set_mirrored(mirrored)
+        self.views.video.set_mirrored(mirrored)
 
     def _set_sound(self, heard: bool) -> None:
         self._settings.setValue(_SOUND, heard)
@@ -826,10 +479,11 @@ class MainWindow(QMainWindow):
             replay.set_muted(not heard)
 
     def _change_speed(self, direction: int) -> None:
-        if (replay := self.replay) is not None:
-            beyond = [each for each in SPEEDS if (each - replay.speed) * direction > 0]
+        if (playback := self.switcher.session.snapshot().playback) is not None:
+            speed = playback.speed
+            beyond = [each for each in SPEEDS if (each - speed) * direction > 0]
             if beyond:
-                replay.set_speed(min(beyond, key=lambda each: abs(each - replay.speed)))
+                self._set_speed(min(beyond, key=lambda each: abs(each - speed)))
 
     def _ask_recording(self) -> None:
         dialog = QFileDialog(
@@ -837,21 +491,22 @@ class MainWindow(QMainWindow):
         )
         dialog.setOption(QFileDialog.Option.HideNameFilterDetails)  # a line of thirty endings
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(lambda path: self.open_recording(Path(path)))
+        dialog.fileSelected.connect(lambda path: self.switcher.open_recording(Path(path)))
         self._open_dialog(dialog)
 
     def _folder(self) -> str:
-        """Where people's recordings are: where the last one was, at first where films belong."""
+        """The folder of the last recording, at first the system's for films."""
         last = self._settings.value(_FOLDER, "", type=str)
         films = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
         there = (each for each in (last, films) if each and Path(each).is_dir())
         return next(there, str(Path.home()))
 
     def _ask_export(self) -> None:
-        if (replay := self.replay) is None:
+        replay, playback = self.replay, self.switcher.session.snapshot().playback
+        if replay is None or playback is None:
             return
-        if not replay.analysed_seconds:
-            self._tell("There are no answers to export yet.")
+        if not playback.analysed:
+            self._tell(Notice(text="There are no answers to export yet."))
             return
         folder = str(replay.path.absolute().parent)
         if replay.path == self.options.demo:  # which lies among the program's own files
@@ -860,8 +515,11 @@ class MainWindow(QMainWindow):
         dialog.chosen.connect(self.export)
         dialog.taken.connect(
             lambda path: self._tell(
-                f"There is a {path.name} already: choose it to replace it, or another name.",
-                severity="warning",
+                Notice(
+                    text=f"There is a {path.name} already: choose it to replace it, or another "
+                    "name.",
+                    severity=Severity.WARNING,
+                )
             )
         )
         self._open_dialog(dialog)
@@ -871,7 +529,7 @@ class MainWindow(QMainWindow):
         if (replay := self.replay) is None:
             return
         if self._exporting.busy:
-            self._tell("The export before is still being written.")
+            self._tell(Notice(text="The export before is still being written."))
             return
 
         def write() -> Written | Exception:
@@ -882,13 +540,16 @@ class MainWindow(QMainWindow):
 
         self._exporting.call(write)
 
-    def _exported(self, outcome: Written | Exception) -> None:
+    def _exported(self, outcome: Written | Exception | None) -> None:
         if isinstance(outcome, Written):
-            self._tell(str(outcome), severity="info" if outcome.complete else "warning")
-            self._partial = None if outcome.complete else self._trouble
+            severity = Severity.INFO if outcome.complete else Severity.WARNING
+            notice = Notice(text=str(outcome), severity=severity)
+            self._tell(notice, partial=not outcome.complete)
         else:
-            told = explain(outcome)[1] if isinstance(outcome, OSError) else outcome
-            self._tell(f"Could not export: {told}", severity="error")
+            told = ExitCode.UNEXPECTED.meaning if outcome is None else str(outcome)
+            if isinstance(outcome, OSError):
+                told = explain(outcome)[1]
+            self._tell(Notice(text=f"Could not export: {told}", severity=Severity.ERROR))
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))
@@ -915,18 +576,18 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is not None and _files(event.mimeData()):
             event.acceptProposedAction()
-            self.video.set_dropping(True)
+            self.views.video.set_dropping(True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
-        self.video.set_dropping(False)
+        self.views.video.set_dropping(False)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        self.video.set_dropping(False)
+        self.views.video.set_dropping(False)
         if event is not None and (paths := _files(event.mimeData())):
-            self.open_recording(paths[0], of=len(paths))
+            self.switcher.open_recording(paths[0], of=len(paths))
 
     def restore_place(self) -> bool:
-        """Lie where the window was closed, as large; whether it ever was."""
+        """Restore where the window was last closed, and its size; whether that is known."""
         known = self._settings.value(_GEOMETRY, QByteArray(), type=QByteArray)
         restored = self.restoreGeometry(known)
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowFullScreen)
@@ -936,17 +597,6 @@ class MainWindow(QMainWindow):
         self._settings.setValue(_GEOMETRY, self.saveGeometry())
         self.stop()
         super().closeEvent(event)
-
-
-def _lay(
-    grid: QGridLayout, places: dict[QWidget, tuple[int, int, int, int]], stretches: dict[int, int]
-) -> None:
-    """Put widgets at (row, column, rows, columns) of `grid`, and let its rows grow as told."""
-    for widget, place in places.items():
-        grid.removeWidget(widget)
-        grid.addWidget(widget, *place)
-    for row, stretch in stretches.items():
-        grid.setRowStretch(row, stretch)
 
 
 def _files(data: QMimeData | None) -> list[Path]:

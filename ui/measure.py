@@ -12,7 +12,8 @@ from realtime.devices import Listing
 from realtime.messages import Health, SessionState, Snapshot
 from realtime.session import LiveControls
 from ui.app import destroy, make_application
-from ui.main_window import MainWindow, SessionFactory
+from ui.main_window import MainWindow, WindowOptions
+from ui.switcher import SessionFactory
 
 SETTLE_SECONDS = 3.0  # the shown rate is an average over two seconds
 
@@ -21,12 +22,14 @@ def shown_rate(
     session: LiveControls,
     factory: SessionFactory,
     seconds: float,
+    labels: tuple[str, ...],
     *,
     size: QSize = QSize(1280, 720),  # noqa: B008 (a value that nobody changes)
 ) -> float:
     """Run a window on `session` and return the median of the pictures it shows per second.
 
-    Counted for `seconds` from when the network runs. Raises RuntimeError when the session fails.
+    Counted for `seconds` from when the network runs, whose classes are `labels`. Raises
+    RuntimeError when the session fails.
     """
     make_application()
     rates: list[float] = []
@@ -43,8 +46,8 @@ def shown_rate(
         elif snapshot.state is SessionState.FAILED:
             loop.quit()
 
-    def note(health: Health) -> None:
-        rates.append(health.preview_rate)
+    def note(_: Health, shown_rate: float) -> None:
+        rates.append(shown_rate)
 
     with tempfile.TemporaryDirectory() as folder:
         window = MainWindow(
@@ -52,6 +55,7 @@ def shown_rate(
             factory,
             list_devices=lambda: (Listing(), Listing()),
             settings=QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat),
+            options=WindowOptions(labels=labels),
         )
         window.bridge.polled.connect(look)
         window.bridge.measured.connect(note)

@@ -1,4 +1,4 @@
-"""Colours as hexadecimal strings, free of Qt so that presenters and rendering can use them.
+"""Colours as hexadecimal strings, free of Qt so that ui/present and rendering can use them.
 
 One accent, a soft blue, marks what can be operated; amber means "the network leaned on this".
 """

@@ -5,12 +5,22 @@ Thread: GUI.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtCore import QEvent, QPoint, QRectF, Qt
+from PyQt6.QtGui import (
+    QBrush,
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QHelpEvent,
+    QLinearGradient,
+    QPainter,
+    QPaintEvent,
+)
+from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ui import palette
 from ui.theme import CAPTION, GAP, MEDIUM, PADDING, RADIUS, Theme
@@ -19,11 +29,30 @@ LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 CENTRE = Qt.AlignmentFlag.AlignCenter
 
-DIMMED: Final = 0.5  # opacity of what is drawn, but not written, of before a pause
+DIMMED: Final = 0.5  # opacity of graphics (not text) while paused
 _ROW: Final = 18.0  # design pixels that a row of text and a bar wants
+_STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
 
 
-class Panel(QWidget):
+class Explained(QWidget):
+    """A widget whose tooltip depends on where the pointer is."""
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            self.show_tip(event.pos(), event.globalPos())
+            return True
+        return super().event(event)
+
+    def show_tip(self, place: QPoint, global_place: QPoint) -> None:
+        """Explain what is at a place in the widget, beside that place on the screen."""
+        QToolTip.showText(global_place, self.tip_at(place), self)
+
+    def tip_at(self, place: QPoint) -> str:
+        """What is explained at a place in the widget, empty where that is nothing."""
+        return self.toolTip()
+
+
+class Panel(Explained):
     """A rounded card with a quiet title; subclasses paint into `content()`.
 
     What a panel shows never changes how large it wants to be.
@@ -43,7 +72,7 @@ class Panel(QWidget):
         self.update()
 
     def set_paused(self, paused: bool) -> None:
-        """Live, show that what is shown is of before a pause, or take it for that of now again."""
+        """Dim the panel while live input is paused."""
         if paused != self.paused:
             self.paused = paused
             self.update()
@@ -83,11 +112,41 @@ class Panel(QWidget):
         painter.end()
 
 
+class Follower:
+    """Lengths of bars, which approach their values smoothly."""
+
+    def __init__(self, count: int, time_constant: float) -> None:
+        """`time_constant` in seconds."""
+        self.lengths = [0.0] * count
+        self._time_constant = time_constant
+
+    def advance(self, values: Iterable[float], seconds: float) -> bool:
+        """Move towards `values` for `seconds`; whether that changed anything."""
+        step = 1.0 - math.exp(-seconds / self._time_constant)
+        moved = False
+        for index, value in enumerate(values):
+            distance = value - self.lengths[index]
+            if abs(distance) > _STILL:
+                self.lengths[index] += step * distance
+                moved = True
+        return moved
+
+
 def fill(painter: QPainter, area: QRectF, colour: str | QColor, radius: float = 0.0) -> None:
     """A filled rectangle without an outline, its corners round."""
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(colour))
     painter.drawRoundedRect(area, radius, radius)
+
+
+def legend(painter: QPainter, bar: QRectF, stops: Sequence[str]) -> None:
+    """A bar with round ends in which colours run evenly through `stops`."""
+    gradient = QLinearGradient(bar.topLeft(), bar.topRight())
+    for index, stop in enumerate(stops):
+        gradient.setColorAt(index / (len(stops) - 1), QColor(stop))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(gradient)
+    painter.drawRoundedRect(bar, bar.height() / 2, bar.height() / 2)
 
 
 def hatch(painter: QPainter, area: QRectF, colour: str, radius: float = 0.0) -> None:

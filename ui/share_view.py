@@ -5,7 +5,6 @@ Thread: GUI.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from PyQt6.QtCore import QLineF, QRectF
@@ -14,12 +13,23 @@ from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
 from ui import palette
-from ui.panel import DIMMED, RIGHT, Panel, fill, hatch, names_width, shrinkage, text_width, write
-from ui.presenters import LEAST_DRAWN, Share, shares
+from ui.panel import (
+    DIMMED,
+    RIGHT,
+    Follower,
+    Panel,
+    fill,
+    hatch,
+    names_width,
+    shrinkage,
+    text_width,
+    write,
+)
+from ui.present.shares import Share, shares
+from ui.present.words import LEAST_DRAWN
 from ui.theme import BODY, CAPTION, MEDIUM, Theme
 
-_FOLLOW_SECONDS: Final = 0.15
-_STILL: Final = 5e-4
+_FOLLOW_SECONDS: Final = 0.15  # time constant of the bars
 _TICK: Final = "equal weight"
 
 
@@ -36,30 +46,19 @@ class ShareView(Panel):
             "heard (channel blocks) weighed the same.\n"
             "What each says alone is of the same seconds, but not steadied: it may change earlier."
         )
-        self._modalities = modalities  # as known so far
+        self._modalities = modalities
         self._shares: tuple[Share, ...] = shares(None, modalities)
-        self._lengths = [0.0] * len(self._shares)
+        self._follower = Follower(len(modalities), _FOLLOW_SECONDS)
 
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer's shares."""
-        if prediction is not None:
-            self._modalities = tuple(report.name for report in prediction.modalities)
         self._shares = shares(prediction, self._modalities)
-        if len(self._lengths) != len(self._shares):
-            self._lengths = [0.0] * len(self._shares)
         self.describe("; ".join(f"{each.name} {each.text}" for each in self._shares))
         self.update()
 
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
-        step = 1.0 - math.exp(-seconds / _FOLLOW_SECONDS)
-        moved = False
-        for index, share in enumerate(self._shares):
-            distance = (share.share or 0.0) - self._lengths[index]
-            if abs(distance) > _STILL:
-                self._lengths[index] += step * distance
-                moved = True
-        if moved:
+        if self._follower.advance((share.share or 0.0 for share in self._shares), seconds):
             self.update()
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
@@ -71,9 +70,11 @@ class ShareView(Panel):
         painter.setPen(QPen(QColor(palette.TEXT), px(2)))
         painter.drawLine(QLineF(tick, title.top() + px(3), tick, title.bottom() - px(3)))
         row = area.height() / max(len(self._shares), 1)
-        for index, share in enumerate(self._shares):
+        for index, (share, length) in enumerate(
+            zip(self._shares, self._follower.lengths, strict=True)
+        ):
             line = QRectF(area.left(), area.top() + index * row, area.width(), row)
-            self._paint_row(painter, line, share, self._lengths[index])
+            self._paint_row(painter, line, share, length)
 
     def _paint_row(self, painter: QPainter, area: QRectF, share: Share, length: float) -> None:
         px, font = self.theme.px, self.theme.font

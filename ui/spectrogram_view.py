@@ -16,7 +16,8 @@ from PyQt6.QtWidgets import QWidget
 from realtime.messages import Prediction
 from ui import palette
 from ui.panel import CENTRE, DIMMED, LEFT, RIGHT, Panel, fill, text_width, write
-from ui.presenters import axis_end, moments_curve, sound_absence, voice_known
+from ui.present.shares import moments_curve, sound_absence, voice_known
+from ui.present.timeline import axis_end
 from ui.theme import CAPTION, MEDIUM, Theme
 
 LEVELS: Final = (-1.0, 1.4)  # of Whisper's normalised log-mel: room noise … loud speech

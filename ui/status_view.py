@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PyQt6.QtCore import QPoint, QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from realtime.messages import Health, SourceState
 from ui import palette
-from ui.panel import LEFT, fill, write
-from ui.presenters import UNKNOWN, Cell, decibels, level_fraction, status_cells
+from ui.panel import LEFT, Explained, fill, write
+from ui.present.status import Cell, level_fraction, status_cells
+from ui.present.words import UNKNOWN, decibels
 from ui.theme import CAPTION, MEDIUM, Theme
 
 # Design pixels, min. weights; the meter comes before the last three.
@@ -25,7 +26,7 @@ _METER: Final = 118.0
 _METER_CAPTION: Final = "Sound level"
 
 
-class StatusView(QWidget):
+class StatusView(Explained):
     """One row of small figures under the window."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -36,7 +37,7 @@ class StatusView(QWidget):
         self._cells: tuple[Cell, ...] = ()
         self._widths: tuple[float, ...] = _LIVE
         self._level: float | None = None
-        self._hears = True  # so that the level is of now, or of where a recording stands
+        self._hears = True  # else the level is an old one
         self._paused = False
         self._speech = False
 
@@ -49,9 +50,9 @@ class StatusView(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(600, self.theme.px(40))
 
-    def show_health(self, health: Health, *, live: bool) -> None:
-        """Show other figures."""
-        cells = status_cells(health, live=live)
+    def show_health(self, health: Health, shown_rate: float, *, live: bool) -> None:
+        """Show other figures; `shown_rate`: pictures shown per second."""
+        cells = status_cells(health, shown_rate, live=live)
         self._hears = health.microphone.state in (SourceState.RUNNING, SourceState.ENDED)
         self._widths = _LIVE if live else _RECORDING
         if cells != self._cells:
@@ -66,7 +67,7 @@ class StatusView(QWidget):
             self.update(self.meter_area().toAlignedRect())
 
     def set_paused(self, paused: bool) -> None:
-        """Live, take no level of before a pause for that of now."""
+        """Show no sound level while live input is paused."""
         if paused != self._paused:
             self._paused = paused
             self.update()
@@ -136,14 +137,8 @@ class StatusView(QWidget):
         numbers = font(CAPTION + 1, MEDIUM, tabular=True)
         write(painter, figure, text, numbers, palette.TEXT, Qt.AlignmentFlag.AlignVCenter)
 
-    def event(self, event: QEvent | None) -> bool:
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self._tip_at(event.pos().x()), self)
-            return True
-        return super().event(event)
-
-    def _tip_at(self, x: float) -> str:
+    def tip_at(self, place: QPoint) -> str:
         for cell, area in zip(self._cells, self.cell_areas(), strict=False):
-            if area.left() <= x < area.right():
+            if area.left() <= place.x() < area.right():
                 return cell.tip
         return "Loudness of the last tenth of a second; bright while somebody speaks"

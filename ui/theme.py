@@ -5,6 +5,7 @@ Thread: GUI. A design pixel is one device-independent pixel in a window of 1280 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ GAP: Final = 12.0
 PADDING: Final = 14.0
 RADIUS: Final = 10.0
 
-FRAME: Final = QSize(16, 40)  # pixels that systems about take for a window's frame
+FRAME: Final = QSize(16, 40)  # pixels, about what systems take for a window's frame
 
 REGULAR: Final = QFont.Weight.Normal
 MEDIUM: Final = QFont.Weight.Medium
@@ -77,11 +78,11 @@ def dress(application: QApplication) -> None:
     application.setFont(Theme().font(BODY))
 
 
+@dataclass(frozen=True, slots=True)
 class Theme:
     """Sizes at one scale; make another one for another window size."""
 
-    def __init__(self, scale: float = 1.0) -> None:
-        self.scale = scale
+    scale: float = 1.0
 
     @classmethod
     def for_window(cls, size: QSize) -> Theme:
@@ -90,12 +91,6 @@ class Theme:
         ratio = min(size.width() / design.width(), size.height() / design.height())
         stepped = round(max(ratio, 0.1) ** 0.7 / _STEP) * _STEP
         return cls(min(max(stepped, _SMALLEST), _LARGEST))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Theme) and other.scale == self.scale
-
-    def __hash__(self) -> int:
-        return hash(self.scale)
 
     def px(self, design: float) -> int:
         """Design pixels as whole pixels, at least one."""

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from PyQt6.QtCore import QEvent, QLineF, QPoint, QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtCore import QLineF, QPoint, QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
-    QHelpEvent,
     QImage,
     QMouseEvent,
     QPainter,
@@ -24,10 +23,12 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QToolTip, QWidget
 
+from realtime.clock import clock_time
 from realtime.messages import Prediction
 from ui import palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
-from ui.presenters import axis_end, clock_time, percent, sentence, timeline_words
+from ui.present.timeline import axis_end, timeline_words
+from ui.present.words import percent, sentence
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
 
@@ -56,7 +57,7 @@ class TimelineView(Panel):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__("", theme, parent)
-        self._labels = labels  # as known so far
+        self._labels = labels
         self._history_seconds = history_seconds
         self._image: QImage | None = None
         self._runs: list[tuple[int, int, int]] = []
@@ -70,7 +71,7 @@ class TimelineView(Panel):
     def clear(self, *, live: bool) -> None:
         """Begin anew, for live input or for a recording."""
         self._live = live
-        self._track = self._new_track()
+        self._track = Track(self._labels, self._history_seconds if live else None)
         self._duration = self._history_seconds if live else 0.0
         self._analysed = self._position = 0.0
         self._part: tuple[float, float] | None = None  # of the recording, None for the whole
@@ -82,14 +83,11 @@ class TimelineView(Panel):
 
     def extend(self, predictions: Sequence[Prediction]) -> None:
         """Add new predictions at the end."""
-        if predictions and predictions[-1].labels != self._labels:
-            self._labels = predictions[-1].labels
-            self._track = self._new_track()
         self._track.extend(predictions)
         self._render()
         self._tell()
         if self._live and self._tip and QToolTip.isVisible() and QToolTip.text() == self._tip:
-            self._show_tip(*self._tip_place)  # of what is there now
+            self.show_tip(*self._tip_place)  # of what is there now
 
     def set_extent(self, duration: float, analysed: float, position: float) -> None:
         """Length of the recording, how far it is analysed and where playback stands, in seconds."""
@@ -121,9 +119,6 @@ class TimelineView(Panel):
 
     def _name(self, label: int) -> str:
         return "not sure" if label == NOT_SURE else self._labels[label]
-
-    def _new_track(self) -> Track:
-        return Track(self._labels, self._history_seconds if self._live else None)
 
     def _colour(self, label: str) -> str:
         return palette.class_colour(label, self._labels)
@@ -344,13 +339,7 @@ class TimelineView(Panel):
         if event is not None and pressed and not self._live:
             self.sought.emit(self.seconds_at(event.position().x()))
 
-    def event(self, event: QEvent | None) -> bool:
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            self._show_tip(event.pos(), event.globalPos())
-            return True
-        return super().event(event)
-
-    def _show_tip(self, place: QPoint, global_place: QPoint) -> None:
+    def show_tip(self, place: QPoint, global_place: QPoint) -> None:
         self._tip, self._tip_place = self.tip_at(place), (place, global_place)
         if not self._live:
             self._tip += "\nThe wheel zooms" if self._part is None else "\nDouble click: the whole"

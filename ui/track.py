@@ -72,7 +72,7 @@ class Track:
             self._ends.append(prediction.window_end)
             self._label_indices.append(index)
             self._smoothed.append(nothing if prediction.smoothed is None else prediction.smoothed)
-        if self._keep_seconds is not None:
+        if self._ends and self._keep_seconds is not None:
             old = bisect_left(self._ends, self.end - self._keep_seconds - 1.0)
             del self._ends[:old], self._label_indices[:old], self._smoothed[:old]
             while self.stretches[0].end < self.end - self._keep_seconds:

@@ -12,10 +12,12 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from realtime.clock import clock_time
+from realtime.messages import Playback
 from ui import icons, palette
 from ui.controls import Button, Choice, SeekSlider
 from ui.panel import text_width
-from ui.presenters import clock_time, sound_hint
+from ui.present.playback import sound_hint
 from ui.theme import BODY, MEDIUM, Theme
 
 SPEEDS: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
@@ -64,6 +66,12 @@ class TransportView(QWidget):
         layout.addWidget(self._export)
         self.set_theme(theme)
 
+    def show_playback(self, playback: Playback) -> None:
+        """Show where playback stands, how fast it is and whether sound is heard."""
+        self.show_position(playback.position, playback.duration)
+        self.show_speed(playback.speed)
+        self._show_sound(playback)
+
     def show_position(self, position: float, duration: float) -> None:
         """Show where playback stands in a recording of `duration` seconds."""
         if duration != self._duration:
@@ -86,13 +94,15 @@ class TransportView(QWidget):
             speeds = sorted({*SPEEDS, speed})
             self.speed_choice.fill([(f"{each:g}×", each) for each in speeds], speed)
 
-    def show_sound(self, problem: str, speed: float, *, waits: bool) -> None:
-        """Show whether sound is heard, and why not; `waits`: until the analysis is ahead."""
-        hint = sound_hint(problem, speed, on=self._sound_action.isChecked(), waits=waits)
+    def _show_sound(self, playback: Playback) -> None:
+        """Show whether sound is heard, and why not."""
+        hint = sound_hint(playback, on=self._sound_action.isChecked())
         if hint != self._sound_action.toolTip():
             self._sound_action.setToolTip(hint)
             self._sound_action.setIcon(
-                icons.icon("speaker-off", palette.WARNING) if problem else icons.icon("speaker")
+                icons.icon("speaker-off", palette.WARNING)
+                if playback.sound_problem
+                else icons.icon("speaker")
             )
 
     def set_theme(self, theme: Theme) -> None:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, QSizeF, Qt
+from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, QSizeF, Qt
 from PyQt6.QtGui import (
     QColor,
     QFont,
-    QHelpEvent,
     QImage,
-    QLinearGradient,
     QPainter,
     QPainterPath,
     QPaintEvent,
@@ -21,13 +19,13 @@ from PyQt6.QtGui import (
     QResizeEvent,
     QTransform,
 )
-from PyQt6.QtWidgets import QToolTip, QWidget
+from PyQt6.QtWidgets import QWidget
 
 from models.alignment import CROP_SIZE
 from realtime.messages import FaceObservation, Prediction, VideoPacket
 from ui import icons, palette, rendering
-from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, text_width, write
-from ui.presenters import answer, spoken, tag
+from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, legend, text_width, write
+from ui.present.answer import answer, spoken, tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
@@ -326,12 +324,7 @@ class VideoView(Panel):
         bar.moveRight(line.right() - text_width(much, font) - px(8))
         line.setRight(bar.left() - px(8))
         write(painter, line, little, font, palette.TEXT_SOFT, RIGHT)
-        gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-        for index, stop in enumerate(palette.HEAT_STOPS):
-            gradient.setColorAt(index / (len(palette.HEAT_STOPS) - 1), QColor(stop))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(gradient)
-        painter.drawRoundedRect(bar, bar.height() / 2, bar.height() / 2)
+        legend(painter, bar, palette.HEAT_STOPS)
 
     def _paint_face(self, painter: QPainter) -> None:
         box = self.face_area()
@@ -382,14 +375,7 @@ class VideoView(Panel):
 
     # -- pointer -------------------------------------------------------------------------------
 
-    def event(self, event: QEvent | None) -> bool:
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.tip_at(event.pos()), self)
-            return True
-        return super().event(event)
-
     def tip_at(self, place: QPoint) -> str:
-        """What is explained at a place in the view, empty where that is nothing."""
         if self._image is not None and self.caption_area().contains(place.toPointF()):
             return _HEATMAP_TIP
         return "" if self.face_area() is None else _WHOSE

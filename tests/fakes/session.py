@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
-from realtime.devices import Listing
+from realtime.devices import CameraInfo, Listing, MicrophoneInfo
 from realtime.export import Written
 from realtime.messages import (
     Attention,
@@ -29,6 +29,7 @@ from realtime.messages import (
     FloatArray,
     Health,
     ModalityReport,
+    Playback,
     Prediction,
     Reason,
     SessionState,
@@ -218,6 +219,33 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
     return replace(prediction, **changes)
 
 
+def make_snapshot(state: SessionState = SessionState.RUNNING, **changes: Any) -> Snapshot:
+    """Live, without picture and answer; `changes` replace its fields."""
+    running = SourceHealth(name="Camera", state=SourceState.RUNNING)
+    values: dict[str, Any] = {
+        "message": "",
+        "progress": None,
+        "preview": None,
+        "face": None,
+        "prediction": None,
+        "health": Health(camera=running, microphone=running),
+    }
+    return Snapshot(state=state, **(values | changes))
+
+
+def replay_snapshot(state: SessionState = SessionState.RUNNING, **changes: Any) -> Snapshot:
+    """Of a recording of 48 s, a third of which is analysed; `changes` also of its playback."""
+    values: dict[str, Any] = {
+        "position": 2.0,
+        "duration": 48.0,
+        "analysed": 16.0,
+        "speed": 1.0,
+        "playing": True,
+    }
+    values |= {name: changes.pop(name) for name in values if name in changes}
+    return make_snapshot(state, playback=Playback(**values), **changes)
+
+
 def absent_prediction(index: int = 50) -> Prediction:
     """Neither face nor voice: the answer has nothing to rest on."""
     return make_prediction(
@@ -300,6 +328,7 @@ class _FakeSession:
     loading_seconds: float = 1.0
     state: SessionState | None = None  # overrides what the clock says
     message: str = ""
+    failure: Exception | None = None
     notes: tuple[str, ...] = ()
     changes: dict[str, Any] = field(default_factory=dict)  # replaced in every prediction
     health_changes: dict[str, Any] = field(default_factory=dict)
@@ -499,7 +528,17 @@ class FakeReplaySession(_FakeSession):
         state = SessionState.RUNNING if self.loaded >= 1.0 else SessionState.LOADING
         if self.analysed_seconds >= self.duration_seconds:
             state = SessionState.ENDED
+        playback = Playback(
+            position=self.position_seconds,
+            duration=self.duration_seconds,
+            analysed=self.analysed_seconds,
+            speed=self.speed,
+            playing=self.playing,
+            sound_problem=self.sound_problem,
+            sound_waits=self.sound_waits,
+        )
         snapshot = self.snapshot_at(self.position_seconds, self.state or state)
+        snapshot = replace(snapshot, playback=playback)
         if self.position_seconds > self.analysed_seconds:
             return replace(snapshot, prediction=None)
         return snapshot
@@ -536,17 +575,24 @@ class FakeFactory:
         return session
 
 
-@dataclass(frozen=True)
-class FakeDevice:
-    """A camera or microphone in a list."""
+def fake_microphone(selector: str, name: str) -> MicrophoneInfo:
+    """A microphone in a list."""
+    return MicrophoneInfo(
+        index=0,
+        name=name,
+        selector=selector,
+        channels=1,
+        sample_rate=48000,
+        host_api="ALSA",
+        is_default=False,
+    )
 
-    selector: str
-    name: str
 
-
-def list_fake_devices() -> tuple[Listing[FakeDevice], Listing[FakeDevice]]:
+def list_fake_devices() -> tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]:
     """Two cameras and a microphone, which is in use."""
-    cameras = Listing([FakeDevice("0", "Studio camera"), FakeDevice("1", "Lid camera")])
-    microphones = Listing([FakeDevice("default", "default"), FakeDevice("Desk", "Desk")])
+    cameras = Listing(
+        [CameraInfo(index=0, name="Studio camera"), CameraInfo(index=1, name="Lid camera")]
+    )
+    microphones = Listing([fake_microphone("default", "default"), fake_microphone("Desk", "Desk")])
     microphones.problem = "new microphones are found only while no sound is recorded or played"
     return cameras, microphones

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, QSettings, Qt
+from PyQt6.QtCore import QPoint, QSettings, QSize, Qt
 from PyQt6.QtGui import QImage, QWheelEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QWidget
@@ -25,7 +25,14 @@ from ui import palette, theme
 from ui.main_window import MainWindow, WindowOptions
 
 _QTEST: Any = QTest  # its type hints take a QTest first, its functions do not
-OpenWindow = Callable[[FakeLiveSession | FakeReplaySession], MainWindow]
+
+
+class OpenWindow(Protocol):
+    """Opens and starts a window."""
+
+    def __call__(self, session: FakeLiveSession | FakeReplaySession, **options: Any) -> MainWindow:
+        """On `session`, with these of the WindowOptions."""
+        ...
 
 
 def press(
@@ -91,6 +98,40 @@ def has_colour(image: QImage, name: str, tolerance: int = 12) -> bool:
     return share_of_colour(image, name, tolerance) > 0.0
 
 
+def open_file(qtbot: QtBot, window: MainWindow, path: Path) -> None:
+    """Open a recording, and wait until it has been looked into."""
+    window.switcher.open_recording(path)
+    qtbot.waitUntil(lambda: not window.switcher._checking.busy)
+
+
+def resize(window: MainWindow, size: QSize) -> None:
+    """Give the window another size, and the layout the turn of the loop that it takes."""
+    window.resize(size)
+    QApplication.processEvents()
+
+
+def run(window: MainWindow, now: ManualTime, seconds: float) -> None:
+    """Let time pass in tenths of a second."""
+    for _ in range(round(seconds * 10)):
+        now.advance(0.1)
+        window.bridge.poll()
+
+
+def tab_to(name: str) -> None:
+    """Press Tab until the control of that name has the focus."""
+    for _ in range(20):
+        press_focused(Qt.Key.Key_Tab)
+        focused = QApplication.focusWidget()
+        if focused is not None and focused.accessibleName() == name:
+            return
+    raise AssertionError(f"Tab does not reach {name}")
+
+
+def export(qtbot: QtBot, window: MainWindow, path: Path) -> None:
+    window.export(path)
+    qtbot.waitUntil(lambda: not window._exporting.busy)
+
+
 @pytest.fixture(autouse=True)
 def dressed(qapp: QApplication) -> None:
     """Every test draws as the program does."""
@@ -114,14 +155,14 @@ def open_window(
     """Opens and starts windows; `window.bridge.poll()` makes them look at their session."""
     windows: list[MainWindow] = []
 
-    def opened(session: FakeLiveSession | FakeReplaySession) -> MainWindow:
+    def opened(session: FakeLiveSession | FakeReplaySession, **options: Any) -> MainWindow:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
         window = MainWindow(
             session,
             factory,
             list_devices=list_fake_devices,
             settings=settings,
-            options=WindowOptions(version="1.2.3", model_card="# Model card\n\nFor *research*."),
+            options=WindowOptions(version="1.2.3", model_card="# Model card", **options),
             now=now,
         )
         qtbot.addWidget(window)
@@ -135,3 +176,21 @@ def open_window(
     yield opened
     for window in windows:
         window.stop()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is painted over the picture, in the order in which it comes."""
+    texts: list[str] = []
+    monkeypatch.setattr("ui.video_view.write", lambda _painter, _area, text, *_: texts.append(text))
+    return texts
+
+
+@pytest.fixture
+def live(now: ManualTime) -> FakeLiveSession:
+    return FakeLiveSession(now, loading_seconds=1.0)
+
+
+@pytest.fixture
+def replay(now: ManualTime) -> FakeReplaySession:
+    return FakeReplaySession(now, loading_seconds=0.0, path=Path("talk.mp4"))

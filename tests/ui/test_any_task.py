@@ -12,14 +12,15 @@ from PyQt6.QtCore import QRectF, QSize
 from PyQt6.QtGui import QFont, QPainter
 from PyQt6.QtWidgets import QApplication
 
-from models.config import MODALITIES
-from models.labels import EMOTIONS
 from realtime.messages import Attention, ModalityReport, Prediction, Reason, Status, Track
-from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
+from tests.fakes.session import FakeLiveSession, ManualTime
 from tests.ui.conftest import OpenWindow, has_colour
-from ui import palette, presenters
+from ui import palette
 from ui.main_window import MainWindow
 from ui.panel import text_width
+from ui.present.answer import answer as shown_answer
+from ui.present.attention import attention_panels
+from ui.present.shares import sound_absence
 
 BLOCKS = 4  # channel blocks per modality
 TASKS = {
@@ -150,7 +151,7 @@ def test_every_modality_has_its_place(
         unanswered(4, Reason.NO_INPUT, **none_there),
         answer(5, depths, **all_there),
     ]
-    window = open_window(OtherSession(now, answers))
+    window = open_window(OtherSession(now, answers), labels=LABELS, modalities=names)
     for step in answers:
         now.advance(0.1)
         window.bridge.poll()
@@ -159,9 +160,12 @@ def test_every_modality_has_its_place(
                 each.texts.clear()
             resize(window, size)
             present = [report.name.capitalize() for report in step.modalities if report.present]
-            told = window.shares.accessibleDescription()
+            told = window.views.shares.accessibleDescription()
             assert all(f"{name} {100 / len(present):.0f}" in told for name in present)
-            for view, widget in (("share", window.shares), ("attention", window.attention)):
+            for view, widget in (
+                ("share", window.views.shares),
+                ("attention", window.views.attention),
+            ):
                 lines = [written[view].line(name.capitalize()) for name in names]
                 for name, line in zip(names, lines, strict=True):
                     assert written[view].is_whole(name.capitalize()), (view, name, size)
@@ -169,51 +173,50 @@ def test_every_modality_has_its_place(
                 assert all(a.bottom() <= b.top() for a, b in pairwise(lines)), (view, size)
             if not step.attention:
                 continue
-            cells = window.attention.cells()
+            cells = window.views.attention.cells()
             assert len(cells) == len(names) * depths
             assert not any(a.intersects(b) for a, b in combinations(cells, 2))
-            pictures = [each.widget for each in window.attention._pictures]
+            pictures = [each.widget for each in window.views.attention._pictures]
             shown = [each.geometry() for each in pictures if each.isVisible()]
             there = [report.present for report in step.modalities] * depths
             assert shown == [cell for cell, is_there in zip(cells, there, strict=True) if is_there]
             for cell in cells:
-                assert window.attention.content().toAlignedRect().contains(cell)
+                assert window.views.attention.content().toAlignedRect().contains(cell)
                 assert min(cell.width(), cell.height()) > 20
-    assert window.answer.headline == "Party"
+    assert window.views.answer.headline == "Party"
 
 
 def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) -> None:
     statuses = {"light": Status.PRESENT, "noise": Status.PRESENT}
-    window = open_window(OtherSession(now, [answer(1, 1, **statuses)]))
+    session = OtherSession(now, [answer(1, 1, **statuses)])
+    window = open_window(session, labels=LABELS, modalities=tuple(statuses))
     for _ in range(30):
         now.advance(0.1)
         window.bridge.poll()
-    bars, timeline = (view.grab().toImage() for view in (window.answer, window.timeline))
+    bars, timeline = (
+        view.grab().toImage() for view in (window.views.answer, window.views.timeline)
+    )
     for label in LABELS:
         assert has_colour(bars, palette.class_colour(label, LABELS)), label
     assert has_colour(timeline, palette.class_colour("party", LABELS))
-    assert window.answer.accessibleDescription() == (
+    assert window.views.answer.accessibleDescription() == (
         "Party 70\u202f%. From light and noise of the last 3 s. "
         "Day 10\u202f%, Night 20\u202f%, Party 70\u202f%"
     )
 
 
-def test_a_session_on_another_task_starts_from_what_is_known(
+def test_the_next_session_starts_from_the_depths_that_are_known(
     open_window: OpenWindow, now: ManualTime
 ) -> None:
-    window = open_window(OtherSession(now, [answer(1, 3, light=Status.PRESENT)]))
-    assert len(window.attention.cells()) == 2 * len(MODALITIES)  # as the options say
+    session = OtherSession(now, [answer(1, 3, light=Status.PRESENT)])
+    window = open_window(session, labels=LABELS, modalities=("light",))
+    assert len(window.views.attention.cells()) == 2
     now.advance(0.1)
     window.bridge.poll()
-    for _ in range(2):
-        assert len(window.attention.cells()) == 3
-        window._adopt(FakeLiveSession(now))  # no answer so far
-        assert window.shares.accessibleDescription() == "Light –"
-    for prediction in (make_prediction(10), absent_prediction()):
+    for prediction in (None, unanswered(2, Reason.NO_FACE, light=Status.NO_FACE)):
+        assert len(window.views.attention.cells()) == 3
         window._show_prediction(prediction)
-        assert len(window.attention.cells()) == 2 * len(MODALITIES)
-    window.timeline.extend([make_prediction(10)])
-    assert window.timeline._track.labels == EMOTIONS
+    assert len(window.views.attention.cells()) == 3
 
 
 # -- words -----------------------------------------------------------------------------------------
@@ -225,13 +228,13 @@ def test_modalities_are_listed_as_in_a_sentence() -> None:
         (("light", "noise"), "From light and noise"),
         (("text", "voice", "face"), "From text, voice and face"),
     ):
-        shown = presenters.answer(answer(1, 1, **dict.fromkeys(names, Status.PRESENT)))
+        shown = shown_answer(answer(1, 1, **dict.fromkeys(names, Status.PRESENT)))
         assert shown.detail == told
 
 
 def test_no_input_is_told_by_what_arrives() -> None:
     def detail(**statuses: Status) -> str:
-        return presenters.answer(unanswered(1, Reason.NO_INPUT, **statuses)).detail
+        return shown_answer(unanswered(1, Reason.NO_INPUT, **statuses)).detail
 
     stalled, silence = Status.STALLED, Status.SILENCE
     assert detail(light=stalled) == "No picture arrives"
@@ -244,7 +247,7 @@ def test_no_input_is_told_by_what_arrives() -> None:
 def test_why_sound_did_not_count_is_told_by_its_status() -> None:
     def told(level: float | None, **statuses: Status) -> str:
         prediction = unanswered(1, Reason.NO_INPUT, **statuses)
-        return presenters.sound_absence(replace(prediction, sound_level=level))
+        return sound_absence(replace(prediction, sound_level=level))
 
     assert told(-60.0, light=Status.STALLED, noise=Status.SILENCE) == "noise not counted: silence"
     assert told(-1.0, noise=Status.CLIPPED, light=Status.NO_FACE) == "noise not counted: distorted"
@@ -264,7 +267,7 @@ def test_blocks_of_a_modality_need_not_lie_together() -> None:
         modalities=("light", "noise", "light", "noise"),
     )
     prediction = answer(1, 0, light=Status.PRESENT, noise=Status.PRESENT)
-    (panel,) = presenters.attention_panels(replace(prediction, attention=(mixed,)))
+    (panel,) = attention_panels(replace(prediction, attention=(mixed,)))
     for name, weights in (("light", [1, 4]), ("noise", [2, 8])):
         rows = panel.rows(name)
         assert rows is not None

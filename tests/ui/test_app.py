@@ -40,7 +40,7 @@ def test_the_window_is_shown_before_the_session_starts(
         def start(self) -> None:
             super().start()
             (window,) = [each for each in windows() if each.isVisible()]
-            seen.append(window in painted and window.answer in painted)
+            seen.append(window in painted and window.views.answer in painted)
             QTimer.singleShot(0, window.close)
 
     class Watch(QObject):

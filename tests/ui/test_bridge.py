@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtime.messages import Health, Prediction, Snapshot
+from realtime.messages import Prediction, Snapshot
 from tests.fakes.session import FakeLiveSession, ManualTime
 from ui.bridge import Bridge
 
@@ -49,12 +49,12 @@ def test_history_is_told_without_gaps_or_repeats(bridge: Bridge, now: ManualTime
     assert told == list(range(1, told[-1] + 1))
 
 
-def test_health_carries_the_preview_rate(bridge: Bridge, now: ManualTime) -> None:
-    measured: list[Health] = []
-    bridge.measured.connect(measured.append)
+def test_health_comes_with_the_rate_of_pictures(bridge: Bridge, now: ManualTime) -> None:
+    rates: list[float] = []
+    bridge.measured.connect(lambda _, rate: rates.append(rate))
     run(bridge, now, 2.0)
-    assert len(measured) <= 9
-    assert measured[-1].preview_rate == pytest.approx(30.0, abs=1.5)
+    assert len(rates) <= 9
+    assert rates[-1] == pytest.approx(30.0, abs=1.5)
 
 
 def test_another_session_starts_from_nothing(

@@ -61,7 +61,9 @@ def test_equal_labels_that_follow_each_other_are_one_stretch() -> None:
 
 
 def test_nothing_yet() -> None:
-    columns = Track(EMOTIONS).columns(-60.0, 0.0, 5)
+    track = Track(EMOTIONS, keep_seconds=60.0)
+    track.extend([])
+    columns = track.columns(-60.0, 0.0, 5)
     assert (columns.labels == NOTHING).all()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
-from realtime.messages import Prediction, Reason, SessionState, SourceHealth, SourceState
+from realtime.messages import Playback, Prediction, Reason, SourceHealth, SourceState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -21,16 +21,20 @@ from tests.fakes.session import (
     absent_prediction,
     face_at,
     make_prediction,
+    make_snapshot,
 )
 from tests.ui.conftest import click, double_click, has_colour
-from ui import icons, palette, presenters
+from ui import icons, palette
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
 from ui.controls import ElidedLabel
 from ui.loading_view import LoadingView
 from ui.panel import Panel, text_width
-from ui.presenters import NOT_SURE, unanswered
+from ui.present.answer import NOT_SURE, absence, tag
+from ui.present.answer import answer as shown_answer
+from ui.present.playback import WAITS_FOR_ANALYSIS
+from ui.present.status import status_cells
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -109,12 +113,14 @@ def test_the_longest_detail_fits(scale: float) -> None:
     disgusted = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("disgusted")]
     turning = replace(held, smoothed=disgusted)
     unsure = replace(turning, label=None, reason=Reason.LOW_CONFIDENCE)
-    details = [
-        presenters.answer(each, window_seconds=3.0).detail for each in (held, turning, unsure)
-    ]
-    for playing, wait in ((True, None), (False, None), (True, 3500.0), (False, 3500.0)):
-        absence = unanswered(SessionState.RUNNING, 3617.0, playing=playing, wait_seconds=wait)
-        details.append(absence[1])
+    details = [shown_answer(each, window_seconds=3.0).detail for each in (held, turning, unsure)]
+    for playing, speed in product((True, False), (0.0, 1.0)):
+        playback = Playback(
+            position=7117.0, duration=9000.0, analysed=3617.0, speed=1.0, playing=playing
+        )
+        health = replace(make_snapshot().health, analysis_speed=speed)
+        waiting = make_snapshot(playback=playback, health=health)
+        details.append(absence(waiting)[1])
     room = theme.px(396) - 2 * theme.px(PADDING)
     assert max(text_width(detail, theme.font(BODY)) for detail in details) <= room
 
@@ -316,17 +322,17 @@ def test_what_lies_over_the_picture_neither_overlaps_nor_is_cut_off(
     view.show_frame(pictures.packet(1.0), face_at(pictures, 1.0) if answer == "both" else None)
     view.show_prediction(PREDICTIONS[answer])
     view.set_heatmap(True)
-    view.set_badge(presenters.WAITS_FOR_ANALYSIS)
+    view.set_badge(WAITS_FOR_ANALYSIS)
     painted(view)
     caption, badge = pills
     assert not caption.intersects(badge)
     room = view.rect().toRectF() if upright else view.picture_area()
     assert all(room.contains(pill) for pill in pills)
-    texts.pop(presenters.tag(PREDICTIONS[answer])[0], None)  # which lies at the face
+    texts.pop(tag(PREDICTIONS[answer])[0], None)  # which lies at the face
     told = {HEATMAP_CAPTION, *HEATMAP_ENDS}
     if answer == "none":
         told = {f"{HEATMAP_CAPTION}: {NO_FACE_HERE}"}
-    assert {*told, presenters.WAITS_FOR_ANALYSIS} == {*texts}
+    assert {*told, WAITS_FOR_ANALYSIS} == {*texts}
     for area, is_cut_off in texts.values():
         assert any(pill.contains(area) for pill in pills)
         assert not is_cut_off
@@ -619,7 +625,7 @@ def test_the_status_line_is_painted_and_told(qtbot: QtBot, now: ManualTime) -> N
     qtbot.addWidget(view)
     view.resize(1200, 40)
     painted(view)
-    view.show_health(FakeLiveSession(now).health(), live=True)
+    view.show_health(FakeLiveSession(now).health(), 30.0, live=True)
     view.show_level(-2.0, speech=True)
     image = painted(view)
     assert has_colour(image, palette.GOOD)  # of the sources
@@ -633,16 +639,16 @@ def test_no_level_is_shown_of_before_a_pause_or_of_what_is_off(
     view = StatusView(Theme())
     qtbot.addWidget(view)
     health = FakeLiveSession(now).health()
-    view.show_health(health, live=True)
+    view.show_health(health, 30.0, live=True)
     view.show_level(-21.0, speech=True)
     assert view.level == -21.0
     view.set_paused(True)
     assert view.level is None
     view.set_paused(False)
-    view.show_health(replace(health, microphone=SourceHealth(name="none")), live=True)
+    view.show_health(replace(health, microphone=SourceHealth(name="none")), 30.0, live=True)
     assert view.level is None
     read = SourceHealth(name="talk.mp4", state=SourceState.ENDED)  # but it is looked at
-    view.show_health(replace(health, microphone=read), live=False)
+    view.show_health(replace(health, microphone=read), 30.0, live=False)
     assert view.level == -21.0
 
 
@@ -652,8 +658,8 @@ def test_status_cells_stand_side_by_side(qtbot: QtBot, now: ManualTime, live: bo
     qtbot.addWidget(view)
     view.resize(990, 40)
     health = FakeLiveSession(now).health()
-    view.show_health(health, live=live)
-    assert len(view.cell_areas()) == len(presenters.status_cells(health, live=live))
+    view.show_health(health, 30.0, live=live)
+    assert len(view.cell_areas()) == len(status_cells(health, 30.0, live=live))
     areas = sorted([*view.cell_areas(), view.meter_area()], key=lambda area: area.left())
     for left, right in pairwise(areas):
         assert left.right() <= right.left() + 1e-6

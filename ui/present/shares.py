@@ -1,0 +1,95 @@
+"""What counted: each modality beside what it would get at equal weight, and the sound.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.messages import ModalityReport, Prediction, Reason, Status, Track
+from ui.present.words import percent, sentence
+
+STATUS_WORDS: Final = {
+    Status.PRESENT: "",
+    Status.NO_SOURCE: "switched off",  # live; what a recording lacks has other words
+    Status.STALLED: "no input arrives",
+    Status.NO_FACE: "no face",
+    Status.FEW_PICTURES: "too few pictures",
+    Status.TOO_DARK: "too dark",
+    Status.SILENCE: "silence",
+    Status.CLIPPED: "distorted",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How much one modality counted, beside what it would get at equal weight."""
+
+    name: str
+    share: float | None
+    equal: float | None
+    text: str  # "62 %", or in one word why it is absent
+    opinion: str  # what this modality alone would say of this window, not steadied
+
+
+def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Share, ...]:
+    """One row per modality in the network's order; `modalities` names them without an answer."""
+    if prediction is None:
+        return tuple(
+            Share(name=sentence(name), share=None, equal=None, text="–", opinion="")
+            for name in modalities
+        )
+    starting = prediction.reason is Reason.STARTING
+    is_live = prediction.time_of_day is not None
+    return tuple(
+        _share(report, starting=starting, live=is_live) for report in prediction.modalities
+    )
+
+
+def _share(report: ModalityReport, *, starting: bool, live: bool) -> Share:
+    name = sentence(report.name)
+    if not report.present or report.share is None:
+        words = _status_words(report, live=live)
+        if starting and report.status in (Status.NO_FACE, Status.FEW_PICTURES, Status.SILENCE):
+            words = "starting"  # nothing could be seen or heard yet
+        return Share(name=name, share=None, equal=None, text=words, opinion="")
+    return Share(
+        name=name,
+        share=report.share,
+        equal=report.chance_share,
+        text=percent(report.share),
+        opinion=f"alone: {report.label}" if report.label else "",
+    )
+
+
+def _status_words(report: ModalityReport, *, live: bool) -> str:
+    """Why a modality did not count. A recording may lack a track, or only the end of it."""
+    if report.status is Status.NO_SOURCE and not live:
+        return {Track.PICTURES: "no picture here", Track.SOUND: "no sound here"}[report.track]
+    return STATUS_WORDS[report.status]
+
+
+def sound_absence(prediction: Prediction) -> str:
+    """Why a modality that is taken from sound did not count, "" where there is no such thing."""
+    for report in prediction.modalities:
+        if report.track is Track.SOUND and not report.present:
+            words = _status_words(report, live=prediction.time_of_day is not None)
+            return f"{report.name} not counted: {words}"
+    return ""
+
+
+def voice_known(prediction: Prediction | None) -> str:
+    """From how much speech the voice is known, "" from less than a second of it."""
+    seconds = 0.0 if prediction is None else prediction.speaker_seconds
+    return f"voice known from {seconds:.0f} s of speech" if seconds >= 1.0 else ""
+
+
+def moments_curve(moments: NDArray[np.float32], top: float = 6.0) -> NDArray[np.float32]:
+    """Weights of the moments, which sum to 1, as heights 0..1 where `top` × uniform is 1."""
+    return np.clip(moments * len(moments) / top, 0.0, 1.0).astype(np.float32)
