@@ -303,7 +303,7 @@ def live(
             )
         told = "No camera or microphone found: this is the demo recording"
         typer.echo(told, err=True)
-        notice = [told, trouble, "Connect one, then choose Back to live"]
+        notice = [told, trouble, "Connect one, then choose Go live"]
         _replay(sessions, DEMO, seconds=seconds, notice=". ".join(filter(None, notice)))
         return
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]

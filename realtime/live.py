@@ -414,6 +414,7 @@ class LiveSession:
             frames_skipped=self._search.skipped + self._pictures_missed,
             sound_offset=offset,
             engine=engine,
+            written_to="" if self._writer is None else str(self._writer.path),
         )
 
     def history(self, after_index: int = -1) -> Sequence[Prediction]:

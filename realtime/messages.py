@@ -6,7 +6,7 @@ in the recording (replay). Absent is `None` or no message, never zeros.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -222,6 +222,7 @@ class Health:
         None  # s, sound minus picture on capture time; positive: sound late
     )
     engine: str = ""  # "onnxruntime, CPU" or "torch, NVIDIA …"
+    written_to: str = ""  # file that live answers are written to
 
 
 class SessionState(StrEnum):
@@ -259,4 +260,5 @@ class Snapshot:
     prediction: Prediction | None
     health: Health
     playback: Playback | None = None  # None when live
-    notes: tuple[str, ...] = field(default=())  # a recording is cut off, answers are written, …
+    flaws: tuple[str, ...] = ()  # what is wrong with a recording: it is cut off, has no sound, …
+    notes: tuple[str, ...] = ()  # answers are written, …

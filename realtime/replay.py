@@ -322,7 +322,8 @@ class ReplaySession:
                 prediction=self._archive.answer(window) if answered else None,
                 health=self._health(),
                 playback=playback,
-                notes=self._notes if self._outcome is None else (str(self._outcome),),
+                flaws=self._notes,
+                notes=() if self._outcome is None else (str(self._outcome),),
             )
         return replace(snapshot, prediction=self._with_spectrogram(snapshot.prediction))
 

@@ -594,7 +594,7 @@ def test_a_screen_gets_a_window(
     assert fallback.path == demo
     told = (
         "No camera or microphone found: this is the demo recording. "
-        "Connect one, then choose Back to live"
+        "Connect one, then choose Go live"
     )
     assert [how["options"].notice for _, how in windows] == ["", "", told]
     how = windows[0][1]

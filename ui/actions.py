@@ -29,7 +29,7 @@ _ENTRIES: Final = {
     "escape": _Entry("Dismiss a notice, then leave full screen", ("Esc",)),
     "open": _Entry("Open recording…", ("Ctrl+O",), "open"),
     "demo": _Entry("Open the demo", ()),
-    "live": _Entry("Back to live", ("Ctrl+L",), "live"),
+    "live": _Entry("Go live", ("Ctrl+L",), "live"),
     "refresh": _Entry("Look for devices again", ("F5",), "refresh"),
     "back": _Entry("One second back", ("Left",)),
     "forward": _Entry("One second forward", ("Right",)),

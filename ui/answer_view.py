@@ -48,7 +48,7 @@ class AnswerView(Panel):
         self.setToolTip(
             "The answer is steadied, so that it does not flicker: another takes its place\n"
             "once it is clearly ahead for a moment, or far ahead.\n"
-            "The bars show how all of them stand now."
+            "The bars show how all of them stand, averaged over about half a second."
         )
         self._labels = labels
         self._window_seconds = window_seconds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtCore import QEvent, QSize, Qt
 from PyQt6.QtGui import QAction, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import (
     QComboBox,
@@ -125,6 +125,10 @@ class Choice(QComboBox):
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
         painter.end()
+
+    def sizeHint(self) -> QSize:
+        """Some pixels more than the style asks for, which itself insets the text."""
+        return super().sizeHint() + QSize(6, 0)
 
     def fill(self, entries: list[tuple[str, object]], chosen: object) -> None:
         """Offer `entries` (text, data) and show the one whose data is `chosen`; emits nothing."""

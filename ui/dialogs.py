@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QColor, QShowEvent, QTextCursor, QTextDocument, QTextFormat
+from PyQt6.QtGui import (
+    QAction,
+    QColor,
+    QShowEvent,
+    QTextBlock,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextFormat,
+)
 from PyQt6.QtWidgets import (
     QDialog,
     QFileDialog,
@@ -28,7 +37,7 @@ from PyQt6.QtWidgets import (
 from ui import icons, palette
 from ui.actions import HELP, PAIRS, keys_of
 from ui.present.words import PRIVACY
-from ui.theme import FRAME, Theme
+from ui.theme import BODY, FRAME, Theme
 
 CAUTION: Final = (
     "It reads expressions, not feelings: a smile is not always joy, and a still face hides what "
@@ -136,7 +145,7 @@ class AboutDialog(QDialog):
         card.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         card.setMarkdown(model_card or "The model card is not at hand.")
         if (document := card.document()) is not None:
-            _air(document, px(8))
+            _air(document, px(8), px(BODY))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(px(28), px(24), px(28), px(20))
         layout.setSpacing(px(16))
@@ -186,8 +195,8 @@ class ExportDialog(QFileDialog):
         return name if is_ours else f"{name}.{_EXPORTS.get(self.selectedNameFilter(), 'csv')}"
 
 
-def _air(document: QTextDocument, gap: int) -> None:
-    """Give paragraphs, headings and tables of rendered Markdown some room."""
+def _air(document: QTextDocument, gap: int, size: int) -> None:
+    """Give rendered Markdown some room, and its code the text's size in pixels."""
     document.setDocumentMargin(gap)
     block = document.begin()
     while block.isValid():
@@ -207,9 +216,28 @@ def _air(document: QTextDocument, gap: int) -> None:
         if heading:
             cursor.select(QTextCursor.SelectionType.BlockUnderCursor)
             smaller = cursor.charFormat()
-            smaller.setProperty(QTextFormat.Property.FontSizeAdjustment, 2 - min(heading, 3))
+            smaller.setProperty(QTextFormat.Property.FontSizeAdjustment, max(2 - heading, 0) + 1)
             cursor.setCharFormat(smaller)
+        _scale_code(document, block, size)
         block = block.next()
+
+
+def _scale_code(document: QTextDocument, block: QTextBlock, size: int) -> None:
+    """Markdown gives code a font of its own, which the style sheet's scale does not reach."""
+    fragments = block.begin()
+    spans = []
+    while not fragments.atEnd():
+        fragment = fragments.fragment()
+        if fragment.charFormat().fontFixedPitch():
+            spans.append((fragment.position(), fragment.length()))
+        fragments += 1
+    scaled = QTextCharFormat()
+    scaled.setProperty(QTextFormat.Property.FontPixelSize, size)
+    for start, length in spans:
+        cursor = QTextCursor(document)
+        cursor.setPosition(start)
+        cursor.setPosition(start + length, QTextCursor.MoveMode.KeepAnchor)
+        cursor.mergeCharFormat(scaled)
 
 
 def _keycaps(keys: list[str], gap: int) -> QHBoxLayout:

@@ -52,6 +52,7 @@ from ui.notice_board import NoticeBoard
 from ui.present.answer import NO_DEVICES, UNANSWERED, absence
 from ui.present.notices import Notice, Remedy, Severity, empty_picture, notices
 from ui.present.playback import badge, is_paused
+from ui.present.words import LIVE_ANSWERS
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -286,7 +287,8 @@ class MainWindow(QMainWindow):
         self._show_prediction(None)
         self._notices.clear()
         for command in REPLAY_ONLY:
-            self.commands[command].setEnabled(not is_live)
+            # That of answers says how live ones are kept.
+            self.commands[command].setEnabled(not is_live or command == "export")
         for command in LIVE_ONLY:
             self.commands[command].setEnabled(is_live)
         self.commands["pause"].setEnabled(True)
@@ -504,6 +506,7 @@ class MainWindow(QMainWindow):
     def _ask_export(self) -> None:
         replay, playback = self.replay, self.switcher.session.snapshot().playback
         if replay is None or playback is None:
+            self._tell(Notice(text=LIVE_ANSWERS))
             return
         if not playback.analysed:
             self._tell(Notice(text="There are no answers to export yet."))

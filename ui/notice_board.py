@@ -60,4 +60,5 @@ class NoticeBoard:
         if waiting:
             return waiting[0]
         is_loading = state is SessionState.LOADING  # whose card says it as well
-        return None if is_loading or self._privacy_seen else Notice(text=PRIVACY)
+        # Once answers are written, "nothing is stored" would be untrue, even if that was dismissed.
+        return None if is_loading or found or self._privacy_seen else Notice(text=PRIVACY)

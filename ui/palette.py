@@ -16,6 +16,7 @@ SURFACE: Final = "#151920"
 RAISED: Final = "#1e242d"
 HOVER: Final = "#283039"
 LINE: Final = "#2b323d"
+GROOVE: Final = "#626d7c"  # of sliders; 3:1 against what lies behind, as WCAG 2.2 asks (1.4.11)
 TEXT: Final = "#edf0f4"
 TEXT_SOFT: Final = "#aab3c0"
 TEXT_FAINT: Final = "#87919f"

@@ -187,7 +187,7 @@ def _style_sheet(scale: float) -> str:
     QMenu::icon {{ padding-left: {px(10)}; }}
 
     QSlider {{ min-height: {px(24)}; }}
-    QSlider::groove:horizontal {{ height: {groove}px; background: {p.LINE};
+    QSlider::groove:horizontal {{ height: {groove}px; background: {p.GROOVE};
         border-radius: {px(2)}; }}
     QSlider::sub-page:horizontal {{ background: {p.ACCENT}; border-radius: {px(2)}; }}
     QSlider::handle:horizontal {{ background: {p.TEXT}; width: {2 * knob - 4}px;

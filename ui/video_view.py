@@ -25,7 +25,7 @@ from models.alignment import CROP_SIZE
 from realtime.messages import FaceObservation, Prediction, VideoPacket
 from ui import icons, palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, legend, text_width, write
-from ui.present.answer import answer, spoken, tag
+from ui.present.answer import NOT_COUNTED, NOT_SURE, answer, spoken, tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
@@ -34,7 +34,8 @@ _NOT_SURE_LINE: Final = Qt.PenStyle.DotLine
 _SHADE: Final = QColor(13, 16, 20, 205)  # under text that lies on the picture
 _PILL: Final = QColor(30, 36, 45, 225)  # … or beside a narrow one
 HEATMAP_CAPTION: Final = "What speaks for it"
-NO_FACE_HERE: Final = "no face in this picture"
+NO_FACE_HERE: Final = "no face found here"
+NO_MAP: Final = "no answer counts this face yet"
 _HEATMAP_TIP: Final = (
     "The brighter a part of the face is coloured, the more it speaks for what is shown\n"
     "(class activation map)."
@@ -76,7 +77,7 @@ class VideoView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer at the face box, and its heatmap."""
         self._tag = tag(prediction)
-        self._sure = prediction is not None and prediction.label is not None
+        self._sure = prediction is not None and self._tag[0] not in ("", NOT_SURE, NOT_COUNTED)
         self.describe("" if prediction is None else spoken(answer(prediction)))
         activation = None if prediction is None else prediction.face_activation
         self._heat = None if activation is None else rendering.heat(activation)
@@ -193,7 +194,7 @@ class VideoView(Panel):
     def _caption(self) -> str:
         if self._heats():
             return HEATMAP_CAPTION
-        return f"{HEATMAP_CAPTION}: {NO_FACE_HERE if self._face is None else 'none yet'}"
+        return f"{HEATMAP_CAPTION}: {NO_FACE_HERE if self._face is None else NO_MAP}"
 
     def caption_area(self) -> QRectF:
         """Where the caption of the heatmap lies, empty while that is switched off."""

@@ -40,7 +40,7 @@ from ui.main_window import _ENDINGS, MainWindow, WindowOptions
 from ui.present.answer import BEFORE_THE_PAUSE, NOT_SURE
 from ui.present.notices import Severity
 from ui.present.playback import SLOWED_BY_ANALYSIS, WAITS_FOR_ANALYSIS
-from ui.video_view import HEATMAP_CAPTION, NO_FACE_HERE
+from ui.video_view import HEATMAP_CAPTION, NO_FACE_HERE, NO_MAP
 
 # -- start and end -----------------------------------------------------------------------------
 
@@ -465,7 +465,7 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     assert window.views.video.badge == window.views.answer.headline == "Paused"
     assert window.views.answer.detail == "Play, or click the timeline"
     assert window.views.video.face_area() is not None
-    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: none yet" in written)
+    qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: {NO_MAP}" in written)
     replay.changes["face"] = None  # which takes its box away
     replay.seek(0.04)
     run(window, now, 0.1)

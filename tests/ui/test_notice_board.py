@@ -182,3 +182,14 @@ def test_privacy_is_told_once_there_is_room_for_it(board: NoticeBoard) -> None:
     assert board.choose([LOST], SessionState.RUNNING) is LOST
     board.dismiss(shown)
     assert board.choose([], SessionState.RUNNING) is None
+
+
+def test_nothing_is_stored_is_not_said_while_answers_are_written(tmp_path: Path) -> None:
+    settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+    board, writing = NoticeBoard(settings), Notice(text="Answers are written to a.csv")
+    assert board.choose([writing], SessionState.RUNNING) == writing
+    board.dismiss(writing)
+    assert board.choose([writing], SessionState.RUNNING) is None
+    shown = board.choose([], SessionState.RUNNING)
+    assert shown is not None
+    assert shown.text == PRIVACY

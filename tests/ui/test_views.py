@@ -186,7 +186,7 @@ def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
     view = ShareView(MODALITIES, Theme())
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(70))
-    assert view.accessibleDescription() == "Face 100\u202f%; Voice silence"
+    assert view.accessibleDescription() == "Face 100\u202f%; Voice no speech"
 
 
 @pytest.mark.parametrize("view", ["shares", "attention", "spectrogram"])

@@ -18,6 +18,7 @@ from ui.present.playback import is_ahead
 from ui.present.words import PAUSED, UNKNOWN, listed, percent, roughly, sentence
 
 NOT_SURE: Final = "Not sure"
+NOT_COUNTED: Final = "Not counted"
 REASON_WORDS: Final = {
     Reason.STARTING: "just started, watching and listening",
     Reason.NO_FACE: "no face in the picture",
@@ -151,6 +152,9 @@ def tag(prediction: Prediction | None) -> tuple[str, str]:
         return "", palette.TEXT_SOFT
     if prediction.label is None:
         return NOT_SURE, palette.TEXT_SOFT
+    for report in prediction.modalities:
+        if report.track is Track.PICTURES and not report.present:
+            return NOT_COUNTED, palette.TEXT_SOFT  # the answer is the voice's
     text = f"{sentence(prediction.label)}  {percent(prediction.confidence)}"
     return text, palette.class_colour(prediction.label, prediction.labels)
 

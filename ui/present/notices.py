@@ -64,6 +64,8 @@ def notices(
     )
     for kind, source, remedy in sources:
         text = f"{kind}: {source.message}" if source.message else f"{kind} {source.state.value}"
+        if source.state is SourceState.STALLED and not source.message and live:
+            text = f"{kind}: nothing arrives. Check its cable, or choose another one above"
         if kind.casefold() in source.message.casefold():
             text = failure(source.message)
         if source.state is SourceState.FAILED:
@@ -73,7 +75,11 @@ def notices(
             address = remedy is Remedy.ADDRESS and source.state is SourceState.RETRYING
             mending = remedy if address else None
             found.append(Notice(text=text, severity=Severity.WARNING, remedy=mending))
-    if snapshot.notes:  # in one: they are of one weight, and the first would hide the others
+    # Those of one weight in one sentence: the first would hide the others.
+    if snapshot.flaws:
+        text = sentence("; ".join(snapshot.flaws))
+        found.append(Notice(text=text, severity=Severity.WARNING))
+    if snapshot.notes:
         found.append(Notice(text=sentence("; ".join(snapshot.notes))))
     return tuple(gravest_first(found))
 

@@ -22,7 +22,7 @@ STATUS_WORDS: Final = {
     Status.NO_FACE: "no face",
     Status.FEW_PICTURES: "too few pictures",
     Status.TOO_DARK: "too dark",
-    Status.SILENCE: "silence",
+    Status.SILENCE: "no speech",
     Status.CLIPPED: "distorted",
 }
 

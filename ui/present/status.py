@@ -61,9 +61,11 @@ def status_cells(health: Health, shown_rate: float, *, live: bool) -> tuple[Cell
     return (
         picture,
         Cell(
-            caption="Answers",
+            caption="Answers, written" if health.written_to else "Answers",
             text=f"{health.answer_rate:.1f} /s",
-            tip="Answers per second, over the last five seconds",
+            tip="Answers per second, over the last five seconds"
+            + (f"\nThey are written to {health.written_to}" if health.written_to else ""),
+            colour=palette.ERROR if health.written_to else None,
         ),
         Cell(
             caption="Delay p50 · p95",

@@ -142,3 +142,12 @@ def test_how_long_the_analysis_will_take(seconds: float, text: str) -> None:
     assert detail == f"Playback goes on in about {text}; analysed up to 0:12"
     _, detail = answer.absence(replay_snapshot(health=health, **ahead))
     assert detail == "Playback waits for the analysis, now at 0:12"
+
+
+def test_a_face_that_does_not_count_is_not_tagged_with_the_voices_answer() -> None:
+    sure = make_prediction(10)
+    assert sure.label is not None
+    assert answer.tag(sure)[0].startswith(sure.label.capitalize())
+    dark = replace(sure.modality("face"), status=Status.TOO_DARK, share=None)
+    others = tuple(each for each in sure.modalities if each.name != "face")
+    assert answer.tag(replace(sure, modalities=(dark, *others)))[0] == answer.NOT_COUNTED

@@ -111,3 +111,16 @@ def test_a_recording_has_no_picture_only_once_that_is_known() -> None:
     title, _ = notices.empty_picture(replay_snapshot(health=silent))
     assert title == "This recording has no picture"
     assert notices.empty_picture(replay_snapshot()) == ("", "")
+
+
+def test_what_is_wrong_with_a_recording_stays_until_it_is_dismissed() -> None:
+    flawed = replay_snapshot(SessionState.ENDED, flaws=("the file is cut off",), notes=("done",))
+    flaw, note = notices.notices(flawed)
+    assert (flaw.text, flaw.severity) == ("The file is cut off", Severity.WARNING)
+    assert note.severity is Severity.INFO
+
+
+def test_a_device_that_sends_nothing_says_what_to_do() -> None:
+    stalled = SourceHealth(name="Microphone", state=SourceState.STALLED)
+    (notice,) = notices.notices(make_snapshot(health=Health(camera=RUNNING, microphone=stalled)))
+    assert "Check its cable" in notice.text

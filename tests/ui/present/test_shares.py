@@ -16,7 +16,7 @@ def test_shares_show_equal_weight_and_the_status_of_what_is_absent() -> None:
     assert face.equal == voice.equal == 0.5
     assert face.opinion == "alone: neutral"  # not "now": it is of the last seconds
     face, voice = shares.shares(make_prediction(70), MODALITIES)  # nobody speaks
-    assert (face.text, voice.text) == ("100\u202f%", "silence")
+    assert (face.text, voice.text) == ("100\u202f%", "no speech")
     assert voice.share is None
     assert voice.opinion == ""
     assert [each.text for each in shares.shares(None, MODALITIES)] == ["–", "–"]

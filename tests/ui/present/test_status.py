@@ -87,3 +87,15 @@ def test_the_status_of_a_recording_is_not_that_of_devices(
     assert texts == [track, track, analysis]
     assert "Delay p50 · p95" not in cells
     assert not any("amera" in cell.tip for cell in cells.values())
+
+
+def test_answers_that_are_written_say_where() -> None:
+    health = Health(camera=RUNNING, microphone=OFF, written_to="sessions/monday.csv")
+    (cell,) = (
+        each
+        for each in status.status_cells(health, 30.0, live=True)
+        if each.caption.startswith("Answers")
+    )
+    assert cell.caption == "Answers, written"
+    assert "sessions/monday.csv" in cell.tip
+    assert cell.colour == palette.ERROR  # as of what records
