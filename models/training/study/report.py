@@ -60,7 +60,9 @@ row. Each row has two settings:
 
 Setting and epoch are chosen on validation people, who are taken from the training people; then
 networks of several seeds are trained with them on all training people and scored once on the test
-people. What was not chosen so stands in a section of its own.
+people. What was not chosen so stands in a section of its own. What chooses is one network per split
+inside the training people: where it was best very early, networks of other seeds may not be ready
+by then, which shows in ± and in the epochs under "settings".
 
 - **Branch**: the network of one modality, of two stages; **alone** it answers by itself. Averaging,
   MMTM and MSAF end in the mean of the branches' logits.
@@ -88,8 +90,8 @@ people. What was not chosen so stands in a section of its own.
   behind the features named above each table, with the setting chosen in most folds (of two chosen
   as often, the first); time for one clip at a time on one thread, the fastest of 200, taken once
   per network. Operations are those of matrix products, attention's too, and convolutions.
-- **min** is the training time of the row, choices included, on a machine that was doing other
-  things too; what pre-trained rows start from was trained in the rows of the branches alone.
+- **min** is the processor time of the row's training, choices included, on one core; what
+  pre-trained rows start from was trained in the rows of the branches alone.
 - **In sessions** the same networks meet the clips of each test person one after the other, in
   {ORDERS} random orders. What is the person's own, in the voice as in the face, is learned without
   labels from the answers given so far and taken off the features of the clips that follow
@@ -133,6 +135,8 @@ asked, but the test figures were known.
   together: +8.6 points, better for all 24 actors, came out as "no clear difference". What decides
   now is the sign flip over people, since it is other people that the question is about. It is the
   more lenient rule; p (resampled) still stands beside it.
+
+Rows that these changes do not touch are as they were; their min are by the clock.
 """
 
 
@@ -325,7 +329,7 @@ def verdict(task: Figures) -> str:
         groups.setdefault((pair["pretrained"], pair["network"]), []).append(pair)
     return (
         "\n".join(
-            f"- With branches {_start(pretrained)}, {_TITLES[network]}, is {_established(pairs)}."
+            f"- {_TITLES[network]}, branches {_start(pretrained)}: {_established(pairs)}."
             for (pretrained, network), pairs in groups.items()
         )
         + "\n"
@@ -343,9 +347,8 @@ def _established(pairs: Sequence[Figures]) -> str:
         ]
         parts += [f"{word} {', '.join(told)}"] if told else []
     rest = [_titled(pair) for pair in pairs if pair["holm_p"] > _LEVEL]
-    if not parts:
-        return f"neither ahead of nor behind {', '.join(rest)}: not established"
-    return "; ".join(parts) + (f"; not established: {', '.join(rest)}" if rest else "")
+    parts += [f"not established: {', '.join(rest)}"] if rest else []
+    return "; ".join(parts)
 
 
 def _summary(tasks: Sequence[Figures]) -> str:
@@ -385,18 +388,20 @@ def _tried(task: Figures) -> str:
             continue
         means = [sum(each) / len(each) for each in zip(*row["validation"], strict=True)]
         chosen = [row["chosen"].count(index) for index in range(len(means))]
+        epochs = sorted(row["epochs"])
         rows.append(
             [
                 row["title"],
                 _start(row["pretrained"]),
                 *(f"{mean:.1%} ({count})" for mean, count in zip(means, chosen, strict=True)),
+                f"{epochs[0]}" if epochs[0] == epochs[-1] else f"{epochs[0]} to {epochs[-1]}",
             ]
         )
     return "\n".join(
         [
             "### Settings on validation people\n",
-            "Mean over folds, and in how many folds each was chosen.\n",
-            _markdown(["network", "branches", "first setting", "second setting"], rows),
+            "Mean over folds, in how many folds each was chosen, and for how many epochs.\n",
+            _markdown(["network", "branches", "first setting", "second setting", "epochs"], rows),
         ]
     )
 
