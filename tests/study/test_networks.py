@@ -45,6 +45,38 @@ def test_msaf_that_starts_as_the_identity_equals_averaging() -> None:
         assert not torch.allclose(as_in_the_paper(inputs), averaged(inputs), atol=1e-3)
 
 
+@pytest.mark.parametrize("hidden", [0, 6])
+def test_concatenation_that_starts_as_averaging_equals_it_and_learns(hidden: int) -> None:
+    branches = [branch(), branch(16), branch(4)]
+    inputs = [torch.randn(4, 5) for _ in branches]
+    averaged = FusedNetwork(branches, Fusion(), 3).eval()(inputs)
+    fusion = Fusion(kind="concatenation", hidden=hidden, identity_start=True)
+    joined = FusedNetwork(branches, fusion, 3).eval()
+    torch.testing.assert_close(joined(inputs), averaged)
+    optimizer = torch.optim.SGD(joined.parameters(), lr=0.1)
+    before = [parameter.clone() for parameter in joined.head.parameters()]
+    for _ in range(2):  # what begins at zero lets nothing through to what is before it
+        optimizer.zero_grad()
+        joined(inputs).square().sum().backward()
+        optimizer.step()
+    after = joined.head.parameters()
+    assert all((old != new).any() for old, new in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("narrowest", "joint"),
+    [(64, 8), (32, 8), (16, 4), (128, 8), (512, 32), (96, 8), (40, 10)],
+)
+def test_msafs_joint_feature_is_as_wide_as_the_papers(narrowest: int, joint: int) -> None:
+    """Blocks are of a quarter of the narrowest modality."""
+    fusion = Fusion(kind="msaf", reduction=0)
+    assert fusion.joint_channels([narrowest, 2 * narrowest]) == joint
+    network = FusedNetwork([branch(narrowest // 2), branch(narrowest)], fusion, 3)
+    assert network.joint_channels[1] == joint
+    named = Fusion(kind="msaf", reduction=4).at([narrowest, 2 * narrowest])
+    assert named.reduction == 4
+
+
 def test_steps_that_do_not_exist_change_nothing() -> None:
     class Step(nn.Module):
         def __init__(self) -> None:
@@ -82,6 +114,10 @@ def test_says_what_is_wrong() -> None:
         Fusion(kind="sum")
     with pytest.raises(ValueError, match="places"):
         Fusion(places="none")
+    other = branch()
+    other.head = nn.Identity()
+    with pytest.raises(ValueError, match="linear heads"):
+        FusedNetwork([other], Fusion(kind="concatenation", identity_start=True), 3)
     with pytest.raises(ValueError, match="same number of stages"):
         FusedNetwork([branch(), Branch([nn.Linear(5, 4)], [4], classes=3)], Fusion(), 3)
 

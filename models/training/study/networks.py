@@ -2,14 +2,14 @@
 
 A branch is a row of stages; a fusion sits behind each of them. Averaging, MMTM and MSAF end in the
 mean of the branches' logits, as the paper's RAVDESS network ends in their sum; concatenation joins
-what the branches' heads would see. Shapes: B batch, C channels, K classes, T steps of a sequence
-whose every step has an answer of its own (a video's utterances).
+what the branches' heads would see. Shapes: B batch, C channels, K classes, M modalities, T steps of
+a sequence whose every step has an answer of its own (a video's utterances).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -20,6 +20,10 @@ from models.msaf import MSAF, MSAFConfig, MSAFOutput
 
 FUSIONS: Final = ("average", "concatenation", "mmtm", "msaf")
 
+JOINT_CHANNELS: Final = 8
+"""Numbers of MSAF's joint feature, at least, where blocks are that wide: the paper's places have 4
+to 64, of blocks of 16 to 256 channels. Blocks of the study are narrower."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
@@ -28,11 +32,12 @@ class Fusion:
     kind: str = "average"  # one of FUSIONS; a branch alone is the average of one
     learned_weights: bool = False  # average: one weight per branch, learned, from 1 / M on
     hidden: int = 0  # concatenation: width of a layer before the answer; 0 is none
-    reduction: int = 4  # mmtm, msaf
+    reduction: int = 4  # mmtm, msaf; 0 (msaf): at most 4, but see JOINT_CHANNELS
     blocks: int = 4  # msaf: blocks of the narrowest modality at each place
     lowest_attention: float = 0.0  # msaf
     block_dropout: float = 0.2  # msaf
-    identity_start: bool = False  # msaf: begin by changing nothing
+    # msaf: begin by changing nothing; concatenation: begin as the average
+    identity_start: bool = False
     places: str = "all"  # mmtm, msaf: behind "all" stages, the "first" or the "last"
 
     def __post_init__(self) -> None:
@@ -40,6 +45,21 @@ class Fusion:
             raise ValueError(f"kind must be one of {', '.join(FUSIONS)}, not {self.kind!r}")
         if self.places not in ("all", "first", "last"):
             raise ValueError(f"places must be all, first or last, not {self.places!r}")
+
+    def at(self, channels: Sequence[int]) -> Fusion:
+        """With the reduction that MSAF has at a place of so many channels per modality."""
+        block = self._block(channels)
+        if self.reduction:
+            return replace(self, reduction=min(self.reduction, block))
+        fitting = (r for r in (4, 3, 2) if block % r == 0 and block // r >= JOINT_CHANNELS)
+        return replace(self, reduction=next(fitting, 1))
+
+    def joint_channels(self, channels: Sequence[int]) -> int:
+        """d, the numbers of MSAF's joint feature at such a place."""
+        return self._block(channels) // self.at(channels).reduction
+
+    def _block(self, channels: Sequence[int]) -> int:
+        return max(1, min(channels) // self.blocks)
 
 
 class Branch(nn.Module):
@@ -92,6 +112,9 @@ class FusedNetwork(nn.Module):
     """Branches joined by one fusion; (inputs, steps) → logits (B, K) or (B, T, K)."""
 
     def __init__(self, branches: Sequence[Branch], fusion: Fusion, classes: int) -> None:
+        """Branches that were trained before have their weights by now: concatenation takes over
+        what their heads know, and with that the heads.
+        """
         super().__init__()
         if len({len(branch.stages) for branch in branches}) != 1:
             raise ValueError("all branches must have the same number of stages")
@@ -100,20 +123,27 @@ class FusedNetwork(nn.Module):
         depths = len(branches[0].stages)
         places = {"all": range(depths), "first": [0], "last": [depths - 1]}[fusion.places]
         self.places = nn.ModuleDict()
+        self.joint_channels: tuple[int, ...] = ()  # MSAF's d at each place
         if fusion.kind in ("mmtm", "msaf"):
             for depth in places:
                 channels = [branch.channels[depth] for branch in branches]
+                if fusion.kind == "msaf":
+                    self.joint_channels += (fusion.joint_channels(channels),)
                 self.places[str(depth)] = (
                     MMTM(channels, fusion.reduction)
                     if fusion.kind == "mmtm"
-                    else _msaf(channels, fusion)
+                    else _msaf(channels, fusion.at(channels))
                 )
         self.shares = nn.Parameter(
             torch.full((len(branches),), 1.0 / len(branches)), requires_grad=fusion.learned_weights
         )
         if fusion.kind == "concatenation":
             width = sum(branch.width for branch in branches)
-            self.head = _head(width, fusion.hidden, classes)
+            if fusion.identity_start:
+                heads = [branch.head for branch in branches]
+                self.head: nn.Module = _JoinedHead(heads, fusion.hidden)
+            else:
+                self.head = _head(width, fusion.hidden, classes)
             for branch in branches:
                 branch.head = nn.Identity()
 
@@ -146,6 +176,36 @@ class FusedNetwork(nn.Module):
             share * each for share, each in zip(self.shares.unbind(), logits, strict=True)
         )
         return shared
+
+
+class _JoinedHead(nn.Module):
+    """Logits of all vectors together, (B, ..., sum of widths) → (B, ..., K), at first the average.
+
+    The linear layer begins with the weights of the branches' heads side by side, [W_1 / M | W_2 /
+    M | ...], so that concatenation keeps them as every other fusion does. A hidden layer stands
+    beside it and adds nothing at first: its last weights begin at zero.
+    """
+
+    def __init__(self, heads: Sequence[nn.Module], hidden: int) -> None:
+        super().__init__()
+        linear = [head for head in heads if isinstance(head, nn.Linear)]
+        if len(linear) != len(heads):
+            raise ValueError("concatenation that begins as the average needs linear heads")
+        width, classes = sum(head.in_features for head in linear), linear[0].out_features
+        self.linear = nn.Linear(width, classes)
+        with torch.no_grad():
+            weights = torch.cat([head.weight for head in linear], dim=1)
+            self.linear.weight.copy_(weights / len(linear))
+            biases = torch.stack([head.bias for head in linear])
+            self.linear.bias.copy_(biases.sum(dim=0) / len(linear))
+        self.beside = _head(width, hidden, classes) if hidden else None
+        if isinstance(self.beside, nn.Sequential):
+            for parameter in self.beside[-1].parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(x)
+        return logits if self.beside is None else logits + self.beside(x)
 
 
 def _head(width: int, hidden: int, classes: int) -> nn.Module:

@@ -16,7 +16,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -39,6 +39,12 @@ logger = logging.getLogger(__name__)
 
 SMOOTHING: Final = 3
 """Evaluations over which a validation curve is averaged before its best epoch is taken."""
+
+PAPER: Final = Fusion(kind="msaf", reduction=0)
+"""MSAF with the lowest attention, 0, and the block dropout, 0.2, of the paper's RAVDESS network."""
+
+IDENTITY: Final = replace(PAPER, lowest_attention=0.5, block_dropout=0.1, identity_start=True)
+"""MSAF that begins by changing nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,7 @@ class Cell:
     validation: tuple[float, ...]  # best accuracy of each choice
     logits: NDArray[np.float32]  # (seeds, test rows, ..., K)
     session_logits: NDArray[np.float32] | None  # (seeds, orders, test rows, K) if asked for
-    seconds: float
+    seconds: float  # of processor time
 
 
 def rows_of(task: Task) -> tuple[Row, ...]:
@@ -86,34 +92,24 @@ def rows_of(task: Task) -> tuple[Row, ...]:
         )
         for index, name in enumerate(task.modalities)
     )
-    variants = {
-        "average": (Fusion(), Fusion(learned_weights=True)),
-        "concatenation": (
-            Fusion(kind="concatenation"),
-            Fusion(kind="concatenation", hidden=64),
-        ),
-        "mmtm": (Fusion(kind="mmtm"), Fusion(kind="mmtm", places="last")),
-        "msaf": (
-            Fusion(kind="msaf"),
-            Fusion(kind="msaf", lowest_attention=0.5, block_dropout=0.1, identity_start=True),
-        ),
-    }
-    titles = {
-        "average": "averaging of logits",
-        "concatenation": "concatenation",
-        "mmtm": "MMTM",
-        "msaf": "MSAF",
+    joined = Fusion(kind="concatenation", identity_start=True)
+    kinds = {
+        "average": ("averaging of logits", (Fusion(), Fusion(learned_weights=True))),
+        "concatenation": ("concatenation", (joined, replace(joined, hidden=64))),
+        "mmtm": ("MMTM", (Fusion(kind="mmtm"), Fusion(kind="mmtm", places="last"))),
+        "msaf-paper": ("MSAF, as in the paper", (PAPER, replace(PAPER, places="last"))),
+        "msaf": ("MSAF, identity start", (IDENTITY, replace(IDENTITY, places="last"))),
     }
     fused = tuple(
         Row(
             key=f"{kind}-{'pretrained' if pretrained else 'scratch'}",
-            title=titles[kind],
+            title=title,
             modalities=tuple(range(len(task.modalities))),
             pretrained=pretrained,
             choices=tuple(Choice(fusion=fusion) for fusion in fusions),
         )
         for pretrained in (False, True)
-        for kind, fusions in variants.items()
+        for kind, (title, fusions) in kinds.items()
     )
     return alone + fused
 
@@ -154,13 +150,20 @@ class Study:
         )
         return cell
 
-    def network(self, row: Row, choice: Choice, seed: int = 0) -> FusedNetwork:
-        """A new network of this row with random weights."""
+    def network(
+        self,
+        row: Row,
+        choice: Choice,
+        seed: int = 0,
+        trained: Sequence[Mapping[str, Tensor]] = (),
+    ) -> FusedNetwork:
+        """A new network of this row; random weights but for branches with `trained` ones."""
         torch.manual_seed(seed)
         builders = list(self.task.branches.values())
-        return FusedNetwork(
-            [builders[index]() for index in row.modalities], choice.fusion, len(self.task.classes)
-        )
+        branches = [builders[index]() for index in row.modalities]
+        for branch, weights in zip(branches, trained, strict=False):
+            branch.load_state_dict(weights)
+        return FusedNetwork(branches, choice.fusion, len(self.task.classes))
 
     def validate(self, row: Row, fold: Fold, choice: Choice, seed: int = 0) -> tuple[int, float]:
         """Best epoch of one setting and its accuracy, over the inner splits of `fold`."""
@@ -207,8 +210,11 @@ class Study:
         return hashlib.sha256(trail.encode()).hexdigest()
 
     def _compute(self, row: Row, fold: Fold) -> Cell:
-        inputs = self._scaled(fold, fold.train, -1)  # what is computed once is not the row's
-        started = time.monotonic()
+        # What is computed once is not the row's, and of the others' work on the machine nothing.
+        inputs = self._scaled(fold, fold.train, -1)
+        if row.pretrained:
+            self._prepare_branches(row, fold)
+        started = time.process_time()
         found = [self.validate(row, fold, choice) for choice in row.choices]
         best = max(range(len(found)), key=lambda index: found[index][1])
         logits, in_sessions = [], []
@@ -242,7 +248,7 @@ class Study:
             validation=tuple(value for _, value in found),
             logits=np.stack(logits),
             session_logits=np.stack(in_sessions) if in_sessions else None,
-            seconds=time.monotonic() - started,
+            seconds=time.process_time() - started,
         )
 
     def _train(self, row: Row, fold: Fold, choice: int, epochs: int, seed: int) -> FusedNetwork:
@@ -267,19 +273,20 @@ class Study:
         self, row: Row, fold: Fold, choice: Choice, seed: int, *, inner: int
     ) -> FusedNetwork:
         """A network before training, its branches trained alone where the row asks for that."""
-        network = self.network(row, choice, seed)
-        if not row.pretrained:
-            return network
-        for index, branch in enumerate(network.branches):
-            weights = self._trained_alone(self.rows[index], fold, seed, inner)
-            branch.load_state_dict(
-                {
-                    name: value
-                    for name, value in weights.items()
-                    if not name.startswith("head.") or choice.fusion.kind != "concatenation"
-                }
-            )
-        return network
+        trained = [
+            self._trained_alone(self.rows[index], fold, seed, inner)
+            for index in row.modalities
+            if row.pretrained
+        ]
+        return self.network(row, choice, seed, trained)
+
+    def _prepare_branches(self, row: Row, fold: Fold) -> None:
+        """Have all branches trained alone that networks of this row begin from."""
+        wanted = [(0, inner) for inner in range(len(fold.inner))]
+        wanted += [(seed, -1) for seed in range(self.task.settings.seeds)]
+        for index in row.modalities:
+            for seed, inner in wanted:
+                self._trained_alone(self.rows[index], fold, seed, inner)
 
     def _trained_alone(self, row: Row, fold: Fold, seed: int, inner: int) -> dict[str, Tensor]:
         """Weights of a branch alone, trained again where those that are kept are not its own.

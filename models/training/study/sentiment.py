@@ -49,10 +49,10 @@ NOISE = {"text": 1.3, "audio": 0.0, "video": 6.0}
 training videos, right as often as one was published to be on test videos."""
 
 NOTE = (
-    "training videos' published features have seen their labels, so they get noise, as much as "
-    "makes a linear classifier right as often on them as on test videos, by its published accuracy "
-    "there; noise and widths were set anew once, by training videos, after networks with others "
-    "had been scored on test videos"
+    "CMU-MOSI: training videos' published features have seen their labels, so they get noise, as "
+    "much as makes a linear classifier right as often on them as on test videos, by its published "
+    "accuracy there. Noise, widths and the number of seeds were set anew once, noise and widths by "
+    "training videos, after networks with others had been scored on test videos"
 )
 
 

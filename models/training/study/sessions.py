@@ -21,16 +21,6 @@ from models.training.study.task import Fold, Inputs, Task
 ORDERS: Final = 8
 """In which each person's clips are met."""
 
-NOTE: Final = (
-    "in sessions: the same networks meet the clips of each test person one after the other, in "
-    f"{ORDERS} random orders. What is the person's own, in the voice as in the face, is learned "
-    "without labels from the answers given so far and taken off the features of the clips that "
-    "follow (models/speaker.py, with the live program's two settings, which four of these actors "
-    "chose; the live program does so with the voice alone). Acted clips hold about as much of one "
-    "emotion as of another. Not the published protocol, and not to be compared with figures under "
-    "it"
-)
-
 SETTINGS: Final = (
     ORDERS,
     LiveNetConfig().speaker_prior_windows,

@@ -87,10 +87,11 @@ class Task:
         default_factory=dict
     )  # key of a row, or BEST_FUSED → accuracy
     title_alone: str = ""  # of the table that holds but the first branch
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what was not chosen inside the training people, and how
     sessions: bool = False  # score test people's clips one after the other too
     data: str = ""  # settings that the inputs were made with; other ones begin all cells again
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
+    extractor_alone: str = ""  # of these what the first branch reads
     extraction_seconds: Callable[[], float] | None = None  # what training that took
 
     @property
