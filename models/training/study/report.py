@@ -227,6 +227,8 @@ def _task(task: Figures) -> str:
         parts += ["### MSAF against the others\n", _against(task), verdict(task), _tried(task)]
     if "variants" in task:
         parts += ["### What was tried\n", _variants(task)]
+    elif task["paired"]:
+        parts += ["### What was tried\n", "Not measured yet with these settings.\n"]
     best = _chosen_msaf(task)
     parts.append(f"### Per class, {_named(best)}\n")
     if len(task["classes"]) <= 8:
