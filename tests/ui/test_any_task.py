@@ -249,7 +249,7 @@ def test_why_sound_did_not_count_is_told_by_its_status() -> None:
         prediction = unanswered(1, Reason.NO_INPUT, **statuses)
         return sound_absence(replace(prediction, sound_level=level))
 
-    assert told(-60.0, light=Status.STALLED, noise=Status.SILENCE) == "noise not counted: silence"
+    assert told(-60.0, light=Status.STALLED, noise=Status.SILENCE) == "noise not counted: no speech"
     assert told(-1.0, noise=Status.CLIPPED, light=Status.NO_FACE) == "noise not counted: distorted"
     assert told(None, light=Status.TOO_DARK, noise=Status.STALLED) == (
         "noise not counted: no input arrives"
