@@ -25,7 +25,7 @@ from models.alignment import CROP_SIZE
 from realtime.messages import FaceObservation, Prediction, VideoPacket
 from ui import icons, palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, legend, text_width, write
-from ui.present.answer import NOT_COUNTED, NOT_SURE, answer, spoken, tag
+from ui.present.answer import answer, spoken, tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
@@ -58,7 +58,6 @@ class VideoView(Panel):
         self._face: FaceObservation | None = None
         self._heat: QImage | None = None
         self._tag = tag(None)
-        self._sure = False
         self._empty = ("", "")
         self._badge = ""
         self._covered = QRectF()
@@ -77,7 +76,6 @@ class VideoView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer at the face box, and its heatmap."""
         self._tag = tag(prediction)
-        self._sure = prediction is not None and self._tag[0] not in ("", NOT_SURE, NOT_COUNTED)
         self.describe("" if prediction is None else spoken(answer(prediction)))
         activation = None if prediction is None else prediction.face_activation
         self._heat = None if activation is None else rendering.heat(activation)
@@ -168,7 +166,7 @@ class VideoView(Panel):
 
     def tag_area(self) -> QRectF | None:
         """Where the tag of the face lies: above its box as far as there is room; None without."""
-        box, (text, _) = self.face_area(), self._tag
+        box, text = self.face_area(), self._tag.text
         if box is None or not text:
             return None
         px = self.theme.px
@@ -332,17 +330,17 @@ class VideoView(Panel):
         if box is None:
             return
         px = self.theme.px
-        text, colour = self._tag
+        text, colour, sure = self._tag
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for ink, width, style in (
             (QColor(0, 0, 0, 110), px(5), Qt.PenStyle.SolidLine),
-            (QColor(colour), px(2.4), Qt.PenStyle.SolidLine if self._sure else _NOT_SURE_LINE),
+            (QColor(colour), px(2.4), Qt.PenStyle.SolidLine if sure else _NOT_SURE_LINE),
         ):
             painter.setPen(QPen(ink, width, style, Qt.PenCapStyle.RoundCap))
             painter.drawPath(_corners(box, px(10)))
         if (label := self.tag_area()) is None:
             return
-        if self._sure:
+        if sure:
             fill(painter, label, colour, px(7))
             write(painter, label, text, self._tag_font(), palette.ink_on(colour), CENTRE)
             return

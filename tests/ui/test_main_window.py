@@ -524,6 +524,17 @@ def test_export_says_what_was_written(
     assert f"there is no folder {tmp_path / 'none'}: create it" in text
 
 
+def test_exporting_live_says_how_live_answers_are_kept(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    window.commands["export"].trigger()
+    notice = window.views.banner.notice
+    assert notice is not None
+    assert "--out FILE.csv" in notice.text
+
+
 def test_an_export_that_takes_long_does_not_hold_the_window_up(
     qtbot: QtBot,
     open_window: OpenWindow,

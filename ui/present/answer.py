@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,14 @@ class Bar:
     text: str
     colour: str
     leading: bool  # this is the label
+
+
+class Tag(NamedTuple):
+    """What stands at the face box."""
+
+    text: str
+    colour: str
+    sure: bool  # the answer rests on this face and has a label
 
 
 UNANSWERED: Final = ("Waiting", "The first answer comes after a second of input")
@@ -146,17 +154,18 @@ def spoken(shown: Answer, bars: Iterable[Bar] = ()) -> str:
     return ". ".join(part for part in told if part)
 
 
-def tag(prediction: Prediction | None) -> tuple[str, str]:
-    """Text and colour of the tag at the face box; no text where there is no answer."""
+def tag(prediction: Prediction | None) -> Tag:
+    """The tag at the face box; no text where there is no answer."""
     if prediction is None:
-        return "", palette.TEXT_SOFT
+        return Tag("", palette.TEXT_SOFT, sure=False)
     if prediction.label is None:
-        return NOT_SURE, palette.TEXT_SOFT
+        return Tag(NOT_SURE, palette.TEXT_SOFT, sure=False)
     for report in prediction.modalities:
         if report.track is Track.PICTURES and not report.present:
-            return NOT_COUNTED, palette.TEXT_SOFT  # the answer is the voice's
+            # The answer is the voice's.
+            return Tag(NOT_COUNTED, palette.TEXT_SOFT, sure=False)
     text = f"{sentence(prediction.label)}  {percent(prediction.confidence)}"
-    return text, palette.class_colour(prediction.label, prediction.labels)
+    return Tag(text, palette.class_colour(prediction.label, prediction.labels), sure=True)
 
 
 def bars(prediction: Prediction | None, labels: Sequence[str]) -> tuple[Bar, ...]:
