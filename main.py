@@ -273,7 +273,7 @@ def live(
     """Camera and microphone; the demo recording where there is neither."""
     from realtime.devices import chosen_devices
     from realtime.emotion.sessions import Sessions
-    from realtime.export import PredictionWriter, Written
+    from realtime.export import PredictionWriter
     from realtime.headless import Summary, has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
@@ -307,27 +307,23 @@ def live(
         _replay(sessions, DEMO, seconds=seconds, notice=". ".join(filter(None, notice)))
         return
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
-    with nullcontext() if out is None else PredictionWriter(out, replace=False) as writer:
-        if not headless and has_screen():
-            sessions.writer = writer
-            code = _show(sessions, sessions.live(camera, microphone), seconds, notice=trouble)
-            if writer is not None:
-                typer.echo(str(Written(path=writer.path, count=writer.count)), err=True)
-            sessions.raise_failure()
-            raise typer.Exit(code)
-        summary = Summary()
-        session = sessions.live(camera, microphone)
-        answers = live_predictions(session, seconds, required=required, watch=summary.watch)
-        with _output(), _steps() as steps, closing(answers):
-            sessions.also_told = steps.loading
-            _report(
-                answers,
-                steps,
-                summary,
-                headless=headless,
-                endless=seconds is None,
-                writer=writer,
-            )
+    session = sessions.live(camera, microphone)
+    if not headless and has_screen():
+        if out is not None:
+            sessions.log.open(out, replace=False)
+        code = _show(sessions, session, seconds, notice=trouble)
+        sessions.raise_failure()
+        raise typer.Exit(code)
+    summary = Summary()
+    answers = live_predictions(session, seconds, required=required, watch=summary.watch)
+    with (
+        nullcontext() if out is None else PredictionWriter(out, replace=False) as writer,
+        _output(),
+        _steps() as steps,
+        closing(answers),
+    ):
+        sessions.also_told = steps.loading
+        _report(answers, steps, summary, headless=headless, endless=seconds is None, writer=writer)
 
 
 @app.command("replay")
@@ -512,8 +508,8 @@ def _show(
     from ui.main_window import WindowOptions
 
     card = sessions.weights.with_name("MODEL_CARD.md")
-    with _output():
-        return run_window(
+    with _output(), sessions.log as log:
+        code = run_window(
             session,
             sessions,
             list_devices=list_devices,
@@ -529,6 +525,9 @@ def _show(
             log_path=log_directory() / "msaf-live.log",
             seconds=seconds,
         )
+        if (written := log.finish()) is not None:
+            typer.echo(str(written), err=True)
+        return code
 
 
 def _steps() -> Steps:

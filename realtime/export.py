@@ -20,7 +20,7 @@ from typing import Any
 
 from realtime.clock import clock_time
 from realtime.closing import Closing
-from realtime.messages import Prediction
+from realtime.messages import FloatArray, Prediction
 
 _DIGITS = 6
 
@@ -41,25 +41,27 @@ def record_of(prediction: Prediction) -> dict[str, Any]:
     """One prediction in plain Python types, ready for JSON.
 
     `probabilities` are the smoothed ones, of which `confidence` is that of the label, or of the
-    likeliest class where there is none; both are None when no modality was present.
+    likeliest class where there is none, `unsmoothed` those of this window by itself; all three are
+    None when no modality was present.
     `modality_share` has None for an absent modality. `reason` is None exactly when there is a
     label, `time` (of `window_end`, ISO 8601 in UTC) and `latency_ms` where time is the recording's.
     """
-    smoothed, latency = prediction.smoothed, prediction.latency_seconds
+
+    def by_name(values: FloatArray | None) -> dict[str, float | None] | None:
+        if values is None:
+            return None
+        pairs = zip(prediction.labels, values.tolist(), strict=True)
+        return {name: _rounded(value) for name, value in pairs}
+
+    latency = prediction.latency_seconds
     return {
         "window_end": _rounded(prediction.window_end),
         "time": _time_of_day(prediction.time_of_day),
         "label": prediction.label,
         "reason": None if prediction.reason is None else prediction.reason.value,
         "confidence": _rounded(prediction.confidence),
-        "probabilities": (
-            None
-            if smoothed is None
-            else {
-                name: _rounded(value)
-                for name, value in zip(prediction.labels, smoothed.tolist(), strict=True)
-            }
-        ),
+        "probabilities": by_name(prediction.smoothed),
+        "unsmoothed": by_name(prediction.probabilities),
         "modalities": [report.name for report in prediction.modalities if report.present],
         "modality_share": {report.name: _rounded(report.share) for report in prediction.modalities},
         "latency_ms": None if latency is None else round(1000 * latency, 1),
@@ -70,12 +72,14 @@ def _row_of(prediction: Prediction) -> dict[str, Any]:
     """The record flat: a column per class and per modality, absent values empty."""
     record = record_of(prediction)
     probabilities = record.pop("probabilities") or {}
+    unsmoothed = record.pop("unsmoothed") or {}
     shares = record.pop("modality_share")
     latency = record.pop("latency_ms")
     return {
         **record,
         "modalities": "+".join(record["modalities"]),
         **{f"probability_{name}": probabilities.get(name) for name in prediction.labels},
+        **{f"unsmoothed_{name}": unsmoothed.get(name) for name in prediction.labels},
         **{f"share_{name}": share for name, share in shares.items()},
         "latency_ms": latency,
     }
@@ -137,7 +141,6 @@ class PredictionWriter(Closing):
             )
         self.path = path
         self._as_csv = ending == ".csv"
-        self._lock = threading.Lock()  # a session may come to its end while the next one begins
         self._file = path.open("a", encoding="utf-8", newline="")
         self._has_old = path.is_file()  # no device or pipe, which hold nothing
         self._columns: csv.DictWriter[str] | None = None
@@ -146,18 +149,17 @@ class PredictionWriter(Closing):
 
     def write(self, prediction: Prediction) -> None:
         """Add one prediction."""
-        with self._lock:
-            try:
-                self._forget_old()
-                if self._as_csv:
-                    self._write_row(_row_of(prediction))
-                else:
-                    self._file.write(json.dumps(record_of(prediction), allow_nan=False) + "\n")
-                self._file.flush()
-            except OSError as error:
-                error.filename = str(self.path)  # which the system does not say of an open file
-                raise
-            self.count += 1
+        try:
+            self._forget_old()
+            if self._as_csv:
+                self._write_row(_row_of(prediction))
+            else:
+                self._file.write(json.dumps(record_of(prediction), allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            error.filename = str(self.path)  # which the system does not say of an open file
+            raise
+        self.count += 1
 
     def _write_row(self, row: dict[str, Any]) -> None:
         if self._columns is None:
@@ -177,14 +179,56 @@ class PredictionWriter(Closing):
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            with self._lock:
-                self._forget_old()
+            self._forget_old()
         super().__exit__(kind, error, traceback)
 
     def close(self) -> None:
         """Close the file; harmless when closed."""
         with suppress(OSError):  # what could not be written, `write` has told of
             self._file.close()
+
+
+class AnswerLog(Closing):
+    """The file that live answers are written to, of one session after the other; at first none.
+
+    Thread: any.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # a session may come to its end while the next one begins
+        self._writer: PredictionWriter | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file, None while nothing is written."""
+        writer = self._writer
+        return None if writer is None else writer.path
+
+    def open(self, path: Path, *, replace: bool = True) -> None:
+        """Write to `path` what is answered from now on; raises as PredictionWriter does."""
+        writer = PredictionWriter(path, replace=replace)
+        self.finish()
+        with self._lock:
+            self._writer = writer
+
+    def write(self, prediction: Prediction) -> None:
+        """Add one prediction, where there is a file. Raises OSError where that fails."""
+        with self._lock:
+            if self._writer is not None:
+                self._writer.write(prediction)
+
+    def finish(self) -> Written | None:
+        """Write nothing more; returns what was written, None where there was no file."""
+        with self._lock:
+            writer, self._writer = self._writer, None
+        if writer is None:
+            return None
+        with writer:
+            return Written(path=writer.path, count=writer.count)
+
+    def close(self) -> None:
+        """See `finish`."""
+        self.finish()
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> int:

@@ -20,7 +20,7 @@ from functools import partial
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig
-from realtime.export import PredictionWriter
+from realtime.export import AnswerLog
 from realtime.health import Rolling
 from realtime.messages import (
     NOT_DELIVERING,
@@ -76,16 +76,16 @@ class LiveSession:
         camera: str | None = "0",
         microphone: str | None = "default",
         config: SessionConfig | None = None,
-        writer: PredictionWriter | None = None,
+        log: AnswerLog | None = None,
         clock: Clock | None = None,
         camera_factory: CameraFactory = open_camera,
         microphone_factory: MicrophoneFactory = open_microphone,
     ) -> None:
-        """`writer`: takes every prediction, soon after it is made; whoever made it closes it."""
+        """`log`: takes every prediction, soon after it is made; whoever made it closes it."""
         self.config = config or SessionConfig()
         self._clock = clock or MonotonicClock()
         self._task = task
-        self._writer = writer
+        self._log = log
         self._camera_factory = camera_factory
         self._microphone_factory = microphone_factory
         self._camera, self._microphone = camera, microphone
@@ -117,7 +117,6 @@ class LiveSession:
         self._picture_came = threading.Event()  # the faces thread has: a picture, a camera, an end
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._notes = () if writer is None else (f"answers are written to {writer.path}",)
         self._devices: ThreadPoolExecutor | None = None
 
     # -- life -----------------------------------------------------------------------------------
@@ -127,8 +126,8 @@ class LiveSession:
         if self._threads or self._stopping.is_set():
             raise RuntimeError("a session runs once: make another one")
         bodies = {"inference": partial(self._infer, self._clock.now()), "faces": self._look}
-        if self._writer is not None:
-            bodies["writer"] = partial(self._write, self._writer)
+        if self._log is not None:
+            bodies["writer"] = partial(self._write, self._log)
         for name, run in bodies.items():
             thread = threading.Thread(target=self._guard, args=(run,), name=name, daemon=True)
             self._threads.append(thread)
@@ -321,13 +320,13 @@ class LiveSession:
             else:
                 self._wake.wait(IDLE_SECONDS)
 
-    def _write(self, writer: PredictionWriter) -> None:
+    def _write(self, log: AnswerLog) -> None:
         """Write what has been answered until stopped, beside the answers. Thread: writer."""
         seen = -1
         while True:
             stopped = self._stopping.wait(WRITING_SECONDS)
             for prediction in self.history(seen):
-                writer.write(prediction)
+                log.write(prediction)
                 seen = prediction.window_index
             if stopped:
                 return
@@ -381,7 +380,7 @@ class LiveSession:
             face=None if preview is None else face_at(shown_at, face),
             prediction=newest,
             health=health,
-            notes=self._notes,
+            notes=(f"answers are written to {health.written_to}",) if health.written_to else (),
         )
 
     def _picture(self, camera: SourceHealth) -> VideoPacket | None:
@@ -399,6 +398,7 @@ class LiveSession:
         (picture,) = self._picture_delay.quantiles(now, 0.5)
         (sound,) = self._sound_delay.quantiles(now, 0.5)
         offset = None if picture is None or sound is None else sound - picture
+        path = None if self._log is None else self._log.path
 
         def source(kind: str) -> SourceHealth:
             capture = captures.get(kind)
@@ -414,7 +414,7 @@ class LiveSession:
             frames_skipped=self._search.skipped + self._pictures_missed,
             sound_offset=offset,
             engine=engine,
-            written_to="" if self._writer is None else str(self._writer.path),
+            written_to="" if path is None else str(path),
         )
 
     def history(self, after_index: int = -1) -> Sequence[Prediction]:

@@ -20,47 +20,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
-from models.checkpoint import default_weights
-from models.mel import log_mel
 from realtime.devices import list_devices
-from realtime.emotion.faces import watch_face
-from realtime.emotion.network import EmotionNetwork, load_emotion_network
-from realtime.live import LiveSession
+from realtime.emotion.sessions import Sessions
 from realtime.messages import SessionState
-from realtime.recording.recording import Recording
-from realtime.replay import ReplaySession
 from realtime.session import LiveControls, ReplayControls
-from realtime.task import Progress, Task
 from ui.app import destroy, make_application
 from ui.main_window import MainWindow
 from ui.switcher import SessionFactory
 
 RUN_UP_SECONDS: Final = 2.5  # of playback before the picture is taken, so that bars have settled
 POLL_MILLISECONDS: Final = 20
-
-
-def load(progress: Progress) -> EmotionNetwork:
-    """The network that ships with the program."""
-    return load_emotion_network(default_weights(), device="auto", progress=progress)
-
-
-TASK: Final = Task(watch=watch_face, load=load, spectrogram=log_mel)
-
-
-class Sessions:
-    """Makes the program's own sessions."""
-
-    def live(self, camera: str | None, microphone: str | None) -> LiveControls:
-        """A session on devices, not yet started."""
-        return LiveSession(TASK, camera=camera, microphone=microphone)
-
-    def replay(self, path: Path) -> ReplayControls:
-        """A session on a recording, not yet started and not playing by itself."""
-        return ReplaySession(path, TASK, play=False)
-
-    def check(self, path: Path) -> None:
-        """See SessionFactory.check."""
-        Recording(path).close()
 
 
 def take(
@@ -148,6 +117,7 @@ def main() -> None:
     session: LiveControls | ReplayControls
     if wanted.recording is not None:
         session = factory.replay(wanted.recording)
+        session.pause()  # until it is analysed
     else:
         microphone = None if wanted.microphone == "none" else wanted.microphone
         session = factory.live(wanted.camera, microphone)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from realtime.export import (
+    AnswerLog,
     PredictionWriter,
     SameFileError,
     Written,
@@ -92,6 +93,7 @@ def test_record_has_the_documented_fields() -> None:
         "reason": None,
         "confidence": 0.7,
         "probabilities": {"neutral": 0.1, "happy": 0.7, "sad": 0.2},
+        "unsmoothed": {"neutral": 0.0, "happy": 1.0, "sad": 0.0},
         "modalities": ["face", "voice"],
         "modality_share": {"face": 0.62, "voice": 0.38},
         "latency_ms": 81.2,
@@ -106,6 +108,7 @@ def test_record_of_no_answer_says_why() -> None:
         "reason": "no face",
         "confidence": None,
         "probabilities": None,
+        "unsmoothed": None,
         "modalities": [],
         "modality_share": {"face": None, "voice": None},
         "latency_ms": None,
@@ -134,6 +137,9 @@ def test_csv_is_flat_and_leaves_absent_values_empty(tmp_path: Path) -> None:
         "probability_neutral",
         "probability_happy",
         "probability_sad",
+        "unsmoothed_neutral",
+        "unsmoothed_happy",
+        "unsmoothed_sad",
         "share_face",
         "share_voice",
         "latency_ms",
@@ -141,6 +147,7 @@ def test_csv_is_flat_and_leaves_absent_values_empty(tmp_path: Path) -> None:
     assert happy["label"] == "happy"
     assert happy["modalities"] == "face+voice"
     assert happy["probability_sad"] == "0.2"
+    assert happy["unsmoothed_happy"] == "1.0"
     assert (none["label"], none["reason"], none["probability_sad"]) == ("", "no face", "")
     assert none["confidence"] == ""
 
@@ -238,3 +245,33 @@ def test_unknown_ending_is_refused_before_a_file_is_made(tmp_path: Path) -> None
 def test_a_place_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"answers\.csv"):
         PredictionWriter(tmp_path / "missing" / "answers.csv")
+
+
+def test_a_log_writes_what_comes_while_it_has_a_file(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.csv"
+    with AnswerLog() as log:
+        log.write(unsure())
+        assert (log.path, log.finish()) == (None, None)
+        log.open(first)
+        log.write(prediction())
+        log.write(unsure())
+        with pytest.raises(OSError, match="missing"):
+            log.open(tmp_path / "missing" / "answers.csv")
+        assert log.path == first  # which goes on
+        log.open(second)
+        log.write(unsure())
+        assert log.finish() == Written(path=second, count=1)
+        log.write(unsure())
+    assert len(first.read_text().splitlines()) == 2
+    assert len(second.read_text().splitlines()) == 2
+
+
+def test_a_log_that_is_asked_to_spares_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "yesterday.csv"
+    path.write_text("precious")
+    with AnswerLog() as log, pytest.raises(FileExistsError, match="name another"):
+        log.open(path, replace=False)
+    assert path.read_text() == "precious"
+    with AnswerLog() as log:  # asked about by a dialog: replaced even by nothing
+        log.open(path)
+    assert path.read_text() == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig, WindowConfig
 from realtime.emotion.faces import FaceTracker
 from realtime.emotion.network import EmotionNetwork
-from realtime.export import PredictionWriter
+from realtime.export import AnswerLog, Written
 from realtime.live import LiveSession
 from realtime.messages import (
     AudioPacket,
@@ -451,12 +452,13 @@ def test_a_session_runs_once(stop: bool) -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "session.csv"
     path.symlink_to("/dev/full")
-    with PredictionWriter(path) as writer:
+    with AnswerLog() as log:
+        log.open(path)
         session = LiveSession(
             task(arithmetic),
             camera=None,
             microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-            writer=writer,
+            log=log,
         )
         session.start()
         try:
@@ -475,18 +477,47 @@ def test_a_disk_that_is_full_at_the_very_end_is_told_too(
     monkeypatch.setattr("realtime.live.WRITING_SECONDS", 1000.0)
     path = tmp_path / "session.csv"
     path.symlink_to("/dev/full")
-    with PredictionWriter(path) as writer:
+    with AnswerLog() as log:
+        log.open(path)
         session = LiveSession(
             task(arithmetic),
             camera=None,
             microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-            writer=writer,
+            log=log,
         )
         session.start()
         wait_for(lambda: session.snapshot().prediction is not None, "an answer")
         assert session.failure is None
         session.stop()
     assert isinstance(session.failure, OSError)
+
+
+def test_a_file_that_is_opened_amid_a_session_gets_what_is_answered_then(tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    with AnswerLog() as log:
+        session = LiveSession(
+            task(arithmetic),
+            camera=None,
+            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+            log=log,
+        )
+        session.start()
+        try:
+            wait_for(lambda: session.snapshot().prediction is not None, "an answer")
+            before = session.history()[-1].window_end
+            assert session.snapshot().notes == ()
+            log.open(path)
+            assert session.snapshot().notes == (f"answers are written to {path}",)
+            assert session.health().written_to == str(path)
+            wait_for(lambda: path.read_text() != "", "what is written")
+            written = log.finish()
+            assert session.health().written_to == ""
+        finally:
+            session.stop()
+    ends = [json.loads(line)["window_end"] for line in path.read_text().splitlines()]
+    assert written == Written(path=path, count=len(ends))
+    assert ends[-1] > before
+    assert len(ends) < len(session.history())
 
 
 @pytest.mark.logs_warnings

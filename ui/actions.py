@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from PyQt6.QtCore import QObject, Qt
 from PyQt6.QtGui import QAction, QKeySequence
 
-from ui import icons
+from ui import icons, palette
 
 
 class _Entry(NamedTuple):
@@ -18,6 +18,7 @@ class _Entry(NamedTuple):
     keys: tuple[str, ...]
     icon: str | None = None
     checkable: bool = False
+    lit: str = palette.ACCENT  # colour of its icon while it is checked
 
 
 _ENTRIES: Final = {
@@ -42,6 +43,9 @@ _ENTRIES: Final = {
     "zoom_in": _Entry("Zoom the timeline in", ("+",)),
     "zoom_out": _Entry("Zoom the timeline out", ("-",)),
     "zoom_whole": _Entry("The whole timeline", ("0",)),
+    "write": _Entry(
+        "Write answers to a file…", ("Ctrl+S",), "record", checkable=True, lit=palette.ERROR
+    ),
     "export": _Entry("Export answers…", ("Ctrl+E",), "export"),
     "help": _Entry("Keys", ("F1", "?"), "help"),
     "about": _Entry("About", (), "about"),
@@ -52,19 +56,19 @@ REPLAY_ONLY: Final = (
     "live", "back", "forward", "far_back", "far_forward", "begin", "end", "slower", "faster",
     "sound", "zoom_in", "zoom_out", "zoom_whole", "export",
 )  # fmt: skip
-LIVE_ONLY: Final = ("refresh",)
+LIVE_ONLY: Final = ("refresh", "write")
 # Of a recording that failed there is nothing to play, and to look at only what was analysed.
 PLAYING: Final = ("pause", "slower", "faster", "sound")
 LOOKING: Final = ("back", "forward", "far_back", "far_forward", "begin", "end", "export")
 MENU: Final = (
-    "open", "demo", "live", "export", "", "pause", "heatmap", "mirror", "sound", "full_screen",
-    "refresh",
+    "open", "demo", "live", "write", "export", "", "pause", "heatmap", "mirror", "sound",
+    "full_screen", "refresh",
     "", "help", "about", "", "quit",
 )  # fmt: skip
 HELP: Final = (
     ("Everywhere", ("pause", "heatmap", "mirror", "full_screen", "escape", "open",
                     "help", "quit")),
-    ("Live", ("refresh",)),
+    ("Live", ("write", "refresh")),
     ("Recording", ("back", "far_back", "begin", "slower", "sound", "zoom_in", "zoom_whole",
                    "export", "live")),
 )  # fmt: skip
@@ -82,7 +86,7 @@ def make_actions(parent: QObject) -> dict[str, QAction]:
         action.setCheckable(entry.checkable)
         action.setAutoRepeat(name in REPLAY_ONLY and not entry.checkable)
         if entry.icon is not None:
-            action.setIcon(icons.icon(entry.icon))
+            action.setIcon(icons.icon(entry.icon, entry.lit))
             action.setIconVisibleInMenu(not entry.checkable)  # it would hide the check mark
             action.setIconText(f"\u2002{entry.text.rstrip('…')}")  # an en space after the icon
         name_for_people = entry.text.rstrip("…")

@@ -1,4 +1,4 @@
-"""Help with the keys, the About box, and where to export to.
+"""Help with the keys, the About box, and which file answers go to.
 
 Thread: GUI. None of them blocks the window behind it.
 """
@@ -157,13 +157,13 @@ class AboutDialog(QDialog):
 
 
 class ExportDialog(QFileDialog):
-    """Asks for the file to export to, whose name always gets an ending that can be written."""
+    """Asks for the file for answers, whose name always gets an ending that can be written."""
 
     chosen = pyqtSignal(Path)
     taken = pyqtSignal(Path)  # the completed name is that of a file, and nobody was asked about it
 
-    def __init__(self, folder: str, name: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent, "Export answers", folder, ";;".join(_EXPORTS))
+    def __init__(self, title: str, folder: str, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent, title, folder, ";;".join(_EXPORTS))
         self.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         self.filterSelected.connect(lambda kind: self.setDefaultSuffix(_EXPORTS[kind]))
         self.setDefaultSuffix("csv")

@@ -79,8 +79,9 @@ class HeaderView(QWidget):
         self._pages.addWidget(self._row(("file", self._file)))
         self._pages.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._live = Button(actions["live"], labelled=True)
-        names = ("pause", "heatmap", "mirror", "full_screen")
-        self._buttons = [Button(actions[name]) for name in names]
+        live_names, names = ("write", "pause"), ("heatmap", "mirror", "full_screen")
+        self._live_buttons = [Button(actions[name]) for name in live_names]
+        self._buttons = self._live_buttons + [Button(actions[name]) for name in names]
         self._open = Button(actions["open"], labelled=True)
         self._menu_button = self._make_menu(actions)
         layout = QHBoxLayout(self)
@@ -99,7 +100,8 @@ class HeaderView(QWidget):
         """Offer devices, or name the recording."""
         self._pages.setCurrentIndex(0 if live else 1)
         self._live.setVisible(not live)
-        self._buttons[0].setVisible(live)  # a recording has its own play button
+        for button in self._live_buttons:  # a recording has its own, to play and to export
+            button.setVisible(live)
         self._file.set_whole(file_name)
 
     def set_devices(

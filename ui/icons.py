@@ -30,6 +30,7 @@ _DRAWINGS: Final = {
     'a1 1 0 0 1-1 1h-15a1 1 0 0 1-1-1z"/>',
     "menu": '<path d="M4.5 7h15M4.5 12h15M4.5 17h15"/>',
     "export": '<path d="M12 4v11M7.5 11l4.5 4.5 4.5-4.5M4.5 19.5h15"/>',
+    "record": '<circle cx="12" cy="12" r="4.5" fill="{c}"/><circle cx="12" cy="12" r="8.5"/>',
     "live": '<circle cx="12" cy="12" r="3" fill="{c}"/>'
     '<path d="M7 7a7 7 0 0 0 0 10M17 7a7 7 0 0 1 0 10"/>',
     "file": '<path d="M6 3.5h8l4.5 4.5v12.5H6zM14 3.5V8h4.5"/>',

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -52,7 +53,6 @@ from ui.notice_board import NoticeBoard
 from ui.present.answer import NO_DEVICES, UNANSWERED, absence
 from ui.present.notices import Notice, Remedy, Severity, empty_picture, notices
 from ui.present.playback import badge, is_paused
-from ui.present.words import LIVE_ANSWERS
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -110,7 +110,7 @@ class MainWindow(QMainWindow):
         self.switcher = SessionSwitcher(session, factory, list_devices, self)
         self._settings = settings
         self._notices = NoticeBoard(settings)
-        self._exporting = Background("export")
+        self._filing = Background("file-answers")
         self._dialog: QDialog | None = None
 
         self.setWindowTitle("MSAF Live")
@@ -203,7 +203,7 @@ class MainWindow(QMainWindow):
         self.switcher.changed.connect(self._change)
         self.switcher.told.connect(self._tell)
         self.switcher.listed.connect(self._show_devices)
-        self._exporting.done.connect(self._exported)
+        self._filing.done.connect(self._filed)
         handlers: dict[str, Callable[[], object]] = {
             "pause": self.toggle_pause,
             "escape": self._escape,
@@ -222,6 +222,7 @@ class MainWindow(QMainWindow):
             "zoom_in": lambda: views.timeline.zoom(ZOOM),
             "zoom_out": lambda: views.timeline.zoom(1.0 / ZOOM),
             "zoom_whole": views.timeline.show_whole,
+            "write": self._toggle_writing,
             "export": self._ask_export,
             "help": self._show_help,
             "about": self._show_about,
@@ -256,7 +257,7 @@ class MainWindow(QMainWindow):
         deadline = Deadline()
         self.bridge.stop()
         self.switcher.stop(deadline)
-        self._exporting.wait(deadline.left())
+        self._filing.wait(deadline.left())
         self.switcher.wait(deadline)
 
     def _open_demo(self) -> None:
@@ -287,10 +288,11 @@ class MainWindow(QMainWindow):
         self._show_prediction(None)
         self._notices.clear()
         for command in REPLAY_ONLY:
-            # That of answers says how live ones are kept.
-            self.commands[command].setEnabled(not is_live or command == "export")
+            self.commands[command].setEnabled(not is_live)
         for command in LIVE_ONLY:
             self.commands[command].setEnabled(is_live)
+        self.commands["write"].setVisible(is_live)
+        self.commands["export"].setVisible(not is_live)
         self.commands["pause"].setEnabled(True)
         mirrored = self._settings.value(_MIRROR, True, type=bool)  # as people know themselves
         self.commands["mirror"].setChecked(is_live and mirrored)
@@ -328,6 +330,7 @@ class MainWindow(QMainWindow):
         views.answer.set_absence(NO_DEVICES if nothing else absence(snapshot))
         views.video.set_badge(badge(snapshot))
         self._offer_pause(is_paused(snapshot))
+        self._offer_writing()
 
     def _show_playback(self, playback: Playback, *, failed: bool) -> None:
         self.views.timeline.set_extent(playback.duration, playback.analysed, playback.position)
@@ -348,6 +351,15 @@ class MainWindow(QMainWindow):
             command.setText(text)
             command.setToolTip(f"{text} (Space)")
             command.setIcon(icons.icon("play" if paused else "pause"))
+
+    def _offer_writing(self) -> None:
+        """Offer to write live answers to a file, or to stop that."""
+        command, writing = self.commands["write"], self.switcher.log.path is not None
+        command.setChecked(writing)
+        text = "Stop writing answers" if writing else "Write answers to a file…"
+        if command.text() != text:
+            command.setText(text)
+            command.setToolTip(f"{text.rstrip('…')} (Ctrl+S)")
 
     def _dim(self, paused: bool) -> None:
         """Dim all values while live input is paused."""
@@ -503,10 +515,24 @@ class MainWindow(QMainWindow):
         there = (each for each in (last, films) if each and Path(each).is_dir())
         return next(there, str(Path.home()))
 
+    # -- answers in files ----------------------------------------------------------------------
+
+    def _toggle_writing(self) -> None:
+        """Ask for the file for live answers; where there is one, write nothing more to it."""
+        self._offer_writing()  # as it is, not as the press has made it
+        if (log := self.switcher.log).path is not None:
+            self._file(log.finish)
+        else:
+            name = f"answers {datetime.now().astimezone():%Y-%m-%d %H.%M}.csv"
+            self._ask_file("Write answers", self._folder(), name, self.write)
+
+    def write(self, path: Path) -> None:
+        """Write live answers from now on."""
+        self._file(lambda: self.switcher.log.open(path))
+
     def _ask_export(self) -> None:
         replay, playback = self.replay, self.switcher.session.snapshot().playback
         if replay is None or playback is None:
-            self._tell(Notice(text=LIVE_ANSWERS))
             return
         if not playback.analysed:
             self._tell(Notice(text="There are no answers to export yet."))
@@ -514,8 +540,17 @@ class MainWindow(QMainWindow):
         folder = str(replay.path.absolute().parent)
         if replay.path == self.options.demo:  # which lies among the program's own files
             folder = self._folder()
-        dialog = ExportDialog(folder, replay.path.with_suffix(".csv").name, self)
-        dialog.chosen.connect(self.export)
+        name = replay.path.with_suffix(".csv").name
+        self._ask_file("Export answers", folder, name, self.export)
+
+    def export(self, path: Path) -> None:
+        """Write the recording's answers so far."""
+        if (replay := self.replay) is not None:
+            self._file(lambda: replay.export(path))
+
+    def _ask_file(self, title: str, folder: str, name: str, use: Callable[[Path], None]) -> None:
+        dialog = ExportDialog(title, folder, name, self)
+        dialog.chosen.connect(use)
         dialog.taken.connect(
             lambda path: self._tell(
                 Notice(
@@ -527,32 +562,32 @@ class MainWindow(QMainWindow):
         )
         self._open_dialog(dialog)
 
-    def export(self, path: Path) -> None:
-        """Write the answers so far, and say what became of it once they are written."""
-        if (replay := self.replay) is None:
-            return
-        if self._exporting.busy:
-            self._tell(Notice(text="The export before is still being written."))
+    def _file(self, act: Callable[[], Written | None]) -> None:
+        """Do something with a file, which may take long, and say what became of it then."""
+        if self._filing.busy:
+            self._tell(Notice(text="The file before is still being written."))
             return
 
-        def write() -> Written | Exception:
+        def call() -> tuple[Written | None, Exception | None]:
             try:
-                return replay.export(path)
+                return act(), None
             except (OSError, ValueError) as error:
-                return error
+                return None, error
 
-        self._exporting.call(write)
+        self._filing.call(call)
 
-    def _exported(self, outcome: Written | Exception | None) -> None:
-        if isinstance(outcome, Written):
-            severity = Severity.INFO if outcome.complete else Severity.WARNING
-            notice = Notice(text=str(outcome), severity=severity)
-            self._tell(notice, partial=not outcome.complete)
-        else:
-            told = ExitCode.UNEXPECTED.meaning if outcome is None else str(outcome)
-            if isinstance(outcome, OSError):
-                told = explain(outcome)[1]
-            self._tell(Notice(text=f"Could not export: {told}", severity=Severity.ERROR))
+    def _filed(self, outcome: tuple[Written | None, Exception | None] | None) -> None:
+        written, error = outcome or (None, None)
+        if written is not None:
+            severity = Severity.INFO if written.complete else Severity.WARNING
+            notice = Notice(text=str(written), severity=severity)
+            self._tell(notice, partial=not written.complete)
+        elif outcome is None or error is not None:
+            told = ExitCode.UNEXPECTED.meaning if error is None else str(error)
+            if isinstance(error, OSError):
+                told = explain(error)[1]
+            text = f"The answers cannot be written: {told}"
+            self._tell(Notice(text=text, severity=Severity.ERROR))
 
     def _show_help(self) -> None:
         self._open_dialog(HelpDialog(self.commands, self.theme, self))

@@ -13,6 +13,7 @@ from typing import Protocol
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from realtime.devices import CameraInfo, Listing, MicrophoneInfo
+from realtime.export import AnswerLog
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError, UnreadableFileError
 from ui.background import Background
@@ -25,6 +26,11 @@ _LISTING_SECONDS = 0.5  # longest that the end waits for devices to be listed
 
 class SessionFactory(Protocol):
     """Makes the sessions that the person asks for; no call starts anything."""
+
+    @property
+    def log(self) -> AnswerLog:
+        """The file, if any, that live sessions' answers are written to."""
+        ...
 
     def live(self, camera: str | None, microphone: str | None) -> LiveControls:
         """A session on these devices (None: without one)."""
@@ -61,6 +67,7 @@ class SessionSwitcher(QObject):
         self._hold(session)
         self.devices: Devices | None = None  # None: not known yet
         self._factory = factory
+        self.log = factory.log
         self._list_devices = list_devices
         self._running = False  # from `start` to `stop`
         self._started = False  # so the session is

@@ -14,6 +14,7 @@ from models.checkpoint import LIVE, CheckpointError, default_weights
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.emotion.config import EmotionConfig
+from realtime.export import AnswerLog
 from realtime.task import Progress, Task
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Sessions:
         self._loading = threading.Lock()
         self._network: EmotionNetwork | None = None
         self._newest: LiveSession | ReplaySession | None = None
-        self.writer: PredictionWriter | None = None  # takes what live sessions answer
+        self.log = AnswerLog()
+        """Takes what live sessions answer."""
         self.also_told: Progress = lambda _done, _text: None
 
     def load(self, progress: Progress) -> EmotionNetwork:
@@ -85,7 +87,7 @@ class Sessions:
             camera=camera,
             microphone=microphone,
             config=self.config,
-            writer=self.writer,
+            log=self.log,
         )
         return session
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices import CameraInfo, Listing, MicrophoneInfo
-from realtime.export import Written
+from realtime.export import AnswerLog, Written
 from realtime.messages import (
     Attention,
     Box,
@@ -554,6 +554,7 @@ class FakeFactory:
 
     now: Callable[[], float]
     made: list[FakeLiveSession | FakeReplaySession] = field(default_factory=list)
+    log: AnswerLog = field(default_factory=AnswerLog)
 
     @cached_property
     def unreadable(self) -> set[Path]:

@@ -129,7 +129,7 @@ def tab_to(name: str) -> None:
 
 def export(qtbot: QtBot, window: MainWindow, path: Path) -> None:
     window.export(path)
-    qtbot.waitUntil(lambda: not window._exporting.busy)
+    qtbot.waitUntil(lambda: not window._filing.busy)
 
 
 @pytest.fixture(autouse=True)
@@ -144,8 +144,10 @@ def now() -> ManualTime:
 
 
 @pytest.fixture
-def factory(now: ManualTime) -> FakeFactory:
-    return FakeFactory(now)
+def factory(now: ManualTime) -> Iterator[FakeFactory]:
+    made = FakeFactory(now)
+    with made.log:
+        yield made
 
 
 @pytest.fixture

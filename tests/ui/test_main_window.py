@@ -36,6 +36,7 @@ from tests.ui.conftest import (
     tab_to,
 )
 from ui import palette
+from ui.dialogs import ExportDialog
 from ui.main_window import _ENDINGS, MainWindow, WindowOptions
 from ui.present.answer import BEFORE_THE_PAUSE, NOT_SURE
 from ui.present.notices import Severity
@@ -524,15 +525,77 @@ def test_export_says_what_was_written(
     assert f"there is no folder {tmp_path / 'none'}: create it" in text
 
 
-def test_exporting_live_says_how_live_answers_are_kept(
-    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+def test_live_answers_are_written_to_a_file_until_that_is_stopped(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    factory: FakeFactory,
+    live: FakeLiveSession,
+    now: ManualTime,
+    tmp_path: Path,
+) -> None:
+    window, path = open_window(live), tmp_path / "session.csv"
+    run(window, now, 2.0)
+    command = window.commands["write"]
+    for _ in range(2):  # what is not chosen changes nothing
+        command.trigger()
+        (dialog,) = window.findChildren(ExportDialog)
+        assert not command.isChecked()
+        dialog.reject()
+        qtbot.waitUntil(lambda: not window.findChildren(ExportDialog))
+    window.write(path)
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    window.bridge.poll()
+    assert factory.log.path == path
+    assert command.isChecked()
+    assert command.text() == "Stop writing answers"
+    factory.log.write(live.prediction(7))
+    command.trigger()
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    window.bridge.poll()
+    assert factory.log.path is None
+    assert (command.isChecked(), command.text()) == (False, "Write answers to a file…")
+    assert window.views.banner.notice is not None
+    assert window.views.banner.notice.text == f"1 answer written to {path}"
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_live_answers_go_on_into_their_file_after_a_recording(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    factory: FakeFactory,
+    live: FakeLiveSession,
+    now: ManualTime,
+    tmp_path: Path,
 ) -> None:
     window = open_window(live)
     run(window, now, 2.0)
-    window.commands["export"].trigger()
-    notice = window.views.banner.notice
-    assert notice is not None
-    assert "--out FILE.csv" in notice.text
+    window.write(tmp_path / "session.csv")
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    open_file(qtbot, window, tmp_path / "talk.mp4")
+    assert not window.commands["write"].isEnabled()
+    assert not window.commands["write"].isVisible()
+    assert window.commands["export"].isVisible()
+    window.commands["live"].trigger()
+    window.bridge.poll()
+    assert window.commands["write"].isChecked()
+    assert factory.log.path is not None
+
+
+def test_a_file_that_cannot_be_made_is_told(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    factory: FakeFactory,
+    live: FakeLiveSession,
+    now: ManualTime,
+    tmp_path: Path,
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    window.write(tmp_path / "none" / "session.csv")
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    assert window.views.banner.notice is not None
+    assert f"there is no folder {tmp_path / 'none'}" in window.views.banner.notice.text
+    assert factory.log.path is None
 
 
 def test_an_export_that_takes_long_does_not_hold_the_window_up(
@@ -556,9 +619,9 @@ def test_an_export_that_takes_long_does_not_hold_the_window_up(
     window.export(tmp_path / "talk.csv")
     window.export(tmp_path / "again.csv")
     assert window.views.banner.notice is not None
-    assert window.views.banner.notice.text == "The export before is still being written."
+    assert window.views.banner.notice.text == "The file before is still being written."
     going_on.set()
-    qtbot.waitUntil(lambda: not window._exporting.busy)
+    qtbot.waitUntil(lambda: not window._filing.busy)
     assert [path.name for path in tmp_path.glob("*.csv")] == ["talk.csv"]
 
 
@@ -671,7 +734,7 @@ def test_an_export_that_fails_as_nobody_foresaw_says_so(
     run(window, now, 8.0)
     export(qtbot, window, Path("talk.csv"))
     assert window.views.banner.notice is not None
-    told = "Could not export: an unexpected failure; the log file has the details"
+    told = "The answers cannot be written: an unexpected failure; the log file has the details"
     assert window.views.banner.notice.text == told
     assert "a cosmic ray" in caplog.text
 

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Final
 
 PRIVACY: Final = "Nothing leaves this computer; nothing is stored unless you ask for it."
-LIVE_ANSWERS: Final = (
-    "Live answers are kept where the program is started with --out FILE.csv (or .jsonl); "
-    "those of recordings can be exported here."
-)
 PAUSED: Final = "Paused"
 LEAST_DRAWN: Final = 0.005  # what is less than half a per cent has no bar
 UNKNOWN: Final = "–"
