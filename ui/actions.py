@@ -47,7 +47,7 @@ _ENTRIES: Final = {
         "Write answers to a file…", ("Ctrl+S",), "record", checkable=True, lit=palette.ERROR
     ),
     "export": _Entry("Export answers…", ("Ctrl+E",), "export"),
-    "help": _Entry("Keys", ("F1", "?"), "help"),
+    "help": _Entry("Help", ("F1", "?"), "help"),
     "about": _Entry("About", (), "about"),
     "quit": _Entry("Quit", ("Ctrl+Q",), "quit"),
 }

@@ -1,10 +1,11 @@
-"""Help with the keys, the About box, and which file answers go to.
+"""Help with the keys and with what is shown, the About box, and which file answers go to.
 
 Thread: GUI. None of them blocks the window behind it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from PyQt6.QtGui import (
     QTextFormat,
 )
 from PyQt6.QtWidgets import (
+    QBoxLayout,
     QDialog,
     QFileDialog,
     QFrame,
@@ -45,18 +47,75 @@ CAUTION: Final = (
     "people are told when it is used on them."
 )
 
+_COLUMN: Final = 430.0  # design pixels, of the explanations in the help …
+_TWO_COLUMNS: Final = 1000.0  # … which stand beside the keys where there is so much room
+
 # What is offered, and its ending.
 _EXPORTS: Final = {"Comma-separated values (*.csv)": "csv", "JSON lines (*.jsonl)": "jsonl"}
 
 
 class HelpDialog(QDialog):
-    """Every key of the window."""
+    """Every key of the window, and what every part of it shows."""
 
     def __init__(
-        self, actions: dict[str, QAction], theme: Theme, parent: QWidget | None = None
+        self,
+        actions: dict[str, QAction],
+        explained: Sequence[tuple[str, str]],
+        theme: Theme,
+        parent: QWidget | None = None,
     ) -> None:
+        """`explained`: parts of the window, and what they show."""
         super().__init__(parent)
-        self.setWindowTitle("Keys")
+        self.setWindowTitle("Help")
+        px = theme.px
+        self._texts: list[QLabel] = []
+        whole = QWidget()
+        columns = QBoxLayout(QBoxLayout.Direction.LeftToRight, whole)
+        columns.setContentsMargins(0, 0, 0, 0)
+        columns.setSpacing(px(44))
+        columns.addLayout(self._keys(actions, theme), stretch=1)
+        columns.addLayout(self._explanations(explained, theme))
+        screen = self.screen()
+        if screen is not None and screen.availableGeometry().width() < px(_TWO_COLUMNS):
+            columns.setDirection(QBoxLayout.Direction.TopToBottom)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(px(28), px(20), px(28), px(20))
+        layout.setSpacing(px(16))
+        self._scrolled = _Scrolled(whole)
+        layout.addWidget(self._scrolled)
+        _add_close(self, layout)
+        self._least = QSize(px(460), 0)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Fit the contents, whose size is known only now that the style sheet is applied."""
+        for text in self._texts:
+            text.setFixedHeight(text.heightForWidth(text.width()))
+        self._scrolled.updateGeometry()
+        _resize(self, self.sizeHint().expandedTo(self._least))
+        super().showEvent(event)
+
+    def _explanations(self, explained: Sequence[tuple[str, str]], theme: Theme) -> QVBoxLayout:
+        column = QVBoxLayout()
+        column.setSpacing(theme.px(4))
+        heading = QLabel("What is shown")
+        heading.setProperty("role", "brand")
+        heading.setMinimumHeight(theme.px(30))
+        column.addWidget(heading)
+        column.addSpacing(theme.px(4))
+        for name, explanation in explained:
+            title, text = QLabel(name), QLabel(" ".join(explanation.split()))
+            title.setProperty("role", "term")
+            text.setProperty("role", "soft")
+            text.setWordWrap(True)
+            text.setFixedWidth(theme.px(_COLUMN))
+            self._texts.append(text)
+            column.addWidget(title)
+            column.addWidget(text)
+            column.addSpacing(theme.px(8))
+        column.addStretch(1)
+        return column
+
+    def _keys(self, actions: dict[str, QAction], theme: Theme) -> QGridLayout:
         px = theme.px
         grid = QGridLayout()
         grid.setHorizontalSpacing(px(28))
@@ -81,22 +140,8 @@ class HelpDialog(QDialog):
                 grid.addLayout(_keycaps(keys, px(6)), row, 1)
                 row += 1
         grid.setColumnStretch(0, 1)
-        keys_list = QWidget()
-        grid.setContentsMargins(0, 0, 0, 0)
-        keys_list.setLayout(grid)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(px(28), px(20), px(28), px(20))
-        layout.setSpacing(px(16))
-        self._scrolled = _Scrolled(keys_list)
-        layout.addWidget(self._scrolled)
-        _add_close(self, layout)
-        self._least = QSize(px(460), 0)
-
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Fit the contents, whose size is known only now that the style sheet is applied."""
-        self._scrolled.updateGeometry()
-        _resize(self, self.sizeHint().expandedTo(self._least))
-        super().showEvent(event)
+        grid.setRowStretch(row, 1)
+        return grid
 
 
 class _Scrolled(QScrollArea):

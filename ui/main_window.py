@@ -590,7 +590,18 @@ class MainWindow(QMainWindow):
             self._tell(Notice(text=text, severity=Severity.ERROR))
 
     def _show_help(self) -> None:
-        self._open_dialog(HelpDialog(self.commands, self.theme, self))
+        views = self.views
+        parts = (
+            views.answer,
+            views.video,
+            views.shares,
+            views.attention,
+            views.spectrogram,
+            views.timeline,
+        )
+        explained = [(part.accessibleName(), part.toolTip()) for part in parts]
+        explained += views.status.explained()
+        self._open_dialog(HelpDialog(self.commands, explained, self.theme, self))
 
     def _show_about(self) -> None:
         options = self.options

@@ -60,6 +60,10 @@ class StatusView(Explained):
             self.setAccessibleDescription("; ".join(f"{c.caption}: {c.text}" for c in cells))
             self.update()
 
+    def explained(self) -> list[tuple[str, str]]:
+        """The figures by name, and what they say; not the states of sources and engine."""
+        return [(cell.caption, cell.tip) for cell in self._cells[:-3]]
+
     def show_level(self, level: float | None, *, speech: bool) -> None:
         """Show another sound level in dBFS, and whether somebody speaks."""
         if (level, speech) != (self._level, self._speech):

@@ -131,6 +131,7 @@ def _style_sheet(scale: float) -> str:
     QLabel {{ background: transparent; }}
     QLabel[role="brand"] {{ font-size: {px(TITLE)}; font-weight: 600; }}
     QLabel[role="heading"] {{ font-size: {px(FIGURE)}; font-weight: 600; }}
+    QLabel[role="term"] {{ font-weight: 500; }}
     QLabel[role="soft"] {{ color: {p.TEXT_SOFT}; }}
     QLabel[role="keycap"] {{ color: {p.TEXT}; background: {p.RAISED};
         border: 1px solid {p.LINE}; border-radius: {px(5)}; font-size: {px(CAPTION)};

@@ -62,6 +62,11 @@ class TimelineView(Panel):
         self._image: QImage | None = None
         self._runs: list[tuple[int, int, int]] = []
         self._column_count = 1
+        self.setAccessibleName("Timeline")
+        self.setToolTip(
+            "Above, how all classes stood at each moment; below, the answer of that moment.\n"
+            "Where it is hatched there was none: not sure."
+        )
         self._tip = ""  # that was shown last, and where
         self._tip_place = QPoint(), QPoint()
         self.clear(live=True)

@@ -51,6 +51,9 @@ class VideoView(Panel):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("", theme, parent)
         self.setAccessibleName("Picture")
+        self.setToolTip(
+            f"{_WHOSE} With the heatmap (H): {_HEATMAP_TIP[0].lower()}{_HEATMAP_TIP[1:]}"
+        )
         self.mirrored = False
         self.heatmap = False
         self._packet: VideoPacket | None = None

@@ -7,6 +7,7 @@ from PyQt6.QtCore import QPoint, QRect, QSize, Qt, QTimer
 from PyQt6.QtWidgets import (
     QApplication,
     QDialog,
+    QLabel,
     QLineEdit,
     QMessageBox,
     QPushButton,
@@ -83,6 +84,22 @@ def test_all_keys_are_seen_at_once_where_there_is_room(
     assert port is not None
     QApplication.processEvents()  # in which the bar goes
     assert port.rect().contains(whole.geometry())
+    dialog.close()
+
+
+def test_help_explains_what_is_shown(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    run(window, now, 1.0)
+    window.commands["help"].trigger()
+    (dialog,) = window.findChildren(HelpDialog)
+    texts = [label.text() for label in dialog.findChildren(QLabel)]
+    for name in ("Answer", "Picture", "What counted", "MSAF attention", "Sound", "Timeline"):
+        explanation = texts[texts.index(name) + 1]
+        assert len(explanation) > 80, name
+        assert "\n" not in explanation
+    assert "Delay p50 · p95" in texts
     dialog.close()
 
 
