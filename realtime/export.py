@@ -58,7 +58,7 @@ def record_of(prediction: Prediction) -> dict[str, Any]:
         "window_end": _rounded(prediction.window_end),
         "time": _time_of_day(prediction.time_of_day),
         "label": prediction.label,
-        "reason": None if prediction.reason is None else prediction.reason.value,
+        "reason": None if prediction.reason is None else prediction.reason.name,
         "confidence": _rounded(prediction.confidence),
         "probabilities": by_name(prediction.smoothed),
         "unsmoothed": by_name(prediction.probabilities),

@@ -31,13 +31,10 @@ from realtime.errors import interrupted
 from realtime.export import record_of
 from realtime.messages import (
     Health,
-    ModalityReport,
     Prediction,
     SessionState,
     SourceHealth,
     SourceState,
-    Status,
-    Track,
 )
 from realtime.session import Session
 from realtime.sources.base import NoDeviceError
@@ -52,7 +49,6 @@ POLL_SECONDS = 0.03  # an answer comes every tenth of a second
 DEVICE_PATIENCE_SECONDS = 8.0
 
 _LISTED = " (`python main.py devices` lists what there is)"
-_WHAT = {Track.PICTURES: "picture", Track.SOUND: "sound"}
 
 
 class SessionFailedError(RuntimeError):
@@ -369,18 +365,11 @@ def line(prediction: Prediction) -> Text:
     text.append("━" * (20 - full), style="bright_black")
     text.append("   – %" if confidence is None else f" {100 * confidence:3.0f} %")
     for each in prediction.modalities:
-        what = f"{100 * each.share:3.0f} %" if each.share is not None else _status(each, live=live)
+        what = f"{100 * each.share:3.0f} %" if each.share is not None else each.absence(live=live)
         text.append(f"  {each.name} {what:<9}", style="" if each.present else "dim")
     if prediction.latency_seconds is not None:
         text.append(f" {1e3 * prediction.latency_seconds:4.0f} ms", style="dim")
     return text
-
-
-def _status(report: ModalityReport, *, live: bool) -> str:
-    """Why a modality did not count, in the window's words."""
-    if report.status is not Status.NO_SOURCE:
-        return report.status.value
-    return "switched off" if live else f"no {_WHAT[report.track]} here"
 
 
 def _outcome(prediction: Prediction) -> str:

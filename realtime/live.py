@@ -355,7 +355,7 @@ class LiveSession:
             self._pictures_missed = worker.pictures_missed
         now = self._clock.now()
         self._answers.add(now, 1.0)
-        arrives = any(report.status not in NOT_DELIVERING for report in prediction.modalities)
+        arrives = any(report.absent not in NOT_DELIVERING for report in prediction.modalities)
         if prediction.latency_seconds is not None and arrives:
             self._latency.add(now, prediction.latency_seconds)
 

@@ -8,27 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
-
-
-class Status(StrEnum):
-    """What became of one modality in one window; all but PRESENT say why it was left out."""
-
-    PRESENT = "present"
-    NO_SOURCE = "no source"  # no device, no such track in the recording, or switched off
-    STALLED = "stalled"  # the source is there but has stopped delivering
-    NO_FACE = "no face"
-    FEW_PICTURES = "too few pictures"  # of the face: it has just come, or the camera is slow
-    TOO_DARK = "too dark"
-    SILENCE = "silence"
-    CLIPPED = "clipped"  # speech so loud that the microphone cut its peaks off
-
-
-NOT_DELIVERING = (Status.NO_SOURCE, Status.STALLED)
 
 
 class Track(StrEnum):
@@ -38,17 +23,39 @@ class Track(StrEnum):
     SOUND = "sound"
 
 
-class Reason(StrEnum):
-    """Why there is no label."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a modality does not count in a window, or why there is no label.
 
-    STARTING = "starting"  # less than a second of input so far
-    NO_FACE = "no face"
-    FEW_PICTURES = "too few pictures"
-    TOO_DARK = "too dark"
-    SILENCE = "silence"
-    CLIPPED = "speech clipped"
-    NO_INPUT = "no input"  # neither source delivers, or the camera is lost and nobody speaks
-    LOW_CONFIDENCE = "low confidence"
+    A task has reasons of its own besides those below.
+    """
+
+    name: str  # in records: "no face"
+    told: str  # for people, as the end of a sentence: "no face in the picture"
+    short: str = ""  # for people, beside the modality: "no face"
+    rank: int = 0  # of several modalities' reasons the highest is why there is no label
+    at_first: bool = False  # so it is as long as nothing could be seen or heard yet
+
+    def __str__(self) -> str:
+        return self.name
+
+
+NO_SOURCE: Final = Reason(  # no device, no such track in the recording, or switched off
+    name="no source", told="no camera or microphone", short="switched off", rank=-10
+)
+STALLED: Final = Reason(  # the source is there but has stopped delivering
+    name="stalled", told="no input arrives", short="no input arrives"
+)
+NOT_DELIVERING: Final = (NO_SOURCE, STALLED)
+
+# Why there is no label:
+STARTING: Final = Reason(  # less than a second of input so far
+    name="starting", told="just started, watching and listening"
+)
+NO_INPUT: Final = Reason(  # neither source delivers, or the camera is lost and nobody speaks
+    name="no input", told="neither picture nor sound arrives"
+)
+LOW_CONFIDENCE: Final = Reason(name="low confidence", told="nothing stands out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,7 +125,7 @@ class ModalityReport:
 
     name: str  # of the emotion task "face" and "voice"
     track: Track
-    status: Status
+    absent: Reason | None = None  # why the answer does not rest on it, None where it does
     share: float | None = None  # of the attention, 0..1; None when absent
     chance_share: float | None = None  # what its number of channel blocks alone would give
     label: str | None = None  # what this modality's own head says; None when absent
@@ -126,7 +133,16 @@ class ModalityReport:
     @property
     def present(self) -> bool:
         """Whether the answer rests on this modality."""
-        return self.status is Status.PRESENT
+        return self.absent is None
+
+    def absence(self, *, live: bool) -> str:
+        """Why it does not count, in a word or two for people; empty where it does.
+
+        A recording may lack a track, or only the end of it.
+        """
+        if self.absent is NO_SOURCE and not live:
+            return {Track.PICTURES: "no picture here", Track.SOUND: "no sound here"}[self.track]
+        return "" if self.absent is None else self.absent.short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

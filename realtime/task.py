@@ -11,15 +11,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from realtime.config import WindowConfig
 from realtime.messages import (
     Attention,
     FloatArray,
     Prediction,
+    Reason,
     Sighting,
-    Status,
     Track,
     VideoPacket,
 )
@@ -27,9 +27,6 @@ from realtime.rings import SampleRing
 
 Progress = Callable[[float, str], None]
 """Told how far loading is, 0..1, and what it is doing; what it raises breaks the loading off."""
-
-Flow = Literal[Status.PRESENT, Status.STALLED, Status.NO_SOURCE]
-"""Whether a track is delivering."""
 
 
 class Watcher(Protocol):
@@ -66,7 +63,7 @@ class Task:
 class Excerpt:
     """What one window holds of one modality; a modality has a class of its own for it."""
 
-    status: Status  # PRESENT: it counts
+    absent: Reason | None  # why it does not count, None where it does
     new_person: bool = False  # since the window gathered before, maybe another person came
 
 
@@ -114,8 +111,10 @@ class Modality(ABC, Generic[ExcerptT, FusionT]):
         """Start over with another source; what is known of the person stays."""
 
     @abstractmethod
-    def excerpt(self, index: int, flow: Flow) -> ExcerptT:
+    def excerpt(self, index: int, lost: Reason | None) -> ExcerptT:
         """What window `index` holds, whatever has come since then.
+
+        `lost`: why its track does not deliver, NO_SOURCE or STALLED; None where it does.
 
         Indices rise; a live worker that is late leaves some out. Work that is done once and kept
         for the windows to come is done here.

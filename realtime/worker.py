@@ -18,10 +18,22 @@ import numpy as np
 
 from realtime.clock import Clock
 from realtime.config import ConfigError, SessionConfig
-from realtime.messages import FloatArray, ModalityReport, Prediction, Reason, Status, Track
+from realtime.messages import (
+    LOW_CONFIDENCE,
+    NO_INPUT,
+    NO_SOURCE,
+    NOT_DELIVERING,
+    STALLED,
+    STARTING,
+    FloatArray,
+    ModalityReport,
+    Prediction,
+    Reason,
+    Track,
+)
 from realtime.rings import SampleRing, SightingRing
 from realtime.smoothing import Smoother
-from realtime.task import Excerpt, Flow, Fusion, Modality, Network
+from realtime.task import Excerpt, Fusion, Modality, Network
 from realtime.windowing import WindowGrid
 
 # Before this much input "not sure" is not the person's doing.
@@ -174,9 +186,9 @@ class InferenceWorker:
     def gather(self) -> DueWindow | None:
         """First part of a step: take all that the next window needs from the rings."""
         self.ingest()
-        flow = self._flow()
+        lost = self._lost()
         flowing = {
-            track: state.newest if flow[track] is Status.PRESENT else None
+            track: state.newest if lost[track] is None else None
             for track, state in self._tracks.items()
         }
         due = self._grid.last_due(
@@ -197,7 +209,7 @@ class InferenceWorker:
             self._next = due
         index = self._next
         self._next += 1
-        return self._gather(index, flow)
+        return self._gather(index, lost)
 
     def encode(self, due: DueWindow) -> DueWindow:
         """Second part: `due` with its excerpts encoded, most of a step's work.
@@ -210,8 +222,8 @@ class InferenceWorker:
         seconds = due.seconds + time.perf_counter() - started
         return replace(due, excerpts=encoded, seconds=seconds)
 
-    def _flow(self) -> dict[Track, Flow]:
-        """Whether pictures and sound are flowing.
+    def _lost(self) -> dict[Track, Reason | None]:
+        """Why pictures and sound do not flow, None where they do.
 
         A source that is late by `stall_seconds` no longer holds windows up. Live, that is late by
         the clock; in a recording, whose packets come in time order, late behind the other track.
@@ -222,14 +234,14 @@ class InferenceWorker:
             else max(state.newest or 0.0 for state in self._tracks.values())
         )
 
-        def status(state: TrackState) -> Flow:
+        def lost(state: TrackState) -> Reason | None:
             if not state.connected:
-                return Status.NO_SOURCE
+                return NO_SOURCE
             if now - (state.newest or 0.0) <= self._config.windows.stall_seconds:
-                return Status.PRESENT if state.newest is not None else Status.STALLED
-            return Status.STALLED if self._clock is not None else Status.NO_SOURCE
+                return None if state.newest is not None else STALLED
+            return STALLED if self._clock is not None else NO_SOURCE
 
-        return {track: status(state) for track, state in self._tracks.items()}
+        return {track: lost(state) for track, state in self._tracks.items()}
 
     def _due_without_input(self) -> int | None:
         """Live, the answer "no input" still comes at every hop, paced by the clock."""
@@ -244,18 +256,18 @@ class InferenceWorker:
         """Replay: all windows that end by `end`, now that nothing more will come."""
         last = self._grid.newest_ended(end)
         self.ingest()
-        flow = self._flow()
+        lost = self._lost()
         for index in range(self._next or 1, last + 1):
             self._next = index + 1
-            yield self._gather(index, flow)
+            yield self._gather(index, lost)
 
     # -- one window -----------------------------------------------------------------------------
 
-    def _gather(self, index: int, flow: Mapping[Track, Flow]) -> DueWindow:
+    def _gather(self, index: int, lost: Mapping[Track, Reason | None]) -> DueWindow:
         started = time.perf_counter()
         end = self._grid.end(index)
-        has_sound = flow[Track.SOUND] is Status.PRESENT
-        excerpts = tuple(each.excerpt(index, flow[each.track]) for each in self._modalities)
+        has_sound = lost[Track.SOUND] is None
+        excerpts = tuple(each.excerpt(index, lost[each.track]) for each in self._modalities)
         return DueWindow(
             index=index,
             end=end,
@@ -277,7 +289,7 @@ class InferenceWorker:
         inputs = {
             modality.name: modality.inputs(excerpt)
             for modality, excerpt in held
-            if excerpt.status is Status.PRESENT
+            if excerpt.absent is None
         }
         fusion = probabilities = smoothed = label = shown = confidence = None
         if inputs:
@@ -301,7 +313,7 @@ class InferenceWorker:
             probabilities=probabilities,
             smoothed=None if smoothed is None else smoothed.probabilities,
             modalities=tuple(
-                self._report(modality, excerpt.status, fusion) for modality, excerpt in held
+                self._report(modality, excerpt.absent, fusion) for modality, excerpt in held
             ),
             attention=() if fusion is None else fusion.attention,
         )
@@ -324,10 +336,10 @@ class InferenceWorker:
         )
 
     def _report(
-        self, modality: Modality[Any, Any], status: Status, fusion: Fusion | None
+        self, modality: Modality[Any, Any], absent: Reason | None, fusion: Fusion | None
     ) -> ModalityReport:
         """What one modality was, said and counted."""
-        report = ModalityReport(name=modality.name, track=modality.track, status=status)
+        report = ModalityReport(name=modality.name, track=modality.track, absent=absent)
         part = None if fusion is None else fusion.contributions.get(modality.name)
         if part is None:
             return report
@@ -347,20 +359,12 @@ class InferenceWorker:
 def _reason(due: DueWindow, fusion: Fusion | None) -> Reason:
     """Why there is no label."""
     if fusion is not None:
-        return Reason.LOW_CONFIDENCE
+        return LOW_CONFIDENCE
     if due.starting:
-        return Reason.STARTING
-    for status, reason in (
-        (Status.TOO_DARK, Reason.TOO_DARK),
-        (Status.CLIPPED, Reason.CLIPPED),
-        (Status.FEW_PICTURES, Reason.FEW_PICTURES),
-        (Status.NO_FACE, Reason.NO_FACE),
-        (Status.STALLED, Reason.NO_INPUT),  # silence is no news where the picture is lost
-        (Status.SILENCE, Reason.SILENCE),
-    ):
-        if any(excerpt.status is status for excerpt in due.excerpts):
-            return reason
-    return Reason.NO_INPUT
+        return STARTING
+    reasons = (excerpt.absent for excerpt in due.excerpts if excerpt.absent is not None)
+    gravest = max(reasons, key=lambda reason: reason.rank, default=NO_SOURCE)
+    return NO_INPUT if gravest in NOT_DELIVERING else gravest
 
 
 def _softmax(logits: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from realtime.emotion.reasons import NO_FACE
 from realtime.export import (
     AnswerLog,
     PredictionWriter,
@@ -20,14 +21,14 @@ from realtime.export import (
     spare_recording,
     write_predictions,
 )
-from realtime.messages import ModalityReport, Prediction, Reason, Status, Track
+from realtime.messages import NO_SOURCE, ModalityReport, Prediction, Reason, Track
 
 LABELS = ("neutral", "happy", "sad")
 
 
-def report(name: str, share: float | None, status: Status = Status.PRESENT) -> ModalityReport:
+def report(name: str, share: float | None, status: Reason | None = None) -> ModalityReport:
     track = Track.PICTURES if name == "face" else Track.SOUND
-    return ModalityReport(name=name, track=track, status=status, share=share)
+    return ModalityReport(name=name, track=track, absent=status, share=share)
 
 
 def prediction(index: int = 12, *, latency: float | None = 0.08123) -> Prediction:
@@ -63,14 +64,14 @@ def unsure() -> Prediction:
         window_end=0.1,
         labels=LABELS,
         label=None,
-        reason=Reason.NO_FACE,
+        reason=NO_FACE,
         confidence=None,
         logits=None,
         probabilities=None,
         smoothed=None,
         modalities=(
-            report("face", None, Status.NO_FACE),
-            report("voice", None, Status.NO_SOURCE),
+            report("face", None, NO_FACE),
+            report("voice", None, NO_SOURCE),
         ),
         attention=(),
         face=None,

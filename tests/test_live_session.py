@@ -21,11 +21,12 @@ from realtime.emotion.network import EmotionNetwork
 from realtime.export import AnswerLog, Written
 from realtime.live import LiveSession
 from realtime.messages import (
+    NO_INPUT,
+    STARTING,
     AudioPacket,
     FaceObservation,
     FloatArray,
     Prediction,
-    Reason,
     SessionState,
     Sighting,
     SourceState,
@@ -403,7 +404,7 @@ def test_figures_go_with_what_they_measure(session: LiveSession, clock: ShiftedC
 
     def rests_on_nothing() -> bool:
         newest = session.snapshot().prediction
-        return newest is not None and newest.reason is Reason.NO_INPUT
+        return newest is not None and newest.reason is NO_INPUT
 
     wait_for(rests_on_nothing, "an answer without input")
     clock.shift_seconds = 60.0
@@ -746,7 +747,7 @@ def test_what_comes_while_the_network_loads_is_answered() -> None:
     session.start()
     try:
         wait_for(lambda: len(session.history()) > 3, "answers")
-        assert all(each.reason is not Reason.STARTING for each in session.history())
+        assert all(each.reason is not STARTING for each in session.history())
     finally:
         session.stop()
 

@@ -17,6 +17,7 @@ from realtime.config import WindowConfig
 from realtime.export import record_of
 from realtime.live import LiveSession
 from realtime.messages import (
+    NO_SOURCE,
     Attention,
     AudioPacket,
     FloatArray,
@@ -24,7 +25,6 @@ from realtime.messages import (
     Reason,
     SessionState,
     Sighting,
-    Status,
     Track,
     VideoPacket,
 )
@@ -32,7 +32,7 @@ from realtime.recording.recording import Recording
 from realtime.replay import ReplaySession
 from realtime.rings import SampleRing
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
-from realtime.task import Contribution, Excerpt, Flow, Fusion, Modality, Network, Task
+from realtime.task import Contribution, Excerpt, Fusion, Modality, Network, Task
 from realtime.windowing import WindowGrid
 from tests.fakes.driver import SteppedDriver, bits
 from tests.recordings import movie
@@ -40,6 +40,8 @@ from tests.test_live_session import wait_for
 from tests.test_worker import ManualClock
 
 DARK = 0.05
+NIGHT = Reason(name="night", told="it is night", short="night", rank=1)
+HUSH = Reason(name="hush", told="all is still", short="still", rank=-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -84,21 +86,17 @@ class Light(Modality[Level, Fusion]):
     def forget_input(self) -> None:
         self._levels.clear()
 
-    def excerpt(self, index: int, flow: Flow) -> Level:
+    def excerpt(self, index: int, lost: Reason | None) -> Level:
         first = self._grid.first_slot(index)
         held = [level for slot, level in self._levels.items() if first <= slot <= index]
-        there = flow is Status.PRESENT and bool(held)
-        return Level(
-            status=Status.PRESENT if there else Status.NO_SOURCE, values=np.array(held, np.float32)
-        )
+        there = lost is None and bool(held)
+        return Level(absent=None if there else NO_SOURCE, values=np.array(held, np.float32))
 
     def encode(self, excerpt: Level) -> Level:
-        if excerpt.status is not Status.PRESENT:
+        if excerpt.absent is not None:
             return excerpt
         mean = float(excerpt.values.mean())
-        return replace(
-            excerpt, mean=mean, status=Status.PRESENT if mean > DARK else Status.TOO_DARK
-        )
+        return replace(excerpt, mean=mean, absent=None if mean > DARK else NIGHT)
 
     def inputs(self, excerpt: Level) -> Mapping[str, FloatArray]:
         return {"level": np.array([excerpt.mean], np.float32)}
@@ -120,14 +118,14 @@ class Noise(Modality[Level, Fusion]):
         self._samples = samples
         self._usual = 0.0
 
-    def excerpt(self, index: int, flow: Flow) -> Level:
+    def excerpt(self, index: int, lost: Reason | None) -> Level:
         span = self._grid.sound(index)
         _, samples = self._samples.read(span.start, span.end)
-        missing = flow is Status.PRESENT and not len(samples)
-        return Level(status=Status.SILENCE if missing else flow, values=np.abs(samples))
+        missing = lost is None and not len(samples)
+        return Level(absent=HUSH if missing else lost, values=np.abs(samples))
 
     def encode(self, excerpt: Level) -> Level:
-        if excerpt.status is not Status.PRESENT:
+        if excerpt.absent is not None:
             return excerpt
         return replace(excerpt, mean=float(excerpt.values.mean(dtype=np.float64)))
 
@@ -265,7 +263,7 @@ def test_sessions_run_another_task(demo: Path) -> None:
 
 def test_a_track_that_is_not_there_does_not_count(tmp_path: Path) -> None:
     newest = answers(movie(tmp_path / "silent.mp4", seconds=2.0, sound=None))[-1]
-    assert newest.modality("noise").status is Status.NO_SOURCE
+    assert newest.modality("noise").absent is NO_SOURCE
     assert newest.modality("noise").share is None
     assert newest.modality("light").share == 1.0
 
@@ -275,9 +273,9 @@ def test_what_an_encoder_finds_to_be_nothing_does_not_count() -> None:
     for number in range(60):
         driver.push(picture(number / 30, 0.0))
     newest = driver.answers()[-1]
-    assert newest.modality("light").status is Status.TOO_DARK
+    assert newest.modality("light").absent is NIGHT
     assert not newest.modality("light").present
-    assert (newest.probabilities, newest.reason) == (None, Reason.TOO_DARK)
+    assert (newest.probabilities, newest.reason) == (None, NIGHT)
 
 
 def test_a_track_that_nobody_needs_is_not_waited_for() -> None:

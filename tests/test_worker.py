@@ -13,8 +13,19 @@ import pytest
 from realtime.config import ConfigError, SessionConfig, WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.faces import FaceTracker, MediapipeDetector
+from realtime.emotion.reasons import CLIPPED, FEW_PICTURES, NO_FACE, SILENCE, TOO_DARK
 from realtime.emotion.speech import VoiceActivity
-from realtime.messages import FloatArray, Prediction, Reason, Status, Track, VideoPacket
+from realtime.messages import (
+    LOW_CONFIDENCE,
+    NO_INPUT,
+    NO_SOURCE,
+    STALLED,
+    STARTING,
+    FloatArray,
+    Prediction,
+    Track,
+    VideoPacket,
+)
 from realtime.recording.players import FramePlayer
 from realtime.rings import SampleRing, SightingRing
 from realtime.worker import InferenceWorker
@@ -145,7 +156,7 @@ def test_every_window_comes_once_and_in_order() -> None:
 def test_both_modalities_count_once_they_are_there() -> None:
     bench = Bench()
     newest = bench.run(0, 4)[-1]
-    assert [report.status for report in newest.modalities] == [Status.PRESENT] * 2
+    assert [report.absent for report in newest.modalities] == [None] * 2
     assert sum(report.share or 0 for report in newest.modalities) == pytest.approx(1)
     assert newest.modality("face").chance_share == pytest.approx(0.5)
     assert newest.label is not None
@@ -169,13 +180,13 @@ def test_each_slot_goes_through_the_trunk_once() -> None:
 def test_the_first_second_is_starting_and_not_anybodys_fault() -> None:
     bench = Bench()
     first = bench.run(0, 0.5)[0]
-    assert (first.label, first.reason) == (None, Reason.STARTING)
+    assert (first.label, first.reason) == (None, STARTING)
     assert first.logits is None
 
 
 def test_silence_leaves_the_answer_to_the_face() -> None:
     newest = Bench().run(0, 4, loudness=0.01)[-1]
-    assert newest.modality("voice").status is Status.SILENCE
+    assert newest.modality("voice").absent is SILENCE
     assert newest.modality("voice").share is None
     assert newest.modality("face").share == pytest.approx(1)
     assert newest.modality("face").chance_share == pytest.approx(1)
@@ -186,23 +197,23 @@ def test_silence_leaves_the_answer_to_the_face() -> None:
 
 def test_nobody_and_silence_is_not_sure() -> None:
     newest = Bench().run(0, 4, brightness=0, loudness=0.01)[-1]
-    assert (newest.label, newest.reason) == (None, Reason.NO_FACE)
+    assert (newest.label, newest.reason) == (None, NO_FACE)
     assert newest.attention == ()
 
 
 def test_a_dark_face_does_not_count() -> None:
     newest = Bench().run(0, 4, brightness=10, loudness=0.01)[-1]
-    assert newest.modality("face").status is Status.TOO_DARK
-    assert newest.reason is Reason.TOO_DARK
+    assert newest.modality("face").absent is TOO_DARK
+    assert newest.reason is TOO_DARK
     assert newest.face_activation is None
 
 
 def test_where_the_dark_hides_the_face_it_is_the_dark_that_is_told() -> None:
     bench = Bench()
     newest = bench.run(0, 4, brightness=1, loudness=0.01)[-1]
-    assert newest.modality("face").status is Status.TOO_DARK
-    assert newest.reason is Reason.TOO_DARK
-    assert bench.run(4, 5, brightness=0, loudness=0.01)[-1].reason is Reason.NO_FACE
+    assert newest.modality("face").absent is TOO_DARK
+    assert newest.reason is TOO_DARK
+    assert bench.run(4, 5, brightness=0, loudness=0.01)[-1].reason is NO_FACE
 
 
 def test_a_noisy_picture_of_a_dark_room_is_too_dark(demo: Path) -> None:
@@ -217,8 +228,8 @@ def test_a_noisy_picture_of_a_dark_room_is_too_dark(demo: Path) -> None:
                 image = light * image + chance.normal(0, 8, image.shape)
                 dim = np.clip(image, 0, 255).astype(np.uint8)
                 driver.push(VideoPacket(timestamp=number / 10, sequence=number, image=dim))
-            reasons[light] = driver.answers()[-1].modality("face").status
-    assert reasons == {1.0: Status.PRESENT, 0.05: Status.TOO_DARK}
+            reasons[light] = driver.answers()[-1].modality("face").absent
+    assert reasons == {1.0: None, 0.05: TOO_DARK}
 
 
 def test_pictures_newer_than_the_first_window_are_a_start() -> None:
@@ -228,7 +239,7 @@ def test_pictures_newer_than_the_first_window_are_a_start() -> None:
     first = bench.worker.step()
     assert first is not None
     assert first.window_end < 3.05
-    assert first.reason is Reason.STARTING
+    assert first.reason is STARTING
 
 
 @pytest.mark.parametrize("frame_rate", [1, 30])
@@ -240,20 +251,20 @@ def test_a_face_of_which_there_are_few_pictures_is_not_missing(frame_rate: int) 
         bench.sound(k / 30, 1 / 30, loudness=0.0)
         bench.drain()
     later = [each for each in bench.predictions if each.window_end > 2.0]
-    statuses = {each.modality("face").status for each in later}
-    assert statuses == {Status.PRESENT if frame_rate == 30 else Status.FEW_PICTURES}
+    statuses = {each.modality("face").absent for each in later}
+    assert statuses == {None if frame_rate == 30 else FEW_PICTURES}
 
 
 def test_clipped_speech_does_not_count() -> None:
     newest = Bench().run(0, 4, brightness=0, loudness=30)[-1]
-    assert newest.modality("voice").status is Status.CLIPPED
-    assert newest.reason is Reason.CLIPPED
+    assert newest.modality("voice").absent is CLIPPED
+    assert newest.reason is CLIPPED
 
 
 def test_low_confidence_is_said() -> None:
     quiet = EmotionConfig(dark=0.0)
     newest = Bench(settings=quiet).run(0, 4, brightness=3, loudness=0.01)[-1]
-    assert (newest.label, newest.reason) == (None, Reason.LOW_CONFIDENCE)
+    assert (newest.label, newest.reason) == (None, LOW_CONFIDENCE)
     assert newest.smoothed is not None
 
 
@@ -269,7 +280,7 @@ def test_without_a_microphone_pictures_alone_make_windows() -> None:
     bench = Bench()
     bench.worker.connect(Track.SOUND, False)
     newest = bench.run(0, 4, loudness=None)[-1]
-    assert newest.modality("voice").status is Status.NO_SOURCE
+    assert newest.modality("voice").absent is NO_SOURCE
     assert newest.sound_level is None
     assert newest.spectrogram is None
     assert newest.label == "happy"
@@ -280,7 +291,7 @@ def test_sound_that_ends_before_the_picture_holds_nothing_up() -> None:
     bench.run(0, 3)
     later = bench.run(3, 7, loudness=None)
     assert later[-1].window_end > 6.5
-    assert later[-1].modality("voice").status is Status.NO_SOURCE
+    assert later[-1].modality("voice").absent is NO_SOURCE
     at_four = next(each for each in later if each.window_index == 40)
     assert at_four.spectrogram is not None
     assert at_four.spectrogram.shape == (80, 200)
@@ -430,8 +441,8 @@ def test_a_stalled_camera_holds_nothing_up() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
     stalled = bench.run(3, 6, brightness=None)
-    assert stalled[-1].modality("face").status is Status.STALLED
-    assert stalled[-1].modality("voice").status is Status.PRESENT
+    assert stalled[-1].modality("face").absent is STALLED
+    assert stalled[-1].modality("voice").absent is None
     assert stalled[-1].window_end > 5.8
 
 
@@ -439,15 +450,15 @@ def test_a_lost_camera_is_not_taken_for_silence() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
     newest = bench.run(3, 9, brightness=None, loudness=0.01)[-1]
-    assert newest.modality("voice").status is Status.SILENCE
-    assert newest.reason is Reason.NO_INPUT
+    assert newest.modality("voice").absent is SILENCE
+    assert newest.reason is NO_INPUT
 
 
 def test_when_nothing_flows_the_answer_says_so() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
     silent = bench.run(3, 9, brightness=None, loudness=None)
-    assert silent[-1].reason is Reason.NO_INPUT
+    assert silent[-1].reason is NO_INPUT
     assert silent[-1].label is None
 
 
@@ -461,13 +472,13 @@ def test_a_pause_is_neither_a_load_nor_a_loss_of_input() -> None:
     assert bench.worker.step() is None
     again = bench.run(8.4, 9)
     assert bench.worker.windows_skipped == 0
-    assert all(each.reason is not Reason.NO_INPUT for each in again)
+    assert all(each.reason is not NO_INPUT for each in again)
     assert again[0].window_index > last + 30
     bench.worker.start_over()
     bench.clock.time = 10.0
     silent = bench.worker.step()
     assert silent is not None
-    assert silent.reason is Reason.NO_INPUT
+    assert silent.reason is NO_INPUT
 
 
 def test_a_pause_of_a_moment_answers_no_window_twice() -> None:
@@ -481,7 +492,7 @@ def test_a_pause_of_a_moment_answers_no_window_twice() -> None:
 def test_devices_have_time_to_open_whenever_they_are_started() -> None:
     bench = Bench(live=True, started=100.0)
     assert bench.run(100.0, 103.0, brightness=None, loudness=None) == []
-    assert bench.run(103.0, 105.0, brightness=None, loudness=None)[-1].reason is Reason.NO_INPUT
+    assert bench.run(103.0, 105.0, brightness=None, loudness=None)[-1].reason is NO_INPUT
 
 
 def test_another_camera_starts_over() -> None:

@@ -14,8 +14,9 @@ from models.config import FACE
 from realtime.config import WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.fusion import EmotionFusion
-from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting, Status, Track
-from realtime.task import Excerpt, Flow, Modality
+from realtime.emotion.reasons import FEW_PICTURES, NO_FACE, TOO_DARK
+from realtime.messages import FaceObservation, FloatArray, Prediction, Reason, Sighting, Track
+from realtime.task import Excerpt, Modality
 from realtime.windowing import WindowGrid
 
 
@@ -76,14 +77,14 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
         self._picture_time = self._followed = None
         self._absent_seconds = 0.0
 
-    def excerpt(self, index: int, flow: Flow) -> FaceExcerpt:
+    def excerpt(self, index: int, lost: Reason | None) -> FaceExcerpt:
         """See Modality.excerpt."""
-        status, slots = self._status(index, flow)
+        absent, slots = self._absent(index, lost)
         found = FaceExcerpt(
-            status=status,
+            absent=absent,
             new_person=any(slot <= index for slot in self._strangers),
             faces=tuple(slot.face for slot in slots),
-            maps=self._maps(slots) if status is Status.PRESENT else None,
+            maps=self._maps(slots) if absent is None else None,
         )
         self._drop_old_slots(index)
         return found
@@ -131,16 +132,16 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
             self._strangers.append(self._grid.slot_of(sighting.timestamp))
         self._followed, self._absent_seconds = face, 0.0
 
-    def _status(self, index: int, flow: Flow) -> tuple[Status, list[_Slot]]:
-        """Status of the face and the slots of the window that show it, oldest first."""
+    def _absent(self, index: int, lost: Reason | None) -> tuple[Reason | None, list[_Slot]]:
+        """Why the face does not count, if so, and the window's slots that show it, in order."""
         config = self._config
         first = self._grid.first_slot(index)
         slots = [self._slots[slot] for slot in sorted(self._slots) if first <= slot <= index]
-        missing: Status = flow
-        if flow is Status.PRESENT:
+        missing = lost
+        if lost is None:
             seen = max((slot for slot in self._brightness if slot <= index), default=None)
             dark = seen is not None and self._brightness[seen] < config.dark_picture
-            missing = Status.TOO_DARK if dark else Status.NO_FACE
+            missing = TOO_DARK if dark else NO_FACE
         if not slots:
             return missing, slots
         newest = slots[-1].face
@@ -149,10 +150,10 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
         if age > config.face_age_seconds:
             return missing, slots
         if len(slots) < config.face_frames:
-            return Status.FEW_PICTURES, slots
+            return FEW_PICTURES, slots
         if newest.brightness < config.dark:
-            return Status.TOO_DARK, slots
-        return Status.PRESENT, slots
+            return TOO_DARK, slots
+        return None, slots
 
     def _maps(self, slots: list[_Slot]) -> FloatArray:
         """Feature maps (channels, n, height, width); those made for earlier windows are reused."""

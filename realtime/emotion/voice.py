@@ -17,10 +17,11 @@ from models.speaker import SpeakerOffset
 from realtime.config import WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.fusion import EmotionFusion
+from realtime.emotion.reasons import CLIPPED, SILENCE
 from realtime.emotion.speech import VoiceActivity
-from realtime.messages import FloatArray, Prediction, Status, Track
+from realtime.messages import FloatArray, Prediction, Reason, Track
 from realtime.rings import SampleRing
-from realtime.task import Excerpt, Flow, Modality
+from realtime.task import Excerpt, Modality
 from realtime.windowing import Span, WindowGrid
 
 # Below this there is too little sound for one frame of every layer of the voice encoder.
@@ -76,7 +77,7 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
         """See Modality.forget_person."""
         self._speaker.forget()
 
-    def excerpt(self, index: int, flow: Flow) -> VoiceExcerpt:
+    def excerpt(self, index: int, lost: Reason | None) -> VoiceExcerpt:
         """See Modality.excerpt."""
         span, rate = self._grid.sound(index), self._samples.sample_rate
         start, samples = self._samples.read(span.start, span.end)
@@ -84,18 +85,18 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
         if len(samples) >= LEAST_SOUND_SECONDS * rate:
             mel, mel_end = self._log_mel(samples), start + len(samples) / rate
         heard = None if mel is None else Span(max(start, span.start), span.end)
-        status, speech = self._status(heard, flow)
+        absent, speech = self._absent(heard, lost)
         return VoiceExcerpt(
-            status=status,
+            absent=absent,
             mel=mel,
             mel_end=mel_end,
             speech=speech,
-            sound_level=self._level(span.end) if flow is Status.PRESENT else None,
+            sound_level=self._level(span.end) if lost is None else None,
         )
 
     def encode(self, excerpt: VoiceExcerpt) -> VoiceExcerpt:
         """With its frames, if somebody speaks: most of a window's work."""
-        if excerpt.status is not Status.PRESENT:
+        if excerpt.absent is not None:
             return excerpt
         assert excerpt.mel is not None
         return replace(excerpt, frames=self._encoder(excerpt.mel))
@@ -128,13 +129,13 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
             speaker_seconds=self._speaker.windows * self._windows.window_seconds,
         )
 
-    def _status(self, heard: Span | None, flow: Flow) -> tuple[Status, bool]:
-        """Status of the voice, and whether somebody speaks right now.
+    def _absent(self, heard: Span | None, lost: Reason | None) -> tuple[Reason | None, bool]:
+        """Why the voice does not count, if so, and whether somebody speaks right now.
 
         `heard` is what there is of the window's sound, None if that is too little.
         """
         config, activity = self._config, self._activity
-        missing: Status = Status.SILENCE if flow is Status.PRESENT else flow
+        missing = lost or SILENCE
         if heard is None:
             return missing, False
         start, end = heard.start, heard.end
@@ -148,8 +149,8 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
         ):
             return missing, speech
         if activity.clipped_share(start, end) > config.clipped:
-            return Status.CLIPPED, speech
-        return Status.PRESENT, speech
+            return CLIPPED, speech
+        return None, speech
 
     def _level(self, end: float) -> float | None:
         """RMS of the last hop in dBFS."""

@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices import CameraInfo, Listing, MicrophoneInfo
+from realtime.emotion.reasons import NO_FACE, SILENCE
 from realtime.export import AnswerLog, Written
 from realtime.messages import (
+    LOW_CONFIDENCE,
+    NO_SOURCE,
     Attention,
     Box,
     FaceObservation,
@@ -31,12 +34,10 @@ from realtime.messages import (
     ModalityReport,
     Playback,
     Prediction,
-    Reason,
     SessionState,
     Snapshot,
     SourceHealth,
     SourceState,
-    Status,
     Track,
     VideoPacket,
 )
@@ -179,7 +180,7 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
         window_end=seconds,
         labels=EMOTIONS,
         label=EMOTIONS[best] if sure else None,
-        reason=None if sure else Reason.LOW_CONFIDENCE,
+        reason=None if sure else LOW_CONFIDENCE,
         confidence=confidence,
         logits=logits,
         probabilities=probabilities,
@@ -188,7 +189,7 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
             ModalityReport(
                 name="face",
                 track=Track.PICTURES,
-                status=Status.PRESENT,
+                absent=None,
                 share=share,
                 chance_share=0.5 if speaking else 1.0,
                 label=EMOTIONS[best],
@@ -196,7 +197,7 @@ def make_prediction(index: int, face: FaceObservation | None = None, **changes: 
             ModalityReport(
                 name="voice",
                 track=Track.SOUND,
-                status=Status.PRESENT if speaking else Status.SILENCE,
+                absent=None if speaking else SILENCE,
                 share=1.0 - share if speaking else None,
                 chance_share=0.5 if speaking else None,
                 label=EMOTIONS[(best + 1) % count] if speaking else None,
@@ -251,14 +252,14 @@ def absent_prediction(index: int = 50) -> Prediction:
     return make_prediction(
         index,
         label=None,
-        reason=Reason.NO_FACE,
+        reason=NO_FACE,
         confidence=None,
         logits=None,
         probabilities=None,
         smoothed=None,
         modalities=(
-            ModalityReport(name="face", track=Track.PICTURES, status=Status.NO_FACE),
-            ModalityReport(name="voice", track=Track.SOUND, status=Status.NO_SOURCE),
+            ModalityReport(name="face", track=Track.PICTURES, absent=NO_FACE),
+            ModalityReport(name="voice", track=Track.SOUND, absent=NO_SOURCE),
         ),
         attention=(),
         face_activation=None,

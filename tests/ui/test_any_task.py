@@ -12,7 +12,17 @@ from PyQt6.QtCore import QRectF, QSize
 from PyQt6.QtGui import QFont, QPainter
 from PyQt6.QtWidgets import QApplication
 
-from realtime.messages import Attention, ModalityReport, Prediction, Reason, Status, Track
+from realtime.emotion.reasons import CLIPPED, NO_FACE, SILENCE, TOO_DARK
+from realtime.messages import (
+    NO_INPUT,
+    NO_SOURCE,
+    STALLED,
+    Attention,
+    ModalityReport,
+    Prediction,
+    Reason,
+    Track,
+)
 from tests.fakes.session import FakeLiveSession, ManualTime
 from tests.ui.conftest import OpenWindow, has_colour
 from ui import palette
@@ -33,26 +43,26 @@ LABELS = ("day", "night", "party")
 DEPTHS = ("maps", "sequences", "words")
 
 
-def reports(**statuses: Status) -> tuple[ModalityReport, ...]:
-    present = sum(status is Status.PRESENT for status in statuses.values())
+def reports(**statuses: Reason | None) -> tuple[ModalityReport, ...]:
+    present = sum(status is None for status in statuses.values())
     return tuple(
         ModalityReport(
             name=name,
             track=Track.SOUND if name in HEARD else Track.PICTURES,
-            status=status,
-            share=1 / present if status is Status.PRESENT else None,
-            chance_share=1 / present if status is Status.PRESENT else None,
-            label=LABELS[0] if status is Status.PRESENT else None,
+            absent=status,
+            share=1 / present if status is None else None,
+            chance_share=1 / present if status is None else None,
+            label=LABELS[0] if status is None else None,
         )
         for name, status in statuses.items()
     )
 
 
-def answer(index: int, depths: int, **statuses: Status) -> Prediction:
+def answer(index: int, depths: int, **statuses: Reason | None) -> Prediction:
     """An answer of another task, of which there is nothing to show but what every task has."""
     smoothed = np.array([0.1, 0.2, 0.7], np.float32)
     blocks = [name for name in statuses for _ in range(BLOCKS)]
-    there = np.array([statuses[name] is Status.PRESENT for name in blocks])[:, None]
+    there = np.array([statuses[name] is None for name in blocks])[:, None]
     weights = (np.ones((len(blocks), 8)) * there / max(there.sum(), 1)).astype(np.float32)
     return Prediction(
         window_index=index,
@@ -72,7 +82,7 @@ def answer(index: int, depths: int, **statuses: Status) -> Prediction:
     )
 
 
-def unanswered(index: int, reason: Reason, **statuses: Status) -> Prediction:
+def unanswered(index: int, reason: Reason, **statuses: Reason | None) -> Prediction:
     return replace(
         answer(index, 0, **statuses),
         label=None,
@@ -141,14 +151,14 @@ def test_every_modality_has_its_place(
     depths: int,
 ) -> None:
     written = {view: Painted(monkeypatch, f"{view}_view") for view in ("share", "attention")}
-    all_there = dict.fromkeys(names, Status.PRESENT)
-    last_absent = all_there | ({names[-1]: Status.STALLED} if len(names) > 1 else {})
-    none_there = dict.fromkeys(names, Status.STALLED)
+    all_there = dict.fromkeys(names, None)
+    last_absent = all_there | ({names[-1]: STALLED} if len(names) > 1 else {})
+    none_there = dict.fromkeys(names, STALLED)
     answers = [
-        unanswered(1, Reason.NO_INPUT, **none_there),
+        unanswered(1, NO_INPUT, **none_there),
         answer(2, depths, **all_there),
         answer(3, depths, **last_absent),
-        unanswered(4, Reason.NO_INPUT, **none_there),
+        unanswered(4, NO_INPUT, **none_there),
         answer(5, depths, **all_there),
     ]
     window = open_window(OtherSession(now, answers), labels=LABELS, modalities=names)
@@ -187,7 +197,7 @@ def test_every_modality_has_its_place(
 
 
 def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) -> None:
-    statuses = {"light": Status.PRESENT, "noise": Status.PRESENT}
+    statuses = {"light": None, "noise": None}
     session = OtherSession(now, [answer(1, 1, **statuses)])
     window = open_window(session, labels=LABELS, modalities=tuple(statuses))
     for _ in range(30):
@@ -208,12 +218,12 @@ def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) 
 def test_the_next_session_starts_from_the_depths_that_are_known(
     open_window: OpenWindow, now: ManualTime
 ) -> None:
-    session = OtherSession(now, [answer(1, 3, light=Status.PRESENT)])
+    session = OtherSession(now, [answer(1, 3, light=None)])
     window = open_window(session, labels=LABELS, modalities=("light",))
     assert len(window.views.attention.cells()) == 2
     now.advance(0.1)
     window.bridge.poll()
-    for prediction in (None, unanswered(2, Reason.NO_FACE, light=Status.NO_FACE)):
+    for prediction in (None, unanswered(2, NO_FACE, light=NO_FACE)):
         assert len(window.views.attention.cells()) == 3
         window._show_prediction(prediction)
     assert len(window.views.attention.cells()) == 3
@@ -228,15 +238,15 @@ def test_modalities_are_listed_as_in_a_sentence() -> None:
         (("light", "noise"), "From light and noise"),
         (("text", "voice", "face"), "From text, voice and face"),
     ):
-        shown = shown_answer(answer(1, 1, **dict.fromkeys(names, Status.PRESENT)))
+        shown = shown_answer(answer(1, 1, **dict.fromkeys(names, None)))
         assert shown.detail == told
 
 
 def test_no_input_is_told_by_what_arrives() -> None:
-    def detail(**statuses: Status) -> str:
-        return shown_answer(unanswered(1, Reason.NO_INPUT, **statuses)).detail
+    def detail(**statuses: Reason | None) -> str:
+        return shown_answer(unanswered(1, NO_INPUT, **statuses)).detail
 
-    stalled, silence = Status.STALLED, Status.SILENCE
+    stalled, silence = STALLED, SILENCE
     assert detail(light=stalled) == "No picture arrives"
     assert detail(text=stalled, voice=stalled) == "No sound arrives"
     assert detail(light=stalled, noise=stalled) == "Neither picture nor sound arrives"
@@ -245,19 +255,15 @@ def test_no_input_is_told_by_what_arrives() -> None:
 
 
 def test_why_sound_did_not_count_is_told_by_its_status() -> None:
-    def told(level: float | None, **statuses: Status) -> str:
-        prediction = unanswered(1, Reason.NO_INPUT, **statuses)
+    def told(level: float | None, **statuses: Reason | None) -> str:
+        prediction = unanswered(1, NO_INPUT, **statuses)
         return sound_absence(replace(prediction, sound_level=level))
 
-    assert told(-60.0, light=Status.STALLED, noise=Status.SILENCE) == "noise not counted: no speech"
-    assert told(-1.0, noise=Status.CLIPPED, light=Status.NO_FACE) == "noise not counted: distorted"
-    assert told(None, light=Status.TOO_DARK, noise=Status.STALLED) == (
-        "noise not counted: no input arrives"
-    )
-    assert told(None, light=Status.STALLED, noise=Status.PRESENT) == ""
-    assert told(None, face=Status.NO_SOURCE, voice=Status.NO_SOURCE) == (
-        "voice not counted: no sound here"
-    )
+    assert told(-60.0, light=STALLED, noise=SILENCE) == "noise not counted: no speech"
+    assert told(-1.0, noise=CLIPPED, light=NO_FACE) == "noise not counted: distorted"
+    assert told(None, light=TOO_DARK, noise=STALLED) == ("noise not counted: no input arrives")
+    assert told(None, light=STALLED, noise=None) == ""
+    assert told(None, face=NO_SOURCE, voice=NO_SOURCE) == ("voice not counted: no sound here")
 
 
 def test_blocks_of_a_modality_need_not_lie_together() -> None:
@@ -266,7 +272,7 @@ def test_blocks_of_a_modality_need_not_lie_together() -> None:
         weights=np.array([[1.0], [2.0], [4.0], [8.0]], np.float32) / 15,
         modalities=("light", "noise", "light", "noise"),
     )
-    prediction = answer(1, 0, light=Status.PRESENT, noise=Status.PRESENT)
+    prediction = answer(1, 0, light=None, noise=None)
     (panel,) = attention_panels(replace(prediction, attention=(mixed,)))
     for name, weights in (("light", [1, 4]), ("noise", [2, 8])):
         rows = panel.rows(name)
@@ -276,7 +282,7 @@ def test_blocks_of_a_modality_need_not_lie_together() -> None:
 
 
 def test_a_modality_that_there_is_not_is_named_with_those_that_there_are() -> None:
-    prediction = answer(1, 1, light=Status.PRESENT, noise=Status.STALLED)
-    assert prediction.modality("noise").status is Status.STALLED
+    prediction = answer(1, 1, light=None, noise=STALLED)
+    assert prediction.modality("noise").absent is STALLED
     with pytest.raises(KeyError, match="“voice”, only light, noise"):
         prediction.modality("voice")

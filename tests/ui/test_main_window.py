@@ -13,8 +13,9 @@ from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QFileDialo
 from pytestqt.qtbot import QtBot
 
 from models.labels import EMOTIONS
+from realtime.emotion.reasons import TOO_DARK
 from realtime.export import Written
-from realtime.messages import Reason, SessionState, SourceHealth, SourceState
+from realtime.messages import LOW_CONFIDENCE, SessionState, SourceHealth, SourceState
 from realtime.recording.recording import Recording
 from tests.fakes.session import (
     FakeFactory,
@@ -199,7 +200,7 @@ def test_the_last_answer_before_a_pause_can_be_read(
 def test_not_sure_keeps_its_reason_in_a_pause(
     open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
 ) -> None:
-    live.changes.update(label=None, reason=Reason.TOO_DARK)
+    live.changes.update(label=None, reason=TOO_DARK)
     window = open_window(live)
     run(window, now, 2.0)
     press_focused(Qt.Key.Key_Space)
@@ -918,7 +919,7 @@ def test_not_sure_is_drawn_otherwise_than_neutral(
     open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, sure: bool
 ) -> None:
     if not sure:
-        live.changes.update(label=None, reason=Reason.LOW_CONFIDENCE)
+        live.changes.update(label=None, reason=LOW_CONFIDENCE)
     window = open_window(live)
     run(window, now, 2.0)
     neutral = palette.EMOTION_COLOURS["neutral"]

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QAbstractButton, QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from realtime.devices import CameraInfo, Listing
-from realtime.messages import ModalityReport, Reason, SessionState, SourceHealth, Status, Track
+from realtime.messages import NO_INPUT, NO_SOURCE, ModalityReport, SessionState, SourceHealth, Track
 from realtime.session import Deadline
 from realtime.sources.base import UnreadableFileError
 from tests.fakes.session import (
@@ -76,10 +76,10 @@ def test_going_live_with_nothing_to_go_live_on_says_so(
     qtbot.waitUntil(lambda: session.started == 1)
     session.pictures = None
     session.health_changes["camera"] = SourceHealth(name="none")
-    absent = ModalityReport(name="face", track=Track.PICTURES, status=Status.NO_SOURCE)
+    absent = ModalityReport(name="face", track=Track.PICTURES, absent=NO_SOURCE)
     session.changes = {
         "label": None,
-        "reason": Reason.NO_INPUT,
+        "reason": NO_INPUT,
         "modalities": (absent, replace(absent, name="voice", track=Track.SOUND)),
     }
     window.bridge.poll()

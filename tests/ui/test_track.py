@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.labels import EMOTIONS
-from realtime.messages import Reason
+from realtime.emotion.reasons import SILENCE
 from tests.fakes.session import absent_prediction, make_prediction
 from ui.track import NOT_SURE, NOTHING, Track, runs
 
@@ -28,7 +28,7 @@ def test_gaps_longer_than_half_a_second_stay_gaps() -> None:
 
 def test_not_sure_is_not_nothing() -> None:
     track = Track(EMOTIONS)
-    track.extend([make_prediction(9, label=None, reason=Reason.SILENCE), absent_prediction(10)])
+    track.extend([make_prediction(9, label=None, reason=SILENCE), absent_prediction(10)])
     columns = track.columns(0.8, 1.0, 2)
     assert columns.labels.tolist() == [NOT_SURE, NOT_SURE]
     assert np.isfinite(columns.smoothed[0]).all()
@@ -46,7 +46,7 @@ def test_live_it_forgets_the_old() -> None:
 def test_equal_labels_that_follow_each_other_are_one_stretch() -> None:
     track = Track(EMOTIONS)
     for label, indices in (("sad", range(1, 21)), (None, range(21, 31)), ("sad", range(60, 71))):
-        reason = None if label else Reason.SILENCE
+        reason = None if label else SILENCE
         track.extend([make_prediction(index, label=label, reason=reason) for index in indices])
     sad = EMOTIONS.index("sad")
     labels, times = [each.label for each in track.stretches], [each[1:] for each in track.stretches]

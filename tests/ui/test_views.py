@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
-from realtime.messages import Playback, Prediction, Reason, SourceHealth, SourceState
+from realtime.emotion.reasons import NO_FACE
+from realtime.messages import LOW_CONFIDENCE, Playback, Prediction, SourceHealth, SourceState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -112,7 +113,7 @@ def test_the_longest_detail_fits(scale: float) -> None:
     held = make_prediction(10, label="surprised")
     disgusted = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("disgusted")]
     turning = replace(held, smoothed=disgusted)
-    unsure = replace(turning, label=None, reason=Reason.LOW_CONFIDENCE)
+    unsure = replace(turning, label=None, reason=LOW_CONFIDENCE)
     details = [shown_answer(each, window_seconds=3.0).detail for each in (held, turning, unsure)]
     for playing, speed in product((True, False), (0.0, 1.0)):
         playback = Playback(
@@ -128,9 +129,9 @@ def test_the_longest_detail_fits(scale: float) -> None:
 def test_in_a_narrow_window_the_detail_goes_on_in_a_second_line(qtbot: QtBot) -> None:
     view = AnswerView(EMOTIONS, 3.0, Theme())
     qtbot.addWidget(view)
-    view.resize(300, 260)
+    view.resize(252, 260)
     rows = []
-    for reason in (Reason.NO_FACE, Reason.LOW_CONFIDENCE):
+    for reason in (NO_FACE, LOW_CONFIDENCE):
         view.show_prediction(make_prediction(10, label=None, reason=reason))
         second = QRect(0, view.theme.px(PADDING + 64), view.width(), view.theme.px(18))
         rows.append(has_colour(painted(view).copy(second), palette.TEXT_SOFT, tolerance=40))

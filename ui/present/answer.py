@@ -12,23 +12,25 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from realtime.clock import clock_time
-from realtime.messages import Playback, Prediction, Reason, SessionState, Snapshot, Status, Track
+from realtime.messages import (
+    LOW_CONFIDENCE,
+    NO_INPUT,
+    NO_SOURCE,
+    STALLED,
+    STARTING,
+    Playback,
+    Prediction,
+    Reason,
+    SessionState,
+    Snapshot,
+    Track,
+)
 from ui import palette
 from ui.present.playback import is_ahead
 from ui.present.words import PAUSED, UNKNOWN, listed, percent, roughly, sentence
 
 NOT_SURE: Final = "Not sure"
 NOT_COUNTED: Final = "Not counted"
-REASON_WORDS: Final = {
-    Reason.STARTING: "just started, watching and listening",
-    Reason.NO_FACE: "no face in the picture",
-    Reason.FEW_PICTURES: "too few pictures of the face so far",
-    Reason.TOO_DARK: "too dark to see a face",
-    Reason.SILENCE: "nobody is speaking",
-    Reason.CLIPPED: "the sound is too loud and distorts",
-    Reason.NO_INPUT: "neither picture nor sound arrives",
-    Reason.LOW_CONFIDENCE: "no expression stands out",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,15 +117,15 @@ def answer(
             sure=False,
         )
     if prediction.label is None:
-        reason = prediction.reason or Reason.LOW_CONFIDENCE
-        headline, detail = NOT_SURE, REASON_WORDS[reason]
-        if all(each.status is Status.NO_SOURCE for each in prediction.modalities):
+        reason = prediction.reason or LOW_CONFIDENCE
+        headline, detail = NOT_SURE, reason.told
+        if all(each.absent is NO_SOURCE for each in prediction.modalities):
             headline, detail = NO_DEVICES
-        elif reason is Reason.STARTING:
+        elif reason is STARTING:
             detail = _started(prediction)
-        elif reason is Reason.NO_INPUT:
+        elif reason is NO_INPUT:
             detail = _missing_input(prediction)
-        if reason is Reason.LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
+        if reason is LOW_CONFIDENCE and (leader := likeliest(prediction)) is not None:
             detail = f"{detail}; likeliest is {leader}, {percent(prediction.confidence)}"
         return Answer(
             headline=headline,
@@ -193,17 +195,17 @@ def likeliest(prediction: Prediction) -> str | None:
 
 def _started(prediction: Prediction) -> str:
     """What has just started; what is off, or missing in a recording, has not."""
-    there = {each.track for each in prediction.modalities if each.status is not Status.NO_SOURCE}
-    return _of_one(there, "just started, watching", "just started, listening", Reason.STARTING)
+    there = {each.track for each in prediction.modalities if each.absent is not NO_SOURCE}
+    return _of_one(there, "just started, watching", "just started, listening", STARTING)
 
 
 def _missing_input(prediction: Prediction) -> str:
     """Which track should deliver and does not; of the other one nothing counts, or it is off."""
-    missing = {each.track for each in prediction.modalities if each.status is Status.STALLED}
-    return _of_one(missing, "no picture arrives", "no sound arrives", Reason.NO_INPUT)
+    missing = {each.track for each in prediction.modalities if each.absent is STALLED}
+    return _of_one(missing, "no picture arrives", "no sound arrives", NO_INPUT)
 
 
 def _of_one(tracks: set[Track], pictures: str, sound: str, otherwise: Reason) -> str:
     """The words for the one track there is among `tracks`, else those for the reason."""
     words = {Track.PICTURES: pictures, Track.SOUND: sound}
-    return words[next(iter(tracks))] if len(tracks) == 1 else REASON_WORDS[otherwise]
+    return words[next(iter(tracks))] if len(tracks) == 1 else otherwise.told

@@ -7,24 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.messages import ModalityReport, Prediction, Reason, Status, Track
+from realtime.messages import STARTING, ModalityReport, Prediction, Track
 from ui.present.words import percent, sentence
-
-STATUS_WORDS: Final = {
-    Status.PRESENT: "",
-    Status.NO_SOURCE: "switched off",  # live; what a recording lacks has other words
-    Status.STALLED: "no input arrives",
-    Status.NO_FACE: "no face",
-    Status.FEW_PICTURES: "too few pictures",
-    Status.TOO_DARK: "too dark",
-    Status.SILENCE: "no speech",
-    Status.CLIPPED: "distorted",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +33,7 @@ def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Sh
             Share(name=sentence(name), share=None, equal=None, text="–", opinion="")
             for name in modalities
         )
-    starting = prediction.reason is Reason.STARTING
+    starting = prediction.reason is STARTING
     is_live = prediction.time_of_day is not None
     return tuple(
         _share(report, starting=starting, live=is_live) for report in prediction.modalities
@@ -55,9 +43,8 @@ def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Sh
 def _share(report: ModalityReport, *, starting: bool, live: bool) -> Share:
     name = sentence(report.name)
     if not report.present or report.share is None:
-        words = _status_words(report, live=live)
-        if starting and report.status in (Status.NO_FACE, Status.FEW_PICTURES, Status.SILENCE):
-            words = "starting"  # nothing could be seen or heard yet
+        early = starting and report.absent is not None and report.absent.at_first
+        words = "starting" if early else report.absence(live=live)
         return Share(name=name, share=None, equal=None, text=words, opinion="")
     return Share(
         name=name,
@@ -68,18 +55,11 @@ def _share(report: ModalityReport, *, starting: bool, live: bool) -> Share:
     )
 
 
-def _status_words(report: ModalityReport, *, live: bool) -> str:
-    """Why a modality did not count. A recording may lack a track, or only the end of it."""
-    if report.status is Status.NO_SOURCE and not live:
-        return {Track.PICTURES: "no picture here", Track.SOUND: "no sound here"}[report.track]
-    return STATUS_WORDS[report.status]
-
-
 def sound_absence(prediction: Prediction) -> str:
     """Why a modality that is taken from sound did not count, "" where there is no such thing."""
     for report in prediction.modalities:
         if report.track is Track.SOUND and not report.present:
-            words = _status_words(report, live=prediction.time_of_day is not None)
+            words = report.absence(live=prediction.time_of_day is not None)
             return f"{report.name} not counted: {words}"
     return ""
 

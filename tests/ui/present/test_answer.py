@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 
 from models.labels import EMOTIONS
+from realtime.emotion.reasons import NO_FACE, SILENCE, TOO_DARK
 from realtime.messages import (
+    LOW_CONFIDENCE,
+    NO_INPUT,
+    NO_SOURCE,
+    STALLED,
+    STARTING,
     Health,
     ModalityReport,
     Reason,
     SessionState,
     SourceHealth,
     SourceState,
-    Status,
     Track,
 )
 from tests.fakes.session import absent_prediction, make_prediction, make_snapshot, replay_snapshot
@@ -37,48 +42,47 @@ def test_an_answer_tells_how_far_it_looks_back() -> None:
     assert shown.detail == "From face and voice of the last 2.5 s"
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", [NO_INPUT, NO_FACE, LOW_CONFIDENCE], ids=str)
 def test_every_reason_for_not_being_sure_has_its_own_words(reason: Reason) -> None:
     shown = answer.answer(make_prediction(10, label=None, reason=reason))
     assert shown.headline == answer.NOT_SURE
     assert shown.confidence == ""
-    assert shown.detail[0].isupper()
-    details = {answer.REASON_WORDS[each] for each in Reason}
-    assert len(details) == len(Reason)
+    told = reason.told[:1].upper() + reason.told[1:]
+    assert shown.detail.startswith(told)
 
 
-def not_sure(reason: Reason, face: Status, voice: Status) -> str:
+def not_sure(reason: Reason, face: Reason | None, voice: Reason | None) -> str:
     """What is said of an answer that rests on nothing."""
     modalities = (
-        ModalityReport(name="face", track=Track.PICTURES, status=face),
-        ModalityReport(name="voice", track=Track.SOUND, status=voice),
+        ModalityReport(name="face", track=Track.PICTURES, absent=face),
+        ModalityReport(name="voice", track=Track.SOUND, absent=voice),
     )
     prediction = make_prediction(10, label=None, reason=reason, modalities=modalities)
     return answer.answer(prediction).detail
 
 
 def test_a_lost_camera_is_told_from_no_input_at_all() -> None:
-    def detail(face: Status, voice: Status) -> str:
-        return not_sure(Reason.NO_INPUT, face, voice)
+    def detail(face: Reason | None, voice: Reason | None) -> str:
+        return not_sure(NO_INPUT, face, voice)
 
-    assert detail(Status.STALLED, Status.SILENCE) == "No picture arrives"
-    assert detail(Status.STALLED, Status.STALLED) == "Neither picture nor sound arrives"
+    assert detail(STALLED, SILENCE) == "No picture arrives"
+    assert detail(STALLED, STALLED) == "Neither picture nor sound arrives"
     # What is off by choice is not missed.
-    assert detail(Status.STALLED, Status.NO_SOURCE) == "No picture arrives"
-    assert detail(Status.NO_SOURCE, Status.STALLED) == "No sound arrives"
+    assert detail(STALLED, NO_SOURCE) == "No picture arrives"
+    assert detail(NO_SOURCE, STALLED) == "No sound arrives"
 
 
 def test_only_what_is_there_has_just_started() -> None:
-    def detail(face: Status, voice: Status) -> str:
-        return not_sure(Reason.STARTING, face, voice)
+    def detail(face: Reason | None, voice: Reason | None) -> str:
+        return not_sure(STARTING, face, voice)
 
-    assert detail(Status.NO_FACE, Status.NO_SOURCE) == "Just started, watching"
-    assert detail(Status.NO_SOURCE, Status.SILENCE) == "Just started, listening"
-    assert detail(Status.NO_FACE, Status.SILENCE) == "Just started, watching and listening"
+    assert detail(NO_FACE, NO_SOURCE) == "Just started, watching"
+    assert detail(NO_SOURCE, SILENCE) == "Just started, listening"
+    assert detail(NO_FACE, SILENCE) == "Just started, watching and listening"
 
 
 def test_low_confidence_names_the_likeliest_class() -> None:
-    prediction = make_prediction(10, label=None, reason=Reason.LOW_CONFIDENCE, confidence=0.4)
+    prediction = make_prediction(10, label=None, reason=LOW_CONFIDENCE, confidence=0.4)
     assert "likeliest is neutral, 40" in answer.answer(prediction).detail
 
 
@@ -148,6 +152,6 @@ def test_a_face_that_does_not_count_is_not_tagged_with_the_voices_answer() -> No
     sure = make_prediction(10)
     assert sure.label is not None
     assert answer.tag(sure)[0].startswith(sure.label.capitalize())
-    dark = replace(sure.modality("face"), status=Status.TOO_DARK, share=None)
+    dark = replace(sure.modality("face"), absent=TOO_DARK, share=None)
     others = tuple(each for each in sure.modalities if each.name != "face")
     assert answer.tag(replace(sure, modalities=(dark, *others)))[0] == answer.NOT_COUNTED

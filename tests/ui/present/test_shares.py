@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from models.config import MODALITIES
-from realtime.messages import ModalityReport, Reason, Status, Track
+from realtime.emotion.reasons import NO_FACE
+from realtime.messages import NO_SOURCE, STARTING, ModalityReport, Track
 from tests.fakes.session import absent_prediction, make_prediction
 from ui.present import shares
 
@@ -25,7 +25,7 @@ def test_shares_show_equal_weight_and_the_status_of_what_is_absent() -> None:
 def test_what_is_switched_off_is_told_from_what_a_recording_lacks() -> None:
     def told(time_of_day: float | None) -> tuple[str, str, str]:
         gone = [
-            ModalityReport(name=name, track=track, status=Status.NO_SOURCE)
+            ModalityReport(name=name, track=track, absent=NO_SOURCE)
             for name, track in (("face", Track.PICTURES), ("voice", Track.SOUND))
         ]
         prediction = replace(absent_prediction(), modalities=tuple(gone), time_of_day=time_of_day)
@@ -45,11 +45,6 @@ def test_a_share_of_zero_is_a_share() -> None:
     assert shown[0].text == "0\u202f%"
 
 
-@pytest.mark.parametrize("status", Status)
-def test_every_status_has_words(status: Status) -> None:
-    assert (shares.STATUS_WORDS[status] == "") == (status is Status.PRESENT)
-
-
 def test_even_moments_draw_a_flat_low_curve() -> None:
     curve = shares.moments_curve(np.full(150, 1 / 150, np.float32), top=4.0)
     np.testing.assert_allclose(curve, 0.25, rtol=1e-5)
@@ -63,6 +58,6 @@ def test_how_well_the_voice_is_known() -> None:
 
 
 def test_at_the_start_nothing_is_missing_yet() -> None:
-    for reason, words in ((Reason.STARTING, "starting"), (Reason.NO_FACE, "no face")):
+    for reason, words in ((STARTING, "starting"), (NO_FACE, "no face")):
         shown = shares.shares(replace(absent_prediction(), reason=reason), MODALITIES)
         assert shown[0].text == words
