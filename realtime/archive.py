@@ -149,7 +149,6 @@ class Archive:
             replace(
                 prediction,
                 logits=None,
-                probabilities=None,
                 attention=(),
                 face=None,
                 face_activation=None,

@@ -229,6 +229,7 @@ def test_one_json_object_per_answer() -> None:
         "reason",
         "confidence",
         "probabilities",
+        "unsmoothed",
         "modalities",
         "modality_share",
         "latency_ms",

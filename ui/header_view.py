@@ -38,7 +38,7 @@ from ui.theme import GAP, Theme
 _NONE: Final = ""  # data of the entry that switches a source off
 _ADDRESS: Final = "address"  # data of the entry that asks for an IP camera's address
 _SCHEME: Final = "http://"  # of an address that names none
-_SHORTEST_NAME: Final = 8  # wide letters of a device's name that always have room
+_SHORTEST_NAME: Final = 7  # wide letters of a device's name that always have room
 _DEFAULT_MICROPHONE: Final = ("System default", "default")
 
 
