@@ -10,6 +10,7 @@ import pytest
 
 from models.training.data import DataError, load_ferplus, load_ravdess, read_archive
 from models.training.study.action import action
+from models.training.study.ravdess import action_units, read_clips
 from models.training.study.sentiment import sentiment
 
 soundfile = pytest.importorskip("soundfile")
@@ -101,3 +102,38 @@ def test_clips_that_are_missing_or_damaged(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"01-02\.flac cannot be read \(.*docs/data\.md"):
             list(load_ravdess(tmp_path, (1, 2)))
     assert len(list(load_ravdess(tmp_path, (1,)))) == 1  # nobody else's is opened
+    soundfile.write(path, np.zeros((16000, 2)), 48000)
+    with pytest.raises(DataError, match=r"01-02\.flac is 48000 Hz in 2 channels, not"):
+        list(load_ravdess(tmp_path, (2,)))
+
+
+@pytest.mark.parametrize(
+    "stray", ["03-01-00-01-01-01-02", "03-01-09-01-01-01-02", "03-01-01-01-01-01-02 (1)", "03-01-a"]
+)
+def test_files_of_other_names_are_no_clips(tmp_path: Path, stray: str) -> None:
+    folder = tmp_path / "ravdess_speech"
+    folder.mkdir()
+    for name in ("03-01-08-01-01-01-02", stray):
+        soundfile.write(folder / f"{name}.flac", np.zeros(16000), 16000)
+    assert [(clip.label, clip.actor) for clip in load_ravdess(tmp_path)] == [(6, 2)]
+    assert read_clips(tmp_path).names == ("03-01-08-01-01-01-02",)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("name,AU01_r\n01-01-08-01-01-01-02,1\n", r"has no 'name'"),
+        ("AU01_r;name\n1;01-01-07-01-01-01-02\n", r"has no '01-08-01-01-01-02'"),
+        ("AU01_r;name\n1;01-01-08-01-01-01-02\n", r"has 1 action units, not 35"),
+        ("AU01_r;name\nmany;01-01-08-01-01-01-02\n", r"cannot be read .*'many'"),
+        ("AU01_r;name\n1\n", r"cannot be read"),
+    ],
+)
+def test_action_units_that_are_not_as_they_should_be(
+    tmp_path: Path, table: str, message: str
+) -> None:
+    (tmp_path / "ravdess_speech").mkdir()
+    soundfile.write(tmp_path / "ravdess_speech/03-01-08-01-01-01-02.flac", np.zeros(9), 16000)
+    (tmp_path / "ravdess_action_units.csv").write_text(table)
+    with pytest.raises(DataError, match=rf"ravdess_action_units\.csv {message}.*: get it again"):
+        action_units(tmp_path, read_clips(tmp_path))

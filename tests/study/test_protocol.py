@@ -481,6 +481,12 @@ def test_test_people_have_no_part_in_anything(task: Task, context: RunContext) -
     np.testing.assert_array_equal(first.logits, second.logits)
 
 
+def test_a_fold_that_nobody_is_in_is_told_of(task: Task, context: RunContext) -> None:
+    empty = replace(task.folds[0], test=task.folds[0].test[:0])
+    with pytest.raises(DataError, match=r"too little data, fold .* has nobody"):
+        Study(replace(task, folds=(empty,)), context)
+
+
 def test_scalers_see_training_people_alone() -> None:
     values = torch.tensor([[0.0], [2.0], [100.0]])
     inputs = VectorInputs.scaled([values[None]], np.array([0, 1]))

@@ -15,6 +15,7 @@ from models.paper.mfcc_cnn import mfcc_cnn
 from models.training.loop import RunContext
 from models.training.study.networks import Branch
 from models.training.study.ravdess import (
+    ACTION_UNITS,
     Clips,
     action_units,
     heard,
@@ -36,7 +37,6 @@ from models.training.study.tuning import TuningConfig, made_with, tuned_statisti
 
 VOICES: Final = ("mfcc", "whisper", "tuned")
 
-ACTION_UNITS: Final = 35
 STATISTICS: Final = 3072
 """Means and deviations of Whisper's four layers."""
 

@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.training.data import DataError
+from models.training.data import GET_AGAIN, DataError
 from models.training.loop import RunContext, console, load_state, save_atomically
 from models.training.study.networks import FusedNetwork, Fusion
 from models.training.study.sessions import SETTINGS as SESSION_SETTINGS
@@ -118,7 +118,19 @@ class Study:
     """Runs the cells of one task, or reads those that are there."""
 
     def __init__(self, task: Task, context: RunContext, *, alone: bool = False) -> None:
-        """`alone`: of the rows only the first branch alone, in the same files."""
+        """`alone`: of the rows only the first branch alone, in the same files.
+
+        Raises
+        ------
+        DataError
+            In some fold nobody is left to train on, to choose by or to test.
+        """
+        for fold in task.folds:
+            if not all(map(len, (fold.train, fold.test, *chain(*fold.inner)))):
+                raise DataError(
+                    f"{task.title}: too little data, fold {fold.name} has nobody to train on, to "
+                    f"choose by or to test: {GET_AGAIN}"
+                )
         self.task, self.context = task, context
         self.rows = rows_of(task)
         self.wanted = self.rows[:1] if alone else self.rows
