@@ -22,6 +22,7 @@ from rich.table import Table
 from models.checkpoint import LIVE
 from models.config import CONDITIONS
 from models.face import FaceClassifier
+from models.files import write_whole
 from models.labels import EMOTIONS
 from models.live import FusionHead, LiveNet
 from models.training.calibration import BINS, calibration_error_floor, expected_calibration_error
@@ -111,9 +112,7 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
             context, chosen, said, people, recipe.fusion.epochs
         )
     results["targets"] = targets(results)
-    path = context.work_dir / "results.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=2) + "\n")
+    write_whole(context.work_dir / "results.json", json.dumps(results, indent=2) + "\n")
     report(results, Console())
     return results
 

@@ -37,6 +37,7 @@ from rich.progress import (
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models.files import written_whole
 from models.training import distributed
 from models.training.data import DataError
 
@@ -108,10 +109,9 @@ def progress_bar() -> Progress:
 
 
 def save_atomically(value: Any, path: Path) -> None:
-    """`torch.save` that leaves either the old file or the whole new one."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    torch.save(value, partial)
-    partial.replace(path)
+    """`torch.save` that leaves either the old file or the whole new one; raises OSError."""
+    with written_whole(path) as file:  # torch's own files tell of a full disk in other words
+        torch.save(value, file)
 
 
 def content_digest(*parts: object) -> str:

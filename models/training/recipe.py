@@ -29,6 +29,7 @@ from torch import nn
 from models.checkpoint import LIVE, Checkpoint, default_weights, round_as_stored
 from models.config import CONDITIONS, LiveNetConfig
 from models.face import FaceClassifier
+from models.files import write_whole
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.mel import HOP, MELS, SAMPLE_RATE
@@ -374,7 +375,7 @@ def _new_head(recipe: LiveRecipe, face: FaceClassifier, voice: VoiceClassifier) 
 
 def _note_branches(context: RunContext, name: str, network: LiveNet) -> None:
     """Keep beside a head which branches it learns behind."""
-    (context.stage_dir(name) / BRANCHES).write_text(_branches(network))
+    write_whole(context.work_dir / name / BRANCHES, _branches(network))
 
 
 def _take_head(

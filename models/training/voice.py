@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.config import VoiceEncoderConfig
+from models.files import write_whole
 from models.labels import EMOTIONS
 from models.mel import HOP, SAMPLE_RATE, log_mel
 from models.training.augment_audio import (
@@ -196,10 +197,10 @@ def train_voice(
         train = {"frozen": _train_frozen, "tuned": _train_tuned}[way]
         figures[way] = train(context, model, task, config)
         weights[way] = {name: value.clone() for name, value in model.state_dict().items()}
-        (directory / f"{way}.json").write_text(json.dumps(figures[way], indent=2) + "\n")
+        write_whole(directory / f"{way}.json", json.dumps(figures[way], indent=2) + "\n")
     better = task.ways[-1] if task.validation is None else _better(figures)
     model.load_state_dict(weights[better])
-    save_file(weights[better], directory / WEIGHTS)
+    write_whole(directory / WEIGHTS, save(weights[better]))
     return model.eval(), figures[better]
 
 

@@ -672,6 +672,10 @@ def test_variants_of_other_inputs_are_computed_anew(
     for data in ("", "", "more noise"):
         variants.compare_variants(Study(replace(task, data=data), context))
     assert len(asked) == 2 * len(task.folds)
+    for path in (context.work_dir / Study(task, context).folder / "variants").iterdir():
+        path.write_text("")  # a full disk cut it short
+    variants.compare_variants(Study(task, context))
+    assert len(asked) == 3 * len(task.folds)
 
 
 def test_a_variant_that_is_a_rows_setting_is_that_rows(
@@ -797,6 +801,18 @@ def test_the_command_says_what_it_does_not_know(tmp_path: Path) -> None:
         ],
     )
     assert missing.exit_code == 6
+    figures = tmp_path / "results.json"
+    figures.write_text("{")
+    for out, told in ((figures, "call it results.md"), (tmp_path / "results.md", "delete it")):
+        damaged = runner.invoke(
+            main.app,
+            [
+                *("evaluate", "fusion", "--task", "sentiment", "--data-root", str(tmp_path)),
+                *("--work-dir", str(tmp_path / "work"), "--out", str(out)),
+            ],
+        )
+        assert told in " ".join(damaged.output.replace("│", " ").split())
+        assert figures.read_text() == "{"
 
 
 def _run_one_row(task: Task, context: RunContext) -> None:

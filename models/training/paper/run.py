@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from models.checkpoint import Format
 from models.config import PlainConfig
+from models.files import write_whole
 from models.training import distributed
 from models.training.data import DataError
 from models.training.loop import RunContext, begin_stage, console, fit, seed_everything
@@ -296,10 +297,8 @@ def evaluate_task(
         truth.append(pair[1])
         rows += fold.test
     results["together"] = task.details(np.concatenate(said), np.concatenate(truth), rows)
-    path = context.stage_dir(protocol.value) / "results.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(results, indent=2) + "\n")
-    partial.replace(path)
+    path = context.work_dir / protocol / "results.json"
+    write_whole(path, json.dumps(results, indent=2) + "\n")
     return results
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import VoiceEncoderConfig
+from models.files import written_whole
 from models.mel import SAMPLE_RATE, log_mel
 from models.paper.mfcc_cnn import COEFFICIENTS
 from models.training.augment_audio import AudioAugmentation, Samples, augment_audio, speech_span
@@ -209,7 +210,7 @@ def _kept(
     path = context.stage_dir("features") / f"{name}-{digest}.npy"
     with suppress(OSError, ValueError, EOFError):  # not there, or damaged
         return np.asarray(np.load(path))
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, made := compute())
-    partial.replace(path)
+    made = compute()
+    with written_whole(path) as file:
+        np.save(file, made)
     return made
