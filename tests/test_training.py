@@ -241,6 +241,31 @@ def test_a_stage_that_is_not_finished_is_not_taken(
     assert not weights.exists()
 
 
+@pytest.mark.parametrize(
+    ("network", "stage", "lacking"),
+    [
+        (
+            replace(TINY.network, face=replace(TINY.network.face, channels=8)),
+            "fusion",
+            "face/state",
+        ),
+        (replace(TINY.network, voice=replace(TINY.network.voice, channels=8)), "fusion", "voice/"),
+        (replace(TINY.network, hidden=32), "final", "fusion/state"),
+    ],
+)
+def test_stages_of_a_network_of_other_sizes_are_told_of(
+    data_root: Path, trained: Path, tmp_path: Path, network: LiveNetConfig, stage: str, lacking: str
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    with pytest.raises(DataError, match=rf"{lacking}.* was trained with another \[network\]"):
+        train_live(
+            context_of(data_root, tmp_path),
+            replace(TINY, network=network),
+            (stage,),
+            tmp_path / "other.safetensors",
+        )
+
+
 def test_other_settings_are_not_resumed_but_begun_again(
     data_root: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -812,7 +837,7 @@ def test_the_shipped_recipe_is_read() -> None:
         ("[network]\nreduction = 3", r"\[network\] block_channels 32 is not a multiple of reduc"),
         ("[network]\nlowest_attention = 1.0", "lowest_attention must be below 1.0"),
         ("[network]\nlowest_attention = 2.0", r"lowest_attention must be in \[0, 1\], not 2.0"),
-        ("[network.face]\nchannels = 0", r"\[network.face\] channels must be at least 1, got 0"),
+        ("[network.face]\nchannels = 0", r"\[network.face\] channels must be at least 1, not 0"),
         (
             "[network]\nlabels = ['good', 'bad']",
             "network.labels must be .*'neutral'.*, not .*'bad'",
@@ -820,6 +845,11 @@ def test_the_shipped_recipe_is_read() -> None:
         ("[network]\nwindow_seconds = 0.1", "a window of 0.1 s has fewer than two face maps"),
         ("[network]\nwindow_seconds = 4.0", r"4.0 is longer than .*max_frames = 150 takes, 3.0 s"),
         ("[fusion]\npoor_voice_seconds = [2.0, 3.5]", r"fusion.poor_voice_seconds = 3.5 is longer"),
+        ("[fusion]\npairs_per_epoch = 9", "pairs_per_epoch = 9 makes no batch of 128"),
+        ("[fusion]\nepochs = 0", r"\[fusion\] epochs must be at least 1, not 0"),
+        ("[fusion]\nvoice_seconds = [0.1]", r"must be of 0.5 s or more, not \(0.1, 3.0\)"),
+        ("[fusion]\nface_only = 0.9", r"at most 1 together, not 0\.9 and 0\.15"),
+        ("[face]\nbatch_size = 0", r"\[face\] batch_size must be at least 1, not 0"),
         ("[network.voice]\nwidth = 192", "width must be 384, as in Whisper tiny.en, not 192"),
         ("[network.voice]\nn_mels = 128", "network.voice.n_mels must be 80, as the data is"),
         ("colour = 'blue'", "unknown setting colour = 'blue'"),

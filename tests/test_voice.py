@@ -61,7 +61,7 @@ def test_encoder_names_both_numbers_when_the_spectrogram_does_not_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "message"), [({"width": 10, "heads": 3}, "10 .* 3 heads"), ({"layers": 0}, "got 0")]
+    ("sizes", "message"), [({"width": 10, "heads": 3}, "10 .* 3 heads"), ({"layers": 0}, "not 0")]
 )
 def test_impossible_sizes_are_refused(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):

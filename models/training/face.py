@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.config import FaceTrunkConfig
+from models.config import FaceTrunkConfig, check_positive
 from models.face import FaceClassifier
 from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus, load_ferplus
@@ -59,6 +59,7 @@ class FaceStageConfig:
     def __post_init__(self) -> None:
         if self.initial not in ("faceres", "random"):
             raise ValueError(f"initial must be 'faceres' or 'random', not {self.initial!r}")
+        check_positive(self, "batch_size")
         if not self.cycles or min(self.cycles) < 1:
             raise ValueError(f"cycles must be one number of epochs or more, not {self.cycles}")
         if not 0 <= self.coarse_epochs <= min(self.cycles):

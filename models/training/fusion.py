@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.config import CONDITIONS, LiveNetConfig
+from models.config import CONDITIONS, LiveNetConfig, check_positive
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.mel import log_mel
@@ -87,6 +87,22 @@ class FusionStageConfig:
     voice_only: float = 0.15  # and that lack the face
     auxiliary: float = 0.3  # weight of the losses on each modality's own head
     balance: float = 1.0  # weight of the loss that keeps modality shares near chance on average
+
+    def __post_init__(self) -> None:
+        sizes = ("epochs", "batch_size", "faces_per_class", "evaluation_faces_per_class")
+        check_positive(self, *sizes, "key_images")
+        if self.pairs_per_epoch < self.batch_size:
+            raise ValueError(
+                f"pairs_per_epoch = {self.pairs_per_epoch} makes no batch of {self.batch_size}"
+            )
+        windows = self.voice_seconds + self.poor_voice_seconds
+        if not windows or min(windows) < 0.5:
+            raise ValueError(f"windows of the voice must be of 0.5 s or more, not {windows}")
+        if min(self.face_only, self.voice_only, 1.0 - self.face_only - self.voice_only) < 0.0:
+            raise ValueError(
+                "face_only and voice_only must be 0 or more and at most 1 together, not "
+                f"{self.face_only} and {self.voice_only}"
+            )
 
 
 class FaceFeatures(NamedTuple):
@@ -732,7 +748,7 @@ def train_fusion(
     head.to(context.device)
     optimizer = torch.optim.AdamW(parameter_groups(head, config), weight_decay=config.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
-    steps = config.epochs * max(1, config.pairs_per_epoch // config.batch_size)
+    steps = config.epochs * (config.pairs_per_epoch // config.batch_size)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=rates, total_steps=steps, pct_start=0.15
     )

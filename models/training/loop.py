@@ -17,7 +17,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -174,6 +174,23 @@ def load_state(
         why = error.strerror if isinstance(error, OSError) else "it is damaged"
         raise DataError(
             f"{path} cannot be read ({why}): delete it, and training makes it again"
+        ) from None
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Give `network` the weights that were read from `path`.
+
+    Raises
+    ------
+    DataError
+        They are of other sizes.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise DataError(
+            f"{path} was trained with another [network] than the settings have now: give the "
+            "settings that it was trained with, or train its stage again"
         ) from None
 
 

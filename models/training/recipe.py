@@ -47,7 +47,7 @@ from models.training.fusion import (
     train_fusion,
     training_voices,
 )
-from models.training.loop import RunContext, console, load_state, seed_everything
+from models.training.loop import RunContext, console, load_state, load_weights, seed_everything
 from models.training.voice import STAGE as VOICE_STAGE
 from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
 from models.training.whisper import WIDTH as WHISPER_WIDTH
@@ -414,7 +414,7 @@ def take_stage(
     StageError
         It has not been trained, or not for all of its `epochs`.
     DataError
-        Its state is damaged.
+        Its state is damaged, or of a network of other sizes.
     """
     path, stage = context.work_dir / name / "state.pt", stage or name
     if not path.is_file():
@@ -425,7 +425,7 @@ def take_stage(
             f"the stage {stage} has been trained for {state['epoch']} of {epochs} epochs: "
             f"`train live --stage {stage}` goes on with it"
         )
-    network.load_state_dict(state["best_weights"])
+    load_weights(network, state["best_weights"], path)
     return network.eval()
 
 

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.config import VoiceEncoderConfig
+from models.config import VoiceEncoderConfig, check_positive
 from models.files import write_whole
 from models.labels import EMOTIONS
 from models.mel import HOP, SAMPLE_RATE, log_mel
@@ -50,6 +50,7 @@ from models.training.loop import (
     fit,
     half_precision,
     load_state,
+    load_weights,
     progress_bar,
     save_atomically,
     seed_everything,
@@ -99,9 +100,7 @@ class VoiceStageConfig:
                 f"shortest_seconds must lie between 0.5 and window_seconds "
                 f"({self.window_seconds}), not {self.shortest_seconds}"
             )
-        for name in ("batch_size", "frozen_variants", "frozen_epochs", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        check_positive(self, "batch_size", "frozen_variants", "frozen_epochs", "epochs")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,7 +215,7 @@ def load_voice(
     Raises
     ------
     DataError
-        Its weights are not there or damaged.
+        Its weights are not there, damaged, or of other sizes than `encoder`.
     """
     model, path = VoiceClassifier(encoder), context.stage_dir(stage) / WEIGHTS
     try:
@@ -225,7 +224,7 @@ def load_voice(
         raise DataError(
             f"{path} cannot be read ({error}): delete it, and training makes it again"
         ) from None
-    model.load_state_dict(weights)
+    load_weights(model, weights, path)
     return model.to(context.device).eval()
 
 

@@ -138,11 +138,11 @@ def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol)
     network = task.network().to(context.device)
     trail = repr((task.made_of(fold), context.seed))
     for stage in task.stages:
-        trail += repr((stage.name, stage.settings, task.config))
-        begin_stage(context, f"{folder}/{stage.name}", trail, [weights])
         part = stage.part(network)
+        trail += repr((stage.name, stage.settings, task.config))
         if stage.settings.initial:
-            _begin_with(part, Path(stage.settings.initial))
+            trail += _begin_with(part, Path(stage.settings.initial))
+        begin_stage(context, f"{folder}/{stage.name}", trail, [weights])
         _fit_stage(task, stage, part, fold, context, f"{folder}/{stage.name}")
     if distributed.is_first():
         origin = {
@@ -235,8 +235,11 @@ def _loss(
     return total / len(rows)
 
 
-def _begin_with(part: nn.Module, path: Path) -> None:
-    """Begin a branch with weights from elsewhere; its last layer may be of other classes."""
+def _begin_with(part: nn.Module, path: Path) -> str:
+    """Begin a branch with weights from elsewhere, and their digest.
+
+    Its last layer may be of other classes.
+    """
     import safetensors.torch
     from safetensors import SafetensorError
 
@@ -259,6 +262,7 @@ def _begin_with(part: nn.Module, path: Path) -> None:
         bad = sorted(unknown | wrong | {n for n in lacking if not n.startswith("classify.")})
         raise DataError(f"{path} does not fit this branch: {', '.join(bad[:3])}")
     part.load_state_dict(taken, strict=False)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def evaluate_task(
