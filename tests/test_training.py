@@ -19,7 +19,7 @@ from models.attention import modality_share
 from models.checkpoint import LIVE
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.live import FusionHead, FusionOutput, LiveNet
-from models.training import fusion, loop
+from models.training import fusion, fusion_answers, fusion_features, fusion_pairs, loop
 from models.training.calibration import (
     calibration_error_floor,
     expected_calibration_error,
@@ -29,15 +29,9 @@ from models.training.calibration import (
 from models.training.data import ACTORS, OTHER_FOLDS, DataError, without
 from models.training.evaluate import evaluate_live
 from models.training.face import FaceStageConfig
-from models.training.fusion import (
-    FaceFeatures,
-    FusionStageConfig,
-    TrainingPairs,
-    VoiceFeatures,
-    evaluation_batches,
-    face_sequence,
-    paired_voices,
-)
+from models.training.fusion_features import FaceFeatures, VoiceFeatures, face_sequence
+from models.training.fusion_pairs import TrainingPairs, evaluation_batches, paired_voices
+from models.training.fusion_settings import FusionStageConfig
 from models.training.loop import RunContext, begin_stage
 from models.training.model_card import model_card
 from models.training.recipe import (
@@ -157,7 +151,7 @@ def test_killed_and_resumed_is_the_same_as_uninterrupted(
     original = TrainingPairs.__iter__
     started = []
 
-    def dies_in_the_second_epoch(self: TrainingPairs) -> Iterator[fusion.PairBatch]:
+    def dies_in_the_second_epoch(self: TrainingPairs) -> Iterator[fusion_pairs.PairBatch]:
         started.append(self.seed)
         for index, batch in enumerate(original(self)):
             if len(started) == 2 and index == 1:
@@ -362,9 +356,9 @@ def test_features_of_other_data_are_made_anew(data_root: Path, tmp_path: Path) -
     def features(root: Path) -> list[tuple[torch.Tensor, ...]]:
         context = context_of(root, tmp_path / "work")
         return [
-            fusion.face_features(context, nn.AvgPool2d(8), "test", TINY.fusion),
-            *fusion.training_voices(context, nn.Identity(), TINY.fusion, TINY.voice),
-            fusion.evaluation_voices(context, nn.Identity(), TINY.network, "test"),
+            fusion_features.face_features(context, nn.AvgPool2d(8), "test", TINY.fusion),
+            *fusion_features.training_voices(context, nn.Identity(), TINY.fusion, TINY.voice),
+            fusion_features.evaluation_voices(context, nn.Identity(), TINY.network, "test"),
         ]
 
     before, after = features(data_root), features(other_data(data_root, tmp_path / "data"))
@@ -557,10 +551,10 @@ def test_the_way_that_was_better_is_gone_again(data_root: Path, tmp_path: Path) 
 def test_features_of_other_weights_are_made_anew(data_root: Path, trained: Path) -> None:
     context = context_of(data_root, trained)
     network = LIVE.read(trained / "live.safetensors").network()
-    first = fusion.evaluation_voices(context, network.encoder, network.config, "test")
+    first = fusion_features.evaluation_voices(context, network.encoder, network.config, "test")
     with torch.no_grad():
         network.encoder.project.bias.add_(1.0)
-    other = fusion.evaluation_voices(context, network.encoder, network.config, "test")
+    other = fusion_features.evaluation_voices(context, network.encoder, network.config, "test")
     torch.testing.assert_close(
         other.frames.float(), first.frames.float() + 1.0, atol=5e-3, rtol=5e-3
     )
@@ -650,8 +644,8 @@ def test_poor_senses_and_good_ones(data_root: Path, tmp_path: Path) -> None:
     bare = LiveNet(TINY.network)
     bare.trunk, bare.encoder = nn.AvgPool2d(8), nn.Identity()  # type: ignore[assignment]
     good, poor_face, poor_voice, both = (
-        fusion.evaluation_features(context, bare, TINY.fusion, "test", quality)
-        for quality in fusion.QUALITIES
+        fusion_features.evaluation_features(context, bare, TINY.fusion, "test", quality)
+        for quality in fusion_features.QUALITIES
     )
     assert torch.equal(good[0].maps, poor_voice[0].maps)
     assert torch.equal(good[1].frames, poor_face[1].frames)
@@ -666,7 +660,7 @@ def test_maps_between_key_images_are_interpolated() -> None:
     chosen = np.array([5])
     positions = np.array([[0.0, 0.25, 0.5, 1.0]], dtype=np.float32)
     present = np.ones((1, 2), dtype=bool)
-    maps = fusion.make_batch(faces, voices, chosen, chosen, present, positions).maps[0]
+    maps = fusion_pairs.make_batch(faces, voices, chosen, chosen, present, positions).maps[0]
     key = faces.maps[5].float()
     expected = torch.stack([key[0], (key[0] + key[1]) / 2, key[1], key[2]], dim=1)
     torch.testing.assert_close(maps, expected)
@@ -721,7 +715,7 @@ def test_in_a_session_a_voice_becomes_known() -> None:
     )
     network = TINY.network
     adapted, plain = (
-        fusion.session_answers(
+        fusion_answers.session_answers(
             Leaning(), faces, voices, "voice only", network, torch.device("cpu"), adapt=adapt
         )
         for adapt in (True, False)
@@ -742,7 +736,7 @@ def test_a_face_sequence_moves_and_may_begin_neutral() -> None:
     still = torch.zeros(48, 48, dtype=torch.uint8)
     still[20:28, 20:28] = 255
     neutral = torch.full((48, 48), 128, dtype=torch.uint8)
-    quiet = fusion.EVALUATION_AUGMENTATION
+    quiet = fusion_features.EVALUATION_AUGMENTATION
     images = face_sequence(still, None, 6, quiet, torch.Generator().manual_seed(0))
     assert images.shape == (6, 48, 48)
     assert 0.0 <= images.min() < images.max() <= 1.0

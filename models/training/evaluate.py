@@ -28,21 +28,18 @@ from models.live import FusionHead, LiveNet
 from models.training.calibration import BINS, calibration_error_floor, expected_calibration_error
 from models.training.data import OTHER_FOLDS, load_ferplus
 from models.training.face import face_scores
-from models.training.fusion import (
+from models.training.fusion_answers import Answers, answers, face_shares, session_answers
+from models.training.fusion_features import (
     POOR_SNR,
     QUALITIES,
-    Answers,
     FaceFeatures,
-    FusionStageConfig,
     VoiceFeatures,
-    answers,
     evaluation_features,
     evaluation_voices,
     face_features,
-    face_shares,
-    paired_voices,
-    session_answers,
 )
+from models.training.fusion_pairs import paired_voices
+from models.training.fusion_settings import FusionStageConfig
 from models.training.loop import RunContext
 from models.training.recipe import (
     SELECTION,

@@ -36,17 +36,16 @@ from models.mel import HOP, MELS, SAMPLE_RATE
 from models.training.calibration import expected_calibration_error, fit_temperature
 from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
 from models.training.face import FaceStageConfig, train_face
-from models.training.fusion import (
+from models.training.fusion import learn_voice_means, train_fusion
+from models.training.fusion_answers import answers
+from models.training.fusion_features import (
     FaceFeatures,
-    FusionStageConfig,
     VoiceFeatures,
-    answers,
     evaluation_features,
     face_features,
-    learn_voice_means,
-    train_fusion,
     training_voices,
 )
+from models.training.fusion_settings import FusionStageConfig
 from models.training.loop import RunContext, console, load_state, load_weights, seed_everything
 from models.training.voice import STAGE as VOICE_STAGE
 from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
