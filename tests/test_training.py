@@ -44,7 +44,8 @@ from models.training.recipe import (
     train_live,
     with_temperatures,
 )
-from models.training.voice import VoiceStageConfig, VoiceTask, _FrozenStates, train_voice
+from models.training.voice import VoiceTask, _FrozenStates, train_voice
+from models.training.voice_settings import VoiceStageConfig
 from models.voice import VoiceClassifier
 
 soundfile = pytest.importorskip("soundfile")

@@ -20,7 +20,9 @@ from models.training import augment_audio as audio
 from models.training import voice as voice_stage
 from models.training.data import VoiceClip
 from models.training.starting_points import StartingPointError
-from models.training.voice import VoiceEvaluation, VoiceStageConfig, augmented_mels, voice_scores
+from models.training.voice import voice_scores
+from models.training.voice_settings import VoiceStageConfig
+from models.training.voice_windows import VoiceEvaluation, augmented_mels
 from models.training.whisper import load_encoder, read_variables
 from models.voice import VoiceClassifier, VoiceEncoder
 

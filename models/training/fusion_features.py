@@ -34,7 +34,8 @@ from models.training.loop import (
     progress_bar,
     save_atomically,
 )
-from models.training.voice import VoiceStageConfig, augmented_mels
+from models.training.voice_settings import VoiceStageConfig
+from models.training.voice_windows import augmented_mels
 
 CLIP_WINDOWS: Final = 3
 """Of each clip that is scored."""

@@ -48,7 +48,8 @@ from models.training.fusion_features import (
 from models.training.fusion_settings import FusionStageConfig
 from models.training.loop import RunContext, console, load_state, load_weights, seed_everything
 from models.training.voice import STAGE as VOICE_STAGE
-from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
+from models.training.voice import WEIGHTS, VoiceTask, load_voice, train_voice
+from models.training.voice_settings import VoiceStageConfig
 from models.training.whisper import WIDTH as WHISPER_WIDTH
 from models.voice import VoiceClassifier
 

@@ -38,7 +38,7 @@ from models.training.study.task import (
     Task,
     VectorInputs,
 )
-from models.training.voice import VoiceStageConfig
+from models.training.voice_settings import VoiceStageConfig
 
 soundfile = pytest.importorskip("soundfile")
 

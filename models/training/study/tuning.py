@@ -49,7 +49,8 @@ from models.training.study.ravdess import (
     views,
 )
 from models.training.study.task import Fold, Rows
-from models.training.voice import VoiceStageConfig, parameter_groups
+from models.training.voice import parameter_groups
+from models.training.voice_settings import VoiceStageConfig
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 
