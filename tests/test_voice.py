@@ -17,7 +17,7 @@ from models.config import VoiceEncoderConfig
 from models.labels import EMOTIONS
 from models.sequence import AttentionPool, SequenceBranch
 from models.training import augment_audio as audio
-from models.training import voice as voice_stage
+from models.training import voice_windows
 from models.training.data import VoiceClip
 from models.training.starting_points import StartingPointError
 from models.training.voice import voice_scores
@@ -387,7 +387,7 @@ def test_murmur_behind_a_clip_is_of_others_and_tells_nothing(
         heard.append((of[id(samples)], [of[id(other)] for other in babble]))
         return samples
 
-    monkeypatch.setattr(voice_stage, "augment_audio", note)
+    monkeypatch.setattr(voice_windows, "augment_audio", note)
     rng = np.random.default_rng(0)
     augmented_mels(everybody[:24], everybody, 1.5, VoiceStageConfig(), rng)
     assert all(clip.actor != other.actor for clip, others in heard for other in others)
