@@ -34,6 +34,7 @@ def test_arrays_that_are_not_as_they_should_be(tmp_path: Path) -> None:
         ({"votes": VOTES[:2]}, r"votes is of the shape \(2, 10\), not \(3, 10\): get it again"),
         ({"images": PICTURES[0]}, r"images is of the shape \(48, 48\), not \(3, 48, 48\)"),
         ({"images": np.array([None] * 3)}, r"ferplus\.npz cannot be read \(Object arrays"),
+        ({}, r"ferplus\.npz holds no face of the split train: get it again"),  # all are "no face"
     ):
         write_ferplus(tmp_path, **other)
         with pytest.raises(DataError, match=told):

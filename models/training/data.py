@@ -179,9 +179,15 @@ def load_ferplus(data_root: Path, split: str, *, copies: bool = False) -> FerPlu
     or not a face are left out. `agreed` is the majority mode of Barsoum et al. (2016), in which
     their validation and test images are always scored: votes that one annotator alone gave are
     dropped, and of those left more than half go to one emotion.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, of another layout, or the split is empty.
     """
+    path = require(data_root / "ferplus.npz")
     archive = read_archive(
-        require(data_root / "ferplus.npz"),
+        path,
         {"split": ("n",), "images": ("n", 48, 48), "votes": ("n", 10)},
     )
     number, splits, every = FERPLUS_SPLITS.index(split), archive["split"], archive["images"]
@@ -194,6 +200,8 @@ def load_ferplus(data_root: Path, split: str, *, copies: bool = False) -> FerPlu
     kept = (labels < len(FERPLUS_EMOTIONS)) & (votes.sum(axis=1) > 0)
     if not copies:
         kept &= ~near_copies(images, every[splits < number])
+    if not kept.any():
+        raise DataError(f"{path} holds no face of the split {split}: {GET_AGAIN}")
     eight = votes[kept, : len(FERPLUS_EMOTIONS)]
     return FerPlus(
         images=images[kept],

@@ -76,9 +76,8 @@ class Task:
     name: str
     seed: int
     data: str  # settings of the data; other ones begin all stages again
-    network: Callable[[], nn.Module]
     config: PlainConfig  # of the network
-    format: Format[Any, Any]  # of its file
+    format: Format[Any, Any]  # of its file, which also builds it
     origin: Mapping[str, str]  # what stands in that file besides
     stages: tuple[Stage, ...]
     samples: Samples
@@ -135,7 +134,7 @@ def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol)
     weights = context.work_dir / folder / WEIGHTS
     task.begin_fold(fold)
     seed_everything(context.seed)
-    network = task.network().to(context.device)
+    network = task.format.build(task.config).to(context.device)
     trail = repr((task.made_of(fold), context.seed))
     for stage in task.stages:
         part = stage.part(network)
@@ -292,7 +291,7 @@ def evaluate_task(
     for fold in _chosen(task, folds):
         task.begin_fold(fold)
         network = _trained(task, fold, context.work_dir / protocol / fold.name / WEIGHTS, protocol)
-        network = network.to(context.device).eval()
+        network = network.to(context.device)
         pair = _answers(task, task.stages[-1], network, fold.test, context.device)
         console.print(f"{task.name}: {fold.name} scored")
         about = {"people": fold.people, "samples": len(pair[1])}
@@ -307,8 +306,7 @@ def evaluate_task(
 
 
 def _trained(task: Task, fold: Fold, path: Path, protocol: Protocol) -> nn.Module:
-    import safetensors.torch
-
+    """The fold's network, in evaluation mode."""
     if not path.is_file():
         option = "" if protocol is Protocol.HONEST else f" --protocol {protocol}"
         raise StageError(
@@ -325,6 +323,5 @@ def _trained(task: Task, fold: Fold, path: Path, protocol: Protocol) -> nn.Modul
             f"{fold.people}): give `evaluate` the --root and --config of `train`, or train again "
             "with another --work-dir"
         )
-    network = task.network()
-    network.load_state_dict(safetensors.torch.load(file.content))
+    network: nn.Module = file.network()
     return network
