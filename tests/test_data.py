@@ -73,18 +73,36 @@ def test_all_of_an_archive(tmp_path: Path) -> None:
     np.testing.assert_array_equal(arrays["votes"], VOTES)
 
 
-def test_skeletons_that_do_not_add_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("frames", "told"), [([4, 4], "promises 8"), ([0, 7], "promises 7, of a clip at least 0")]
+)
+def test_skeletons_that_do_not_add_up(tmp_path: Path, frames: list[int], told: str) -> None:
     np.savez(
         tmp_path / "utd_mhad.npz",
         names=np.array(["a1_s1_t1", "a1_s2_t1"]),
         action=np.array([1, 1]),
         subject=np.array([1, 2]),
         skeleton=np.zeros((7, 20, 3), np.float16),
-        skeleton_frames=np.array([4, 4]),
+        skeleton_frames=np.array(frames),
         depth=np.zeros((2, 32, 64, 64), np.uint8),
     )
-    with pytest.raises(DataError, match=r"utd_mhad\.npz: skeleton has 7 .* promises 8"):
+    with pytest.raises(DataError, match=rf"utd_mhad\.npz: skeleton has 7 .* {told}"):
         action(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["video0", "video1"], ["a_0", "b[1]"], ["a_0", "b_one"], []])
+def test_utterances_that_are_not_called_as_they_should_be(tmp_path: Path, names: list[str]) -> None:
+    count = len(names)
+    features = {name: np.zeros((count, 3), np.float32) for name in ("text", "audio", "video")}
+    np.savez(
+        tmp_path / "mosi_utterances.npz",
+        utterance_id=np.array(names, str),
+        split=np.zeros(count, np.uint8),
+        label=np.zeros(count, np.uint8),
+        **features,
+    )
+    with pytest.raises(DataError, match=r"utterance_id must be VIDEO_index of each: get it again"):
+        sentiment(tmp_path)
 
 
 def test_clips_that_are_missing_or_damaged(tmp_path: Path) -> None:

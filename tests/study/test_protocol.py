@@ -487,6 +487,13 @@ def test_a_fold_that_nobody_is_in_is_told_of(task: Task, context: RunContext) ->
         Study(replace(task, folds=(empty,)), context)
 
 
+def test_a_label_of_no_class_is_told_of(task: Task, context: RunContext) -> None:
+    labels = task.labels.clone()
+    labels[-1] = len(task.classes)
+    with pytest.raises(DataError, match="2 is the number of none of the 2 classes"):
+        Study(replace(task, labels=labels), context)
+
+
 def test_scalers_see_training_people_alone() -> None:
     values = torch.tensor([[0.0], [2.0], [100.0]])
     inputs = VectorInputs.scaled([values[None]], np.array([0, 1]))

@@ -32,7 +32,7 @@ from models.training.loop import RunContext, console, load_state, save_atomicall
 from models.training.study.networks import FusedNetwork, Fusion
 from models.training.study.sessions import SETTINGS as SESSION_SETTINGS
 from models.training.study.sessions import predict_in_sessions
-from models.training.study.task import Fold, Inputs, Rows, Settings, Task, digest
+from models.training.study.task import NO_LABEL, Fold, Inputs, Rows, Settings, Task, digest
 from models.training.study.training import predict, train
 
 logger = logging.getLogger(__name__)
@@ -123,8 +123,15 @@ class Study:
         Raises
         ------
         DataError
-            In some fold nobody is left to train on, to choose by or to test.
+            In some fold nobody is left to train on, to choose by or to test, or a label is of no
+            class.
         """
+        known = set(task.labels.flatten().tolist()) - {NO_LABEL}
+        if strange := sorted(known - set(range(len(task.classes)))):
+            raise DataError(
+                f"{task.title}: {strange[0]} is the number of none of the {len(task.classes)} "
+                f"classes, which count from 0 once they are read: {GET_AGAIN}"
+            )
         for fold in task.folds:
             if not all(map(len, (fold.train, fold.test, *chain(*fold.inner)))):
                 raise DataError(
