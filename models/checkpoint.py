@@ -100,7 +100,7 @@ class Format(Generic[ConfigT, NetworkT]):
         try:
             config = self.config.from_dict(json.loads(metadata["config"]))
             origin = json.loads(metadata["origin"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} carries settings that do not fit: {error}") from None
         return WeightsFile(
             path=path, format=self, config=config, origin=origin, sha256=digest, content=content

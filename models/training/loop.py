@@ -236,8 +236,11 @@ def fit(
 
     Parameters
     ----------
+    name
+        Folder of the state and the log inside the work folder; :func:`begin_stage` comes before.
     batches
-        Epoch number → the batches of that epoch; with a length, the progress bar knows the end.
+        Epoch number, from 0 → the batches of that epoch; with a length, the progress bar knows the
+        end.
     loss
         (network in training mode, batch) → scalar to minimise.
     validate
@@ -247,12 +250,24 @@ def fit(
         Name of the figure that chooses the epoch; higher is better.
     scheduler
         Stepped once per batch.
+    ema_decay
+        Of the moving average of the weights, per step; it is what is validated and kept. 0 is the
+        weights themselves.
+    clip_norm
+        Longest gradient, as the norm over all weights.
     autocast
         Compute `loss` in half precision where the hardware has it.
 
     Returns
     -------
-    The figures of the chosen epoch, with `epoch` among them.
+    The figures of the chosen epoch, with `epoch` (from 1) and `loss` (of training) among them.
+
+    Raises
+    ------
+    DataError
+        The state to go on from is damaged.
+    OSError
+        The state cannot be written; the one of the epoch before is there still.
     """
     keep_freed_memory()
     directory = context.stage_dir(name)

@@ -65,6 +65,7 @@ class Clips:
 
     @property
     def female(self) -> NDArray[np.bool_]:
+        """(n,) actors with even numbers."""
         return np.asarray(self.actors % 2 == 0)
 
 

@@ -47,6 +47,10 @@ def train(
 
     Parameters
     ----------
+    rows
+        Samples to learn from; `inputs` are scaled on them.
+    validation
+        Samples whose accuracy makes the curve, every `settings.evaluate_every` epochs.
     modalities
         Which of the task's modalities the network's branches are, in its order.
     epochs
