@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from models.config import LiveNetConfig, PlainConfig
+from models.files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,6 +52,8 @@ class Format(Generic[ConfigT, NetworkT]):
         ------
         ValueError
             A weight is not finite, or does not fit half precision.
+        OSError
+            The file cannot be written.
         """
         import safetensors.torch
 
@@ -70,10 +73,7 @@ class Format(Generic[ConfigT, NetworkT]):
             "origin": json.dumps(dict(origin)),
         }
         metadata["sha256"] = _digest(safetensors.torch.save(tensors, metadata))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(safetensors.torch.save(tensors, metadata))
-        partial.replace(path)
+        write_whole(path, safetensors.torch.save(tensors, metadata))
         return self.read(path)
 
     def read(self, path: Path) -> WeightsFile[ConfigT, NetworkT]:
@@ -100,7 +100,7 @@ class Format(Generic[ConfigT, NetworkT]):
         try:
             config = self.config.from_dict(json.loads(metadata["config"]))
             origin = json.loads(metadata["origin"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} carries settings that do not fit: {error}") from None
         return WeightsFile(
             path=path, format=self, config=config, origin=origin, sha256=digest, content=content

@@ -26,6 +26,13 @@ CONDITIONS: Final = ("both", "face only", "voice only")
 """What may be present; each has a temperature of its own."""
 
 
+def check_positive(config: object, *names: str) -> None:
+    """ValueError where one of these settings is below 1."""
+    for name in names:
+        if (value := getattr(config, name)) < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+
+
 class PlainConfig:
     """Settings that can be written down as JSON and read again: what a file of weights carries."""
 
@@ -50,9 +57,7 @@ class FaceTrunkConfig:
     channels: int = 128  # of the feature map
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "resolution", "channels"):
-            if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_positive(self, "image_size", "resolution", "channels")
 
     @property
     def map_size(self) -> int:
@@ -72,9 +77,7 @@ class VoiceEncoderConfig:
     channels: int = 128  # of the frames that leave the encoder
 
     def __post_init__(self) -> None:
-        for name in ("n_mels", "width", "layers", "heads", "max_frames", "channels"):
-            if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_positive(self, "n_mels", "width", "layers", "heads", "max_frames", "channels")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
 

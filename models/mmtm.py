@@ -51,16 +51,16 @@ class MMTM(nn.Module):
         shapes = tuple(feature.shape[1] for feature in features)
         if shapes != self.channels:
             raise ValueError(f"expected channels {self.channels}, got {shapes}")
-        squeezed = torch.cat(
-            [
-                feature.flatten(2).mean(dim=2) if feature.dim() > 2 else feature
-                for feature in features
-            ],
-            dim=1,
-        )
-        joint = torch.relu(self.squeeze(squeezed))
+        joint = torch.relu(self.squeeze(averages(features)))
         return [
             feature * gate.reshape(gate.shape + (1,) * (feature.dim() - 2))
             for feature, excite in zip(features, self.excite, strict=True)
             for gate in (2.0 * torch.sigmoid(excite(joint)),)
         ]
+
+
+def averages(features: Sequence[Tensor]) -> Tensor:
+    """Features (B, C_m, ...) averaged over time and space, side by side: (B, sum of C_m)."""
+    return torch.cat(
+        [each.flatten(2).mean(dim=2) if each.dim() > 2 else each for each in features], dim=1
+    )

@@ -125,6 +125,9 @@ def test_settings_that_make_no_sense(saved: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(LiveNetConfig, "to_dict", lambda self: {"colour": "blue"})
     with pytest.raises(CheckpointError, match=r"settings that do not fit: .*colour"):
         LIVE.save(saved, network, network.config, {})
+    monkeypatch.setattr(LiveNetConfig, "to_dict", lambda self: [])
+    with pytest.raises(CheckpointError, match=r"settings that do not fit"):
+        LIVE.save(saved, network, network.config, {})
 
 
 @pytest.mark.parametrize("value", [float("nan"), 1e6])

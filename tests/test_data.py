@@ -10,6 +10,7 @@ import pytest
 
 from models.training.data import DataError, load_ferplus, load_ravdess, read_archive
 from models.training.study.action import action
+from models.training.study.ravdess import action_units, read_clips
 from models.training.study.sentiment import sentiment
 
 soundfile = pytest.importorskip("soundfile")
@@ -33,6 +34,7 @@ def test_arrays_that_are_not_as_they_should_be(tmp_path: Path) -> None:
         ({"votes": VOTES[:2]}, r"votes is of the shape \(2, 10\), not \(3, 10\): get it again"),
         ({"images": PICTURES[0]}, r"images is of the shape \(48, 48\), not \(3, 48, 48\)"),
         ({"images": np.array([None] * 3)}, r"ferplus\.npz cannot be read \(Object arrays"),
+        ({}, r"ferplus\.npz holds no face of the split train: get it again"),  # all are "no face"
     ):
         write_ferplus(tmp_path, **other)
         with pytest.raises(DataError, match=told):
@@ -71,18 +73,36 @@ def test_all_of_an_archive(tmp_path: Path) -> None:
     np.testing.assert_array_equal(arrays["votes"], VOTES)
 
 
-def test_skeletons_that_do_not_add_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("frames", "told"), [([4, 4], "promises 8"), ([0, 7], "promises 7, of a clip at least 0")]
+)
+def test_skeletons_that_do_not_add_up(tmp_path: Path, frames: list[int], told: str) -> None:
     np.savez(
         tmp_path / "utd_mhad.npz",
         names=np.array(["a1_s1_t1", "a1_s2_t1"]),
         action=np.array([1, 1]),
         subject=np.array([1, 2]),
         skeleton=np.zeros((7, 20, 3), np.float16),
-        skeleton_frames=np.array([4, 4]),
+        skeleton_frames=np.array(frames),
         depth=np.zeros((2, 32, 64, 64), np.uint8),
     )
-    with pytest.raises(DataError, match=r"utd_mhad\.npz: skeleton has 7 .* promises 8"):
+    with pytest.raises(DataError, match=rf"utd_mhad\.npz: skeleton has 7 .* {told}"):
         action(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["video0", "video1"], ["a_0", "b[1]"], ["a_0", "b_one"], []])
+def test_utterances_that_are_not_called_as_they_should_be(tmp_path: Path, names: list[str]) -> None:
+    count = len(names)
+    features = {name: np.zeros((count, 3), np.float32) for name in ("text", "audio", "video")}
+    np.savez(
+        tmp_path / "mosi_utterances.npz",
+        utterance_id=np.array(names, str),
+        split=np.zeros(count, np.uint8),
+        label=np.zeros(count, np.uint8),
+        **features,
+    )
+    with pytest.raises(DataError, match=r"utterance_id must be VIDEO_index of each: get it again"):
+        sentiment(tmp_path)
 
 
 def test_clips_that_are_missing_or_damaged(tmp_path: Path) -> None:
@@ -101,3 +121,38 @@ def test_clips_that_are_missing_or_damaged(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"01-02\.flac cannot be read \(.*docs/data\.md"):
             list(load_ravdess(tmp_path, (1, 2)))
     assert len(list(load_ravdess(tmp_path, (1,)))) == 1  # nobody else's is opened
+    soundfile.write(path, np.zeros((16000, 2)), 48000)
+    with pytest.raises(DataError, match=r"01-02\.flac is 48000 Hz in 2 channels, not"):
+        list(load_ravdess(tmp_path, (2,)))
+
+
+@pytest.mark.parametrize(
+    "stray", ["03-01-00-01-01-01-02", "03-01-09-01-01-01-02", "03-01-01-01-01-01-02 (1)", "03-01-a"]
+)
+def test_files_of_other_names_are_no_clips(tmp_path: Path, stray: str) -> None:
+    folder = tmp_path / "ravdess_speech"
+    folder.mkdir()
+    for name in ("03-01-08-01-01-01-02", stray):
+        soundfile.write(folder / f"{name}.flac", np.zeros(16000), 16000)
+    assert [(clip.label, clip.actor) for clip in load_ravdess(tmp_path)] == [(6, 2)]
+    assert read_clips(tmp_path).names == ("03-01-08-01-01-01-02",)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("name,AU01_r\n01-01-08-01-01-01-02,1\n", r"has no 'name'"),
+        ("AU01_r;name\n1;01-01-07-01-01-01-02\n", r"has no '01-08-01-01-01-02'"),
+        ("AU01_r;name\n1;01-01-08-01-01-01-02\n", r"has 1 action units, not 35"),
+        ("AU01_r;name\nmany;01-01-08-01-01-01-02\n", r"cannot be read .*'many'"),
+        ("AU01_r;name\n1\n", r"cannot be read"),
+    ],
+)
+def test_action_units_that_are_not_as_they_should_be(
+    tmp_path: Path, table: str, message: str
+) -> None:
+    (tmp_path / "ravdess_speech").mkdir()
+    soundfile.write(tmp_path / "ravdess_speech/03-01-08-01-01-01-02.flac", np.zeros(9), 16000)
+    (tmp_path / "ravdess_action_units.csv").write_text(table)
+    with pytest.raises(DataError, match=rf"ravdess_action_units\.csv {message}.*: get it again"):
+        action_units(tmp_path, read_clips(tmp_path))

@@ -24,7 +24,7 @@ from models.training.augment_images import FaceAugmentation
 from models.training.data import FERPLUS_SPLITS, FerPlus, load_ferplus, near_copies
 from models.training.face import (
     FaceStageConfig,
-    _Batches,
+    _Epoch,
     _schedule,
     face_probabilities,
     face_scores,
@@ -359,7 +359,7 @@ def drawn(rare_power: float, tmp_path: Path) -> NDArray[np.int64]:
         agreed=np.ones(100, dtype=bool),
     )
     context = RunContext(data_root=tmp_path, work_dir=tmp_path, device=CPU)
-    epoch = _Batches(data, FaceStageConfig(rare_power=rare_power), context).epoch(0)
+    epoch = _Epoch(data, FaceStageConfig(rare_power=rare_power), context, 0)
     batches = [batch[:, 0] for _, batch in epoch]
     assert len(batches) == len(epoch)
     return np.bincount(torch.cat(batches).long().numpy(), minlength=100)

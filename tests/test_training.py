@@ -19,7 +19,7 @@ from models.attention import modality_share
 from models.checkpoint import LIVE
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.live import FusionHead, FusionOutput, LiveNet
-from models.training import fusion, loop
+from models.training import fusion, fusion_answers, fusion_features, fusion_pairs, loop
 from models.training.calibration import (
     calibration_error_floor,
     expected_calibration_error,
@@ -29,15 +29,9 @@ from models.training.calibration import (
 from models.training.data import ACTORS, OTHER_FOLDS, DataError, without
 from models.training.evaluate import evaluate_live
 from models.training.face import FaceStageConfig
-from models.training.fusion import (
-    FaceFeatures,
-    FusionStageConfig,
-    TrainingPairs,
-    VoiceFeatures,
-    evaluation_batches,
-    face_sequence,
-    paired_voices,
-)
+from models.training.fusion_features import FaceFeatures, VoiceFeatures, face_sequence
+from models.training.fusion_pairs import TrainingPairs, evaluation_batches, paired_voices
+from models.training.fusion_settings import FusionStageConfig
 from models.training.loop import RunContext, begin_stage
 from models.training.model_card import model_card
 from models.training.recipe import (
@@ -50,7 +44,8 @@ from models.training.recipe import (
     train_live,
     with_temperatures,
 )
-from models.training.voice import VoiceStageConfig, VoiceTask, _FrozenStates, train_voice
+from models.training.voice import VoiceTask, _FrozenStates, train_voice
+from models.training.voice_settings import VoiceStageConfig
 from models.voice import VoiceClassifier
 
 soundfile = pytest.importorskip("soundfile")
@@ -157,7 +152,7 @@ def test_killed_and_resumed_is_the_same_as_uninterrupted(
     original = TrainingPairs.__iter__
     started = []
 
-    def dies_in_the_second_epoch(self: TrainingPairs) -> Iterator[fusion.PairBatch]:
+    def dies_in_the_second_epoch(self: TrainingPairs) -> Iterator[fusion_pairs.PairBatch]:
         started.append(self.seed)
         for index, batch in enumerate(original(self)):
             if len(started) == 2 and index == 1:
@@ -239,6 +234,31 @@ def test_a_stage_that_is_not_finished_is_not_taken(
     with pytest.raises(StageError, match="stage final has been trained for 1 of 2 epochs: `train"):
         train_live(context_of(data_root, tmp_path / "work"), TINY, ("fusion",), weights)
     assert not weights.exists()
+
+
+@pytest.mark.parametrize(
+    ("network", "stage", "lacking"),
+    [
+        (
+            replace(TINY.network, face=replace(TINY.network.face, channels=8)),
+            "fusion",
+            "face/state",
+        ),
+        (replace(TINY.network, voice=replace(TINY.network.voice, channels=8)), "fusion", "voice/"),
+        (replace(TINY.network, hidden=32), "final", "fusion/state"),
+    ],
+)
+def test_stages_of_a_network_of_other_sizes_are_told_of(
+    data_root: Path, trained: Path, tmp_path: Path, network: LiveNetConfig, stage: str, lacking: str
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    with pytest.raises(DataError, match=rf"{lacking}.* was trained with another \[network\]"):
+        train_live(
+            context_of(data_root, tmp_path),
+            replace(TINY, network=network),
+            (stage,),
+            tmp_path / "other.safetensors",
+        )
 
 
 def test_other_settings_are_not_resumed_but_begun_again(
@@ -337,9 +357,9 @@ def test_features_of_other_data_are_made_anew(data_root: Path, tmp_path: Path) -
     def features(root: Path) -> list[tuple[torch.Tensor, ...]]:
         context = context_of(root, tmp_path / "work")
         return [
-            fusion.face_features(context, nn.AvgPool2d(8), "test", TINY.fusion),
-            *fusion.training_voices(context, nn.Identity(), TINY.fusion, TINY.voice),
-            fusion.evaluation_voices(context, nn.Identity(), TINY.network, "test"),
+            fusion_features.face_features(context, nn.AvgPool2d(8), "test", TINY.fusion),
+            *fusion_features.training_voices(context, nn.Identity(), TINY.fusion, TINY.voice),
+            fusion_features.evaluation_voices(context, nn.Identity(), TINY.network, "test"),
         ]
 
     before, after = features(data_root), features(other_data(data_root, tmp_path / "data"))
@@ -532,10 +552,10 @@ def test_the_way_that_was_better_is_gone_again(data_root: Path, tmp_path: Path) 
 def test_features_of_other_weights_are_made_anew(data_root: Path, trained: Path) -> None:
     context = context_of(data_root, trained)
     network = LIVE.read(trained / "live.safetensors").network()
-    first = fusion.evaluation_voices(context, network.encoder, network.config, "test")
+    first = fusion_features.evaluation_voices(context, network.encoder, network.config, "test")
     with torch.no_grad():
         network.encoder.project.bias.add_(1.0)
-    other = fusion.evaluation_voices(context, network.encoder, network.config, "test")
+    other = fusion_features.evaluation_voices(context, network.encoder, network.config, "test")
     torch.testing.assert_close(
         other.frames.float(), first.frames.float() + 1.0, atol=5e-3, rtol=5e-3
     )
@@ -625,8 +645,8 @@ def test_poor_senses_and_good_ones(data_root: Path, tmp_path: Path) -> None:
     bare = LiveNet(TINY.network)
     bare.trunk, bare.encoder = nn.AvgPool2d(8), nn.Identity()  # type: ignore[assignment]
     good, poor_face, poor_voice, both = (
-        fusion.evaluation_features(context, bare, TINY.fusion, "test", quality)
-        for quality in fusion.QUALITIES
+        fusion_features.evaluation_features(context, bare, TINY.fusion, "test", quality)
+        for quality in fusion_features.QUALITIES
     )
     assert torch.equal(good[0].maps, poor_voice[0].maps)
     assert torch.equal(good[1].frames, poor_face[1].frames)
@@ -641,7 +661,7 @@ def test_maps_between_key_images_are_interpolated() -> None:
     chosen = np.array([5])
     positions = np.array([[0.0, 0.25, 0.5, 1.0]], dtype=np.float32)
     present = np.ones((1, 2), dtype=bool)
-    maps = fusion.make_batch(faces, voices, chosen, chosen, present, positions).maps[0]
+    maps = fusion_pairs.make_batch(faces, voices, chosen, chosen, present, positions).maps[0]
     key = faces.maps[5].float()
     expected = torch.stack([key[0], (key[0] + key[1]) / 2, key[1], key[2]], dim=1)
     torch.testing.assert_close(maps, expected)
@@ -696,7 +716,7 @@ def test_in_a_session_a_voice_becomes_known() -> None:
     )
     network = TINY.network
     adapted, plain = (
-        fusion.session_answers(
+        fusion_answers.session_answers(
             Leaning(), faces, voices, "voice only", network, torch.device("cpu"), adapt=adapt
         )
         for adapt in (True, False)
@@ -717,7 +737,7 @@ def test_a_face_sequence_moves_and_may_begin_neutral() -> None:
     still = torch.zeros(48, 48, dtype=torch.uint8)
     still[20:28, 20:28] = 255
     neutral = torch.full((48, 48), 128, dtype=torch.uint8)
-    quiet = fusion.EVALUATION_AUGMENTATION
+    quiet = fusion_features.EVALUATION_AUGMENTATION
     images = face_sequence(still, None, 6, quiet, torch.Generator().manual_seed(0))
     assert images.shape == (6, 48, 48)
     assert 0.0 <= images.min() < images.max() <= 1.0
@@ -812,7 +832,7 @@ def test_the_shipped_recipe_is_read() -> None:
         ("[network]\nreduction = 3", r"\[network\] block_channels 32 is not a multiple of reduc"),
         ("[network]\nlowest_attention = 1.0", "lowest_attention must be below 1.0"),
         ("[network]\nlowest_attention = 2.0", r"lowest_attention must be in \[0, 1\], not 2.0"),
-        ("[network.face]\nchannels = 0", r"\[network.face\] channels must be at least 1, got 0"),
+        ("[network.face]\nchannels = 0", r"\[network.face\] channels must be at least 1, not 0"),
         (
             "[network]\nlabels = ['good', 'bad']",
             "network.labels must be .*'neutral'.*, not .*'bad'",
@@ -820,6 +840,11 @@ def test_the_shipped_recipe_is_read() -> None:
         ("[network]\nwindow_seconds = 0.1", "a window of 0.1 s has fewer than two face maps"),
         ("[network]\nwindow_seconds = 4.0", r"4.0 is longer than .*max_frames = 150 takes, 3.0 s"),
         ("[fusion]\npoor_voice_seconds = [2.0, 3.5]", r"fusion.poor_voice_seconds = 3.5 is longer"),
+        ("[fusion]\npairs_per_epoch = 9", "pairs_per_epoch = 9 makes no batch of 128"),
+        ("[fusion]\nepochs = 0", r"\[fusion\] epochs must be at least 1, not 0"),
+        ("[fusion]\nvoice_seconds = [0.1]", r"must be of 0.5 s or more, not \(0.1, 3.0\)"),
+        ("[fusion]\nface_only = 0.9", r"at most 1 together, not 0\.9 and 0\.15"),
+        ("[face]\nbatch_size = 0", r"\[face\] batch_size must be at least 1, not 0"),
         ("[network.voice]\nwidth = 192", "width must be 384, as in Whisper tiny.en, not 192"),
         ("[network.voice]\nn_mels = 128", "network.voice.n_mels must be 80, as the data is"),
         ("colour = 'blue'", "unknown setting colour = 'blue'"),

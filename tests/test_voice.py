@@ -17,10 +17,12 @@ from models.config import VoiceEncoderConfig
 from models.labels import EMOTIONS
 from models.sequence import AttentionPool, SequenceBranch
 from models.training import augment_audio as audio
-from models.training import voice as voice_stage
+from models.training import voice_windows
 from models.training.data import VoiceClip
 from models.training.starting_points import StartingPointError
-from models.training.voice import VoiceEvaluation, VoiceStageConfig, augmented_mels, voice_scores
+from models.training.voice import voice_scores
+from models.training.voice_settings import VoiceStageConfig
+from models.training.voice_windows import VoiceEvaluation, augmented_mels
 from models.training.whisper import load_encoder, read_variables
 from models.voice import VoiceClassifier, VoiceEncoder
 
@@ -61,7 +63,7 @@ def test_encoder_names_both_numbers_when_the_spectrogram_does_not_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "message"), [({"width": 10, "heads": 3}, "10 .* 3 heads"), ({"layers": 0}, "got 0")]
+    ("sizes", "message"), [({"width": 10, "heads": 3}, "10 .* 3 heads"), ({"layers": 0}, "not 0")]
 )
 def test_impossible_sizes_are_refused(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -385,7 +387,7 @@ def test_murmur_behind_a_clip_is_of_others_and_tells_nothing(
         heard.append((of[id(samples)], [of[id(other)] for other in babble]))
         return samples
 
-    monkeypatch.setattr(voice_stage, "augment_audio", note)
+    monkeypatch.setattr(voice_windows, "augment_audio", note)
     rng = np.random.default_rng(0)
     augmented_mels(everybody[:24], everybody, 1.5, VoiceStageConfig(), rng)
     assert all(clip.actor != other.actor for clip, others in heard for other in others)

@@ -10,15 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from models.attention import MSAFConfig
-from models.config import PlainConfig
+from models.config import PlainConfig, check_positive
 from models.paper.faults import IN_MSAF, Fault, checked_faults
-
-
-def _positive(config: object, *names: str) -> None:
-    for name in names:
-        if (value := getattr(config, name)) < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
-
 
 RGB_CHANNELS: Final = {"i3d": (832, 1024), "resnet50": (1024, 2048)}
 """NTU RGB+D's colour branches, and their channels at the two depths."""
@@ -51,7 +44,7 @@ class RavdessConfig(PlainConfig):
     faults: tuple[str, ...] = ()  # names of models.paper.faults.Fault
 
     def __post_init__(self) -> None:
-        _positive(self, "classes", "coefficients")
+        check_positive(self, "classes", "coefficients")
         check_mfcc_steps(self.steps)
         _ = self.fusions  # which check what they are made with
         possible = {*IN_MSAF, Fault.STEM_WITHOUT_RELU}
@@ -79,7 +72,7 @@ class MoseiConfig(PlainConfig):
     faults: tuple[str, ...] = ()  # names of models.paper.faults.Fault
 
     def __post_init__(self) -> None:
-        _positive(self, "outputs", "segments")
+        check_positive(self, "outputs", "segments")
         if min(self.channels) < 1:
             raise ValueError(f"channels must be at least 1 each, not {self.channels}")
         _ = self.fusion  # which checks what it is made with
@@ -108,7 +101,7 @@ class NtuConfig(PlainConfig):
     faults: tuple[str, ...] = ()  # names of models.paper.faults.Fault
 
     def __post_init__(self) -> None:
-        _positive(self, "classes")
+        check_positive(self, "classes")
         if self.rgb not in RGB_CHANNELS:
             raise ValueError(f"rgb must be {' or '.join(RGB_CHANNELS)}, not {self.rgb!r}")
         check_skeleton_steps(self.steps)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.profiler import profile
 
+from models.mmtm import averages
 from models.msaf import MSAF
 from models.paper.branch import count_parameters
 from models.paper.mosei import MoseiNet
@@ -161,13 +162,6 @@ def measure(
     return Costs(device=_name(device), places=tuple(measured), networks=tuple(networks))
 
 
-def concatenate(features: Sequence[Tensor]) -> Tensor:
-    """Averages over time and space, side by side: (B, sum of C_m)."""
-    return torch.cat(
-        [each.flatten(2).mean(dim=2) if each.dim() > 2 else each for each in features], dim=1
-    )
-
-
 def _place(place: Place, msaf: MSAF, device: torch.device, seconds: float) -> PlaceCost:
     def cost(fuse: Callable[[list[Tensor]], list[Tensor]], weights: list[Tensor]) -> Cost:
         one = _features(place, 1, device)
@@ -197,7 +191,7 @@ def _place(place: Place, msaf: MSAF, device: torch.device, seconds: float) -> Pl
         batch=place.batch,
         parameters=count_parameters(msaf),
         msaf=cost(lambda features: msaf(features).features, list(msaf.parameters())),
-        concatenation=cost(lambda features: [concatenate(features)], []),
+        concatenation=cost(lambda features: [averages(features)], []),
     )
 
 

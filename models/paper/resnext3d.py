@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from models.paper.branch import Branch, layers
 
 CARDINALITY = 32
-EXPANSION = 2  # a block's output channels per channel of its width
 DEPTHS = (3, 4, 6, 3)  # blocks per stage of a ResNet-50
 
 
@@ -61,34 +60,43 @@ class GlobalAverage(nn.Module):
         return x.flatten(2).mean(dim=2)
 
 
-def resnext3d(
-    classes: int = 8, *, depths: Sequence[int] = DEPTHS, stem_relu: bool = True
+def residual_branch(
+    classes: int,
+    depths: Sequence[int],
+    *,
+    conv1: nn.Conv3d,
+    relu: nn.Module,
+    maxpool: nn.Module,
+    width: int,
+    expansion: int,
+    stride: tuple[int, int, int],
+    groups: int = 1,
 ) -> Branch:
-    """Clips (B, 3, T, H, W) → logits (B, K); T, H and W are free.
+    """A ResNet: conv1 of 64 channels to layer3 are `early`, layer4 is `late`.
 
-    `early` ends with (B, 1024, T/8, H/16, W/16), `late` with (B, 2048, T/16, H/32, W/32), rounded
-    up. `stem_relu=False` leaves out the activation behind the first convolution
-    (:mod:`models.paper.faults` says why anybody should want that).
+    `width` is that of the first stage's blocks and doubles from each to the next, `expansion` the
+    blocks' output channels per channel of their width, `stride` that of the stages behind the
+    first.
     """
     stages = []
     channels = 64
     for stage, depth in enumerate(depths):
-        width, step = 128 << stage, 2 if stage else 1
         blocks = []
         for index in range(depth):
-            stride = (step, step, step) if index == 0 else (1, 1, 1)
+            inner = width << stage
+            step = stride if stage and index == 0 else (1, 1, 1)
             blocks.append(
-                Bottleneck3D(channels, width, width * EXPANSION, stride=stride, groups=CARDINALITY)
+                Bottleneck3D(channels, inner, inner * expansion, stride=step, groups=groups)
             )
-            channels = width * EXPANSION
+            channels = inner * expansion
         stages.append(nn.Sequential(*blocks))
     layer1, layer2, layer3, layer4 = stages
     branch = Branch(
         early=layers(
-            conv1=nn.Conv3d(3, 64, 7, stride=(1, 2, 2), padding=3, bias=False),
+            conv1=conv1,
             bn1=nn.BatchNorm3d(64),
-            relu=nn.ReLU(inplace=True) if stem_relu else nn.Identity(),
-            maxpool=nn.MaxPool3d(3, stride=2, padding=1),
+            relu=relu,
+            maxpool=maxpool,
             layer1=layer1,
             layer2=layer2,
             layer3=layer3,
@@ -100,3 +108,25 @@ def resnext3d(
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
     return branch
+
+
+def resnext3d(
+    classes: int = 8, *, depths: Sequence[int] = DEPTHS, stem_relu: bool = True
+) -> Branch:
+    """Clips (B, 3, T, H, W) → logits (B, K); T, H and W are free.
+
+    `early` ends with (B, 1024, T/8, H/16, W/16), `late` with (B, 2048, T/16, H/32, W/32), rounded
+    up. `stem_relu=False` leaves out the activation behind the first convolution
+    (:mod:`models.paper.faults` says why anybody should want that).
+    """
+    return residual_branch(
+        classes,
+        depths,
+        conv1=nn.Conv3d(3, 64, 7, stride=(1, 2, 2), padding=3, bias=False),
+        relu=nn.ReLU(inplace=True) if stem_relu else nn.Identity(),
+        maxpool=nn.MaxPool3d(3, stride=2, padding=1),
+        width=128,
+        expansion=2,
+        stride=(2, 2, 2),
+        groups=CARDINALITY,
+    )

@@ -329,6 +329,11 @@ def evaluate_fusion(
     from models.training.study.emotion import VOICES
     from models.training.study.tasks import TASKS, studies
 
+    if out.suffix == ".json":
+        raise typer.BadParameter(
+            f"{out} names the page, whose figures come beside it as .json: call it {out.stem}.md",
+            param_hint="--out",
+        )
     context = _training_context(data_root, work_dir, device)
     wanted = studies(
         TASKS if task == "all" else (task,),

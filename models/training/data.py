@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.labels import FERPLUS_EMOTIONS
+from models.mel import SAMPLE_RATE
 
 ACTOR_FOLDS: Final = (
     (2, 5, 14, 15, 16),
@@ -24,6 +26,9 @@ ACTOR_FOLDS: Final = (
 )
 """Luna-Jiménez et al. (2021)."""
 
+EVERYBODY: Final = tuple(range(1, 25))
+"""All actors of RAVDESS."""
+
 TEST_ACTORS: Final = ACTOR_FOLDS[-1]
 """Looked at once. Actor 1 speaks in the try-out clips too."""
 
@@ -31,7 +36,7 @@ VALIDATION_ACTORS: Final = (8, 17, 21, 24)
 """Two men and two women who choose epochs and temperatures."""
 
 TRAIN_ACTORS: Final = tuple(
-    actor for actor in range(1, 25) if actor not in (*TEST_ACTORS, *VALIDATION_ACTORS)
+    actor for actor in EVERYBODY if actor not in (*TEST_ACTORS, *VALIDATION_ACTORS)
 )
 
 FINAL_ACTORS: Final = tuple(sorted((*TRAIN_ACTORS, *VALIDATION_ACTORS)))
@@ -53,7 +58,7 @@ ACTORS: Final[Mapping[str, tuple[int, ...]]] = {
     "test": TEST_ACTORS,
     **dict(zip(OTHER_FOLDS, ACTOR_FOLDS, strict=False)),
     **{
-        without(fold): tuple(actor for actor in range(1, 25) if actor not in actors)
+        without(fold): tuple(actor for actor in EVERYBODY if actor not in actors)
         for fold, actors in zip(OTHER_FOLDS, ACTOR_FOLDS, strict=False)
     },
 }
@@ -174,9 +179,15 @@ def load_ferplus(data_root: Path, split: str, *, copies: bool = False) -> FerPlu
     or not a face are left out. `agreed` is the majority mode of Barsoum et al. (2016), in which
     their validation and test images are always scored: votes that one annotator alone gave are
     dropped, and of those left more than half go to one emotion.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, of another layout, or the split is empty.
     """
+    path = require(data_root / "ferplus.npz")
     archive = read_archive(
-        require(data_root / "ferplus.npz"),
+        path,
         {"split": ("n",), "images": ("n", 48, 48), "votes": ("n", 10)},
     )
     number, splits, every = FERPLUS_SPLITS.index(split), archive["split"], archive["images"]
@@ -189,6 +200,8 @@ def load_ferplus(data_root: Path, split: str, *, copies: bool = False) -> FerPlu
     kept = (labels < len(FERPLUS_EMOTIONS)) & (votes.sum(axis=1) > 0)
     if not copies:
         kept &= ~near_copies(images, every[splits < number])
+    if not kept.any():
+        raise DataError(f"{path} holds no face of the split {split}: {GET_AGAIN}")
     eight = votes[kept, : len(FERPLUS_EMOTIONS)]
     return FerPlus(
         images=images[kept],
@@ -209,26 +222,47 @@ class VoiceClip:
     samples: NDArray[np.float32]  # (n,) at 16 kHz in [-1, 1]
 
 
-def load_ravdess(data_root: Path, actors: tuple[int, ...]) -> Iterator[VoiceClip]:
-    """Read the speech clips of `actors`, 16 kHz mono, in file order, without the one duplicate.
+class ClipFile(NamedTuple):
+    """Where one RAVDESS speech clip lies, and what its name says."""
+
+    path: Path
+    emotion: int  # RAVDESS's own eight: its emotion code less one
+    actor: int  # 1 to 24
+
+
+_CLIP: Final = re.compile(r"03-01-0([1-8])-0[12]-0[12]-0[12]-([0-2][0-9])")
+
+
+def ravdess_files(data_root: Path, actors: tuple[int, ...] = EVERYBODY) -> list[ClipFile]:
+    """Speech clips of `actors` in file order, without the one duplicate; other files are no clips.
+
+    Raises
+    ------
+    DataError
+        There are none.
+    """
+    folder, found = require(data_root / "ravdess_speech"), []
+    for path in sorted(folder.glob("*.flac")):
+        name = _CLIP.fullmatch(path.stem)
+        if name and int(name[2]) in actors and path.stem != RAVDESS_DUPLICATE:
+            found.append(ClipFile(path, int(name[1]) - 1, int(name[2])))
+    if not found:
+        people = ", ".join(f"{actor:02d}" for actor in actors)
+        raise DataError(f"{folder} holds no clip 03-01-….flac of the actors {people}: {GET_AGAIN}")
+    return found
+
+
+def load_ravdess(data_root: Path, actors: tuple[int, ...] = EVERYBODY) -> Iterator[VoiceClip]:
+    """Read the clips of :func:`ravdess_files`, 16 kHz mono.
 
     Raises
     ------
     DataError
         One of them is damaged, or there are none.
     """
-    folder, found = require(data_root / "ravdess_speech"), False
-    for path in sorted(folder.glob("03-01-*.flac")):
-        fields = path.stem.split("-")
-        actor = int(fields[6])
-        if actor not in actors or path.stem == RAVDESS_DUPLICATE:
-            continue
-        emotion, found = int(fields[2]) - 1, True
+    for path, emotion, actor in ravdess_files(data_root, actors):
         label = RAVDESS_TO_EMOTION[emotion]
         yield VoiceClip(path.stem, emotion, label, actor, _read_clip(path))
-    if not found:
-        people = ", ".join(f"{actor:02d}" for actor in actors)
-        raise DataError(f"{folder} holds no clip 03-01-….flac of the actors {people}: {GET_AGAIN}")
 
 
 def _read_clip(path: Path) -> NDArray[np.float32]:
@@ -236,9 +270,12 @@ def _read_clip(path: Path) -> NDArray[np.float32]:
     import soundfile
 
     try:
-        samples, sample_rate = soundfile.read(path, dtype="float32")
+        samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
         raise DataError(f"{path} cannot be read ({error}): {GET_AGAIN}") from None
-    if sample_rate != 16000 or samples.ndim != 1:
-        raise DataError(f"{path}: expected 16 kHz mono, found {sample_rate} Hz")
-    return np.asarray(samples, dtype=np.float32)
+    if (channels := samples.shape[1]) != 1 or sample_rate != SAMPLE_RATE:
+        raise DataError(
+            f"{path} is {sample_rate} Hz in {channels} channels, not {SAMPLE_RATE} in one: "
+            f"{GET_AGAIN}"
+        )
+    return np.ascontiguousarray(samples[:, 0], dtype=np.float32)

@@ -22,26 +22,24 @@ from rich.table import Table
 from models.checkpoint import LIVE
 from models.config import CONDITIONS
 from models.face import FaceClassifier
+from models.files import write_whole
 from models.labels import EMOTIONS
 from models.live import FusionHead, LiveNet
 from models.training.calibration import BINS, calibration_error_floor, expected_calibration_error
 from models.training.data import OTHER_FOLDS, load_ferplus
 from models.training.face import face_scores
-from models.training.fusion import (
+from models.training.fusion_answers import Answers, answers, face_shares, session_answers
+from models.training.fusion_features import (
     POOR_SNR,
     QUALITIES,
-    Answers,
     FaceFeatures,
-    FusionStageConfig,
     VoiceFeatures,
-    answers,
     evaluation_features,
     evaluation_voices,
     face_features,
-    face_shares,
-    paired_voices,
-    session_answers,
 )
+from models.training.fusion_pairs import paired_voices
+from models.training.fusion_settings import FusionStageConfig
 from models.training.loop import RunContext
 from models.training.recipe import (
     SELECTION,
@@ -111,9 +109,7 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
             context, chosen, said, people, recipe.fusion.epochs
         )
     results["targets"] = targets(results)
-    path = context.work_dir / "results.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=2) + "\n")
+    write_whole(context.work_dir / "results.json", json.dumps(results, indent=2) + "\n")
     report(results, Console())
     return results
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.config import FaceTrunkConfig
+from models.config import FaceTrunkConfig, check_positive
 from models.face import FaceClassifier
 from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus, load_ferplus
@@ -59,6 +59,7 @@ class FaceStageConfig:
     def __post_init__(self) -> None:
         if self.initial not in ("faceres", "random"):
             raise ValueError(f"initial must be 'faceres' or 'random', not {self.initial!r}")
+        check_positive(self, "batch_size")
         if not self.cycles or min(self.cycles) < 1:
             raise ValueError(f"cycles must be one number of epochs or more, not {self.cycles}")
         if not 0 <= self.coarse_epochs <= min(self.cycles):
@@ -103,7 +104,6 @@ def train_face(
     optimizer = torch.optim.AdamW(_parameter_groups(model, config))
     steps = math.ceil(len(train.labels) / config.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(config, steps))
-    batches = _Batches(train, config, context)
 
     def epoch_batches(epoch: int) -> _Epoch:
         coarse = config.place_in_cycle(epoch) < config.coarse_epochs
@@ -111,7 +111,7 @@ def train_face(
         for layer in model.trunk.features[: config.frozen_layers]:
             layer.requires_grad_(coarse)
             layer.train(coarse)
-        return batches.epoch(epoch)
+        return _Epoch(train, config, context, epoch)
 
     def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         crops, votes = batch
@@ -201,47 +201,32 @@ def _schedule(config: FaceStageConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
-class _Batches:
-    """Augmented batches of an epoch; an epoch's number alone decides what they hold."""
+class _Epoch:
+    """Augmented batches, (crops (B, 1, 48, 48), votes (B, 8)); the epoch's number alone decides
+    what they hold.
+    """
 
-    def __init__(self, data: FerPlus, config: FaceStageConfig, context: RunContext) -> None:
-        self._config = config
-        self._context = context
-        self._images = torch.from_numpy(data.images)
-        self._votes = torch.from_numpy(data.votes)
+    def __init__(
+        self, data: FerPlus, config: FaceStageConfig, context: RunContext, number: int
+    ) -> None:
+        self._config, self._device = config, context.device
+        self._images, self._votes = torch.from_numpy(data.images), torch.from_numpy(data.votes)
+        self._generator = torch.Generator().manual_seed(context.seed * 1000 + number)
         frequency = np.bincount(data.labels, minlength=data.votes.shape[1]) / len(data.labels)
-        weights = np.maximum(frequency, 1e-9)[data.labels] ** -config.rare_power
-        self._weights = torch.from_numpy(weights)
-
-    def epoch(self, number: int) -> _Epoch:
-        generator = torch.Generator().manual_seed(self._context.seed * 1000 + number)
+        weights = torch.from_numpy(np.maximum(frequency, 1e-9)[data.labels] ** -config.rare_power)
         # Each picture as often as its weight says, the fraction decided by chance: unlike drawing
         # with replacement this leaves hardly any picture of a common class out.
-        wanted = self._weights / self._weights.sum() * len(self._weights)
-        repeats = (wanted + torch.rand(len(wanted), generator=generator)).floor().long()
+        wanted = weights / weights.sum() * len(weights)
+        chance = torch.rand(len(wanted), generator=self._generator)
+        repeats = (wanted + chance).floor().long()
         order = torch.repeat_interleave(torch.arange(len(repeats)), repeats)
-        order = order[torch.randperm(len(order), generator=generator)]
-        return _Epoch(self, order, generator)
-
-    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        crops = self._config.augmentation(self._images[rows], generator)
-        crops = crops.to(self._context.device, memory_format=torch.channels_last)
-        return crops, self._votes[rows].to(self._context.device)
-
-    @property
-    def batch_size(self) -> int:
-        return self._config.batch_size
-
-
-class _Epoch:
-    """A sized iterable, so that the progress bar knows the end."""
-
-    def __init__(self, batches: _Batches, order: Tensor, generator: torch.Generator) -> None:
-        self._batches, self._order, self._generator = batches, order, generator
+        self._order = order[torch.randperm(len(order), generator=self._generator)]
 
     def __len__(self) -> int:
-        return math.ceil(len(self._order) / self._batches.batch_size)
+        return math.ceil(len(self._order) / self._config.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.split(self._order, self._batches.batch_size):
-            yield self._batches.batch(rows, self._generator)
+        for rows in torch.split(self._order, self._config.batch_size):
+            crops = self._config.augmentation(self._images[rows], self._generator)
+            crops = crops.to(self._device, memory_format=torch.channels_last)
+            yield crops, self._votes[rows].to(self._device)

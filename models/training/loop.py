@@ -17,7 +17,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from rich.progress import (
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models.files import written_whole
 from models.training import distributed
 from models.training.data import DataError
 
@@ -108,10 +109,9 @@ def progress_bar() -> Progress:
 
 
 def save_atomically(value: Any, path: Path) -> None:
-    """`torch.save` that leaves either the old file or the whole new one."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    torch.save(value, partial)
-    partial.replace(path)
+    """`torch.save` that leaves either the old file or the whole new one; raises OSError."""
+    with written_whole(path) as file:  # torch's own files tell of a full disk in other words
+        torch.save(value, file)
 
 
 def content_digest(*parts: object) -> str:
@@ -177,6 +177,23 @@ def load_state(
         ) from None
 
 
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Give `network` the weights that were read from `path`.
+
+    Raises
+    ------
+    DataError
+        They are of other sizes.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise DataError(
+            f"{path} was trained with another [network] than the settings have now: give the "
+            "settings that it was trained with, or train its stage again"
+        ) from None
+
+
 def cosine_schedule(
     optimizer: torch.optim.Optimizer, warm_up: int, total: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
@@ -219,8 +236,11 @@ def fit(
 
     Parameters
     ----------
+    name
+        Folder of the state and the log inside the work folder; :func:`begin_stage` comes before.
     batches
-        Epoch number → the batches of that epoch; with a length, the progress bar knows the end.
+        Epoch number, from 0 → the batches of that epoch; with a length, the progress bar knows the
+        end.
     loss
         (network in training mode, batch) → scalar to minimise.
     validate
@@ -230,12 +250,24 @@ def fit(
         Name of the figure that chooses the epoch; higher is better.
     scheduler
         Stepped once per batch.
+    ema_decay
+        Of the moving average of the weights, per step; it is what is validated and kept. 0 is the
+        weights themselves.
+    clip_norm
+        Longest gradient, as the norm over all weights.
     autocast
         Compute `loss` in half precision where the hardware has it.
 
     Returns
     -------
-    The figures of the chosen epoch, with `epoch` among them.
+    The figures of the chosen epoch, with `epoch` (from 1) and `loss` (of training) among them.
+
+    Raises
+    ------
+    DataError
+        The state to go on from is damaged.
+    OSError
+        The state cannot be written; the one of the epoch before is there still.
     """
     keep_freed_memory()
     directory = context.stage_dir(name)

@@ -16,7 +16,8 @@ from typing import Any, Final
 from models.training.calibration import BINS
 from models.training.data import TEST_ACTORS, TRAIN_ACTORS, VALIDATION_ACTORS
 from models.training.evaluate import SESSION_START
-from models.training.fusion import ORDERS, POOR_SNR
+from models.training.fusion_answers import ORDERS
+from models.training.fusion_features import POOR_SNR
 
 TEMPLATE: Final = """\
 # Model card: MSAF Live

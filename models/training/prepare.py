@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.files import write_whole
 from models.labels import FERPLUS_EMOTIONS
 from models.mel import SAMPLE_RATE
 from models.training.data import DataError
@@ -74,7 +75,8 @@ def prepare_ferplus(fer2013: Path, labels: Path, out: Path) -> Path:
         names=np.array([votes[index]["Image name"] for index in kept]),
         vote_labels=np.array([*VOTES[:-1], "not_a_face"]),
     )
-    return _write(out / "ferplus.npz", written.getvalue())
+    write_whole(path := out / "ferplus.npz", written.getvalue())
+    return path
 
 
 def prepare_ravdess(root: Path, out: Path) -> Path:
@@ -109,7 +111,7 @@ def prepare_ravdess(root: Path, out: Path) -> Path:
             progress.update(bar, advance=1)
     folder = out / "ravdess_speech"
     for name, content in encoded.items():
-        _write(folder / f"{name}.flac", content)
+        write_whole(folder / f"{name}.flac", content)
     return folder
 
 
@@ -148,11 +150,3 @@ def _numbers(
             f"{max(numbers)}"
         )
     return np.array(numbers, np.uint8)
-
-
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
-    return path

@@ -29,26 +29,27 @@ from torch import nn
 from models.checkpoint import LIVE, Checkpoint, default_weights, round_as_stored
 from models.config import CONDITIONS, LiveNetConfig
 from models.face import FaceClassifier
+from models.files import write_whole
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.mel import HOP, MELS, SAMPLE_RATE
 from models.training.calibration import expected_calibration_error, fit_temperature
 from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
 from models.training.face import FaceStageConfig, train_face
-from models.training.fusion import (
+from models.training.fusion import learn_voice_means, train_fusion
+from models.training.fusion_answers import answers
+from models.training.fusion_features import (
     FaceFeatures,
-    FusionStageConfig,
     VoiceFeatures,
-    answers,
     evaluation_features,
     face_features,
-    learn_voice_means,
-    train_fusion,
     training_voices,
 )
-from models.training.loop import RunContext, console, load_state, seed_everything
+from models.training.fusion_settings import FusionStageConfig
+from models.training.loop import RunContext, console, load_state, load_weights, seed_everything
 from models.training.voice import STAGE as VOICE_STAGE
-from models.training.voice import WEIGHTS, VoiceStageConfig, VoiceTask, load_voice, train_voice
+from models.training.voice import WEIGHTS, VoiceTask, load_voice, train_voice
+from models.training.voice_settings import VoiceStageConfig
 from models.training.whisper import WIDTH as WHISPER_WIDTH
 from models.voice import VoiceClassifier
 
@@ -374,7 +375,7 @@ def _new_head(recipe: LiveRecipe, face: FaceClassifier, voice: VoiceClassifier) 
 
 def _note_branches(context: RunContext, name: str, network: LiveNet) -> None:
     """Keep beside a head which branches it learns behind."""
-    (context.stage_dir(name) / BRANCHES).write_text(_branches(network))
+    write_whole(context.work_dir / name / BRANCHES, _branches(network))
 
 
 def _take_head(
@@ -413,7 +414,7 @@ def take_stage(
     StageError
         It has not been trained, or not for all of its `epochs`.
     DataError
-        Its state is damaged.
+        Its state is damaged, or of a network of other sizes.
     """
     path, stage = context.work_dir / name / "state.pt", stage or name
     if not path.is_file():
@@ -424,7 +425,7 @@ def take_stage(
             f"the stage {stage} has been trained for {state['epoch']} of {epochs} epochs: "
             f"`train live --stage {stage}` goes on with it"
         )
-    network.load_state_dict(state["best_weights"])
+    load_weights(network, state["best_weights"], path)
     return network.eval()
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
+from models.arrays import Integers
 
 
 def accuracy(said: Integers, labels: Integers) -> float:

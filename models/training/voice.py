@@ -9,30 +9,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.arrays import Floats, Integers
 from models.config import VoiceEncoderConfig
+from models.files import write_whole
 from models.labels import EMOTIONS
-from models.mel import HOP, SAMPLE_RATE, log_mel
-from models.training.augment_audio import (
-    AudioAugmentation,
-    augment_audio,
-    centred_window,
-    random_window,
-)
 from models.training.data import (
     ACTORS,
     TRAIN_ACTORS,
@@ -49,11 +43,14 @@ from models.training.loop import (
     fit,
     half_precision,
     load_state,
+    load_weights,
     progress_bar,
     save_atomically,
     seed_everything,
 )
 from models.training.scores import accuracy, balanced_accuracy, recalls
+from models.training.voice_settings import VoiceStageConfig
+from models.training.voice_windows import VoiceEpoch, VoiceEvaluation, augmented_mels
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceClassifier, VoiceEncoder
 
@@ -63,66 +60,6 @@ WEIGHTS: Final = "voice.safetensors"
 STAGE: Final = "voice"
 WAYS: Final = ("frozen", "tuned")
 """How the encoder is treated; each way begins from the one before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceStageConfig:
-    """How the voice stage is trained."""
-
-    initial: str = "whisper"  # or "random"
-    window_seconds: float = 3.0
-    shortest_seconds: float = 1.5  # of the shorter windows that some batches hold
-    short_batches: float = 0.5  # part of the batches with shorter windows
-    batch_size: int = 16
-    dropout: float = 0.3
-    label_smoothing: float = 0.1
-    augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
-    mask_bins: int = 12  # of the log-mel, the most that one mask covers
-    mask_frames: int = 25
-    mixup: float = 0.3  # part of the batches in which pairs of windows are blended
-    weight_decay: float = 0.05
-    frozen_variants: int = 2  # augmented windows of each clip
-    frozen_epochs: int = 12
-    frozen_learning_rate: float = 2e-3
-    epochs: int = 16
-    encoder_learning_rate: float = 1e-4  # of the last layer
-    layer_decay: float = 0.75  # of the learning rate, from each layer to the one below
-    head_learning_rate: float = 5e-4
-    warm_up_epochs: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.initial not in ("whisper", "random"):
-            raise ValueError(f"initial must be 'whisper' or 'random', not {self.initial!r}")
-        if not 0.5 <= self.shortest_seconds <= self.window_seconds:
-            raise ValueError(
-                f"shortest_seconds must lie between 0.5 and window_seconds "
-                f"({self.window_seconds}), not {self.shortest_seconds}"
-            )
-        for name in ("batch_size", "frozen_variants", "frozen_epochs", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VoiceEvaluation:
-    """Clips of some actors as the network is scored on them: speech in the middle of a window."""
-
-    mels: Tensor  # (n, 80, frames)
-    labels: NDArray[np.int64]  # (n,) index into EMOTIONS
-    actors: NDArray[np.int64]  # (n,)
-    source: str  # digest of the clips
-
-    @classmethod
-    def of(cls, clips: Sequence[VoiceClip], window_seconds: float = 3.0) -> VoiceEvaluation:
-        """Cut the windows out of `clips`."""
-        count = round(window_seconds * SAMPLE_RATE)
-        windows = np.stack([centred_window(clip.samples, count) for clip in clips])
-        return cls(
-            mels=torch.from_numpy(log_mel(windows)),
-            labels=np.array([clip.label for clip in clips]),
-            actors=np.array([clip.actor for clip in clips]),
-            source=content_digest(*clips),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,10 +133,10 @@ def train_voice(
         train = {"frozen": _train_frozen, "tuned": _train_tuned}[way]
         figures[way] = train(context, model, task, config)
         weights[way] = {name: value.clone() for name, value in model.state_dict().items()}
-        (directory / f"{way}.json").write_text(json.dumps(figures[way], indent=2) + "\n")
+        write_whole(directory / f"{way}.json", json.dumps(figures[way], indent=2) + "\n")
     better = task.ways[-1] if task.validation is None else _better(figures)
     model.load_state_dict(weights[better])
-    save_file(weights[better], directory / WEIGHTS)
+    write_whole(directory / WEIGHTS, save(weights[better]))
     return model.eval(), figures[better]
 
 
@@ -215,7 +152,7 @@ def load_voice(
     Raises
     ------
     DataError
-        Its weights are not there or damaged.
+        Its weights are not there, damaged, or of other sizes than `encoder`.
     """
     model, path = VoiceClassifier(encoder), context.stage_dir(stage) / WEIGHTS
     try:
@@ -224,13 +161,11 @@ def load_voice(
         raise DataError(
             f"{path} cannot be read ({error}): delete it, and training makes it again"
         ) from None
-    model.load_state_dict(weights)
+    load_weights(model, weights, path)
     return model.to(context.device).eval()
 
 
-def voice_probabilities(
-    model: nn.Module, mels: Tensor, device: torch.device
-) -> NDArray[np.float32]:
+def voice_probabilities(model: nn.Module, mels: Tensor, device: torch.device) -> Floats:
     """Probabilities (n, 7) of log-mel windows (n, 80, frames)."""
     model.eval()
     with torch.inference_mode():
@@ -245,7 +180,7 @@ def voice_scores(model: nn.Module, data: VoiceEvaluation, device: torch.device) 
     return _scores(voice_probabilities(model, data.mels, device), data.labels)
 
 
-def _scores(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+def _scores(probabilities: Floats, labels: Integers) -> dict[str, float]:
     said = probabilities.argmax(axis=1)
     return {
         "balanced_accuracy": balanced_accuracy(said, labels),
@@ -285,7 +220,7 @@ def _train_frozen(
             label_smoothing=config.label_smoothing,
         )
 
-    def validate(network: nn.Module, labels: NDArray[np.int64]) -> dict[str, float]:
+    def validate(network: nn.Module, labels: Integers) -> dict[str, float]:
         assert isinstance(network, VoiceClassifier)
         parts = [
             logits(network, part).softmax(1).cpu() for part in torch.split(states.validation, 32)
@@ -338,73 +273,13 @@ def _train_tuned(
             optimizer, round(config.warm_up_epochs * steps), steps * config.epochs
         ),
         epochs=config.epochs,
-        batches=lambda epoch: _Epoch(task, config, (context.seed, epoch)),
+        batches=lambda epoch: VoiceEpoch(task.clips, config, (context.seed, epoch)),
         loss=loss,
         validate=partial(voice_scores, data=people, device=context.device) if people else None,
         score="balanced_accuracy",
         ema_decay=0.99,
         autocast=True,
     )
-
-
-class _Epoch:
-    """Augmented batches of one epoch, (mels (B, 80, frames), targets (B, classes)); seeded."""
-
-    def __init__(self, task: VoiceTask, config: VoiceStageConfig, seed: tuple[int, int]) -> None:
-        self._clips, self._config = task.clips, config
-        self._classes = np.eye(len(EMOTIONS), dtype=np.float32)
-        self._rng = np.random.default_rng(seed)
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._clips) / self._config.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        config, rng = self._config, self._rng
-        for rows in np.array_split(rng.permutation(len(self._clips)), len(self)):
-            seconds = config.window_seconds
-            if rng.random() < config.short_batches:
-                seconds = rng.uniform(config.shortest_seconds, seconds)
-            batch = [self._clips[row] for row in rows]
-            mels = augmented_mels(batch, self._clips, seconds, config, rng)
-            targets = self._classes[[self._clips[row].label for row in rows]]
-            if rng.random() < config.mixup:
-                share, other = np.float32(rng.beta(0.4, 0.4)), rng.permutation(len(rows))
-                mels = share * mels + (1 - share) * mels[other]
-                targets = share * targets + (1 - share) * targets[other]
-            yield torch.from_numpy(mels), torch.from_numpy(targets)
-
-
-def augmented_mels(
-    clips: Sequence[VoiceClip],
-    everybody: Sequence[VoiceClip],
-    seconds: float,
-    config: VoiceStageConfig,
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """One augmented random window of each clip, some bins and frames masked, (B, 80, frames).
-
-    Who murmurs behind a clip is drawn from `everybody`, the clip's own actor apart: clips that are
-    read one after the other are of one class, and would tell it.
-    """
-    count = round(seconds * SAMPLE_RATE / HOP) * HOP
-    windows = []
-    for clip in clips:
-        others = [other.samples for other in everybody if other.actor != clip.actor]
-        babble = [others[index] for index in rng.integers(len(others), size=3)] if others else []
-        samples = augment_audio(clip.samples, rng, babble=babble, config=config.augmentation)
-        windows.append(random_window(samples, count, rng))
-    mels = log_mel(np.stack(windows))
-    for mel in mels:
-        mean = mel.mean()
-        for _ in range(rng.integers(3)):
-            width = rng.integers(config.mask_bins + 1)
-            start = rng.integers(mel.shape[0] - width)
-            mel[start : start + width] = mean
-        for _ in range(rng.integers(3)):
-            width = rng.integers(min(config.mask_frames, mel.shape[1] // 4) + 1)
-            start = rng.integers(mel.shape[1] - width)
-            mel[:, start : start + width] = mean
-    return mels
 
 
 class _FrozenStates:

@@ -400,6 +400,13 @@ def test_a_bert_that_does_not_fit(tmp_path: Path) -> None:
     (other / "config.json").write_text("{}")
     with pytest.raises(DataError, match="cannot be used: KeyError"):
         BertWords(other, CPU)
+    cut = bert_folder(tmp_path / "cut")
+    for path in cut.glob("*.safetensors"):
+        path.unlink()
+    for damaged in (b"", b"no weights"):
+        (cut / "pytorch_model.bin").write_bytes(damaged)
+        with pytest.raises(DataError, match="cannot be used"):
+            BertWords(cut, CPU)
 
 
 def test_every_weight_of_bert_has_its_place() -> None:

@@ -21,8 +21,10 @@ from torch import nn
 from typer.testing import CliRunner
 
 import main
+from models.checkpoint import Format
 from models.paper.branch import Branch, layers
 from models.paper.config import RavdessConfig
+from models.paper.weights import RAVDESS
 from models.training.data import DataError
 from models.training.loop import RunContext
 from models.training.paper.batches import Epoch, in_order, training_epochs
@@ -93,7 +95,10 @@ def context_of(root: Path, work: Path) -> RunContext:
 
 
 def task_of(context: RunContext, recipe: RavdessRecipe, protocol: Protocol) -> Task:
-    return replace(ravdess_task(context, recipe, protocol, 1, BrightFace), network=SmallNet)
+    small = Format(
+        name=RAVDESS.name, config=RavdessConfig, build=lambda _: SmallNet(), source=RAVDESS.source
+    )
+    return replace(ravdess_task(context, recipe, protocol, 1, BrightFace), format=small)
 
 
 def train(
@@ -167,7 +172,8 @@ def test_as_many_mfcc_are_prepared_as_the_network_takes(root: Path, tmp_path: Pa
         context, recipe = context_of(root, tmp_path), replace(TINY, network=network)
         task = ravdess_task(context, recipe, Protocol.HONEST, 1, BrightFace)
         voice = task.samples.sample(0, None, 1)[1]
-        assert task.stages[1].part(task.network().eval())(voice[None]).shape == (1, 8)
+        built = task.format.build(task.config).eval()
+        assert task.stages[1].part(built)(voice[None]).shape == (1, 8)
 
 
 def test_the_fusion_begins_with_the_trained_branches(trained: Path) -> None:
@@ -284,7 +290,7 @@ def test_a_branch_begins_with_weights_from_elsewhere(
     root: Path, trained: Path, tmp_path: Path
 ) -> None:
     task = task_of(context_of(root, trained), TINY, Protocol.HONEST)
-    network: Any = task.network()
+    network: Any = task.format.build(task.config)
     tensors = dict(network.voice.state_dict())
     path = tmp_path / "voice.safetensors"
     shutil.copytree(trained / "prepared", tmp_path / "prepared")
@@ -304,13 +310,14 @@ def test_a_branch_begins_with_weights_from_elsewhere(
     safetensors.torch.save_file({**tensors, name: torch.zeros(1)}, path)
     with pytest.raises(DataError, match=f"does not fit this branch: {name}"):
         begin()
-    tensors[name] = torch.full_like(tensors[name], 0.25)
     head = next(name for name in tensors if name.startswith("classify") and name.endswith("weight"))
     tensors[head] = torch.zeros(400, 3)  # of other classes: begun at random
-    safetensors.torch.save_file(tensors, path)
-    begin()
-    state = torch.load(tmp_path / "honest/fold-1/voice/state.pt", weights_only=True)
-    torch.testing.assert_close(state["model"][name], tensors[name], atol=1e-5, rtol=0)
+    for value in (0.25, 0.5):  # the same file with other weights is begun with anew
+        tensors[name] = torch.full_like(tensors[name], value)
+        safetensors.torch.save_file(tensors, path)
+        begin()
+        state = torch.load(tmp_path / "honest/fold-1/voice/state.pt", weights_only=True)
+        torch.testing.assert_close(state["model"][name], tensors[name], atol=1e-5, rtol=0)
 
 
 # Batches.

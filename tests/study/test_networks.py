@@ -70,11 +70,9 @@ def test_concatenation_that_starts_as_averaging_equals_it_and_learns(hidden: int
 def test_msafs_joint_feature_is_as_wide_as_the_papers(narrowest: int, joint: int) -> None:
     """Blocks are of a quarter of the narrowest modality."""
     fusion = Fusion(kind="msaf", reduction=0)
-    assert fusion.joint_channels([narrowest, 2 * narrowest]) == joint
     network = FusedNetwork([branch(narrowest // 2), branch(narrowest)], fusion, 3)
     assert network.joint_channels[1] == joint
-    named = Fusion(kind="msaf", reduction=4).at([narrowest, 2 * narrowest])
-    assert named.reduction == 4
+    assert Fusion(kind="msaf", reduction=4).msaf([64, 128]).reduction == 4
 
 
 def test_steps_that_do_not_exist_change_nothing() -> None:

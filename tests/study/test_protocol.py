@@ -38,7 +38,7 @@ from models.training.study.task import (
     Task,
     VectorInputs,
 )
-from models.training.voice import VoiceStageConfig
+from models.training.voice_settings import VoiceStageConfig
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -481,6 +481,19 @@ def test_test_people_have_no_part_in_anything(task: Task, context: RunContext) -
     np.testing.assert_array_equal(first.logits, second.logits)
 
 
+def test_a_fold_that_nobody_is_in_is_told_of(task: Task, context: RunContext) -> None:
+    empty = replace(task.folds[0], test=task.folds[0].test[:0])
+    with pytest.raises(DataError, match=r"too little data, fold .* has nobody"):
+        Study(replace(task, folds=(empty,)), context)
+
+
+def test_a_label_of_no_class_is_told_of(task: Task, context: RunContext) -> None:
+    labels = task.labels.clone()
+    labels[-1] = len(task.classes)
+    with pytest.raises(DataError, match="2 is the number of none of the 2 classes"):
+        Study(replace(task, labels=labels), context)
+
+
 def test_scalers_see_training_people_alone() -> None:
     values = torch.tensor([[0.0], [2.0], [100.0]])
     inputs = VectorInputs.scaled([values[None]], np.array([0, 1]))
@@ -666,6 +679,10 @@ def test_variants_of_other_inputs_are_computed_anew(
     for data in ("", "", "more noise"):
         variants.compare_variants(Study(replace(task, data=data), context))
     assert len(asked) == 2 * len(task.folds)
+    for path in (context.work_dir / Study(task, context).folder / "variants").iterdir():
+        path.write_text("")  # a full disk cut it short
+    variants.compare_variants(Study(task, context))
+    assert len(asked) == 3 * len(task.folds)
 
 
 def test_a_variant_that_is_a_rows_setting_is_that_rows(
@@ -791,6 +808,18 @@ def test_the_command_says_what_it_does_not_know(tmp_path: Path) -> None:
         ],
     )
     assert missing.exit_code == 6
+    figures = tmp_path / "results.json"
+    figures.write_text("{")
+    for out, told in ((figures, "call it results.md"), (tmp_path / "results.md", "delete it")):
+        damaged = runner.invoke(
+            main.app,
+            [
+                *("evaluate", "fusion", "--task", "sentiment", "--data-root", str(tmp_path)),
+                *("--work-dir", str(tmp_path / "work"), "--out", str(out)),
+            ],
+        )
+        assert told in " ".join(damaged.output.replace("│", " ").split())
+        assert figures.read_text() == "{"
 
 
 def _run_one_row(task: Task, context: RunContext) -> None:

@@ -9,6 +9,7 @@ gets the mean of its pieces. Devlin et al. 2018. Thread: any; the network is not
 from __future__ import annotations
 
 import json
+import pickle
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -166,7 +167,10 @@ class BertWords:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             network = Bert({"layer_norm_eps": 1e-12, "type_vocab_size": 2, **config})
             network.load_state_dict(own_names(_read_weights(weights[0])))
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        except (
+            *(OSError, ValueError, KeyError, RuntimeError, TypeError),
+            *(EOFError, pickle.UnpicklingError),  # torch's, of a damaged file
+        ) as error:
             raise DataError(f"BERT in {folder} cannot be used: {error!r:.300}") from None
         self._pieces = WordPieces(vocabulary)
         self._network = network.eval().requires_grad_(False).to(device)

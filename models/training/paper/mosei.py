@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.config import check_positive
 from models.training.data import DataError
 from models.training.paper.bert import BertWords
 from models.training.paper.csd import SHORTEST, ComputationalSequence, averages, overlapping
@@ -55,8 +56,7 @@ class MoseiPreparation:
     steps: int = 50  # words that the network takes
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, not {self.steps}")
+        check_positive(self, "steps")
 
 
 @functools.cache

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.config import check_positive
 from models.training.data import DataError
 from models.training.paper.layout import Fold, existing, indices
 from models.training.paper.pictures import PictureAugmentation, network_clip
@@ -68,8 +69,7 @@ class NtuPreparation:
     person_scale: float = 1.2  # side of the square in units of what the joints span
 
     def __post_init__(self) -> None:
-        if self.pictures < 1:
-            raise ValueError(f"pictures must be at least 1, not {self.pictures}")
+        check_positive(self, "pictures", "size")
 
 
 _AS_IT_IS: Final = PictureAugmentation(least_area=1.0, mirrored=0.0)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.files import written_whole
 from models.training.data import DataError, read_archive
 from models.training.loop import progress_bar
 
@@ -102,8 +103,5 @@ def _path(folder: Path, key: str) -> Path:
 
 def _make(folder: Path, key: str, maker: Callable[[], Arrays]) -> None:
     arrays = maker()
-    path = _path(folder, key)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with written_whole(_path(folder, key)) as file:
         np.savez(file, **arrays)
-    partial.replace(path)

@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.config import check_positive
 from models.training.data import DataError
 from models.training.paper.layout import Fold, existing, indices
 from models.training.paper.mfcc import HOP, mfcc
@@ -75,6 +76,7 @@ class RavdessPreparation:
     sound_seconds: float = 2.45
 
     def __post_init__(self) -> None:
+        check_positive(self, "size")
         if not 1 <= self.looks <= self.pictures:
             raise ValueError(f"looks must be 1 to {self.pictures} (pictures), not {self.looks}")
         if self.sound_seconds * self.sample_rate < 2048:

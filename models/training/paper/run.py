@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from models.checkpoint import Format
 from models.config import PlainConfig
+from models.files import write_whole
 from models.training import distributed
 from models.training.data import DataError
 from models.training.loop import RunContext, begin_stage, console, fit, seed_everything
@@ -75,9 +76,8 @@ class Task:
     name: str
     seed: int
     data: str  # settings of the data; other ones begin all stages again
-    network: Callable[[], nn.Module]
     config: PlainConfig  # of the network
-    format: Format[Any, Any]  # of its file
+    format: Format[Any, Any]  # of its file, which also builds it
     origin: Mapping[str, str]  # what stands in that file besides
     stages: tuple[Stage, ...]
     samples: Samples
@@ -134,14 +134,14 @@ def _train_fold(task: Task, fold: Fold, context: RunContext, protocol: Protocol)
     weights = context.work_dir / folder / WEIGHTS
     task.begin_fold(fold)
     seed_everything(context.seed)
-    network = task.network().to(context.device)
+    network = task.format.build(task.config).to(context.device)
     trail = repr((task.made_of(fold), context.seed))
     for stage in task.stages:
-        trail += repr((stage.name, stage.settings, task.config))
-        begin_stage(context, f"{folder}/{stage.name}", trail, [weights])
         part = stage.part(network)
+        trail += repr((stage.name, stage.settings, task.config))
         if stage.settings.initial:
-            _begin_with(part, Path(stage.settings.initial))
+            trail += _begin_with(part, Path(stage.settings.initial))
+        begin_stage(context, f"{folder}/{stage.name}", trail, [weights])
         _fit_stage(task, stage, part, fold, context, f"{folder}/{stage.name}")
     if distributed.is_first():
         origin = {
@@ -234,8 +234,11 @@ def _loss(
     return total / len(rows)
 
 
-def _begin_with(part: nn.Module, path: Path) -> None:
-    """Begin a branch with weights from elsewhere; its last layer may be of other classes."""
+def _begin_with(part: nn.Module, path: Path) -> str:
+    """Begin a branch with weights from elsewhere, and their digest.
+
+    Its last layer may be of other classes.
+    """
     import safetensors.torch
     from safetensors import SafetensorError
 
@@ -258,6 +261,7 @@ def _begin_with(part: nn.Module, path: Path) -> None:
         bad = sorted(unknown | wrong | {n for n in lacking if not n.startswith("classify.")})
         raise DataError(f"{path} does not fit this branch: {', '.join(bad[:3])}")
     part.load_state_dict(taken, strict=False)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def evaluate_task(
@@ -287,7 +291,7 @@ def evaluate_task(
     for fold in _chosen(task, folds):
         task.begin_fold(fold)
         network = _trained(task, fold, context.work_dir / protocol / fold.name / WEIGHTS, protocol)
-        network = network.to(context.device).eval()
+        network = network.to(context.device)
         pair = _answers(task, task.stages[-1], network, fold.test, context.device)
         console.print(f"{task.name}: {fold.name} scored")
         about = {"people": fold.people, "samples": len(pair[1])}
@@ -296,16 +300,13 @@ def evaluate_task(
         truth.append(pair[1])
         rows += fold.test
     results["together"] = task.details(np.concatenate(said), np.concatenate(truth), rows)
-    path = context.stage_dir(protocol.value) / "results.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(results, indent=2) + "\n")
-    partial.replace(path)
+    path = context.work_dir / protocol / "results.json"
+    write_whole(path, json.dumps(results, indent=2) + "\n")
     return results
 
 
 def _trained(task: Task, fold: Fold, path: Path, protocol: Protocol) -> nn.Module:
-    import safetensors.torch
-
+    """The fold's network, in evaluation mode."""
     if not path.is_file():
         option = "" if protocol is Protocol.HONEST else f" --protocol {protocol}"
         raise StageError(
@@ -322,6 +323,5 @@ def _trained(task: Task, fold: Fold, path: Path, protocol: Protocol) -> nn.Modul
             f"{fold.people}): give `evaluate` the --root and --config of `train`, or train again "
             "with another --work-dir"
         )
-    network = task.network()
-    network.load_state_dict(safetensors.torch.load(file.content))
+    network: nn.Module = file.network()
     return network

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.scores import Integers, accuracy, balanced_accuracy
-
-Floats = NDArray[np.float32]
+from models.arrays import Floats, Integers
+from models.training.scores import accuracy, balanced_accuracy
 
 
 def class_figures(logits: Floats, labels: Integers) -> dict[str, float]:

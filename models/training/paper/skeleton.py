@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from models.arrays import Floats
 from models.training.data import DataError
 
 JOINTS: Final = 25
@@ -27,8 +28,6 @@ SHORTEST_TRACK: Final = 12  # frames; what is seen for less is a chair or a refl
 NEAR: Final = 0.75  # m, what somebody walks in half a second; two people mostly stand further apart
 ORIGIN: Final = 1  # the joint in the middle of the spine
 _FIELDS: Final = 12  # numbers per joint
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,9 +15,6 @@ from torch.nn import functional
 
 from models.labels import RAVDESS_EMOTIONS
 from models.paper import weights
-from models.paper.mosei import MoseiNet
-from models.paper.ntu import NtuNet
-from models.paper.ravdess import RavdessNet
 from models.training import distributed
 from models.training.loop import RunContext
 from models.training.paper import mosei, ntu, ravdess
@@ -88,7 +85,6 @@ def ravdess_task(
         name="ravdess",
         seed=recipe.seed,
         data=repr((recipe.preparation, recipe.augmentation)),
-        network=lambda: RavdessNet(recipe.network),
         config=recipe.network,
         format=weights.RAVDESS,
         origin={
@@ -150,7 +146,6 @@ def mosei_task(context: RunContext, recipe: MoseiRecipe, _protocol: Protocol, wo
         name="mosei",
         seed=recipe.seed,
         data=repr((mosei.FORMAT, recipe.preparation, recipe.standardise, recipe.tell_absent)),
-        network=lambda: MoseiNet(recipe.network),
         config=recipe.network,
         format=weights.MOSEI,
         origin={"data": "CMU-MOSEI (Zadeh et al. 2018)", "terms": "for research"},
@@ -210,7 +205,6 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
         name="ntu",
         seed=recipe.seed,
         data=repr((ntu.FORMAT, recipe.preparation, recipe.taking, recipe.tell_absent)),
-        network=lambda: NtuNet(recipe.network),
         config=recipe.network,
         format=weights.NTU,
         origin={"data": "NTU RGB+D (Shahroudy et al. 2016)", "terms": "for research"},

@@ -57,10 +57,11 @@ def action(data_root: Path) -> Task:
     path = require(data_root / "utd_mhad.npz")
     data = read_archive(path, LAYOUT)
     ends = np.cumsum(data["skeleton_frames"].astype(np.int64))
-    if not len(ends) or ends[-1] != len(data["skeleton"]):
+    fewest = data["skeleton_frames"].min(initial=1)
+    if not len(ends) or ends[-1] != len(data["skeleton"]) or fewest < 1:
         raise DataError(
             f"{path}: skeleton has {len(data['skeleton'])} pictures, skeleton_frames promises "
-            f"{data['skeleton_frames'].sum()}: {GET_AGAIN}"
+            f"{data['skeleton_frames'].sum()}, of a clip at least {fewest}: {GET_AGAIN}"
         )
     skeletons = np.stack(
         [normalised(part.astype(np.float32)) for part in np.split(data["skeleton"], ends[:-1])]

@@ -15,6 +15,7 @@ from models.paper.mfcc_cnn import mfcc_cnn
 from models.training.loop import RunContext
 from models.training.study.networks import Branch
 from models.training.study.ravdess import (
+    ACTION_UNITS,
     Clips,
     action_units,
     heard,
@@ -25,8 +26,6 @@ from models.training.study.ravdess import (
 from models.training.study.task import (
     BEST_FUSED,
     Fold,
-    Inputs,
-    Rows,
     Settings,
     Task,
     VectorInputs,
@@ -36,7 +35,6 @@ from models.training.study.tuning import TuningConfig, made_with, tuned_statisti
 
 VOICES: Final = ("mfcc", "whisper", "tuned")
 
-ACTION_UNITS: Final = 35
 STATISTICS: Final = 3072
 """Means and deviations of Whisper's four layers."""
 
@@ -70,23 +68,35 @@ def emotion(context: RunContext, voice: str) -> Task:
     clips = read_clips(context.data_root)
     units = torch_rows(action_units(context.data_root, clips))
     voices, build = _voice(context, voice, clips)
-
-    def inputs(fold: Fold, rows: Rows) -> Inputs:
-        return VectorInputs.scaled([voices(fold), units], rows)
-
-    # The paper's network reads a sequence: one offset per moment would mean nothing.
-    sessions = voice != "mfcc"
-    return _task(
-        clips,
+    return Task(
         name=f"emotion-{voice}",
         title=f"Emotion: voice ({voice}) + face action units, RAVDESS",
-        branches={f"voice ({voice})": build, "face": face_branch},
-        inputs=inputs,
-        features=lambda fold: [voices(fold), units],
         title_alone=f"Emotion: voice alone ({voice}), RAVDESS",
+        protocol=_PROTOCOL,
+        classes=RAVDESS_EMOTIONS,
+        branches={f"voice ({voice})": build, "face": face_branch},
+        labels=torch.from_numpy(clips.labels),
+        names=clips.names,
+        units=clips.actors,
+        unit="actor",
+        folds=clips.folds,
+        inputs=lambda fold, rows: VectorInputs.scaled([voices(fold), units], rows),
+        features=lambda fold: [voices(fold), units],
+        settings=Settings(
+            epochs=16,
+            batch_size=128,
+            learning_rate=4e-3,
+            weight_decay=0.05,
+            mixup=0.4,
+            seeds=3,
+            evaluate_every=2,
+            half=True,
+        ),
+        female=clips.female,
         targets={} if voice == "mfcc" else {BEST_FUSED: 0.87, f"voice ({voice})-alone": 0.80},
         notes=(_SIZES, _TUNING) if voice == "tuned" else (_SIZES,),
-        sessions=sessions,
+        # The paper's network reads a sequence: one offset per moment would mean nothing.
+        sessions=voice != "mfcc",
         data={"mfcc": "", "whisper": heard(), "tuned": made_with(TuningConfig())}[voice],
         extractor=f"{_EXTRACTORS[voice]}; OpenFace's action units",
         extractor_alone=_EXTRACTORS[voice],
@@ -182,55 +192,3 @@ def _mfcc_from_time_first() -> Branch:
 class _ChannelsFirst(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2)
-
-
-def _task(
-    clips: Clips,
-    *,
-    name: str,
-    title: str,
-    title_alone: str,
-    branches: dict[str, Callable[[], Branch]],
-    inputs: Callable[[Fold, Rows], Inputs],
-    features: Callable[[Fold], list[Tensor]],
-    targets: dict[str, float],
-    notes: tuple[str, ...],
-    sessions: bool,
-    data: str,
-    extractor: str,
-    extractor_alone: str,
-    extraction_seconds: Callable[[], float] | None,
-) -> Task:
-    return Task(
-        name=name,
-        title=title,
-        title_alone=title_alone,
-        protocol=_PROTOCOL,
-        classes=RAVDESS_EMOTIONS,
-        branches=branches,
-        labels=torch.from_numpy(clips.labels),
-        names=clips.names,
-        units=clips.actors,
-        unit="actor",
-        folds=clips.folds,
-        inputs=inputs,
-        features=features,
-        settings=Settings(
-            epochs=16,
-            batch_size=128,
-            learning_rate=4e-3,
-            weight_decay=0.05,
-            mixup=0.4,
-            seeds=3,
-            evaluate_every=2,
-            half=True,
-        ),
-        female=clips.female,
-        targets=targets,
-        notes=notes,
-        sessions=sessions,
-        data=data,
-        extractor=extractor,
-        extractor_alone=extractor_alone,
-        extraction_seconds=extraction_seconds,
-    )

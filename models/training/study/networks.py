@@ -9,7 +9,7 @@ a sequence whose every step has an answer of its own (a video's utterances).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -46,20 +46,18 @@ class Fusion:
         if self.places not in ("all", "first", "last"):
             raise ValueError(f"places must be all, first or last, not {self.places!r}")
 
-    def at(self, channels: Sequence[int]) -> Fusion:
-        """With the reduction that MSAF has at a place of so many channels per modality."""
-        block = self._block(channels)
-        if self.reduction:
-            return replace(self, reduction=min(self.reduction, block))
+    def msaf(self, channels: Sequence[int]) -> MSAFConfig:
+        """MSAF behind stages with so many channels per modality."""
+        block = max(1, min(channels) // self.blocks)
         fitting = (r for r in (4, 3, 2) if block % r == 0 and block // r >= JOINT_CHANNELS)
-        return replace(self, reduction=next(fitting, 1))
-
-    def joint_channels(self, channels: Sequence[int]) -> int:
-        """d, the numbers of MSAF's joint feature at such a place."""
-        return self._block(channels) // self.at(channels).reduction
-
-    def _block(self, channels: Sequence[int]) -> int:
-        return max(1, min(channels) // self.blocks)
+        return MSAFConfig(
+            channels=tuple(channels),
+            block_channels=block,
+            reduction=min(self.reduction, block) or next(fitting, 1),
+            lowest_attention=self.lowest_attention,
+            block_dropout=self.block_dropout,
+            identity_start=self.identity_start,
+        )
 
 
 class Branch(nn.Module):
@@ -88,21 +86,6 @@ class Branch(nn.Module):
         self.head: nn.Module = nn.Linear(self.width, classes)
 
 
-def _msaf(channels: Sequence[int], fusion: Fusion) -> MSAF:
-    """MSAF behind stages with so many channels."""
-    block = max(1, min(channels) // fusion.blocks)
-    return MSAF(
-        MSAFConfig(
-            channels=tuple(channels),
-            block_channels=block,
-            reduction=min(fusion.reduction, block),
-            lowest_attention=fusion.lowest_attention,
-            block_dropout=fusion.block_dropout,
-            identity_start=fusion.identity_start,
-        )
-    )
-
-
 def _fused(place: nn.Module, features: list[Tensor]) -> list[Tensor]:
     fused: list[Tensor] | MSAFOutput = place(features)
     return fused.features if isinstance(fused, MSAFOutput) else fused
@@ -127,13 +110,12 @@ class FusedNetwork(nn.Module):
         if fusion.kind in ("mmtm", "msaf"):
             for depth in places:
                 channels = [branch.channels[depth] for branch in branches]
-                if fusion.kind == "msaf":
-                    self.joint_channels += (fusion.joint_channels(channels),)
-                self.places[str(depth)] = (
-                    MMTM(channels, fusion.reduction)
-                    if fusion.kind == "mmtm"
-                    else _msaf(channels, fusion.at(channels))
-                )
+                if fusion.kind == "mmtm":
+                    self.places[str(depth)] = MMTM(channels, fusion.reduction)
+                else:
+                    config = fusion.msaf(channels)
+                    self.places[str(depth)] = MSAF(config)
+                    self.joint_channels += (config.block_channels // config.reduction,)
         self.shares = nn.Parameter(
             torch.full((len(branches),), 1.0 / len(branches)), requires_grad=fusion.learned_weights
         )

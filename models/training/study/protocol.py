@@ -27,12 +27,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.training.data import DataError
+from models.training.data import GET_AGAIN, DataError
 from models.training.loop import RunContext, console, load_state, save_atomically
 from models.training.study.networks import FusedNetwork, Fusion
 from models.training.study.sessions import SETTINGS as SESSION_SETTINGS
 from models.training.study.sessions import predict_in_sessions
-from models.training.study.task import Fold, Inputs, Rows, Settings, Task, digest
+from models.training.study.task import NO_LABEL, Fold, Inputs, Rows, Settings, Task, digest
 from models.training.study.training import predict, train
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,26 @@ class Study:
     """Runs the cells of one task, or reads those that are there."""
 
     def __init__(self, task: Task, context: RunContext, *, alone: bool = False) -> None:
-        """`alone`: of the rows only the first branch alone, in the same files."""
+        """`alone`: of the rows only the first branch alone, in the same files.
+
+        Raises
+        ------
+        DataError
+            In some fold nobody is left to train on, to choose by or to test, or a label is of no
+            class.
+        """
+        known = set(task.labels.flatten().tolist()) - {NO_LABEL}
+        if strange := sorted(known - set(range(len(task.classes)))):
+            raise DataError(
+                f"{task.title}: {strange[0]} is the number of none of the {len(task.classes)} "
+                f"classes, which count from 0 once they are read: {GET_AGAIN}"
+            )
+        for fold in task.folds:
+            if not all(map(len, (fold.train, fold.test, *chain(*fold.inner)))):
+                raise DataError(
+                    f"{task.title}: too little data, fold {fold.name} has nobody to train on, to "
+                    f"choose by or to test: {GET_AGAIN}"
+                )
         self.task, self.context = task, context
         self.rows = rows_of(task)
         self.wanted = self.rows[:1] if alone else self.rows

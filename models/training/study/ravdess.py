@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import VoiceEncoderConfig
+from models.files import written_whole
 from models.mel import SAMPLE_RATE, log_mel
 from models.paper.mfcc_cnn import COEFFICIENTS
 from models.training.augment_audio import AudioAugmentation, Samples, augment_audio, speech_span
 from models.training.data import (
     ACTOR_FOLDS,
-    RAVDESS_DUPLICATE,
+    GET_AGAIN,
     DataError,
     load_ravdess,
+    ravdess_files,
     require,
 )
 from models.training.loop import RunContext, half_precision, progress_bar
@@ -37,6 +39,7 @@ from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 
 VIEWS: Final = 6  # of each clip: as it is, and five times through another microphone and room
+ACTION_UNITS: Final = 35
 HOP: Final = 320  # samples of one encoder frame, 20 ms
 MAX_FRAMES: Final = 250  # encoder frames, 5 s: no clip's speech is longer
 VIEW: Final = AudioAugmentation(
@@ -62,6 +65,7 @@ class Clips:
 
     @property
     def female(self) -> NDArray[np.bool_]:
+        """(n,) actors with even numbers."""
         return np.asarray(self.actors % 2 == 0)
 
 
@@ -73,11 +77,8 @@ def read_clips(data_root: Path) -> Clips:
     DataError
         There are none.
     """
-    found = sorted(require(data_root / "ravdess_speech").glob("03-01-*.flac"))
-    names = tuple(path.stem for path in found if path.stem != RAVDESS_DUPLICATE)
-    if not names:
-        raise DataError(f"no RAVDESS speech in {data_root / 'ravdess_speech'}")
-    actors = np.array([int(name[18:20]) for name in names])
+    files = ravdess_files(data_root)
+    actors = np.array([file.actor for file in files])
     folds = []
     for index, test_actors in enumerate(ACTOR_FOLDS):
         train = np.flatnonzero(~np.isin(actors, test_actors))
@@ -90,7 +91,8 @@ def read_clips(data_root: Path) -> Clips:
                 (people_split(actors, train, validation_actors),),
             )
         )
-    return Clips(names, np.array([int(name[6:8]) - 1 for name in names]), actors, tuple(folds))
+    names = tuple(file.path.stem for file in files)
+    return Clips(names, np.array([file.emotion for file in files]), actors, tuple(folds))
 
 
 def action_units(data_root: Path, clips: Clips) -> NDArray[np.float32]:
@@ -99,27 +101,29 @@ def action_units(data_root: Path, clips: Clips) -> NDArray[np.float32]:
     Raises
     ------
     DataError
-        The table or one of its clips is missing.
+        The table or one of its clips is missing, or it is not as docs/data.md says.
     """
     path = require(data_root / "ravdess_action_units.csv")
-    with path.open(newline="") as file:
-        rows = {row["name"][3:]: row for row in csv.DictReader(file, delimiter=";")}
     try:
-        return np.array(
-            [
-                [float(value) for unit, value in rows[name[3:]].items() if unit.startswith("AU")]
-                for name in clips.names
-            ],
-            dtype=np.float32,
-        )
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = {row["name"][3:]: row for row in csv.DictReader(file, delimiter=";")}
+        units = [
+            [float(value) for unit, value in rows[name[3:]].items() if unit.startswith("AU")]
+            for name in clips.names
+        ]
     except KeyError as error:
-        raise DataError(f"{path}: no action units of clip {error}") from error
+        raise DataError(f"{path} has no {error}: {GET_AGAIN}") from None
+    except (ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read ({error}): {GET_AGAIN}") from None
+    if wrong := {len(each) for each in units} - {ACTION_UNITS}:
+        raise DataError(f"{path} has {wrong.pop()} action units, not {ACTION_UNITS}: {GET_AGAIN}")
+    return np.array(units, np.float32)
 
 
 def speech(data_root: Path) -> list[Samples]:
     """The clips' sound, silence in front and behind cut off."""
     spoken = []
-    for clip in load_ravdess(data_root, tuple(range(1, 25))):
+    for clip in load_ravdess(data_root):
         first, last = speech_span(clip.samples)
         spoken.append(clip.samples[first:last])
     return spoken
@@ -189,7 +193,7 @@ def mfcc_sequences(context: RunContext) -> Tensor:
 
     def compute() -> NDArray[np.float32]:
         rows = []
-        for clip in load_ravdess(context.data_root, tuple(range(1, 25))):
+        for clip in load_ravdess(context.data_root):
             part = clip.samples[round(0.5 * SAMPLE_RATE) :][: round(2.45 * SAMPLE_RATE)]
             part = np.pad(part, (0, round(2.45 * SAMPLE_RATE) - len(part)))
             rows.append(mfcc(soxr.resample(part, SAMPLE_RATE, 44100), 44100, COEFFICIENTS))
@@ -207,7 +211,7 @@ def _kept(
     path = context.stage_dir("features") / f"{name}-{digest}.npy"
     with suppress(OSError, ValueError, EOFError):  # not there, or damaged
         return np.asarray(np.load(path))
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, made := compute())
-    partial.replace(path)
+    made = compute()
+    with written_whole(path) as file:
+        np.save(file, made)
     return made

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import torch
 
+from models.files import write_whole
+from models.training.data import DataError
 from models.training.study.networks import JOINT_CHANNELS
 from models.training.study.results import Figures
 from models.training.study.sessions import ORDERS
@@ -146,12 +148,11 @@ Rows that these changes do not touch are as they were; their min are by the cloc
 
 def write(results: dict[str, Figures], markdown: Path) -> None:
     """Write the page and, with the same name, the JSON file."""
-    markdown.parent.mkdir(parents=True, exist_ok=True)
     data = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    markdown.with_suffix(".json").write_text(data + "\n", encoding="utf-8")
+    write_whole(markdown.with_suffix(".json"), data + "\n")
     tasks = [results[key] for key in sorted(results, key=_place)]
     parts = [_HEAD, _notes(tasks), _summary(tasks), *map(_task, tasks)]
-    markdown.write_text("\n".join(parts), encoding="utf-8")
+    write_whole(markdown, "\n".join(parts))
 
 
 def _place(key: str) -> tuple[int, int]:
@@ -169,9 +170,21 @@ def _notes(tasks: Sequence[Figures]) -> str:
 
 
 def read(markdown: Path) -> dict[str, Figures]:
-    """What the JSON file beside the page holds; empty where there is none."""
+    """What the JSON file beside the page holds; empty where there is none.
+
+    Raises
+    ------
+    DataError
+        It is damaged.
+    """
     path = markdown.with_suffix(".json")
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except ValueError as error:
+        raise DataError(
+            f"{path} cannot be read ({error}): delete it, and the command writes it anew from what "
+            "is finished"
+        ) from None
 
 
 def machine() -> str:

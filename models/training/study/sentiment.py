@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.training.data import Shape, read_archive, require
+from models.training.data import GET_AGAIN, DataError, Shape, read_archive, require
 from models.training.study.networks import Branch
 from models.training.study.task import (
     BEST_FUSED,
@@ -64,8 +64,11 @@ def sentiment(data_root: Path) -> Task:
     DataError
         `mosi_utterances.npz` is not there, damaged or of another layout.
     """
-    data = read_archive(require(data_root / "mosi_utterances.npz"), LAYOUT)
-    parts = [name.rsplit("_", 1) for name in data["utterance_id"].tolist()]
+    path = require(data_root / "mosi_utterances.npz")
+    data = read_archive(path, LAYOUT)
+    parts = [str(name).rpartition("_")[::2] for name in data["utterance_id"].tolist()]
+    if not parts or not all(video and index.isdecimal() for video, index in parts):
+        raise DataError(f"{path}: utterance_id must be VIDEO_index of each: {GET_AGAIN}")
     video_of = np.array([video for video, _ in parts])
     position = np.array([int(index) for _, index in parts])
     videos = np.unique(video_of)

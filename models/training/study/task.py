@@ -96,6 +96,7 @@ class Task:
 
     @property
     def modalities(self) -> tuple[str, ...]:
+        """In the order of the branches, of inputs and of figures."""
         return tuple(self.branches)
 
     def steps(self, rows: Rows) -> Tensor | None:

@@ -47,6 +47,10 @@ def train(
 
     Parameters
     ----------
+    rows
+        Samples to learn from; `inputs` are scaled on them.
+    validation
+        Samples whose accuracy makes the curve, every `settings.evaluate_every` epochs.
     modalities
         Which of the task's modalities the network's branches are, in its order.
     epochs
@@ -150,10 +154,19 @@ def _loss(
     share = float(rng.beta(settings.mixup, settings.mixup))
     other = torch.from_numpy(rng.permutation(len(batch))).to(device)
     logits = network([share * each + (1.0 - share) * each[other] for each in features])
-    smoothing = settings.label_smoothing
+    return mixup_loss(logits, targets, targets[other], share, settings.label_smoothing)
+
+
+def mixup_loss(
+    logits: Tensor, targets: Tensor, others: Tensor, share: float, smoothing: float
+) -> Tensor:
+    """Cross-entropy of samples that were blended, with `share` of the first (Zhang et al. 2018).
+
+    Logits (B, K), classes of the first and of the other (B,), arXiv 1710.09412.
+    """
     return share * functional.cross_entropy(logits, targets, label_smoothing=smoothing) + (
         1.0 - share
-    ) * functional.cross_entropy(logits, targets[other], label_smoothing=smoothing)
+    ) * functional.cross_entropy(logits, others, label_smoothing=smoothing)
 
 
 def _optimizer(

@@ -21,7 +21,6 @@ from typing import Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.config import VoiceEncoderConfig
 from models.labels import RAVDESS_EMOTIONS
@@ -49,7 +48,9 @@ from models.training.study.ravdess import (
     views,
 )
 from models.training.study.task import Fold, Rows
-from models.training.voice import VoiceStageConfig, parameter_groups
+from models.training.study.training import mixup_loss
+from models.training.voice import parameter_groups
+from models.training.voice_settings import VoiceStageConfig
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 
@@ -246,13 +247,11 @@ class Tuner:
     def _loss(self, values: Tensor, rows: Rows) -> Tensor:
         """Cross-entropy of statistics of pairs of clips, blended (mixup)."""
         targets, mixup = self._labels[rows], self._config.mixup
-        smoothing = self._config.voice.label_smoothing
         share = float(torch.distributions.Beta(mixup, mixup).sample())
         other = torch.randperm(len(rows), device=values.device)
         logits = self._model.classify(share * values + (1.0 - share) * values[other]).float()
-        return share * functional.cross_entropy(logits, targets, label_smoothing=smoothing) + (
-            1.0 - share
-        ) * functional.cross_entropy(logits, targets[other], label_smoothing=smoothing)
+        smoothing = self._config.voice.label_smoothing
+        return mixup_loss(logits, targets, targets[other], share, smoothing)
 
     def _scores(self, network: nn.Module, values: Tensor) -> dict[str, float]:
         assert isinstance(network, TunedVoice)

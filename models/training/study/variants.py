@@ -8,11 +8,13 @@ those that are a row's setting are taken from its cells.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from models.files import write_whole
 from models.training.study.networks import Fusion
 from models.training.study.protocol import IDENTITY, PAPER, Choice, Study
 from models.training.study.task import Fold
@@ -69,8 +71,8 @@ def _validated(study: Study, fold: Fold, choice: Choice) -> float:
     variant = replace(row, choices=(choice,))
     fingerprint = study.fingerprint(variant, fold)
     path = study.context.stage_dir(f"{study.folder}/variants") / f"{fold.name}-{fingerprint}.json"
-    if path.is_file():
+    with suppress(OSError, ValueError):  # not there, or damaged
         return float(json.loads(path.read_text(encoding="utf-8")))
     _, accuracy = study.validate(variant, fold, choice)
-    path.write_text(json.dumps(accuracy), encoding="utf-8")
+    write_whole(path, json.dumps(accuracy))
     return accuracy
