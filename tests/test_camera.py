@@ -27,6 +27,7 @@ from realtime.sources.base import NoDeviceError, SourceError
 from realtime.sources.camera import CameraSource
 from tests.fakes.mjpeg_server import MjpegServer
 from tests.fakes.sources import ManualClock
+from tests.recordings import movie
 
 BITS = 12
 
@@ -84,6 +85,39 @@ def test_the_rate_is_the_camera_s(server: MjpegServer) -> None:
     seconds = packets[-1].timestamp - packets[0].timestamp
     sent = number_in(packets[-1].image) - number_in(packets[0].image)
     assert seconds == pytest.approx(sent / 30, abs=1.0)  # of 1.5 s; a busy machine stutters
+
+
+def test_no_picture_waits_in_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A time-out would flush the decoder.
+    monkeypatch.setattr(camera_module, "READ_TIMEOUT_SECONDS", 120.0)
+    film = movie(tmp_path / "film.flv", seconds=2.4, sound=None)
+    done = threading.Event()
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/x-flv\r\n\r\n")
+            connection.sendall(film.read_bytes())
+            done.wait(120.0)  # nothing more comes, nor does the end
+
+    packets: list[VideoPacket] = []
+    clock = MonotonicClock()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        source = CameraSource(f"http://127.0.0.1:{listening.getsockname()[1]}/", clock)
+        capture = CaptureThread(source, packets.append, clock, name="camera", stall_seconds=0.5)
+        capture.start()
+        try:
+            deadline = time.monotonic() + 30.0
+            while len(packets) < 59:  # one of the 60 went by while it was opened
+                assert time.monotonic() < deadline, len(packets)
+                time.sleep(0.01)
+        finally:
+            done.set()
+            thread.join(10.0)
+            capture.stop(10.0)
 
 
 def test_a_server_that_dies_is_told_of(server: MjpegServer) -> None:

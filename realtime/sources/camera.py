@@ -139,6 +139,10 @@ class CameraSource(Source[VideoPacket]):
                 round(1e3 * OPEN_TIMEOUT_SECONDS),
                 cv2.CAP_PROP_READ_TIMEOUT_MSEC,
                 round(1e3 * READ_TIMEOUT_SECONDS),
+                # Each further thread holds H.264 and H.265 pictures back by one; by itself OpenCV
+                # takes as many as there are cores.
+                cv2.CAP_PROP_N_THREADS,
+                1,
             ],
         )
         if not capture.isOpened() or not capture.grab():
