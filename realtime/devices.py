@@ -351,12 +351,15 @@ _CONVERTERS: Final = frozenset(
 )
 
 
+PORTAUDIO_PATIENCE_SECONDS: Final = 5.0  # sound servers take seconds to wake sleeping devices
+
+
 class PortAudio:
     """sounddevice, loaded when first needed, its list of devices renewed while no stream is open.
 
     PortAudio looks for devices only when it is initialised, so what is plugged in later is found by
     doing that again, which would break an open stream. Thread: any; one lock, held while devices
-    are listed or opened.
+    are listed, opened or closed. A driver may keep it for good, so that nobody waits long for it.
     """
 
     def __init__(self) -> None:
@@ -376,7 +379,7 @@ class PortAudio:
         Nobody else lists, opens or closes meanwhile. Raises SourceError where PortAudio is missing
         or does not work, also while it is asked: a device may go between two questions.
         """
-        with self._lock:
+        with self._held():
             is_new = "sounddevice" not in sys.modules
             try:
                 import sounddevice
@@ -416,12 +419,24 @@ class PortAudio:
             return False
 
     def close(self, stream: Any) -> None:
-        """Close a stream that was told of by `opened`."""
+        """Close a stream that was told of by `opened`.
+
+        Takes for ever where a sound server hangs, and keeps nobody else from their devices then.
+        """
+        # abort, not stop: what is still in the buffers is of no use to anybody.
+        stream.abort(ignore_errors=True)
         with self._lock:
-            self._streams -= 1
-            # abort, not stop: what is still in the buffers is of no use to anybody.
-            stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
+            self._streams -= 1
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=PORTAUDIO_PATIENCE_SECONDS):
+            raise SourceError("the sound system does not answer: start it or the computer anew")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
 
 PORTAUDIO: Final = PortAudio()
