@@ -12,7 +12,7 @@ import re
 import struct
 import sys
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,6 +112,10 @@ class CameraInfo:
 
 
 _PROBED_CAMERAS: Final = 4  # where the system has no list, opening is the only way to know
+CAMERAS_IN_USE: Final[set[int]] = set()
+"""Numbers of the local cameras that this process has open."""
+OPENING_CAMERA: Final[defaultdict[int, threading.Lock]] = defaultdict(threading.Lock)
+"""Of each number, held while that camera is opened, by a session or to list it."""
 _OPENCV_SETTINGS: Final = {
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET
@@ -143,9 +147,9 @@ def camera_backend() -> int:
 def list_cameras() -> Listing[CameraInfo]:
     """Local cameras by number; raises nothing.
 
-    Linux has a list of them. Elsewhere each is opened for a moment to know it: that takes seconds,
-    lights the camera's lamp, may disturb whoever uses it, and does not find one that another
-    program keeps to itself.
+    Linux has a list of them. Elsewhere each that no session has open is opened for a moment to know
+    it: that takes seconds, lights the camera's lamp, and does not find one that another program
+    keeps to itself.
     """
     try:
         cameras = _video4linux() if sys.platform == "linux" else _probed_cameras()
@@ -161,22 +165,31 @@ def list_cameras() -> Listing[CameraInfo]:
 
 
 def _probed_cameras() -> list[CameraInfo]:
-    cv2 = opencv()
     cameras = []
     for index in range(_PROBED_CAMERAS):
-        capture = cv2.VideoCapture(index, camera_backend())
-        try:
-            if not capture.isOpened():  # in use, or none: there may be others behind it
-                continue
-            mode = CameraMode(
+        with OPENING_CAMERA[index]:
+            modes = () if index in CAMERAS_IN_USE else _probed_modes(index)
+        if modes is not None:
+            cameras.append(CameraInfo(index=index, name=f"Camera {index}", modes=modes))
+    return cameras
+
+
+def _probed_modes(index: int) -> tuple[CameraMode] | None:
+    """How the camera comes when nothing is asked of it; None if it is in use, or there is none."""
+    cv2 = opencv()
+    capture = cv2.VideoCapture(index, camera_backend())
+    try:
+        if not capture.isOpened():
+            return None
+        return (
+            CameraMode(
                 round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
                 round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
                 max(0.0, capture.get(cv2.CAP_PROP_FPS)),
-            )
-        finally:
-            capture.release()
-        cameras.append(CameraInfo(index=index, name=f"Camera {index}", modes=(mode,)))
-    return cameras
+            ),
+        )
+    finally:
+        capture.release()
 
 
 def ask_for_camera(selector: str, platform: str = sys.platform) -> None:

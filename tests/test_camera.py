@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
-from realtime.devices import public_address
+from realtime.devices import CAMERAS_IN_USE, OPENING_CAMERA, public_address
 from realtime.messages import SourceState, VideoPacket
 from realtime.sources import camera as camera_module
 from realtime.sources.base import NoDeviceError, SourceError
@@ -348,6 +348,22 @@ def test_a_picture_that_cannot_be_decoded_leaves_a_gap(device: Device) -> None:
     assert packet.sequence == 2
 
 
+def test_a_camera_that_is_opened_or_in_use_is_not_opened_to_list_it(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_to_us: list[bool] = []
+
+    def is_opened() -> bool:
+        kept_to_us.append(OPENING_CAMERA[0].locked())
+        return True
+
+    monkeypatch.setattr(device, "isOpened", is_opened)
+    with CameraSource("0", ManualClock()):
+        assert kept_to_us == [True]
+        assert {0} == CAMERAS_IN_USE
+    assert not CAMERAS_IN_USE
+
+
 @pytest.mark.parametrize(
     ("broken", "told"),
     [("opens", "cannot be opened: there is none"), ("delivers", "close other programs")],
@@ -360,6 +376,7 @@ def test_a_failed_open_holds_nothing_and_can_be_repeated(
     with pytest.raises(SourceError, match=told):
         source.open()
     assert device.holders == 0
+    assert not CAMERAS_IN_USE
     setattr(device, broken, True)
     with source:
         assert len(take(source, 1)) == 1

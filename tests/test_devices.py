@@ -181,6 +181,15 @@ def test_where_there_is_no_list_cameras_are_opened(cameras: Cameras) -> None:
     assert not cameras.held
 
 
+def test_a_camera_in_use_is_listed_without_being_opened(
+    cameras: Cameras, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "CAMERAS_IN_USE", {1})
+    found = devices._probed_cameras()
+    assert [(each.index, each.details) for each in found] == [(1, ""), (3, "640×480")]
+    assert cameras.opened == [0, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("platform", "selector", "asked"),
     [

@@ -60,7 +60,9 @@ class CameraSource(Source[VideoPacket]):
         self._cv2 = devices.opencv()
         number = devices.local_number(self._selector)
         if number is not None:
-            capture = self._open_local(number)
+            with devices.OPENING_CAMERA[number]:
+                capture = self._open_local(number)
+                devices.CAMERAS_IN_USE.add(number)
         elif self._selector.lower().startswith(_SCHEMES):
             capture = self._open_address()
         else:
@@ -93,8 +95,12 @@ class CameraSource(Source[VideoPacket]):
     def close(self) -> None:
         """See Source.close."""
         capture, self._capture = self._capture, None
-        if capture is not None:
-            capture.release()
+        if capture is None:
+            return
+        capture.release()
+        number = devices.local_number(self._selector)
+        if number is not None:
+            devices.CAMERAS_IN_USE.discard(number)
 
     def _open_local(self, index: int) -> Any:
         node = Path(f"/dev/video{index}")
