@@ -240,13 +240,16 @@ def network_address(text: str) -> str:
 
 
 def public_address(address: str) -> str:
-    """`address` without user, password and query, as it may be kept; "" if it is none."""
+    """`address` without user, password and query, as it may be kept; "" if it is none.
+
+    Nor is it one where a password may go on behind the host's place, as / ? # not escaped let it.
+    """
     try:
         parts = urlsplit(address)
         whole = parts.hostname and (parts.port or True)
     except ValueError:
         return ""
-    if not whole:
+    if not whole or "@" in parts.path + parts.query + parts.fragment:
         return ""
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -256,15 +259,12 @@ def public_name(selector: str) -> str:
 
     That is all but user, password and query.
     """
-    try:
-        address = urlsplit(selector)
-        if not address.hostname:  # a number, or an address that lacks its beginning
-            plain = selector.rpartition("@")[2]
-            return (plain or "Camera") if local_number(selector) is None else f"Camera {plain}"
-        port = f":{address.port}" if address.port else ""
-    except ValueError:
+    if address := public_address(selector):
+        return address.partition("//")[2]
+    if "//" in selector:
         return "Camera"
-    return f"{address.hostname}{port}{address.path}"
+    plain = selector.rpartition("@")[2]  # a number, or an address that lacks its beginning
+    return f"Camera {plain}" if local_number(plain) is not None else plain or "Camera"
 
 
 def _video4linux(root: Path = Path("/sys/class/video4linux")) -> list[CameraInfo]:

@@ -215,7 +215,11 @@ def test_an_address_that_is_no_camera() -> None:
     [
         ("http://10.0.0.20:8080/video", "10.0.0.20:8080/video"),
         ("rtsp://me:secret@camera.local/one?token=secret", "camera.local/one"),
+        ("http://[::1]:8080/v", "[::1]:8080/v"),
         ("http://[bad", "Camera"),
+        ("http://me:se/cret@camera.local/one", "Camera"),
+        ("http://me:12?cret@camera.local/one", "Camera"),
+        ("http://me:12#cret@camera.local/one", "Camera"),
         ("me:secret@camera.local", "camera.local"),
         ("2", "Camera 2"),
         ("", "Camera"),
@@ -233,6 +237,8 @@ def test_names_keep_passwords_to_themselves(selector: str, name: str) -> None:
         ("rtsp://me:secret@camera.local/one?token=secret", "rtsp://camera.local/one"),
         ("http://me:secret@camera.local:99999/v", ""),
         ("http://camera:80a/", ""),
+        ("http://me:se@cret/s@camera.local/v", ""),
+        ("http://me:12?cret@camera.local/v", ""),
         ("2", ""),
     ],
 )

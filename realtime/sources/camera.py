@@ -158,5 +158,8 @@ class CameraSource(Source[VideoPacket]):
 
     def _remedy(self) -> str:
         if "://" in self._selector:
-            return "check the address, and that the camera is on and in the same network"
+            return (
+                "check the address, with the user and password that the camera may want in it, "
+                "and that the camera is on and in the same network"
+            )
         return "check its cable"
