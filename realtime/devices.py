@@ -119,9 +119,9 @@ OPENING_CAMERA: Final[defaultdict[int, threading.Lock]] = defaultdict(threading.
 _OPENCV_SETTINGS: Final = {
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET
-    # Pictures as they arrive instead of a buffer full of old ones; RTSP over TCP, since over UDP
-    # one lost packet smears the picture for seconds.
-    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay",
+    # RTSP over TCP, since over UDP one lost packet smears the picture for seconds. Whatever is set
+    # here, OpenCV 4.11 takes TCP and heeds no other option.
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp",
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "2",  # seconds; 10 would hold up whoever wants to stop
     "OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS": "0",  # on, opening takes most of a minute
 }

@@ -210,6 +210,31 @@ def test_an_address_that_is_no_camera() -> None:
         thread.join(10.0)
 
 
+def test_rtsp_comes_over_tcp() -> None:
+    described = "v=0\r\ns=a camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:one\r\n"
+    asked: list[str] = []
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            while (request := connection.recv(4096).decode()) and "SETUP" not in request:
+                (number,) = (each for each in request.splitlines() if each.startswith("CSeq"))
+                body = described if request.startswith("DESCRIBE") else ""
+                head = f"RTSP/1.0 200 OK\r\n{number}\r\nContent-Type: application/sdp\r\n"
+                length = f"Content-Length: {len(body)}\r\n\r\n"
+                connection.sendall((head + length + body).encode())
+            asked.append(request)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        source = CameraSource(f"rtsp://127.0.0.1:{listening.getsockname()[1]}/", MonotonicClock())
+        with pytest.raises(SourceError, match="cannot be reached"):
+            source.open()
+        thread.join(10.0)
+    assert "Transport: RTP/AVP/TCP" in asked[0]
+
+
 @pytest.mark.parametrize(
     ("selector", "name"),
     [
