@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 
 ENCODERS = min(4, os.cpu_count() or 1)  # windows that are encoded at the same time …
 MOST_PENDING = ENCODERS + 4  # … and windows under way in all, so that no encoder has to wait
-READ_AHEAD = 32  # packets; some pictures of a large recording are all that should wait in memory
+READ_AHEAD = 32  # packets of sound, and of pictures what was seen in them
 
 
 def analyse(

@@ -133,9 +133,9 @@ class CaptureThread(Generic[Packet]):
             self._close()
 
     def _failed(self, state: SourceState, message: str) -> float:
-        """Let go of the device, keep the reason, and say when to try again."""
+        """Keep the reason, let go of the device, and say when to try again."""
+        self._tell(state, message)  # before the driver, which may block for good
         self._close()
-        self._tell(state, message)
         wait_seconds = self._retry_seconds
         self._retry_seconds = min(2 * wait_seconds, RETRY_SECONDS[1])
         return wait_seconds

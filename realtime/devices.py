@@ -12,7 +12,7 @@ import re
 import struct
 import sys
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,12 +112,16 @@ class CameraInfo:
 
 
 _PROBED_CAMERAS: Final = 4  # where the system has no list, opening is the only way to know
+CAMERAS_IN_USE: Final[set[int]] = set()
+"""Numbers of the local cameras that this process has open."""
+OPENING_CAMERA: Final[defaultdict[int, threading.Lock]] = defaultdict(threading.Lock)
+"""Of each number, held while that camera is opened, by a session or to list it."""
 _OPENCV_SETTINGS: Final = {
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET
-    # Pictures as they arrive instead of a buffer full of old ones; RTSP over TCP, since over UDP
-    # one lost packet smears the picture for seconds.
-    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay",
+    # RTSP over TCP, since over UDP one lost packet smears the picture for seconds. Whatever is set
+    # here, OpenCV 4.11 takes TCP and heeds no other option.
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp",
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "2",  # seconds; 10 would hold up whoever wants to stop
     "OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS": "0",  # on, opening takes most of a minute
 }
@@ -143,9 +147,9 @@ def camera_backend() -> int:
 def list_cameras() -> Listing[CameraInfo]:
     """Local cameras by number; raises nothing.
 
-    Linux has a list of them. Elsewhere each is opened for a moment to know it: that takes seconds,
-    lights the camera's lamp, may disturb whoever uses it, and does not find one that another
-    program keeps to itself.
+    Linux has a list of them. Elsewhere each that no session has open is opened for a moment to know
+    it: that takes seconds, lights the camera's lamp, and does not find one that another program
+    keeps to itself.
     """
     try:
         cameras = _video4linux() if sys.platform == "linux" else _probed_cameras()
@@ -161,22 +165,31 @@ def list_cameras() -> Listing[CameraInfo]:
 
 
 def _probed_cameras() -> list[CameraInfo]:
-    cv2 = opencv()
     cameras = []
     for index in range(_PROBED_CAMERAS):
-        capture = cv2.VideoCapture(index, camera_backend())
-        try:
-            if not capture.isOpened():  # in use, or none: there may be others behind it
-                continue
-            mode = CameraMode(
+        with OPENING_CAMERA[index]:
+            modes = () if index in CAMERAS_IN_USE else _probed_modes(index)
+        if modes is not None:
+            cameras.append(CameraInfo(index=index, name=f"Camera {index}", modes=modes))
+    return cameras
+
+
+def _probed_modes(index: int) -> tuple[CameraMode] | None:
+    """How the camera comes when nothing is asked of it; None if it is in use, or there is none."""
+    cv2 = opencv()
+    capture = cv2.VideoCapture(index, camera_backend())
+    try:
+        if not capture.isOpened():
+            return None
+        return (
+            CameraMode(
                 round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
                 round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
                 max(0.0, capture.get(cv2.CAP_PROP_FPS)),
-            )
-        finally:
-            capture.release()
-        cameras.append(CameraInfo(index=index, name=f"Camera {index}", modes=(mode,)))
-    return cameras
+            ),
+        )
+    finally:
+        capture.release()
 
 
 def ask_for_camera(selector: str, platform: str = sys.platform) -> None:
@@ -227,13 +240,16 @@ def network_address(text: str) -> str:
 
 
 def public_address(address: str) -> str:
-    """`address` without user, password and query, as it may be kept; "" if it is none."""
+    """`address` without user, password and query, as it may be kept; "" if it is none.
+
+    Nor is it one where a password may go on behind the host's place, as / ? # not escaped let it.
+    """
     try:
         parts = urlsplit(address)
         whole = parts.hostname and (parts.port or True)
     except ValueError:
         return ""
-    if not whole:
+    if not whole or "@" in parts.path + parts.query + parts.fragment:
         return ""
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -243,15 +259,12 @@ def public_name(selector: str) -> str:
 
     That is all but user, password and query.
     """
-    try:
-        address = urlsplit(selector)
-        if not address.hostname:  # a number, or an address that lacks its beginning
-            plain = selector.rpartition("@")[2]
-            return (plain or "Camera") if local_number(selector) is None else f"Camera {plain}"
-        port = f":{address.port}" if address.port else ""
-    except ValueError:
+    if address := public_address(selector):
+        return address.partition("//")[2]
+    if "//" in selector:
         return "Camera"
-    return f"{address.hostname}{port}{address.path}"
+    plain = selector.rpartition("@")[2]  # a number, or an address that lacks its beginning
+    return f"Camera {plain}" if local_number(plain) is not None else plain or "Camera"
 
 
 def _video4linux(root: Path = Path("/sys/class/video4linux")) -> list[CameraInfo]:
@@ -351,12 +364,15 @@ _CONVERTERS: Final = frozenset(
 )
 
 
+PORTAUDIO_PATIENCE_SECONDS: Final = 5.0  # sound servers take seconds to wake sleeping devices
+
+
 class PortAudio:
     """sounddevice, loaded when first needed, its list of devices renewed while no stream is open.
 
     PortAudio looks for devices only when it is initialised, so what is plugged in later is found by
     doing that again, which would break an open stream. Thread: any; one lock, held while devices
-    are listed or opened.
+    are listed, opened or closed. A driver may keep it for good, so that nobody waits long for it.
     """
 
     def __init__(self) -> None:
@@ -376,7 +392,7 @@ class PortAudio:
         Nobody else lists, opens or closes meanwhile. Raises SourceError where PortAudio is missing
         or does not work, also while it is asked: a device may go between two questions.
         """
-        with self._lock:
+        with self._held():
             is_new = "sounddevice" not in sys.modules
             try:
                 import sounddevice
@@ -416,12 +432,24 @@ class PortAudio:
             return False
 
     def close(self, stream: Any) -> None:
-        """Close a stream that was told of by `opened`."""
+        """Close a stream that was told of by `opened`.
+
+        Takes for ever where a sound server hangs, and keeps nobody else from their devices then.
+        """
+        # abort, not stop: what is still in the buffers is of no use to anybody.
+        stream.abort(ignore_errors=True)
         with self._lock:
-            self._streams -= 1
-            # abort, not stop: what is still in the buffers is of no use to anybody.
-            stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
+            self._streams -= 1
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=PORTAUDIO_PATIENCE_SECONDS):
+            raise SourceError("the sound system does not answer: start it or the computer anew")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
 
 PORTAUDIO: Final = PortAudio()

@@ -109,11 +109,11 @@ class SoundPlayback(Closing):
                 raise SourceError("the loudspeaker has stopped: is it still connected?")
             self._decode(player, self._now() - began)
         except SourceError as error:
-            self.close()
             self._retry_at = now + RETRY_SECONDS
             if str(error) != self.problem:
                 logger.info("no sound: %s", error)
-                self.problem = str(error)
+                self.problem = str(error)  # before the driver, which may block for good
+            self.close()
         else:
             self._began, self.problem = began, ""
 

@@ -67,7 +67,16 @@ class MessageRing(Generic[T]):
             self._messages.clear()
 
 
-FrameRing = MessageRing[VideoPacket]
+class FrameRing(MessageRing[VideoPacket]):
+    """The last few pictures: what is older when there is time for it is too late to be looked at.
+
+    More would only take memory, 25 MB for each picture of a large camera.
+    """
+
+    def __init__(self, capacity: int = 4) -> None:
+        super().__init__(capacity)
+
+
 SightingRing = MessageRing[Sighting]
 
 

@@ -15,17 +15,14 @@ from realtime.task import Watcher
 class PictureSearch:
     """Lets a watcher look at pictures as they come and passes on what it sees.
 
-    When they come faster than they can be looked at, only the newest `most_waiting` of those that
-    wait are; the others are counted. What came before the first step is not for it.
+    When they come faster than they can be looked at, those that `frames` has lost are passed over,
+    and counted. What came before the first step is not for it.
     """
 
-    def __init__(
-        self, frames: FrameRing, sightings: SightingRing, *, most_waiting: int = 4
-    ) -> None:
+    def __init__(self, frames: FrameRing, sightings: SightingRing) -> None:
         self.skipped = 0  # pictures passed over because newer ones were waiting
         self._frames = frames
         self._sightings = sightings
-        self._most_waiting = most_waiting
         self._lock = threading.Lock()
         self._seen: int | None = None  # pictures, None at a start
         self._starts = 0  # how often the search has started over …
@@ -40,9 +37,8 @@ class PictureSearch:
         if starts != self._watched:
             watcher.reset()
             self._watched = starts
-        passed = max(0, len(frames) - self._most_waiting)
-        self.skipped += missed + passed
-        for frame in frames[passed:]:
+        self.skipped += missed
+        for frame in frames:
             sighting = watcher.look(frame)
             with self._lock:
                 if self._starts != starts:

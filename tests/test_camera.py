@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
-from realtime.devices import public_address
+from realtime.devices import CAMERAS_IN_USE, OPENING_CAMERA, public_address
 from realtime.messages import SourceState, VideoPacket
 from realtime.sources import camera as camera_module
 from realtime.sources.base import NoDeviceError, SourceError
 from realtime.sources.camera import CameraSource
 from tests.fakes.mjpeg_server import MjpegServer
 from tests.fakes.sources import ManualClock
+from tests.recordings import movie
 
 BITS = 12
 
@@ -84,6 +85,39 @@ def test_the_rate_is_the_camera_s(server: MjpegServer) -> None:
     seconds = packets[-1].timestamp - packets[0].timestamp
     sent = number_in(packets[-1].image) - number_in(packets[0].image)
     assert seconds == pytest.approx(sent / 30, abs=1.0)  # of 1.5 s; a busy machine stutters
+
+
+def test_no_picture_waits_in_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A time-out would flush the decoder.
+    monkeypatch.setattr(camera_module, "READ_TIMEOUT_SECONDS", 120.0)
+    film = movie(tmp_path / "film.flv", seconds=2.4, sound=None)
+    done = threading.Event()
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/x-flv\r\n\r\n")
+            connection.sendall(film.read_bytes())
+            done.wait(120.0)  # nothing more comes, nor does the end
+
+    packets: list[VideoPacket] = []
+    clock = MonotonicClock()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        source = CameraSource(f"http://127.0.0.1:{listening.getsockname()[1]}/", clock)
+        capture = CaptureThread(source, packets.append, clock, name="camera", stall_seconds=0.5)
+        capture.start()
+        try:
+            deadline = time.monotonic() + 30.0
+            while len(packets) < 59:  # one of the 60 went by while it was opened
+                assert time.monotonic() < deadline, len(packets)
+                time.sleep(0.01)
+        finally:
+            done.set()
+            thread.join(10.0)
+            capture.stop(10.0)
 
 
 def test_a_server_that_dies_is_told_of(server: MjpegServer) -> None:
@@ -176,12 +210,41 @@ def test_an_address_that_is_no_camera() -> None:
         thread.join(10.0)
 
 
+def test_rtsp_comes_over_tcp() -> None:
+    described = "v=0\r\ns=a camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:one\r\n"
+    asked: list[str] = []
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            while (request := connection.recv(4096).decode()) and "SETUP" not in request:
+                (number,) = (each for each in request.splitlines() if each.startswith("CSeq"))
+                body = described if request.startswith("DESCRIBE") else ""
+                head = f"RTSP/1.0 200 OK\r\n{number}\r\nContent-Type: application/sdp\r\n"
+                length = f"Content-Length: {len(body)}\r\n\r\n"
+                connection.sendall((head + length + body).encode())
+            asked.append(request)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        source = CameraSource(f"rtsp://127.0.0.1:{listening.getsockname()[1]}/", MonotonicClock())
+        with pytest.raises(SourceError, match="cannot be reached"):
+            source.open()
+        thread.join(10.0)
+    assert "Transport: RTP/AVP/TCP" in asked[0]
+
+
 @pytest.mark.parametrize(
     ("selector", "name"),
     [
         ("http://10.0.0.20:8080/video", "10.0.0.20:8080/video"),
         ("rtsp://me:secret@camera.local/one?token=secret", "camera.local/one"),
+        ("http://[::1]:8080/v", "[::1]:8080/v"),
         ("http://[bad", "Camera"),
+        ("http://me:se/cret@camera.local/one", "Camera"),
+        ("http://me:12?cret@camera.local/one", "Camera"),
+        ("http://me:12#cret@camera.local/one", "Camera"),
         ("me:secret@camera.local", "camera.local"),
         ("2", "Camera 2"),
         ("", "Camera"),
@@ -199,6 +262,8 @@ def test_names_keep_passwords_to_themselves(selector: str, name: str) -> None:
         ("rtsp://me:secret@camera.local/one?token=secret", "rtsp://camera.local/one"),
         ("http://me:secret@camera.local:99999/v", ""),
         ("http://camera:80a/", ""),
+        ("http://me:se@cret/s@camera.local/v", ""),
+        ("http://me:12?cret@camera.local/v", ""),
         ("2", ""),
     ],
 )
@@ -314,6 +379,22 @@ def test_a_picture_that_cannot_be_decoded_leaves_a_gap(device: Device) -> None:
     assert packet.sequence == 2
 
 
+def test_a_camera_that_is_opened_or_in_use_is_not_opened_to_list_it(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_to_us: list[bool] = []
+
+    def is_opened() -> bool:
+        kept_to_us.append(OPENING_CAMERA[0].locked())
+        return True
+
+    monkeypatch.setattr(device, "isOpened", is_opened)
+    with CameraSource("0", ManualClock()):
+        assert kept_to_us == [True]
+        assert {0} == CAMERAS_IN_USE
+    assert not CAMERAS_IN_USE
+
+
 @pytest.mark.parametrize(
     ("broken", "told"),
     [("opens", "cannot be opened: there is none"), ("delivers", "close other programs")],
@@ -326,6 +407,7 @@ def test_a_failed_open_holds_nothing_and_can_be_repeated(
     with pytest.raises(SourceError, match=told):
         source.open()
     assert device.holders == 0
+    assert not CAMERAS_IN_USE
     setattr(device, broken, True)
     with source:
         assert len(take(source, 1)) == 1

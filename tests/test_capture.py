@@ -13,7 +13,7 @@ import pytest
 
 from realtime.capture import RETRY_SECONDS, CaptureThread
 from realtime.clock import MonotonicClock
-from realtime.messages import AudioPacket, SourceState, VideoPacket
+from realtime.messages import AudioPacket, SourceHealth, SourceState, VideoPacket
 from realtime.sources.base import NoDeviceError, Source
 from tests.fakes.sources import (
     BlockedSource,
@@ -185,6 +185,22 @@ def test_a_device_that_cannot_even_be_closed_is_tried_again() -> None:
     thread = capture(Stuck(pictures(2), at=None), lambda _: None)
     assert thread.step()
     assert thread.step() == 0.0
+
+
+def test_why_a_device_is_let_go_of_is_told_also_while_it_does_not_let_go() -> None:
+    told: list[SourceHealth] = []
+
+    class Hanging(FailingSource[VideoPacket]):
+        def close(self) -> None:
+            super().close()
+            told.append(thread.health())
+
+    thread = capture(Hanging(pictures(2), at=1), lambda _: None)
+    thread.step()
+    thread.step()
+    (health,) = told
+    assert health.state is SourceState.RETRYING
+    assert "cable is out" in health.message
 
 
 def test_stop_returns_in_time_when_the_driver_blocks(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,6 +179,15 @@ def test_where_there_is_no_list_cameras_are_opened(cameras: Cameras) -> None:
     assert found[0].details == "640×480"
     assert cameras.opened == [0, 1, 2, 3]
     assert not cameras.held
+
+
+def test_a_camera_in_use_is_listed_without_being_opened(
+    cameras: Cameras, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "CAMERAS_IN_USE", {1})
+    found = devices._probed_cameras()
+    assert [(each.index, each.details) for each in found] == [(1, ""), (3, "640×480")]
+    assert cameras.opened == [0, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -355,6 +365,48 @@ def test_the_list_is_renewed_unless_somebody_records(monkeypatch: pytest.MonkeyP
     with portaudio.devices():
         pass
     assert calls[2:] == ["abort", "close", "terminate", "initialize"]
+
+
+def test_a_stream_that_cannot_be_closed_keeps_nobody_from_the_devices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+    hanging, answers = threading.Event(), threading.Event()
+
+    def abort(ignore_errors: bool) -> None:
+        hanging.set()
+        answers.wait(60.0)
+
+    stream = SimpleNamespace(abort=abort, close=lambda ignore_errors: calls.append("close"))
+    module = SimpleNamespace(
+        _terminate=lambda: calls.append("terminate"), _initialize=lambda: calls.append("initialize")
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    monkeypatch.setattr(devices, "PORTAUDIO_PATIENCE_SECONDS", 0.01)
+    portaudio = PortAudio()
+    with portaudio.devices():
+        portaudio.opened()
+    calls.clear()
+    closing = threading.Thread(target=portaudio.close, args=(stream,))
+    closing.start()
+    assert hanging.wait(60.0)
+    with portaudio.devices():
+        assert calls == [], "it is still open, and must not be broken"
+    answers.set()
+    closing.join(60.0)
+    with portaudio.devices():
+        assert calls == ["close", "terminate", "initialize"]
+
+
+def test_a_sound_system_that_hangs_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "PORTAUDIO", PortAudio())
+    monkeypatch.setattr(devices, "PORTAUDIO_PATIENCE_SECONDS", 0.01)
+    module = SimpleNamespace(_terminate=lambda: None, _initialize=lambda: None)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    with devices.PORTAUDIO.devices():  # as another thread does, which it does not let go
+        found = devices.list_microphones()
+    assert found.fault
+    assert "does not answer" in found.problem
 
 
 def test_a_sound_system_that_does_not_come_back_is_told_and_tried_again(

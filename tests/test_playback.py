@@ -248,12 +248,16 @@ def test_a_sound_system_that_does_not_answer_is_asked_again(
 
 
 def test_a_loudspeaker_that_nothing_can_be_told_of_has_stopped(
-    deck: Deck, loudspeaker: Loudspeaker
+    deck: Deck, loudspeaker: Loudspeaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[str] = []
     deck.play_from(0.0)
     deck.run(1.0)
-    loudspeaker.streams[-1].broken = True
+    stream = loudspeaker.streams[-1]
+    stream.broken = True
+    monkeypatch.setattr(stream, "abort", lambda ignore_errors: told.append(deck.playback.problem))
     deck.playback.step()
+    assert told == [deck.playback.problem], "it is told also where the driver never lets go"
     assert "stopped" in deck.playback.problem
     assert loudspeaker.streams[-1].closed
     deck.now.advance(RETRY_SECONDS)

@@ -48,6 +48,15 @@ def test_overwritten_frames_are_counted() -> None:
     assert newest.sequence == 9
 
 
+def test_few_pictures_wait_since_large_ones_take_much_memory() -> None:
+    ring = FrameRing()
+    for number in range(60):
+        ring.push(frame(number))
+    frames, _, missed = ring.read(0)
+    assert [each.sequence for each in frames] == [56, 57, 58, 59]
+    assert missed == 56
+
+
 def test_a_cleared_ring_has_nothing_to_show() -> None:
     ring = FrameRing(2)
     ring.push(frame(0))

@@ -60,7 +60,9 @@ class CameraSource(Source[VideoPacket]):
         self._cv2 = devices.opencv()
         number = devices.local_number(self._selector)
         if number is not None:
-            capture = self._open_local(number)
+            with devices.OPENING_CAMERA[number]:
+                capture = self._open_local(number)
+                devices.CAMERAS_IN_USE.add(number)
         elif self._selector.lower().startswith(_SCHEMES):
             capture = self._open_address()
         else:
@@ -93,8 +95,12 @@ class CameraSource(Source[VideoPacket]):
     def close(self) -> None:
         """See Source.close."""
         capture, self._capture = self._capture, None
-        if capture is not None:
-            capture.release()
+        if capture is None:
+            return
+        capture.release()
+        number = devices.local_number(self._selector)
+        if number is not None:
+            devices.CAMERAS_IN_USE.discard(number)
 
     def _open_local(self, index: int) -> Any:
         node = Path(f"/dev/video{index}")
@@ -139,6 +145,10 @@ class CameraSource(Source[VideoPacket]):
                 round(1e3 * OPEN_TIMEOUT_SECONDS),
                 cv2.CAP_PROP_READ_TIMEOUT_MSEC,
                 round(1e3 * READ_TIMEOUT_SECONDS),
+                # Each further thread holds H.264 and H.265 pictures back by one; by itself OpenCV
+                # takes as many as there are cores.
+                cv2.CAP_PROP_N_THREADS,
+                1,
             ],
         )
         if not capture.isOpened() or not capture.grab():
@@ -148,5 +158,8 @@ class CameraSource(Source[VideoPacket]):
 
     def _remedy(self) -> str:
         if "://" in self._selector:
-            return "check the address, and that the camera is on and in the same network"
+            return (
+                "check the address, with the user and password that the camera may want in it, "
+                "and that the camera is on and in the same network"
+            )
         return "check its cable"

@@ -174,22 +174,22 @@ def test_points_that_coincide_are_no_face() -> None:
 
 
 def test_pictures_that_cannot_be_searched_in_time_are_passed_over() -> None:
-    frames, sightings = FrameRing(8), SightingRing(32)
+    frames, sightings = FrameRing(), SightingRing(32)
     tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
-    search = PictureSearch(frames, sightings, most_waiting=3)
+    search = PictureSearch(frames, sightings)
     assert not search.step(tracker)
     image = np.full((90, 160, 3), 128, np.uint8)
     for k in range(12):
         frames.push(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
     assert search.step(tracker)
     seen, _, _ = sightings.read(0)
-    assert [each.sequence for each in seen] == [9, 10, 11]
-    assert [each.face is not None for each in seen] == [False, True, True]
-    assert search.skipped == 9
+    assert [each.sequence for each in seen] == [8, 9, 10, 11]
+    assert [each.face is not None for each in seen] == [False, True, True, True]
+    assert search.skipped == 8
 
 
 def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> None:
-    frames, sightings = FrameRing(8), SightingRing(32)
+    frames, sightings = FrameRing(), SightingRing(32)
     image = np.full((90, 160, 3), 128, np.uint8)
 
     def push(count: int) -> None:
@@ -198,7 +198,7 @@ def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> Non
 
     push(12)
     tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
-    search = PictureSearch(frames, sightings, most_waiting=3)
+    search = PictureSearch(frames, sightings)
     assert not search.step(tracker)
     push(2)
     assert search.step(tracker)
@@ -211,7 +211,7 @@ def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> Non
 
 
 def test_what_is_seen_of_a_camera_too_late_is_not_passed_on() -> None:
-    frames, sightings = FrameRing(8), SightingRing(32)
+    frames, sightings = FrameRing(), SightingRing(32)
     search = PictureSearch(frames, sightings)
     image = np.full((90, 160, 3), 128, np.uint8)
 
