@@ -66,6 +66,10 @@ class CaptureThread(Generic[Packet]):
         self._tell(SourceState.OPENING)
         self._thread.start()
 
+    def tell_to_stop(self) -> None:
+        """Begin to stop, without waiting."""
+        self._stopping.set()
+
     def stop(self, timeout_seconds: float) -> None:
         """End the thread, which lets go of the device. Nothing is pushed after this returns.
 

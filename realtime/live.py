@@ -108,6 +108,7 @@ class LiveSession:
         self._history: deque[Prediction] = deque(
             maxlen=round(self.config.history_seconds / windows.hop_seconds)
         )
+        self._unwritten: deque[Prediction] = deque()  # however long the disk takes
         self._captures: dict[str, CaptureThread[VideoPacket] | CaptureThread[AudioPacket]] = {}
         self._commands: deque[Callable[[InferenceWorker], None]] = deque()
         self._windows_skipped = self._pictures_missed = 0
@@ -146,6 +147,8 @@ class LiveSession:
         with self._lock:
             captures = list(self._captures.values())
             self._captures.clear()
+        for capture in captures:
+            capture.tell_to_stop()
         for capture in captures:
             capture.stop(timeout_seconds=min(deadline.left(), DEVICE_PATIENCE_SECONDS))
         deadline.join(self._threads)
@@ -322,12 +325,10 @@ class LiveSession:
 
     def _write(self, log: AnswerLog) -> None:
         """Write what has been answered until stopped, beside the answers. Thread: writer."""
-        seen = -1
         while True:
             stopped = self._stopping.wait(WRITING_SECONDS)
-            for prediction in self.history(seen):
-                log.write(prediction)
-                seen = prediction.window_index
+            while self._unwritten:
+                log.write(self._unwritten.popleft())
             if stopped:
                 return
 
@@ -347,10 +348,12 @@ class LiveSession:
 
     def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
         with self._lock:
-            if self._stopping.is_set():
-                return  # too late: the writer may have seen what it takes for the last one
+            if self._stopping.is_set() or self._state is SessionState.PAUSED:
+                return  # too late: it was still being computed
             self._newest = prediction
-            self._history.append(prediction.compact())
+            self._history.append(kept := prediction.compact())
+            if self._log is not None:
+                self._unwritten.append(kept)
             self._windows_skipped = worker.windows_skipped
             self._pictures_missed = worker.pictures_missed
         now = self._clock.now()

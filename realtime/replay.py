@@ -18,6 +18,7 @@ from pathlib import Path
 from realtime.analysis import analyse
 from realtime.archive import Archive
 from realtime.config import SessionConfig
+from realtime.errors import explain
 from realtime.export import PredictionWriter, Written, spare_recording, write_predictions
 from realtime.messages import (
     FloatArray,
@@ -84,6 +85,7 @@ class ReplaySession:
         self._message = "Opening the recording"
         self._progress: float | None = 0.0
         self._notes: tuple[str, ...] = ()
+        self._unplayed = ""  # why no further picture is shown
         self._outcome: Written | None = None  # by the writer, once the analysis is at its end
         windows = self._config.windows
         self._archive = Archive(windows.sample_rate)
@@ -106,6 +108,8 @@ class ReplaySession:
 
     def start(self) -> None:
         """See Session.start."""
+        if self._threads or self._stopping.is_set():
+            raise RuntimeError("a session runs once: make another one")
         bodies = {"analysis": self._analyse, "player": self._play}
         if self._sound is not None:
             bodies["sound"] = self._sound.run
@@ -212,10 +216,11 @@ class ReplaySession:
                 shown = position
                 with self._lock:
                     self._preview = frame
-        except SourceError as error:
-            logger.info("playback ended: %s", error)
-        except Exception:
-            logger.exception("playback failed")
+        except Exception as error:
+            with self._lock:
+                self._unplayed = f"its picture stands still: {explain(error)[1]}"
+            if not isinstance(error, SourceError):
+                logger.exception("playback failed")
         finally:
             if player is not None:
                 player.close()
@@ -322,7 +327,7 @@ class ReplaySession:
                 prediction=self._archive.answer(window) if answered else None,
                 health=self._health(),
                 playback=playback,
-                flaws=self._notes,
+                flaws=self._notes + ((self._unplayed,) if self._unplayed else ()),
                 notes=() if self._outcome is None else (str(self._outcome),),
             )
         return replace(snapshot, prediction=self._with_spectrogram(snapshot.prediction))

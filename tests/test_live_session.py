@@ -40,7 +40,7 @@ from realtime.task import Progress
 from realtime.windowing import WindowGrid
 from realtime.worker import InferenceWorker
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
-from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
+from tests.fakes.engine import ArithmeticEngine, GatedEngine, arithmetic_network, task
 from tests.fakes.sources import FailingSource, ListSource, jittered_speech
 from tests.test_worker import (
     TWO_PEOPLE,
@@ -253,6 +253,63 @@ def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: Shift
     before = session.history()[-1].window_index
     wait_for(lambda: len(session.history(before)) > 5, "answers after the pause")
     assert session.health().windows_skipped < skipped + 300  # a slow machine may skip some
+
+
+def test_an_answer_that_was_under_way_at_a_pause_is_not_shown(demo: Path) -> None:
+    engine = GatedEngine()
+    with FramePlayer(demo) as player:
+        picture = player.frame_at(0.5).image
+    session = LiveSession(
+        task(lambda _progress: arithmetic_network(engine)),
+        microphone=None,
+        camera_factory=lambda _selector, clock: SyntheticCamera(
+            clock, size=(640, 480), image=picture
+        ),
+    )
+    session.start()
+    try:
+        assert engine.waiting.wait(PATIENCE_SECONDS)
+        session.pause()
+        before, fusions = session.history()[-1], engine.fusions
+        engine.gate.set()
+        wait_for(lambda: engine.fusions > fusions, "the answer")
+        time.sleep(0.1)  # in which it would be published
+        assert session.history()[-1] is before
+        session.resume()
+        wait_for(lambda: session.history()[-1] is not before, "answers after the pause")
+    finally:
+        engine.gate.set()
+        session.stop()
+
+
+def test_a_disk_that_is_slower_than_the_history_is_long_loses_no_answer(tmp_path: Path) -> None:
+    path, going_on = tmp_path / "session.jsonl", threading.Event()
+
+    class SlowLog(AnswerLog):
+        def write(self, prediction: Prediction) -> None:
+            assert going_on.wait(PATIENCE_SECONDS)
+            super().write(prediction)
+
+    with SlowLog() as log:
+        log.open(path)
+        session = LiveSession(
+            task(arithmetic),
+            camera=None,
+            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+            config=SessionConfig(history_seconds=1.0),
+            log=log,
+        )
+        session.start()
+        try:
+            wait_for(lambda: len(session.history()) > 0, "an answer")
+            first = session.history()[0].window_index
+            wait_for(lambda: session.history()[0].window_index > first + 3, "a history gone by")
+        finally:
+            going_on.set()
+            session.stop()
+    ends = [json.loads(line)["window_end"] for line in path.read_text().splitlines()]
+    assert ends[0] == pytest.approx(0.1 * first)
+    assert ends[-1] == session.history()[-1].window_end
 
 
 def test_a_lost_camera_shows_neither_its_last_picture_nor_a_face(

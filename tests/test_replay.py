@@ -15,7 +15,6 @@ import pytest
 
 from realtime.analysis import analyse
 from realtime.emotion.faces import watch_face
-from realtime.engine import Arrays
 from realtime.export import PredictionWriter, SameFileError, record_of, write_predictions
 from realtime.messages import (
     FloatArray,
@@ -24,11 +23,12 @@ from realtime.messages import (
     SourceState,
     VideoPacket,
 )
+from realtime.recording.players import FramePlayer
 from realtime.recording.recording import Recording
 from realtime.replay import ReplaySession
 from realtime.sources.base import UnreadableFileError
 from realtime.task import Task
-from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
+from tests.fakes.engine import GatedEngine, arithmetic_network, task
 from tests.fakes.session import ManualTime
 from tests.recordings import cut, joined, movie, sound_file
 from tests.test_live_session import endless
@@ -157,20 +157,6 @@ def test_stopping_breaks_the_loading_off(demo: Path) -> None:
     assert session.snapshot().state is SessionState.LOADING
 
 
-class GatedEngine(ArithmeticEngine):
-    """Fuses ten windows, and the others when the test lets it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting, self.gate = threading.Event(), threading.Event()
-
-    def run(self, part: str, inputs: Arrays) -> Arrays:
-        if part == "head" and self.fusions >= 10:
-            self.waiting.set()
-            assert self.gate.wait(PATIENCE_SECONDS)
-        return super().run(part, inputs)
-
-
 @pytest.fixture
 def now() -> ManualTime:
     return ManualTime()
@@ -226,6 +212,26 @@ def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> N
         session.stop()
     told = f"The analysis stopped: {path}: no room left on the disk"
     assert session.snapshot().message == told
+
+
+def test_a_picture_that_stands_still_is_told_of(
+    demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_player: FramePlayer, _seconds: float) -> None:
+        raise UnreadableFileError("demo.mp4 cannot be shown any more")
+
+    monkeypatch.setattr(FramePlayer, "frame_at", fail)
+    session = ReplaySession(demo, task())
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end")
+        assert session.snapshot().flaws == (
+            "its picture stands still: demo.mp4 cannot be shown any more",
+        )
+    finally:
+        session.stop()
+    with pytest.raises(RuntimeError, match="make another"):
+        session.start()
 
 
 def test_before_a_recording_is_open_nobody_knows_what_it_lacks(demo: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from realtime.engine import Arrays
 from realtime.messages import FloatArray
 from realtime.task import Progress, Task, Watcher
 
+GATE_SECONDS = 60.0
 CONFIG = LiveNetConfig(face=FaceTrunkConfig(channels=16), voice=VoiceEncoderConfig(channels=16))
 
 
@@ -76,6 +78,20 @@ class ArithmeticEngine:
             "face_activation": np.ones((count, steps, size, size), np.float32),
             "voice_residual": self.residual if has_voice else np.zeros(16, np.float32),
         }
+
+
+class GatedEngine(ArithmeticEngine):
+    """Fuses ten windows, and the others when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting, self.gate = threading.Event(), threading.Event()
+
+    def run(self, part: str, inputs: Arrays) -> Arrays:
+        if part == "head" and self.fusions >= 10:
+            self.waiting.set()
+            assert self.gate.wait(GATE_SECONDS)
+        return super().run(part, inputs)
 
 
 def arithmetic_network(
