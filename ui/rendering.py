@@ -74,13 +74,12 @@ def stacked_probabilities(
         Of the picture, in pixels; its width is the number of columns.
     """
     known = np.isfinite(probabilities).all(axis=1)
-    shares = np.where(known[:, None], probabilities, 0.0).astype(np.float64)
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
-    tops = np.cumsum(shares, axis=1) * height
-    bottoms = tops - shares * height
-    rows = np.arange(height)[:, None, None]  # from the bottom
-    cover = np.minimum(tops, rows + 1) - np.maximum(bottoms, rows)  # (height, columns, classes)
-    mixed = np.maximum(cover, 0.0) @ colours.astype(np.float64)
+    shares = np.where(known[:, None], probabilities, 0.0).astype(np.float32)
+    shares *= height / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+    bottoms = np.cumsum(shares, axis=1) - shares
+    edges = np.arange(height + 1, dtype=np.float32)[:, None, None]  # of the rows, from the bottom
+    below = np.clip(edges - bottoms, 0.0, shares)  # (height + 1, columns, classes)
+    mixed = np.diff(below @ colours.astype(np.float32), axis=0)
     opacity = np.where(known, np.where(faded, 0.22, 0.85), 0.0)
     return _rgba(mixed[::-1], np.broadcast_to(opacity, mixed.shape[:2]))
 
