@@ -13,6 +13,7 @@ import numpy as np
 from PyQt6.QtCore import QLineF, QPoint, QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
+    QFont,
     QImage,
     QMouseEvent,
     QPainter,
@@ -27,7 +28,7 @@ from realtime.clock import clock_time
 from realtime.messages import Prediction
 from ui import palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
-from ui.present.timeline import axis_end, timeline_words
+from ui.present.timeline import axis_end, short_names, timeline_words
 from ui.present.words import percent, sentence
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
@@ -58,6 +59,7 @@ class TimelineView(Panel):
     ) -> None:
         super().__init__("", theme, parent)
         self._labels = labels
+        self._names = [(sentence(label), *short_names(label, labels)) for label in labels]
         self._history_seconds = history_seconds
         self._image: QImage | None = None
         self._runs: list[tuple[int, int, int]] = []
@@ -194,7 +196,11 @@ class TimelineView(Panel):
         if self._column_count < 2 or height < 2:
             self._image, self._runs = None, []
             return
-        columns = self._track.columns(*self.span(), self._column_count)
+        start, end = self.span()
+        # Live, columns stand for the same moments as long as they are shown: else what moves to the
+        # left would change its width by a column, and its name, ten times a second.
+        late = end % (self._history_seconds / self._column_count) if self._live else 0.0
+        columns = self._track.columns(start - late, end - late, self._column_count)
         self._runs = runs(columns.labels)
         colours = np.array([palette.rgb(self._colour(label)) for label in self._labels], np.uint8)
         self._image = rendering.stacked_probabilities(
@@ -228,11 +234,17 @@ class TimelineView(Panel):
                 hatch(painter, part, palette.TEXT_FAINT)
             if label < 0:
                 continue
-            name = self._labels[label]
-            colour = self._colour(name)
+            colour = self._colour(self._labels[label])
             fill(painter, part, colour, min(px(3), part.width() / 2))
-            if part.width() > text_width(name, font) + px(8):
+            if (name := self._name_within(part.width(), label, font)) is not None:
                 write(painter, part, name, font, palette.ink_on(colour), CENTRE)
+
+    def _name_within(self, width: float, label: int, font: QFont) -> str | None:
+        """The name of a class, shortened as far as `width` pixels ask for; None where none fits."""
+        px = self.theme.px
+        names = self._names[label]
+        room = {name: text_width(name, font) + px(8 if name == names[0] else 2) for name in names}
+        return next((name for name in names if room[name] <= width), None)
 
     def _paint_legend(self, painter: QPainter) -> QRectF:
         """Say what is hatched, at the right of the title; returns the room that is left."""

@@ -23,7 +23,7 @@ from tests.fakes.session import (
     make_prediction,
     make_snapshot,
 )
-from tests.ui.conftest import click, double_click, has_colour
+from tests.ui.conftest import click, double_click, has_colour, share_of_colour
 from ui import icons, palette
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
@@ -475,6 +475,39 @@ def test_the_last_minute_ends_now(timeline: TimelineView) -> None:
     timeline.extend([make_prediction(index) for index in range(1, 100)])
     assert list(timeline.span()) == pytest.approx([-50.1, 9.9])
     assert has_colour(painted(timeline), palette.EMOTION_COLOURS["happy"])
+
+
+def labelled(label: str | None, first: int, last: int) -> list[Prediction]:
+    """Answers from number `first` to `last`, all of this label."""
+    reason = None if label else Reason.SILENCE
+    return [make_prediction(index, label=label, reason=reason) for index in range(first, last + 1)]
+
+
+def test_short_stretches_are_named_as_well(
+    timeline: TimelineView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("ui.timeline_view.write", lambda _, __, text, *rest: written.append(text))
+    at = 0
+    for label, tenths in (("happy", 80), ("surprised", 40), ("sad", 20), ("angry", 15)):
+        timeline.extend(labelled(label, at + 1, at + tenths))
+        at += tenths
+    painted(timeline)
+    assert [text for text in written if text in ("Happy", "Sur", "Sad", "Sa", "A")] == [
+        "Happy", "Sur", "Sa", "A",
+    ]  # fmt: skip
+
+
+def test_what_moves_to_the_left_keeps_its_width(timeline: TimelineView) -> None:
+    timeline.extend(labelled("happy", 1, 33))
+    chart = timeline.chart()
+    band = QRect(round(chart.left()), round(chart.bottom()) - 2, round(chart.width()), 1)
+    shares = set()
+    for index in range(34, 80):
+        timeline.extend(labelled(None, index, index))
+        row = painted(timeline).copy(band)
+        shares.add(share_of_colour(row, palette.EMOTION_COLOURS["happy"]))
+    assert len(shares) == 1
 
 
 def test_a_click_in_a_recording_seeks(qtbot: QtBot, timeline: TimelineView) -> None:
