@@ -35,10 +35,10 @@ from ui.present.answer import NOT_SURE, absence, tag
 from ui.present.answer import answer as shown_answer
 from ui.present.playback import WAITS_FOR_ANALYSIS
 from ui.present.status import status_cells
-from ui.share_view import ShareView
+from ui.share_view import OPINION, ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
-from ui.theme import BODY, PADDING, Theme
+from ui.theme import BODY, CAPTION, PADDING, Theme
 from ui.timeline_view import TimelineView
 from ui.transport_view import TransportView
 from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, NO_FACE_HERE, VideoView
@@ -187,6 +187,25 @@ def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(70))
     assert view.accessibleDescription() == "Face 100\u202f%; Voice no speech"
+
+
+def test_a_narrow_card_has_room_for_a_share_and_for_what_it_says_alone(qtbot: QtBot) -> None:
+    theme = Theme(0.84)
+    view = ShareView(MODALITIES, theme)
+    qtbot.addWidget(view)
+    view.resize(252, 70)
+    view.show_prediction(make_prediction(70))  # all of it is the face's
+    for _ in range(100):
+        view.advance(0.05)
+    image = painted(view)
+    amber = [
+        x
+        for x in range(image.width())
+        if has_colour(image.copy(x, 0, 1, image.height()), palette.ATTENTION)
+    ]
+    assert len(amber) >= 60
+    for label in EMOTIONS:
+        assert text_width(f"alone: {label}", theme.font(CAPTION)) <= theme.px(OPINION)
 
 
 @pytest.mark.parametrize("view", ["shares", "attention", "spectrogram"])
