@@ -323,7 +323,7 @@ class VideoView(Panel):
         bar.moveRight(line.right() - text_width(much, font) - px(8))
         line.setRight(bar.left() - px(8))
         write(painter, line, little, font, palette.TEXT_SOFT, RIGHT)
-        legend(painter, bar, palette.HEAT_STOPS)
+        legend(painter, bar, rendering.heat_legend())
 
     def _paint_face(self, painter: QPainter) -> None:
         box = self.face_area()
