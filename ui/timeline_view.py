@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from PyQt6.QtCore import QLineF, QPoint, QPointF, QRectF, Qt, pyqtSignal
+from numpy.typing import NDArray
+from PyQt6.QtCore import QLineF, QPoint, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
     QFont,
-    QImage,
     QMouseEvent,
     QPainter,
     QPen,
+    QPixmap,
     QPolygonF,
     QResizeEvent,
     QWheelEvent,
@@ -61,9 +62,7 @@ class TimelineView(Panel):
         self._labels = labels
         self._names = [(sentence(label), *short_names(label, labels)) for label in labels]
         self._history_seconds = history_seconds
-        self._image: QImage | None = None
-        self._runs: list[tuple[int, int, int]] = []
-        self._column_count = 1
+        self._picture = QPixmap()  # of the chart; null where that has no room
         self._tip = ""  # that was shown last, and where
         self._tip_place = QPoint(), QPoint()
         self.clear(live=True)
@@ -189,47 +188,54 @@ class TimelineView(Panel):
         self._render()
 
     def _render(self) -> None:
-        """Draw the probabilities into a picture; needed only when there are new ones."""
-        area = self.chart()
-        height = round(area.height() - self.theme.px(_BAND + 4))
-        self._column_count = round(area.width())
-        if self._column_count < 2 or height < 2:
-            self._image, self._runs = None, []
+        """Draw the chart into a picture; needed only when there is something new in it."""
+        area, ratio = self.chart(), self.devicePixelRatioF()
+        self._picture = QPixmap((area.size() * ratio).toSize().expandedTo(QSize(0, 0)))
+        if not self._picture.isNull():
+            self._picture.setDevicePixelRatio(ratio)
+            self._picture.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(self._picture)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._paint_chart(painter, QRectF(QPointF(0, 0), area.size()))
+            painter.end()
+        self.update()
+
+    def _paint_chart(self, painter: QPainter, area: QRectF) -> None:
+        px = self.theme.px
+        band = QRectF(0, area.bottom() - px(_BAND), area.width(), px(_BAND))
+        stack = area.adjusted(0, 0, 0, -px(_BAND + 4))
+        fill(painter, stack, palette.RAISED, px(3))
+        fill(painter, band, palette.RAISED, px(3))
+        height, count = round(stack.height()), round(area.width())
+        if count < 2 or height < 2:
             return
         start, end = self.span()
         # Live, columns stand for the same moments as long as they are shown: else what moves to the
         # left would change its width by a column, and its name, ten times a second.
-        late = end % (self._history_seconds / self._column_count) if self._live else 0.0
-        columns = self._track.columns(start - late, end - late, self._column_count)
-        self._runs = runs(columns.labels)
+        late = end % (self._history_seconds / count) if self._live else 0.0
+        columns = self._track.columns(start - late, end - late, count)
         colours = np.array([palette.rgb(self._colour(label)) for label in self._labels], np.uint8)
-        self._image = rendering.stacked_probabilities(
+        image = rendering.stacked_probabilities(
             columns.smoothed, columns.labels < 0, colours, min(height, _MOST_ROWS)
         )
-        self.update()
+        painter.drawImage(stack, image)
+        self._paint_labels(painter, band, columns.labels)
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
-        px = self.theme.px
+        if self._picture.devicePixelRatio() != self.devicePixelRatioF():  # on another screen
+            self._render()
         chart = self.chart()
-        band = QRectF(chart.left(), chart.bottom() - px(_BAND), chart.width(), px(_BAND))
-        stack = QRectF(chart.left(), chart.top(), chart.width(), chart.height() - px(_BAND + 4))
-        fill(painter, stack, palette.RAISED, px(3))
-        fill(painter, band, palette.RAISED, px(3))
-        if self._image is not None:
-            painter.drawImage(stack, self._image)
-        self._paint_labels(painter, band)
+        painter.drawPixmap(chart.topLeft(), self._picture)
         self._paint_times(painter, area, chart)
         if not self._live:
             self._paint_position(painter, chart)
 
-    def _paint_labels(self, painter: QPainter, band: QRectF) -> None:
+    def _paint_labels(self, painter: QPainter, band: QRectF, labels: NDArray[np.int8]) -> None:
         px = self.theme.px
         font = self.theme.font(CAPTION - 1, SEMIBOLD)
-        column = band.width() / self._column_count
-        for label, start, end in self._runs:
-            part = QRectF(
-                band.left() + start * column, band.top(), (end - start) * column, band.height()
-            )
+        column = band.width() / len(labels)
+        for label, start, end in runs(labels):
+            part = QRectF(start * column, band.top(), (end - start) * column, band.height())
             if label == NOT_SURE:
                 hatch(painter, part, palette.TEXT_FAINT)
             if label < 0:

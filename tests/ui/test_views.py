@@ -24,7 +24,7 @@ from tests.fakes.session import (
     make_snapshot,
 )
 from tests.ui.conftest import click, double_click, has_colour, share_of_colour
-from ui import icons, palette
+from ui import icons, palette, rendering
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
@@ -306,6 +306,26 @@ def test_no_heatmap_lies_where_the_face_was(video: VideoView) -> None:
     assert painted(video).copy(above_the_caption) == unlit.copy(above_the_caption)
 
 
+def test_no_heatmap_is_drawn_while_it_is_switched_off(
+    video: VideoView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[QImage] = []
+    heat = rendering.heat
+
+    def counted(activation: rendering.FloatArray) -> QImage:
+        drawn.append(heat(activation))
+        return drawn[-1]
+
+    monkeypatch.setattr(rendering, "heat", counted)
+    video.show_prediction(PREDICTIONS["both"])
+    painted(video)
+    assert not drawn
+    video.set_heatmap(True)
+    painted(video)
+    painted(video)
+    assert len(drawn) == 1
+
+
 def test_the_picture_tells_whose_face_is_judged_and_what_its_colours_mean(
     video: VideoView,
 ) -> None:
@@ -505,16 +525,29 @@ def labelled(label: str | None, first: int, last: int) -> list[Prediction]:
 def test_short_stretches_are_named_as_well(
     timeline: TimelineView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[str] = []
-    monkeypatch.setattr("ui.timeline_view.write", lambda _, __, text, *rest: written.append(text))
     at = 0
     for label, tenths in (("happy", 80), ("surprised", 40), ("sad", 20), ("angry", 15)):
         timeline.extend(labelled(label, at + 1, at + tenths))
         at += tenths
-    painted(timeline)
+    written: list[str] = []
+    monkeypatch.setattr("ui.timeline_view.write", lambda _, __, text, *rest: written.append(text))
+    timeline.extend([])
     assert [text for text in written if text in ("Happy", "Sur", "Sad", "Sa", "A")] == [
         "Happy", "Sur", "Sa", "A",
     ]  # fmt: skip
+
+
+def test_a_moving_cursor_has_nothing_else_drawn_anew(
+    timeline: TimelineView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeline.clear(live=False)
+    timeline.extend(labelled("happy", 1, 99))
+    timeline.set_extent(40.0, 10.0, 5.0)
+    timeline.show()  # a hidden view is drawn anew whenever it is grabbed
+    before = painted(timeline)
+    monkeypatch.setattr("ui.timeline_view.rendering", None)
+    timeline.set_extent(40.0, 10.0, 7.0)
+    assert painted(timeline) != before
 
 
 def test_what_moves_to_the_left_keeps_its_width(timeline: TimelineView) -> None:
