@@ -96,8 +96,10 @@ class StatusView(Explained):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for cell, area in zip(self._cells, self.cell_areas(), strict=False):
-            self._paint_cell(painter, area, cell)
+        meter = self.meter_area().toAlignedRect()
+        if event is None or not meter.contains(event.rect()):  # which mostly is all that changes
+            for cell, area in zip(self._cells, self.cell_areas(), strict=False):
+                self._paint_cell(painter, area, cell)
         self._paint_meter(painter, self.meter_area())
         painter.end()
 

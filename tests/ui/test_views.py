@@ -106,6 +106,30 @@ def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
     assert has_colour(after, palette.EMOTION_COLOURS["neutral"])
 
 
+def test_while_bars_move_no_words_are_written_anew(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = AnswerView(EMOTIONS, 3.0, Theme())
+    qtbot.addWidget(view)
+    view.resize(390, 260)
+    view.show()
+    view.show_prediction(make_prediction(10))
+    qtbot.waitExposed(view)
+    painted(view)
+    QApplication.processEvents()
+    written: list[str] = []
+    monkeypatch.setattr("ui.answer_view.write", lambda _, __, text, *rest: written.append(text))
+    lengths: list[float] = []
+    monkeypatch.setattr(view, "_paint_bar", lambda *parts: lengths.append(parts[-1]))
+    view.advance(0.05)
+    QApplication.processEvents()
+    assert max(lengths) > 0.0
+    assert not written
+    view.show_prediction(make_prediction(11))
+    QApplication.processEvents()
+    assert "Neutral" in written
+
+
 @pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
 def test_the_longest_detail_fits(scale: float) -> None:
     theme = Theme(scale)
