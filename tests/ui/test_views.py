@@ -775,6 +775,29 @@ def test_status_cells_stand_side_by_side(qtbot: QtBot, now: ManualTime, live: bo
     assert areas[-1].right() <= view.width() + 1e-6
 
 
+def test_a_narrow_status_line_leaves_out_one_cell_and_shortens_none(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, now: ManualTime
+) -> None:
+    cut: list[str] = []
+
+    def write(_: object, area: QRectF, text: str, font: QFont, *__: object) -> None:
+        if text_width(text, font) > area.width():
+            cut.append(text)
+
+    monkeypatch.setattr("ui.status_view.write", write)
+    view = StatusView(Theme(0.84))
+    qtbot.addWidget(view)
+    health = replace(FakeLiveSession(now).health(), engine="onnxruntime 1.28.0, CPU")
+    view.show_health(health, 30.0, live=True)
+    for width, count in ((614, 7), (774, 8)):  # of windows that are 640 and 800 wide
+        view.resize(width, 34)
+        painted(view)
+        assert len(view.shown()) == len(view.cell_areas()) == count
+        assert not cut
+        assert view.meter_area().width() > 85
+    assert "Sound − picture" in view.accessibleDescription()  # in both
+
+
 @pytest.mark.parametrize("progress", [None, 0.0, 0.5, 1.0])
 def test_loading_shows_progress(qtbot: QtBot, progress: float | None) -> None:
     view = LoadingView(Theme())
