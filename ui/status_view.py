@@ -139,7 +139,7 @@ class StatusView(Explained):
         px, font = self.theme.px, self.theme.font
         upper, lower = self._lines(area)
         write(painter, upper, _METER_CAPTION, font(CAPTION - 0.5), palette.TEXT_FAINT, LEFT)
-        track = QRectF(lower.left(), lower.center().y() - px(3), area.width() - px(80), px(6))
+        track = QRectF(lower.left(), lower.center().y() - px(3), area.width() - px(64), px(6))
         fill(painter, track, palette.RAISED, px(3))
         level = self.level
         length = level_fraction(level)
@@ -151,7 +151,7 @@ class StatusView(Explained):
             ink.setAlphaF(1.0 if self._speech else 0.5)
             fill(painter, filled, ink, px(3))
         text = UNKNOWN if level is None else decibels(level)
-        figure = QRectF(track.right() + px(8), lower.top(), px(60), lower.height())
+        figure = QRectF(track.right() + px(8), lower.top(), px(48), lower.height())
         numbers = font(CAPTION + 1, MEDIUM, tabular=True)
         write(painter, figure, text, numbers, palette.TEXT, Qt.AlignmentFlag.AlignVCenter)
 

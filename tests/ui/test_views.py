@@ -789,6 +789,7 @@ def test_a_narrow_status_line_leaves_out_one_cell_and_shortens_none(
     qtbot.addWidget(view)
     health = replace(FakeLiveSession(now).health(), engine="onnxruntime 1.28.0, CPU")
     view.show_health(health, 30.0, live=True)
+    view.show_level(-120.0, speech=False)
     for width, count in ((614, 7), (774, 8)):  # of windows that are 640 and 800 wide
         view.resize(width, 34)
         painted(view)
