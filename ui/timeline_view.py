@@ -249,7 +249,7 @@ class TimelineView(Panel):
         """The name of a class, shortened as far as `width` pixels ask for; None where none fits."""
         px = self.theme.px
         names = self._names[label]
-        room = {name: text_width(name, font) + px(8 if name == names[0] else 4) for name in names}
+        room = {name: text_width(name, font) + px(8 if name == names[0] else 3) for name in names}
         return next((name for name in names if room[name] <= width), None)
 
     def _paint_legend(self, painter: QPainter) -> QRectF:
