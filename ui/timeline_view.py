@@ -247,10 +247,11 @@ class TimelineView(Panel):
 
     def _name_within(self, width: float, label: int, font: QFont) -> str | None:
         """The name of a class, shortened as far as `width` pixels ask for; None where none fits."""
-        px = self.theme.px
-        names = self._names[label]
-        room = {name: text_width(name, font) + px(8 if name == names[0] else 3) for name in names}
-        return next((name for name in names if room[name] <= width), None)
+        whole, *shorter = self._names[label]
+        if text_width(whole, font) + self.theme.px(8) <= width:
+            return whole
+        room = width - self.theme.px(3)
+        return next((name for name in shorter if text_width(name, font) <= room), None)
 
     def _paint_legend(self, painter: QPainter) -> QRectF:
         """Say what is hatched, at the right of the title; returns the room that is left."""
