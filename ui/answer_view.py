@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QColor, QPainter
+from PyQt6.QtGui import QColor, QFont, QPainter
 from PyQt6.QtWidgets import QWidget
 
 from realtime.messages import Prediction
@@ -101,22 +101,39 @@ class AnswerView(Panel):
     def advance(self, seconds: float) -> None:
         """Let the bars move for `seconds`."""
         if self._follower.advance((bar.value for bar in self._bars), seconds):
-            top = round(self.content().top() + self.theme.px(_HEAD))
-            self.update(0, top, self.width(), self.height() - top)
+            self.update(self._tracks().toAlignedRect())
+
+    def _body(self) -> QRectF:
+        """The rows, below label and detail."""
+        return self.content().adjusted(0, self.theme.px(_HEAD), 0, 0)
+
+    def _row(self) -> float:
+        return self._body().height() / len(self._bars)
+
+    def _font(self, weight: QFont.Weight) -> QFont:
+        """That of names and figures."""
+        return self.theme.font(BODY * shrinkage(self._row(), self.theme), weight, tabular=True)
+
+    def _tracks(self) -> QRectF:
+        """Where the bars lie, between names and figures."""
+        px, body = self.theme.px, self._body()
+        names = [each.name for each in self._bars]
+        column = names_width(names, self._font(MEDIUM), px(6), px(98) - px(16), body.width() / 2)
+        return body.adjusted(px(16) + column, 0, -px(52), 0)
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
-        px = self.theme.px
-        head = QRectF(area.left(), area.top(), area.width(), self.theme.px(_HEAD))
-        self._paint_head(painter, head)
-        body = area.adjusted(0, head.height(), 0, 0)
-        row = body.height() / len(self._bars)
-        fit = shrinkage(row, self.theme)
-        wide = self.theme.font(BODY * fit, MEDIUM, tabular=True)
-        names = [each.name for each in self._bars]
-        column = names_width(names, wide, px(6), px(98) - px(16), body.width() / 2)
+        body, tracks, row = self._body(), self._tracks(), self._row()
+        moves = self.is_within(tracks.toAlignedRect())  # nothing but bars
+        if not moves:
+            head = QRectF(area.left(), area.top(), area.width(), self.theme.px(_HEAD))
+            self._paint_head(painter, head)
         for index, bar in enumerate(self._bars):
-            line = QRectF(body.left(), body.top() + index * row, body.width(), row)
-            self._paint_bar(painter, line, bar, self._follower.lengths[index], fit, column)
+            top = body.top() + index * row
+            track = QRectF(tracks.left(), top, tracks.width(), row)
+            if not moves:
+                line = QRectF(body.left(), top, body.width(), row)
+                self._paint_words(painter, line, bar, track.left())
+            self._paint_bar(painter, track, bar, self._follower.lengths[index])
 
     def _paint_head(self, painter: QPainter, area: QRectF) -> None:
         px, font = self.theme.px, self.theme.font
@@ -137,25 +154,24 @@ class AnswerView(Panel):
             painter.setPen(QColor(palette.TEXT_SOFT))
             painter.drawText(detail, int(Qt.TextFlag.TextWordWrap), shown.detail)
 
-    def _paint_bar(
-        self, painter: QPainter, area: QRectF, bar: Bar, length: float, fit: float, column: float
-    ) -> None:
-        """`fit`: what sizes are multiplied by; `column`: width of the names."""
-        px = self.theme.px
-        weight = MEDIUM if bar.leading else REGULAR
-        font = self.theme.font(BODY * fit, weight, tabular=True)
+    def _paint_words(self, painter: QPainter, area: QRectF, bar: Bar, end: float) -> None:
+        """Name and figure of a class, and its colour; `end`: of the names, from the left."""
+        font = self._font(MEDIUM if bar.leading else REGULAR)
         colour = palette.TEXT if bar.leading else palette.TEXT_SOFT
-        name = QRectF(area.left() + px(16), area.top(), column, area.height())
+        left = area.left() + self.theme.px(16)
+        name = QRectF(left, area.top(), end - left, area.height())
         write(painter, name, bar.name, font, colour)
         write(painter, area, bar.text, font, colour, RIGHT)
+        thickness = self._thickness()
+        dot = QRectF(area.left(), area.center().y() - thickness / 2, thickness, thickness)
         painter.setOpacity(DIMMED if self._is_old() else 1.0)
-        thickness = px(8 * fit)
-        radius = px(4 * fit)
-        dot = QRectF(area.left(), area.center().y() - radius, thickness, thickness)
-        fill(painter, dot, bar.colour, radius)  # the key to the timeline, so always there
-        left = px(16) + column
-        track = area.adjusted(left, (area.height() - thickness) / 2, -px(52), 0)
-        track.setHeight(thickness)
+        fill(painter, dot, bar.colour, thickness / 2)  # the key to the timeline, so always there
+        painter.setOpacity(1.0)
+
+    def _paint_bar(self, painter: QPainter, area: QRectF, bar: Bar, length: float) -> None:
+        thickness = self._thickness()
+        track = QRectF(area.left(), area.center().y() - thickness / 2, area.width(), thickness)
+        painter.setOpacity(DIMMED if self._is_old() else 1.0)
         fill(painter, track, palette.RAISED, thickness / 2)
         if length >= LEAST_DRAWN:
             ink = QColor(bar.colour)
@@ -164,3 +180,7 @@ class AnswerView(Panel):
             filled.setWidth(max(track.width() * min(length, 1.0), thickness))
             fill(painter, filled, ink, thickness / 2)
         painter.setOpacity(1.0)
+
+    def _thickness(self) -> int:
+        """Of the bars."""
+        return self.theme.px(8 * shrinkage(self._row(), self.theme))

@@ -50,6 +50,7 @@ class AttentionView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer's attention; pictures without any stay empty."""
         panels = attention_panels(prediction)
+        before = self._titles, self._empty
         missing = "" if prediction is None else "not counted"
         self.describe(", ".join(panel.title for panel in panels) or missing)
         self._titles = tuple(panel.title for panel in panels) or self._titles
@@ -61,8 +62,9 @@ class AttentionView(Panel):
         for picture, rows in zip_longest(self._pictures, shown):
             picture.dim(self.paused)
             picture.show(rows)
-        self._place()
-        self.update()
+        if (self._titles, self._empty) != before:  # the pictures paint themselves
+            self._place()
+            self.update()
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)

@@ -31,7 +31,10 @@ _NARROW_SIDE_WIDTH: Final = 300.0
 _BOTTOM_HEIGHT: Final = 132.0
 _TALL_BOTTOM_HEIGHT: Final = 150.0
 _MOST_BELOW: Final = 1000.0  # … beyond which the rows of the cards lie far apart, in one column …
-_MOST_BELOW_PAIRED: Final = 400.0  # … and in two
+_MOST_BELOW_PAIRED: Final = 400.0  # … and in two …
+_LEAST_BELOW_PAIRED: Final = 228.0  # … of less height than which the rows have no room
+_SHARES_HEIGHT: Final = 84.0  # … that this card has at least
+_COLUMN_HEIGHT: Final = 1070  # pixels, of a window whose cards have room in one column
 _UNBOUNDED: Final = (1 << 24) - 1  # QWIDGETSIZE_MAX
 
 
@@ -70,10 +73,10 @@ class Shape:
         tall = height > width
         return cls(
             tall=tall,
-            paired=tall and height < 1.4 * width,
+            paired=tall and height < max(1.4 * width, _COLUMN_HEIGHT),
             narrow=width < 880,
             has_attention=tall or height >= 560,
-            has_bottom=tall or height >= 440,
+            has_bottom=height >= (700 if tall else 440),
         )
 
 
@@ -162,12 +165,16 @@ class Layout(QObject):
             column.setSpacing(gap)
         self._side.setMinimumWidth(0)
         self._side.setMaximumSize(_UNBOUNDED, _UNBOUNDED)
+        self._side.setMinimumHeight(theme.px(_LEAST_BELOW_PAIRED) if shape.paired else 0)
         if shape.tall:
             most = _MOST_BELOW_PAIRED if shape.paired else _MOST_BELOW
             self._side.setMaximumHeight(theme.px(most))
         else:
             wide = _NARROW_SIDE_WIDTH if shape.narrow else _SIDE_WIDTH
             self._side.setFixedWidth(theme.px(wide))
+        for row in (0, 1):
+            is_shares = row == (0 if shape.paired else 1)
+            self._cards.setRowMinimumHeight(row, theme.px(_SHARES_HEIGHT) if is_shares else 0)
         self._bottom.setFixedHeight(theme.px(_TALL_BOTTOM_HEIGHT if shape.tall else _BOTTOM_HEIGHT))
         for field in fields(self._views):
             getattr(self._views, field.name).set_theme(theme)

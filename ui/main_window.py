@@ -50,7 +50,7 @@ from ui.header_view import HeaderView
 from ui.layout import USUAL, Layout, Views
 from ui.loading_view import LoadingView
 from ui.notice_board import NoticeBoard
-from ui.present.answer import NO_DEVICES, UNANSWERED, absence
+from ui.present.answer import UNANSWERED, absence
 from ui.present.notices import Notice, Remedy, Severity, empty_picture, notices
 from ui.present.playback import badge, is_paused
 from ui.share_view import ShareView
@@ -325,9 +325,7 @@ class MainWindow(QMainWindow):
             self._show_playback(playback, failed=failed)
         else:
             self._dim(snapshot.state is SessionState.PAUSED)
-        live = self.live
-        nothing = live is not None and live.camera is None and live.microphone is None
-        views.answer.set_absence(NO_DEVICES if nothing else absence(snapshot))
+        views.answer.set_absence(absence(snapshot))
         views.video.set_badge(badge(snapshot))
         self._offer_pause(is_paused(snapshot))
         self._offer_writing()

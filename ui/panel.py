@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from PyQt6.QtCore import QEvent, QPoint, QRectF, Qt
+from PyQt6.QtCore import QEvent, QPoint, QRect, QRectF, Qt
 from PyQt6.QtGui import (
     QBrush,
     QColor,
@@ -29,6 +29,7 @@ LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 CENTRE = Qt.AlignmentFlag.AlignCenter
 
+_SINGLE_LINE: Final = Qt.TextFlag.TextSingleLine.value
 DIMMED: Final = 0.5  # opacity of graphics (not text) while paused
 _ROW: Final = 18.0  # design pixels that a row of text and a bar wants
 _STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
@@ -63,6 +64,7 @@ class Panel(Explained):
         self._title = title
         self.theme = theme
         self.paused = False
+        self._anew = QRect()  # what is being painted
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.setAccessibleName(title)
 
@@ -100,7 +102,12 @@ class Panel(Explained):
     def paint(self, painter: QPainter, area: QRectF) -> None:
         """Draw what the panel shows into `area`, its `content()`."""
 
+    def is_within(self, area: QRect) -> bool:
+        """Whether no more than `area` is being painted: then `paint` may leave out the rest."""
+        return area.contains(self._anew)
+
     def paintEvent(self, event: QPaintEvent | None) -> None:
+        self._anew = self.rect() if event is None else event.rect()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         radius = self.theme.px(RADIUS)
@@ -165,10 +172,12 @@ def write(
     align: Qt.AlignmentFlag = LEFT,
 ) -> None:
     """One line of text, shortened with "…" where it does not fit."""
+    metrics = QFontMetricsF(font)
+    if metrics.horizontalAdvance(text) > area.width():
+        text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width())
     painter.setFont(font)
     painter.setPen(QColor(colour))
-    shown = QFontMetricsF(font).elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-    painter.drawText(area, int(align | Qt.TextFlag.TextSingleLine), shown)
+    painter.drawText(area, align.value | _SINGLE_LINE, text)
 
 
 def text_width(text: str, font: QFont) -> float:

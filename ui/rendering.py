@@ -14,11 +14,14 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QImage, QTransform
 
 from models.config import FACE_STRIDE
-from ui.palette import HEAT_STOPS, lookup_table
+from ui.palette import HEAT_STOPS, lookup_table, rgb
 
 FloatArray = NDArray[np.float32]
 
 HEAT_SIZE: Final = 72  # pixels along each side of the heatmap's picture
+_HEAT_FROM: Final = 0.25  # activation, up to which the heatmap is clear
+_HEAT_STEPS: Final = 9  # of its legend
+_PICTURE: Final = "#b4a79e"  # what stands for the picture there: skin of middle lightness, greyish
 _LARGE_PICTURE: Final = 1_500_000  # pixels above which smooth scaling would cost the frame rate
 
 
@@ -50,8 +53,22 @@ def heat(activation: FloatArray) -> QImage:
     values = _spread(rows) @ activation.astype(np.float64) @ _spread(columns).T
     values = np.clip(values, 0.0, 1.0)
     colours = lookup_table(HEAT_STOPS)[np.rint(values * 255).astype(np.intp)]
-    opacity = np.clip((values - 0.25) / 0.6, 0.0, 1.0) * 0.7 * _face_mask()
-    return _rgba(colours, opacity)
+    return _rgba(colours, _heat_opacity(values) * _face_mask())
+
+
+@lru_cache(maxsize=1)
+def heat_legend() -> tuple[str, ...]:
+    """The heatmap's colours from the least to the most that it draws, as they look on a picture."""
+    values = np.linspace(_HEAT_FROM, 1.0, _HEAT_STEPS)
+    opacity = _heat_opacity(values)[:, None]
+    colours = lookup_table(HEAT_STOPS)[np.rint(values * 255).astype(np.intp)]
+    seen = opacity * colours + (1.0 - opacity) * rgb(_PICTURE)
+    return tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in seen.astype(int))
+
+
+def _heat_opacity(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much of the picture activation of 0..1 covers."""
+    return np.clip((values - _HEAT_FROM) / 0.6, 0.0, 1.0) * 0.7
 
 
 def stacked_probabilities(
@@ -74,13 +91,12 @@ def stacked_probabilities(
         Of the picture, in pixels; its width is the number of columns.
     """
     known = np.isfinite(probabilities).all(axis=1)
-    shares = np.where(known[:, None], probabilities, 0.0).astype(np.float64)
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
-    tops = np.cumsum(shares, axis=1) * height
-    bottoms = tops - shares * height
-    rows = np.arange(height)[:, None, None]  # from the bottom
-    cover = np.minimum(tops, rows + 1) - np.maximum(bottoms, rows)  # (height, columns, classes)
-    mixed = np.maximum(cover, 0.0) @ colours.astype(np.float64)
+    shares = np.where(known[:, None], probabilities, 0.0).astype(np.float32)
+    shares *= height / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+    bottoms = np.cumsum(shares, axis=1) - shares
+    edges = np.arange(height + 1, dtype=np.float32)[:, None, None]  # of the rows, from the bottom
+    below = np.clip(edges - bottoms, 0.0, shares)  # (height + 1, columns, classes)
+    mixed = np.diff(below @ colours.astype(np.float32), axis=0)
     opacity = np.where(known, np.where(faded, 0.22, 0.85), 0.0)
     return _rgba(mixed[::-1], np.broadcast_to(opacity, mixed.shape[:2]))
 

@@ -31,6 +31,8 @@ from ui.theme import BODY, CAPTION, MEDIUM, Theme
 
 _FOLLOW_SECONDS: Final = 0.15  # time constant of the bars
 _TICK: Final = "equal weight"
+_FIGURE: Final = 40.0  # design pixels
+OPINION: Final = 88.0  # …, for the longest of the emotions
 
 
 class ShareView(Panel):
@@ -82,20 +84,21 @@ class ShareView(Panel):
         body, caption, thickness = BODY * fit, CAPTION * fit, px(10 * fit)
         there = share.share is not None
         names = [each.name for each in self._shares]
-        column = names_width(names, font(body, MEDIUM), px(6), px(54), area.width() / 4)
+        column = names_width(names, font(body, MEDIUM), px(6), px(46), area.width() / 4)
         name = QRectF(area.left(), area.top(), column, area.height())
         write(painter, name, share.name, font(body, MEDIUM), palette.TEXT)
-        opinion = area.adjusted(area.width() - px(118), 0, 0, 0)
+        opinion = area.adjusted(area.width() - px(OPINION), 0, 0, 0)
         write(painter, opinion, share.opinion, font(caption), palette.TEXT_FAINT, RIGHT)
-        figure = QRectF(area.right() - px(168), area.top(), px(44), area.height())
+        figure = area.adjusted(0, 0, -px(OPINION + 8), 0)
+        figure.setLeft(figure.right() - px(_FIGURE))
         if there:
             numbers = font(body, MEDIUM, tabular=True)
             write(painter, figure, share.text, numbers, palette.TEXT, RIGHT)
         else:
             figure.setRight(area.right())
             write(painter, figure, share.text, font(body), palette.TEXT_FAINT, RIGHT)
-        track = QRectF(area.left() + column, 0, area.width() - column - px(176), thickness)
-        track.moveTop(area.center().y() - thickness / 2)
+        left, right = area.left() + column, area.right() - px(OPINION + 8 + _FIGURE + 8)
+        track = QRectF(left, area.center().y() - thickness / 2, right - left, thickness)
         painter.setOpacity(DIMMED if self.paused else 1.0)
         fill(painter, track, palette.RAISED, thickness / 2)
         if not there:

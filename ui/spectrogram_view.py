@@ -40,8 +40,7 @@ class SpectrogramView(Panel):
         )
         self._window_seconds = window_seconds
         self._hint = self._absent_text = self._known = ""
-        self._has_sound = False
-        self._has_curve = False
+        self._has_sound = self._has_curve = False
         self._plot: QWidget = pg.GraphicsView(self, useOpenGL=False, background=palette.SURFACE)
         self._plot.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -61,6 +60,7 @@ class SpectrogramView(Panel):
         """Show another window's sound."""
         spectrogram = None if prediction is None else prediction.spectrogram
         moments = None if prediction is None else prediction.voice_moments
+        before = self._told()
         self._has_sound = spectrogram is not None
         self._has_curve = spectrogram is not None and moments is not None
         self._plot.setVisible(self._has_sound)
@@ -71,7 +71,12 @@ class SpectrogramView(Panel):
         self._known = voice_known(prediction)
         heard = self._hint or f"Sound of the last {self._window_seconds:g} s"
         self.describe("; ".join(filter(None, (heard, self._known))))
-        self.update()
+        if self._told() != before:  # spectrogram and curve paint themselves
+            self.update()
+
+    def _told(self) -> tuple[object, ...]:
+        """What `paint` shows."""
+        return self._has_sound, self._has_curve, self._hint, self._absent_text, self._known
 
     def _show_sound(self, prediction: Prediction) -> None:
         spectrogram, moments = prediction.spectrogram, prediction.voice_moments

@@ -19,10 +19,12 @@ from ui.present.words import UNKNOWN, decibels
 from ui.theme import CAPTION, MEDIUM, Theme
 
 # Design pixels, min. weights; the meter comes before the last three.
-_LIVE: Final = (58.0, 66.0, 104.0, 112.0, 104.0, 94.0, 94.0, 150.0)
+_LIVE: Final = (50.0, 60.0, 98.0, 112.0, 99.0, 74.0, 90.0, 168.0)
 _RECORDING: Final = (58.0, 66.0, 94.0, 94.0, 150.0)
 _STATES: Final = 3
-_METER: Final = 118.0
+_METER: Final = 110.0
+_LEAST: Final = 4  # of the live cells the one that matters least …
+_LEAST_WIDTH: Final = 800.0  # … and the width of a line that has room for it
 _METER_CAPTION: Final = "Sound level"
 
 
@@ -81,27 +83,43 @@ class StatusView(Explained):
         """What the meter shows, in dBFS."""
         return self._level if self._hears and not self._paused else None
 
-    def cell_areas(self) -> list[QRectF]:
-        """Where the cells lie; the meter comes before the last three."""
-        unit = self.width() / (sum(self._widths) + _METER)
+    def shown(self) -> list[Cell]:
+        """The cells that have room, which is all but one."""
+        return [self._cells[index] for index in self._places() if index < len(self._cells)]
+
+    def _places(self) -> list[int]:
+        """Numbers of the cells that have room."""
+        is_narrow = self._widths is _LIVE and self.width() < self.theme.px(_LEAST_WIDTH)
+        return [each for each in range(len(self._widths)) if not (is_narrow and each == _LEAST)]
+
+    def _areas(self) -> tuple[list[QRectF], QRectF]:
+        """Where the cells lie, and the meter, which comes before the last three."""
+        widths = [self._widths[index] for index in self._places()]
+        unit = self.width() / (sum(widths) + _METER)
+        meter = QRectF(sum(widths[:-_STATES]) * unit, 0, _METER * unit, self.height())
         areas, x = [], 0.0
-        for index, width in enumerate(self._widths):
-            if index == len(self._widths) - _STATES:
-                x += _METER * unit
+        for index, width in enumerate(widths):
+            if index == len(widths) - _STATES:
+                x = meter.right()
             areas.append(QRectF(x, 0, width * unit, self.height()))
             x += width * unit
-        return areas
+        return areas, meter
+
+    def cell_areas(self) -> list[QRectF]:
+        """Where the cells lie."""
+        return self._areas()[0]
 
     def meter_area(self) -> QRectF:
         """Where the sound meter lies."""
-        unit = self.width() / (sum(self._widths) + _METER)
-        return QRectF(sum(self._widths[:-_STATES]) * unit, 0, _METER * unit, self.height())
+        return self._areas()[1]
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for cell, area in zip(self._cells, self.cell_areas(), strict=False):
-            self._paint_cell(painter, area, cell)
+        meter = self.meter_area().toAlignedRect()
+        if event is None or not meter.contains(event.rect()):  # which mostly is all that changes
+            for cell, area in zip(self.shown(), self.cell_areas(), strict=False):
+                self._paint_cell(painter, area, cell)
         self._paint_meter(painter, self.meter_area())
         painter.end()
 
@@ -125,7 +143,7 @@ class StatusView(Explained):
         px, font = self.theme.px, self.theme.font
         upper, lower = self._lines(area)
         write(painter, upper, _METER_CAPTION, font(CAPTION - 0.5), palette.TEXT_FAINT, LEFT)
-        track = QRectF(lower.left(), lower.center().y() - px(3), area.width() - px(80), px(6))
+        track = QRectF(lower.left(), lower.center().y() - px(3), area.width() - px(64), px(6))
         fill(painter, track, palette.RAISED, px(3))
         level = self.level
         length = level_fraction(level)
@@ -137,12 +155,12 @@ class StatusView(Explained):
             ink.setAlphaF(1.0 if self._speech else 0.5)
             fill(painter, filled, ink, px(3))
         text = UNKNOWN if level is None else decibels(level)
-        figure = QRectF(track.right() + px(8), lower.top(), px(60), lower.height())
+        figure = QRectF(track.right() + px(8), lower.top(), px(48), lower.height())
         numbers = font(CAPTION + 1, MEDIUM, tabular=True)
         write(painter, figure, text, numbers, palette.TEXT, Qt.AlignmentFlag.AlignVCenter)
 
     def tip_at(self, place: QPoint) -> str:
-        for cell, area in zip(self._cells, self.cell_areas(), strict=False):
+        for cell, area in zip(self.shown(), self.cell_areas(), strict=False):
             if area.left() <= place.x() < area.right():
                 return cell.tip
         return "Loudness of the last tenth of a second; bright while somebody speaks"

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from PyQt6.QtCore import QLineF, QPoint, QPointF, QRectF, Qt, pyqtSignal
+from numpy.typing import NDArray
+from PyQt6.QtCore import QLineF, QPoint, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
-    QImage,
+    QFont,
     QMouseEvent,
     QPainter,
     QPen,
+    QPixmap,
     QPolygonF,
     QResizeEvent,
     QWheelEvent,
@@ -27,7 +29,7 @@ from realtime.clock import clock_time
 from realtime.messages import Prediction
 from ui import palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
-from ui.present.timeline import axis_end, timeline_words
+from ui.present.timeline import axis_end, short_names, timeline_words
 from ui.present.words import percent, sentence
 from ui.theme import CAPTION, SEMIBOLD, Theme
 from ui.track import NOT_SURE, NOTHING, Track, runs
@@ -58,15 +60,14 @@ class TimelineView(Panel):
     ) -> None:
         super().__init__("", theme, parent)
         self._labels = labels
+        self._names = [(sentence(label), *short_names(label, labels)) for label in labels]
         self._history_seconds = history_seconds
-        self._image: QImage | None = None
-        self._runs: list[tuple[int, int, int]] = []
-        self._column_count = 1
         self.setAccessibleName("Timeline")
         self.setToolTip(
             "Above, how all classes stood at each moment; below, the answer of that moment.\n"
             "Where it is hatched there was none: not sure."
         )
+        self._picture = QPixmap()  # of the chart; null where that has no room
         self._tip = ""  # that was shown last, and where
         self._tip_place = QPoint(), QPoint()
         self.clear(live=True)
@@ -192,52 +193,70 @@ class TimelineView(Panel):
         self._render()
 
     def _render(self) -> None:
-        """Draw the probabilities into a picture; needed only when there are new ones."""
-        area = self.chart()
-        height = round(area.height() - self.theme.px(_BAND + 4))
-        self._column_count = round(area.width())
-        if self._column_count < 2 or height < 2:
-            self._image, self._runs = None, []
-            return
-        columns = self._track.columns(*self.span(), self._column_count)
-        self._runs = runs(columns.labels)
-        colours = np.array([palette.rgb(self._colour(label)) for label in self._labels], np.uint8)
-        self._image = rendering.stacked_probabilities(
-            columns.smoothed, columns.labels < 0, colours, min(height, _MOST_ROWS)
-        )
+        """Draw the chart into a picture; needed only when there is something new in it."""
+        area, ratio = self.chart(), self.devicePixelRatioF()
+        self._picture = QPixmap((area.size() * ratio).toSize().expandedTo(QSize(0, 0)))
+        if not self._picture.isNull():
+            self._picture.setDevicePixelRatio(ratio)
+            self._picture.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(self._picture)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._paint_chart(painter, QRectF(QPointF(0, 0), area.size()))
+            painter.end()
         self.update()
 
-    def paint(self, painter: QPainter, area: QRectF) -> None:
+    def _paint_chart(self, painter: QPainter, area: QRectF) -> None:
         px = self.theme.px
-        chart = self.chart()
-        band = QRectF(chart.left(), chart.bottom() - px(_BAND), chart.width(), px(_BAND))
-        stack = QRectF(chart.left(), chart.top(), chart.width(), chart.height() - px(_BAND + 4))
+        band = QRectF(0, area.bottom() - px(_BAND), area.width(), px(_BAND))
+        stack = area.adjusted(0, 0, 0, -px(_BAND + 4))
         fill(painter, stack, palette.RAISED, px(3))
         fill(painter, band, palette.RAISED, px(3))
-        if self._image is not None:
-            painter.drawImage(stack, self._image)
-        self._paint_labels(painter, band)
+        height, count = round(stack.height()), round(area.width())
+        if count < 2 or height < 2:
+            return
+        start, end = self.span()
+        # Live, columns stand for the same moments as long as they are shown: else what moves to the
+        # left would change its width by a column, and its name, ten times a second.
+        late = end % (self._history_seconds / count) if self._live else 0.0
+        columns = self._track.columns(start - late, end - late, count)
+        colours = np.array([palette.rgb(self._colour(label)) for label in self._labels], np.uint8)
+        image = rendering.stacked_probabilities(
+            columns.smoothed, columns.labels < 0, colours, min(height, _MOST_ROWS)
+        )
+        painter.drawImage(stack, image)
+        self._paint_labels(painter, band, columns.labels)
+
+    def paint(self, painter: QPainter, area: QRectF) -> None:
+        if self._picture.devicePixelRatio() != self.devicePixelRatioF():  # on another screen
+            self._render()
+        chart = self.chart()
+        painter.drawPixmap(chart.topLeft(), self._picture)
         self._paint_times(painter, area, chart)
         if not self._live:
             self._paint_position(painter, chart)
 
-    def _paint_labels(self, painter: QPainter, band: QRectF) -> None:
+    def _paint_labels(self, painter: QPainter, band: QRectF, labels: NDArray[np.int8]) -> None:
         px = self.theme.px
         font = self.theme.font(CAPTION - 1, SEMIBOLD)
-        column = band.width() / self._column_count
-        for label, start, end in self._runs:
-            part = QRectF(
-                band.left() + start * column, band.top(), (end - start) * column, band.height()
-            )
+        column = band.width() / len(labels)
+        for label, start, end in runs(labels):
+            part = QRectF(start * column, band.top(), (end - start) * column, band.height())
             if label == NOT_SURE:
                 hatch(painter, part, palette.TEXT_FAINT)
             if label < 0:
                 continue
-            name = self._labels[label]
-            colour = self._colour(name)
+            colour = self._colour(self._labels[label])
             fill(painter, part, colour, min(px(3), part.width() / 2))
-            if part.width() > text_width(name, font) + px(8):
+            if (name := self._name_within(part.width(), label, font)) is not None:
                 write(painter, part, name, font, palette.ink_on(colour), CENTRE)
+
+    def _name_within(self, width: float, label: int, font: QFont) -> str | None:
+        """The name of a class, shortened as far as `width` pixels ask for; None where none fits."""
+        whole, *shorter = self._names[label]
+        if text_width(whole, font) + self.theme.px(8) <= width:
+            return whole
+        room = width - self.theme.px(3)
+        return next((name for name in shorter if text_width(name, font) <= room), None)
 
     def _paint_legend(self, painter: QPainter) -> QRectF:
         """Say what is hatched, at the right of the title; returns the room that is left."""

@@ -59,7 +59,8 @@ class VideoView(Panel):
         self._packet: VideoPacket | None = None
         self._image: QImage | None = None
         self._face: FaceObservation | None = None
-        self._heat: QImage | None = None
+        self._activation: rendering.FloatArray | None = None
+        self._heat: QImage | None = None  # of it, once it was painted
         self._tag = tag(None)
         self._empty = ("", "")
         self._badge = ""
@@ -80,8 +81,8 @@ class VideoView(Panel):
         """Show another answer at the face box, and its heatmap."""
         self._tag = tag(prediction)
         self.describe("" if prediction is None else spoken(answer(prediction)))
-        activation = None if prediction is None else prediction.face_activation
-        self._heat = None if activation is None else rendering.heat(activation)
+        self._activation = None if prediction is None else prediction.face_activation
+        self._heat = None
         self.update()
 
     def set_mirrored(self, mirrored: bool) -> None:
@@ -190,7 +191,7 @@ class VideoView(Panel):
 
     def _heats(self) -> bool:
         """Whether there is a map, and in this picture a face for it to lie on."""
-        return self._heat is not None and self._face is not None
+        return self._activation is not None and self._face is not None
 
     def _caption(self) -> str:
         if self._heats():
@@ -294,9 +295,11 @@ class VideoView(Panel):
 
         The map is of the newest face of the last seconds, who may have left this picture.
         """
-        face = self._face
-        if self._heat is None or face is None:
+        face, activation = self._face, self._activation
+        if activation is None or face is None:
             return
+        if self._heat is None:
+            self._heat = rendering.heat(activation)
         from_crop, invertible = rendering.affine(face.crop_from_image).inverted()
         if not invertible:
             return
@@ -326,7 +329,7 @@ class VideoView(Panel):
         bar.moveRight(line.right() - text_width(much, font) - px(8))
         line.setRight(bar.left() - px(8))
         write(painter, line, little, font, palette.TEXT_SOFT, RIGHT)
-        legend(painter, bar, palette.HEAT_STOPS)
+        legend(painter, bar, rendering.heat_legend())
 
     def _paint_face(self, painter: QPainter) -> None:
         box = self.face_area()

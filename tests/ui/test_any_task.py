@@ -210,7 +210,7 @@ def test_other_classes_are_told_apart(open_window: OpenWindow, now: ManualTime) 
         assert has_colour(bars, palette.class_colour(label, LABELS)), label
     assert has_colour(timeline, palette.class_colour("party", LABELS))
     assert window.views.answer.accessibleDescription() == (
-        "Party 70\u202f%. From light and noise of the last 3 s. "
+        "Party 70\u202f%. From the light and noise of the last 3 s. "
         "Day 10\u202f%, Night 20\u202f%, Party 70\u202f%"
     )
 
@@ -234,9 +234,9 @@ def test_the_next_session_starts_from_the_depths_that_are_known(
 
 def test_modalities_are_listed_as_in_a_sentence() -> None:
     for names, told in (
-        (("light",), "From light"),
-        (("light", "noise"), "From light and noise"),
-        (("text", "voice", "face"), "From text, voice and face"),
+        (("light",), "From the light"),
+        (("light", "noise"), "From the light and noise"),
+        (("text", "voice", "face"), "From the text, voice and face"),
     ):
         shown = shown_answer(answer(1, 1, **dict.fromkeys(names, None)))
         assert shown.detail == told

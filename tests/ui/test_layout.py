@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 from tests.fakes.session import DrawnPictures, FakeLiveSession, FakeReplaySession, ManualTime
 from tests.ui.conftest import OpenWindow, press_focused, resize, run
 from ui.main_window import SMALLEST, MainWindow
+from ui.panel import shrinkage
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,8 @@ def placed(window: MainWindow) -> dict[str, QRect]:
 SIZES = [
     SMALLEST, QSize(683, 360), QSize(800, 450), QSize(910, 480), QSize(960, 510), QSize(960, 600),
     QSize(1024, 700), QSize(1280, 720), QSize(1920, 1080), QSize(3840, 2160),
-    QSize(700, 1024), QSize(960, 1000), QSize(1080, 1500), QSize(1080, 1920), QSize(1440, 2560),
+    QSize(640, 660), QSize(640, 900), QSize(700, 1024), QSize(960, 1000), QSize(1080, 1500),
+    QSize(1080, 1920), QSize(1440, 2560),
 ]  # fmt: skip
 
 
@@ -153,6 +155,31 @@ def test_a_low_window_goes_without_what_matters_least(
     assert everything - set(placed(window)) == missing
     resize(window, QSize(1280, 720))
     assert set(placed(window)) == everything
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        QSize(640, 660), QSize(640, 780), QSize(640, 900), QSize(640, 1070), QSize(760, 1070),
+        QSize(900, 1260), QSize(960, 1000), QSize(1080, 1500), QSize(1080, 1920),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("mode", ["live", "replay"])
+def test_the_rows_of_a_tall_window_are_high_enough_to_read(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    replay: FakeReplaySession,
+    mode: str,
+    size: QSize,
+) -> None:
+    window = open_window(live if mode == "live" else replay)
+    resize(window, size)
+    window.grab()
+    answer, theme = window.views.answer, window.theme
+    room = answer.content().height() - theme.px(84)  # below label and detail
+    assert shrinkage(room / len(answer._bars), theme) >= 0.88
+    shares = window.views.shares
+    assert shrinkage(shares.content().height() / len(shares._shares), theme) >= 0.88
 
 
 @pytest.mark.parametrize("size", [QSize(960, 1000), QSize(1080, 1500), QSize(1080, 1920)])

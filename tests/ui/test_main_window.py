@@ -926,9 +926,8 @@ def test_not_sure_is_drawn_otherwise_than_neutral(
     tag, timeline = window.views.video.tag_area(), window.views.timeline
     assert tag is not None
     assert (share_of_colour(window.views.video.grab(tag.toRect()).toImage(), neutral) > 0.5) is sure
-    height = timeline.theme.px(8)
-    end = QRectF(0, 0, height, height)  # of the band, inside its rounded corners
-    end.moveBottomRight(timeline.chart().bottomRight() - QPointF(4, 3))
+    end = QRectF(0, 0, timeline.theme.px(8), 2)  # of the band, inside its corners, below the name
+    end.moveBottomRight(timeline.chart().bottomRight() - QPointF(4, 1))
     band = timeline.grab(end.toRect()).toImage()
     assert (share_of_colour(band, neutral) > 0.9) is sure
     assert has_colour(band, palette.RAISED) is not sure  # hatched, on the ground

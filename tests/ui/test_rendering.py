@@ -60,6 +60,17 @@ def test_heat_is_opaque_where_the_network_looked_and_clear_elsewhere() -> None:
     assert everywhere.pixelColor(0, 0).alpha() == 0  # the corners of the crop show no face
 
 
+def test_the_legend_shows_the_colours_that_the_heatmap_draws_and_no_others() -> None:
+    colours = [QColor(stop) for stop in rendering.heat_legend()]
+    heat = [rendering.heat(np.full((6, 6), level, np.float32)) for level in (0.25, 1.0)]
+    middle = rendering.HEAT_SIZE // 2
+    assert heat[0].pixelColor(middle, middle).alpha() == 0  # the least is the picture itself
+    assert colours[0].hslSaturationF() < 0.15
+    most = heat[1].pixelColor(middle, middle)
+    assert abs(most.hueF() - colours[-1].hueF()) < 0.03
+    assert all(colour.red() > colour.blue() for colour in colours)  # nothing purple
+
+
 def test_stacked_probabilities_fill_their_columns_from_the_bottom() -> None:
     colours = np.array([[255, 0, 0], [0, 255, 0]], np.uint8)
     shares = np.array([[0.25, 0.75], [np.nan, np.nan]], np.float32)

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from models.config import MODALITIES
 from models.labels import EMOTIONS
-from realtime.emotion.reasons import NO_FACE
+from realtime.emotion.reasons import NO_FACE, SILENCE
 from realtime.messages import LOW_CONFIDENCE, Playback, Prediction, SourceHealth, SourceState
 from tests.fakes.session import (
     DrawnPictures,
@@ -24,8 +24,8 @@ from tests.fakes.session import (
     make_prediction,
     make_snapshot,
 )
-from tests.ui.conftest import click, double_click, has_colour
-from ui import icons, palette
+from tests.ui.conftest import click, double_click, has_colour, share_of_colour
+from ui import icons, palette, rendering
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
@@ -36,10 +36,10 @@ from ui.present.answer import NOT_SURE, absence, tag
 from ui.present.answer import answer as shown_answer
 from ui.present.playback import WAITS_FOR_ANALYSIS
 from ui.present.status import status_cells
-from ui.share_view import ShareView
+from ui.share_view import OPINION, ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
-from ui.theme import BODY, PADDING, Theme
+from ui.theme import BODY, CAPTION, PADDING, Theme
 from ui.timeline_view import TimelineView
 from ui.transport_view import TransportView
 from ui.video_view import HEATMAP_CAPTION, HEATMAP_ENDS, NO_FACE_HERE, VideoView
@@ -105,6 +105,30 @@ def test_bars_approach_their_values_smoothly(qtbot: QtBot) -> None:
     after = painted(view)
     assert before != between != after
     assert has_colour(after, palette.EMOTION_COLOURS["neutral"])
+
+
+def test_while_bars_move_no_words_are_written_anew(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = AnswerView(EMOTIONS, 3.0, Theme())
+    qtbot.addWidget(view)
+    view.resize(390, 260)
+    view.show()
+    view.show_prediction(make_prediction(10))
+    qtbot.waitExposed(view)
+    painted(view)
+    QApplication.processEvents()
+    written: list[str] = []
+    monkeypatch.setattr("ui.answer_view.write", lambda _, __, text, *rest: written.append(text))
+    lengths: list[float] = []
+    monkeypatch.setattr(view, "_paint_bar", lambda *parts: lengths.append(parts[-1]))
+    view.advance(0.05)
+    QApplication.processEvents()
+    assert max(lengths) > 0.0
+    assert not written
+    view.show_prediction(make_prediction(11))
+    QApplication.processEvents()
+    assert "Neutral" in written
 
 
 @pytest.mark.parametrize("scale", [0.84, 1.0, 2.2])
@@ -188,6 +212,25 @@ def test_shares_are_told_to_screen_readers(qtbot: QtBot) -> None:
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(70))
     assert view.accessibleDescription() == "Face 100\u202f%; Voice no speech"
+
+
+def test_a_narrow_card_has_room_for_a_share_and_for_what_it_says_alone(qtbot: QtBot) -> None:
+    theme = Theme(0.84)
+    view = ShareView(MODALITIES, theme)
+    qtbot.addWidget(view)
+    view.resize(252, 70)
+    view.show_prediction(make_prediction(70))  # all of it is the face's
+    for _ in range(100):
+        view.advance(0.05)
+    image = painted(view)
+    amber = [
+        x
+        for x in range(image.width())
+        if has_colour(image.copy(x, 0, 1, image.height()), palette.ATTENTION)
+    ]
+    assert len(amber) >= 60
+    for label in EMOTIONS:
+        assert text_width(f"alone: {label}", theme.font(CAPTION)) <= theme.px(OPINION)
 
 
 @pytest.mark.parametrize("view", ["shares", "attention", "spectrogram"])
@@ -286,6 +329,26 @@ def test_no_heatmap_lies_where_the_face_was(video: VideoView) -> None:
     video.set_heatmap(True)
     above_the_caption = QRect(0, 0, video.width(), round(video.caption_area().top()))
     assert painted(video).copy(above_the_caption) == unlit.copy(above_the_caption)
+
+
+def test_no_heatmap_is_drawn_while_it_is_switched_off(
+    video: VideoView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[QImage] = []
+    heat = rendering.heat
+
+    def counted(activation: rendering.FloatArray) -> QImage:
+        drawn.append(heat(activation))
+        return drawn[-1]
+
+    monkeypatch.setattr(rendering, "heat", counted)
+    video.show_prediction(PREDICTIONS["both"])
+    painted(video)
+    assert not drawn
+    video.set_heatmap(True)
+    painted(video)
+    painted(video)
+    assert len(drawn) == 1
 
 
 def test_the_picture_tells_whose_face_is_judged_and_what_its_colours_mean(
@@ -478,6 +541,52 @@ def test_the_last_minute_ends_now(timeline: TimelineView) -> None:
     assert has_colour(painted(timeline), palette.EMOTION_COLOURS["happy"])
 
 
+def labelled(label: str | None, first: int, last: int) -> list[Prediction]:
+    """Answers from number `first` to `last`, all of this label."""
+    reason = None if label else SILENCE
+    return [make_prediction(index, label=label, reason=reason) for index in range(first, last + 1)]
+
+
+def test_short_stretches_are_named_as_well(
+    timeline: TimelineView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = 0
+    for label, tenths in (("happy", 80), ("surprised", 40), ("sad", 20), ("angry", 15)):
+        timeline.extend(labelled(label, at + 1, at + tenths))
+        at += tenths
+    written: list[str] = []
+    monkeypatch.setattr("ui.timeline_view.write", lambda _, __, text, *rest: written.append(text))
+    timeline.extend([])
+    assert [text for text in written if text in ("Happy", "Sur", "Sad", "Sa", "A")] == [
+        "Happy", "Sur", "Sa", "A",
+    ]  # fmt: skip
+
+
+def test_a_moving_cursor_has_nothing_else_drawn_anew(
+    timeline: TimelineView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeline.clear(live=False)
+    timeline.extend(labelled("happy", 1, 99))
+    timeline.set_extent(40.0, 10.0, 5.0)
+    timeline.show()  # a hidden view is drawn anew whenever it is grabbed
+    before = painted(timeline)
+    monkeypatch.setattr("ui.timeline_view.rendering", None)
+    timeline.set_extent(40.0, 10.0, 7.0)
+    assert painted(timeline) != before
+
+
+def test_what_moves_to_the_left_keeps_its_width(timeline: TimelineView) -> None:
+    timeline.extend(labelled("happy", 1, 33))
+    chart = timeline.chart()
+    band = QRect(round(chart.left()), round(chart.bottom()) - 2, round(chart.width()), 1)
+    shares = set()
+    for index in range(34, 80):
+        timeline.extend(labelled(None, index, index))
+        row = painted(timeline).copy(band)
+        shares.add(share_of_colour(row, palette.EMOTION_COLOURS["happy"]))
+    assert len(shares) == 1
+
+
 def test_a_click_in_a_recording_seeks(qtbot: QtBot, timeline: TimelineView) -> None:
     timeline.clear(live=False)
     timeline.set_extent(40.0, 20.0, 5.0)
@@ -665,6 +774,30 @@ def test_status_cells_stand_side_by_side(qtbot: QtBot, now: ManualTime, live: bo
     for left, right in pairwise(areas):
         assert left.right() <= right.left() + 1e-6
     assert areas[-1].right() <= view.width() + 1e-6
+
+
+def test_a_narrow_status_line_leaves_out_one_cell_and_shortens_none(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, now: ManualTime
+) -> None:
+    cut: list[str] = []
+
+    def write(_: object, area: QRectF, text: str, font: QFont, *__: object) -> None:
+        if text_width(text, font) > area.width():
+            cut.append(text)
+
+    monkeypatch.setattr("ui.status_view.write", write)
+    view = StatusView(Theme(0.84))
+    qtbot.addWidget(view)
+    health = replace(FakeLiveSession(now).health(), engine="onnxruntime 1.28.0, CPU")
+    view.show_health(health, 30.0, live=True)
+    view.show_level(-120.0, speech=False)
+    for width, count in ((614, 7), (774, 8)):  # of windows that are 640 and 800 wide
+        view.resize(width, 34)
+        painted(view)
+        assert len(view.shown()) == len(view.cell_areas()) == count
+        assert not cut
+        assert view.meter_area().width() > 85
+    assert "Sound − picture" in view.accessibleDescription()  # in both
 
 
 @pytest.mark.parametrize("progress", [None, 0.0, 0.5, 1.0])

@@ -18,11 +18,13 @@ from realtime.messages import (
     NO_SOURCE,
     STALLED,
     STARTING,
+    Health,
     Playback,
     Prediction,
     Reason,
     SessionState,
     Snapshot,
+    SourceState,
     Track,
 )
 from ui import palette
@@ -65,6 +67,7 @@ class Tag(NamedTuple):
 
 UNANSWERED: Final = ("Waiting", "The first answer comes after a second of input")
 NO_DEVICES: Final = ("No input", "No camera or microphone")
+_UNAVAILABLE: Final = (SourceState.RETRYING, SourceState.FAILED)
 BEFORE_THE_PAUSE: Final = "The last answer before the pause"
 
 
@@ -76,7 +79,7 @@ def absence(snapshot: Snapshot) -> tuple[str, str]:
     if state is SessionState.PAUSED:
         return PAUSED, "The first answer comes when you go on"
     if playback is None:
-        return UNANSWERED
+        return _live_absence(snapshot.health)
     goes_on = playback.playing and playback.position < playback.duration
     if is_ahead(snapshot):
         return "Not analysed yet", _wait(playback, snapshot.health.analysis_speed, goes_on)
@@ -84,6 +87,18 @@ def absence(snapshot: Snapshot) -> tuple[str, str]:
         is_whole = state is SessionState.ENDED
         return "Analysed" if is_whole else PAUSED, "Play, or click the timeline"
     return UNANSWERED
+
+
+def _live_absence(health: Health) -> tuple[str, str]:
+    """That the first answer is to come, unless nothing is there that it could come of."""
+    states = {Track.PICTURES: health.camera.state, Track.SOUND: health.microphone.state}
+    missing = {track for track, state in states.items() if state in _UNAVAILABLE}
+    if any(state is not SourceState.OFF for track, state in states.items() if track not in missing):
+        return UNANSWERED
+    if not missing:
+        return NO_DEVICES
+    detail = _of_one(missing, "no picture arrives", "no sound arrives", NO_INPUT)
+    return NO_DEVICES[0], sentence(detail)
 
 
 def _wait(playback: Playback, analysis_speed: float, goes_on: bool) -> str:
@@ -135,7 +150,7 @@ def answer(
             sure=False,
         )
     present = [report.name for report in prediction.modalities if report.present]
-    detail = f"from {listed(present)}" if present else ""
+    detail = f"from the {listed(present)}" if present else ""
     if present and window_seconds is not None:
         detail += f" of the last {window_seconds:g} s"
     if (leader := likeliest(prediction)) not in (None, prediction.label):

@@ -110,4 +110,5 @@ def empty_picture(
         return "No camera", f"{choose}, or open a recording"
     if camera.state is SourceState.RETRYING:
         return "No picture", "The camera is tried again; or choose another one above"
-    return "No picture", "Choose another camera above, or open a recording"
+    choose = "Choose another camera above" if cameras else "Connect a camera"
+    return "No picture", f"{choose}, or open a recording"

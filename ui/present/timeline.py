@@ -9,11 +9,27 @@ from collections.abc import Sequence
 from typing import Final
 
 from realtime.clock import clock_time
+from ui.present.words import sentence
 
 
 def axis_end(*, paused: bool) -> str:
     """What a live axis of time ends with."""
     return "pause" if paused else "now"
+
+
+_SHORT: Final = 3  # letters that names are shortened to, before there is room for fewer only
+
+
+def short_names(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """`name` in fewer letters, and in as few as tell it from all others of `names`."""
+    others = [each.casefold() for each in names if each != name]
+
+    def is_clear(letters: int) -> bool:
+        return not any(each.startswith(name[:letters].casefold()) for each in others)
+
+    fewest = next((count for count in range(1, len(name)) if is_clear(count)), len(name))
+    lengths = sorted({max(_SHORT, fewest), fewest}, reverse=True)
+    return tuple(sentence(name[:count]) for count in lengths if count < len(name))
 
 
 _MOST_TOLD: Final = 10  # stretches, of which the one where playback stands is the last but one

@@ -32,14 +32,40 @@ OFF = SourceHealth(name="none")
 
 def test_a_sure_answer_names_its_label_and_what_it_rests_on() -> None:
     shown = answer.answer(make_prediction(10))
-    assert (shown.headline, shown.detail, shown.sure) == ("Neutral", "From face and voice", True)
+    assert (shown.headline, shown.detail, shown.sure) == (
+        "Neutral",
+        "From the face and voice",
+        True,
+    )
     assert shown.confidence.endswith("%")
     assert shown.colour == palette.EMOTION_COLOURS["neutral"]
 
 
 def test_an_answer_tells_how_far_it_looks_back() -> None:
     shown = answer.answer(make_prediction(10), window_seconds=2.5)
-    assert shown.detail == "From face and voice of the last 2.5 s"
+    assert shown.detail == "From the face and voice of the last 2.5 s"
+
+
+@pytest.mark.parametrize(
+    ("camera", "microphone", "headline", "detail"),
+    [
+        ("failed", "failed", "No input", "Neither picture nor sound arrives"),
+        ("retrying", "failed", "No input", "Neither picture nor sound arrives"),
+        ("failed", "off", "No input", "No picture arrives"),
+        ("off", "retrying", "No input", "No sound arrives"),
+        ("off", "off", "No input", "No camera or microphone"),
+        ("failed", "opening", *answer.UNANSWERED),
+        ("running", "off", *answer.UNANSWERED),
+    ],
+)
+def test_no_first_answer_is_promised_where_nothing_arrives(
+    camera: str, microphone: str, headline: str, detail: str
+) -> None:
+    health = Health(
+        camera=SourceHealth(name="Camera", state=SourceState(camera)),
+        microphone=SourceHealth(name="Microphone", state=SourceState(microphone)),
+    )
+    assert answer.absence(make_snapshot(health=health)) == (headline, detail)
 
 
 @pytest.mark.parametrize("reason", [NO_INPUT, NO_FACE, LOW_CONFIDENCE], ids=str)
@@ -98,7 +124,7 @@ def test_screen_readers_hear_the_reason_and_the_bars() -> None:
     sure = make_prediction(10)
     bars = answer.bars(sure, EMOTIONS)
     told = answer.spoken(answer.answer(sure), bars)
-    assert told.startswith(f"Neutral {words.percent(sure.confidence)}. From face and voice. ")
+    assert told.startswith(f"Neutral {words.percent(sure.confidence)}. From the face and voice. ")
     assert all(f"{bar.name} {bar.text}" in told for bar in bars)
     unsure = absent_prediction()
     bars = answer.bars(unsure, EMOTIONS)

@@ -98,6 +98,14 @@ def test_no_note_about_a_recording_hides_another() -> None:
     assert notice.text == "The picture is damaged at 1.5 s; the file is cut off"
 
 
+def test_nobody_is_sent_to_another_camera_where_none_was_found() -> None:
+    failed = SourceHealth(name="Camera 0", state=SourceState.FAILED)
+    snapshot = make_snapshot(health=Health(camera=failed, microphone=failed))
+    for found, advice in ((True, "Choose another camera above"), (False, "Connect a camera")):
+        told = notices.empty_picture(snapshot, cameras=found)
+        assert told == ("No picture", f"{advice}, or open a recording")
+
+
 @pytest.mark.parametrize("state", SourceState)
 def test_an_empty_picture_is_explained(state: SourceState) -> None:
     health = Health(camera=replace(RUNNING, state=state), microphone=RUNNING)

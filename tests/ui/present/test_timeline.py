@@ -1,5 +1,6 @@
 """The timeline in words."""
 
+from models.labels import EMOTIONS
 from ui.present import timeline
 
 
@@ -24,3 +25,14 @@ def test_the_last_minute_is_told_by_how_long_ago_it_was() -> None:
     paused = timeline.timeline_words(stretches, end=101.2, paused=True)
     assert paused == "sad 31–21 s, happy 21–0 s, not sure 0 s before the pause"
     assert timeline.timeline_words([], end=0.0) == ""
+
+
+def test_names_are_shortened_as_far_as_they_stay_apart() -> None:
+    short = {name: timeline.short_names(name, EMOTIONS) for name in EMOTIONS}
+    assert short["happy"] == ("Hap", "H")
+    assert (short["sad"], short["surprised"]) == (("Sa",), ("Sur", "Su"))
+    fewest = [each[-1] for each in short.values()]
+    assert len(set(fewest)) == len(EMOTIONS)
+    taken = ("walk", "walk the dog", "W")
+    assert timeline.short_names("walk the dog", taken) == ("Walk ",)
+    assert timeline.short_names("walk", taken) == timeline.short_names("W", taken) == ()
