@@ -75,7 +75,8 @@ def test_going_live_with_nothing_to_go_live_on_says_so(
     (session,) = factory.made
     qtbot.waitUntil(lambda: session.started == 1)
     session.pictures = None
-    session.health_changes["camera"] = SourceHealth(name="none")
+    none = SourceHealth(name="none")
+    session.health_changes.update(camera=none, microphone=none)
     absent = ModalityReport(name="face", track=Track.PICTURES, absent=NO_SOURCE)
     session.changes = {
         "label": None,
