@@ -6,7 +6,7 @@ The trunk is MobileNet (Howard et al. 2017, arXiv 1704.04861, width 1) with two 
 convolution takes one grey channel, since FER+ is grey, and its last stage keeps the resolution
 (stride 16 in all), so that a map of 6 x 6 is left for MSAF and for the picture over the face. It
 runs once per frame. MobileNet and not a younger network since this is the one with pretrained
-weights that know faces (models/training/face_start.py).
+weights that know faces (models/training/live/face_start.py).
 """
 
 from __future__ import annotations

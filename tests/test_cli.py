@@ -827,7 +827,7 @@ def test_training_without_its_data(run: Run, tmp_path: Path) -> None:
 def test_a_stage_that_others_follow_is_no_failure(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.training.recipe.train_live", lambda *_: None)
+    monkeypatch.setattr("models.training.live.train.train_live", lambda *_: None)
     result = run("train", "live", "--stage", "face", "--work-dir", tmp_path, "--device", "cpu")
     assert (result.exit_code, result.stdout) == (0, "")
 
@@ -854,7 +854,7 @@ def test_a_wrong_argument_is_told_of_before_a_missing_package(
 
 def test_what_can_be_chosen_is_what_there_is() -> None:
     from models.paper.convert import KINDS
-    from models.training.recipe import STAGES
+    from models.training.live.train import STAGES
     from models.training.study.emotion import VOICES
     from models.training.study.tasks import TASKS
 

@@ -20,9 +20,9 @@ from torch.nn import functional
 from models.config import FACE_STRIDE, FaceTrunkConfig
 from models.face import BLOCKS, FaceClassifier, FaceTrunk
 from models.labels import FERPLUS_EMOTIONS
-from models.training.augment_images import FaceAugmentation
 from models.training.data import FERPLUS_SPLITS, FerPlus, load_ferplus, near_copies
-from models.training.face import (
+from models.training.live.augment_images import FaceAugmentation
+from models.training.live.face import (
     FaceStageConfig,
     _Epoch,
     _schedule,
@@ -30,7 +30,7 @@ from models.training.face import (
     face_scores,
     train_face,
 )
-from models.training.face_start import load_faceres, read_tensors
+from models.training.live.face_start import load_faceres, read_tensors
 from models.training.loop import RunContext
 from models.training.starting_points import StartingPointError
 

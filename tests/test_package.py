@@ -36,7 +36,7 @@ def test_wheel_holds_the_networks_and_nothing_else(wheel: zipfile.ZipFile) -> No
     names = wheel.namelist()
     here = {str(path.relative_to(ROOT)) for path in (ROOT / "models").rglob("*.py")}
     assert here <= set(names)
-    assert {"models/weights/MODEL_CARD.md", "models/training/live.toml"} <= set(names)
+    assert {"models/weights/MODEL_CARD.md", "models/training/live/live.toml"} <= set(names)
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"main.py", "models", "realtime", "ui"}
     assert not any("__pycache__" in name for name in names)

@@ -19,33 +19,32 @@ from models.attention import modality_share
 from models.checkpoint import LIVE
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.live import FusionHead, FusionOutput, LiveNet
-from models.training import fusion, fusion_answers, fusion_features, fusion_pairs, loop
-from models.training.calibration import (
+from models.training import loop
+from models.training.data import ACTORS, OTHER_FOLDS, DataError, without
+from models.training.live import fusion, fusion_answers, fusion_features, fusion_pairs
+from models.training.live.calibration import (
     calibration_error_floor,
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
 )
-from models.training.data import ACTORS, OTHER_FOLDS, DataError, without
-from models.training.evaluate import evaluate_live
-from models.training.face import FaceStageConfig
-from models.training.fusion_features import FaceFeatures, VoiceFeatures, face_sequence
-from models.training.fusion_pairs import TrainingPairs, evaluation_batches, paired_voices
-from models.training.fusion_settings import FusionStageConfig
-from models.training.loop import RunContext, begin_stage
-from models.training.model_card import model_card
-from models.training.recipe import (
-    LiveRecipe,
-    RecipeError,
-    StageError,
-    load_recipe,
+from models.training.live.evaluate import evaluate_live
+from models.training.live.face import FaceStageConfig
+from models.training.live.fusion_features import FaceFeatures, VoiceFeatures, face_sequence
+from models.training.live.fusion_pairs import TrainingPairs, evaluation_batches, paired_voices
+from models.training.live.fusion_settings import FusionStageConfig
+from models.training.live.model_card import model_card
+from models.training.live.recipe import LiveRecipe, load_recipe
+from models.training.live.train import (
     start_from_branches,
     take_stage,
     train_live,
     with_temperatures,
 )
-from models.training.voice import VoiceTask, _FrozenStates, train_voice
-from models.training.voice_settings import VoiceStageConfig
+from models.training.live.voice import VoiceTask, _FrozenStates, train_voice
+from models.training.live.voice_settings import VoiceStageConfig
+from models.training.loop import RunContext, begin_stage
+from models.training.settings import RecipeError, StageError
 from models.voice import VoiceClassifier
 
 soundfile = pytest.importorskip("soundfile")

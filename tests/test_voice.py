@@ -17,12 +17,12 @@ from models.config import VoiceEncoderConfig
 from models.labels import EMOTIONS
 from models.sequence import AttentionPool, SequenceBranch
 from models.training import augment_audio as audio
-from models.training import voice_windows
 from models.training.data import VoiceClip
+from models.training.live import voice_windows
+from models.training.live.voice import voice_scores
+from models.training.live.voice_settings import VoiceStageConfig
+from models.training.live.voice_windows import VoiceEvaluation, augmented_mels
 from models.training.starting_points import StartingPointError
-from models.training.voice import voice_scores
-from models.training.voice_settings import VoiceStageConfig
-from models.training.voice_windows import VoiceEvaluation, augmented_mels
 from models.training.whisper import load_encoder, read_variables
 from models.voice import VoiceClassifier, VoiceEncoder
 

@@ -167,13 +167,15 @@ def train_live(
     """Train the live network in stages; killed or stopped, the same command goes on."""
     from dataclasses import replace
 
-    from models.training import recipe as training
+    from models.training.live.recipe import load_recipe
+    from models.training.live.train import SHIPPED
+    from models.training.live.train import train_live as train
 
-    recipe = training.load_recipe(config)
+    recipe = load_recipe(config)
     if seed is not None:
         recipe = replace(recipe, seed=seed)
     context = _training_context(data_root, work_dir, device)
-    checkpoint = training.train_live(context, recipe, tuple(stage or training.SHIPPED), weights)
+    checkpoint = train(context, recipe, tuple(stage or SHIPPED), weights)
     if checkpoint is not None:
         typer.echo(f"written: {checkpoint.path} (SHA-256 {checkpoint.sha256})")
 
@@ -286,8 +288,8 @@ def evaluate_live(
 ) -> None:
     """Print every figure of the model card, beside what was aimed at."""
     from models.checkpoint import default_weights
-    from models.training.evaluate import evaluate_live as evaluate
-    from models.training.recipe import load_recipe
+    from models.training.live.evaluate import evaluate_live as evaluate
+    from models.training.live.recipe import load_recipe
 
     context = _training_context(data_root, work_dir, device)
     evaluate(context, weights or default_weights(), load_recipe(config))

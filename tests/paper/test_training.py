@@ -41,8 +41,8 @@ from models.training.paper.recipes import (
 from models.training.paper.run import Protocol, Task, evaluate_task, train_task
 from models.training.paper.scores import class_figures
 from models.training.paper.tasks import ntu_task, ravdess_task
-from models.training.recipe import RecipeError, StageError
 from models.training.scores import confusion, recalls, spread
+from models.training.settings import RecipeError, StageError
 from realtime.errors import ExitCode
 from tests.conftest import ROOT
 from tests.paper.datasets import BrightFace, mosei, ntu, ravdess

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import main
 from models.labels import RAVDESS_EMOTIONS
 from models.training.data import ACTOR_FOLDS, DataError
+from models.training.live.voice_settings import VoiceStageConfig
 from models.training.loop import RunContext
 from models.training.study import protocol, ravdess, report, results, training, tuning, variants
 from models.training.study.action import CLASSES as ACTIONS
@@ -38,7 +39,6 @@ from models.training.study.task import (
     Task,
     VectorInputs,
 )
-from models.training.voice_settings import VoiceStageConfig
 
 soundfile = pytest.importorskip("soundfile")
 

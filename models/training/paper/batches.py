@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from models.training import distributed
-from models.training.recipe import RecipeError
+from models.training.settings import RecipeError
 
 Batch = tuple[Tensor, ...]
 

@@ -13,7 +13,7 @@ from models.training.paper.mosei import WIDTHS, MoseiPreparation
 from models.training.paper.ntu import SPLITS, NtuPreparation, NtuTaking
 from models.training.paper.pictures import PictureAugmentation
 from models.training.paper.ravdess import RavdessPreparation
-from models.training.recipe import check_seed, read_settings
+from models.training.settings import check_seed, read_settings
 
 _LEAST_PICTURES: Final = 16  # that I3D takes
 

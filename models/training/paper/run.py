@@ -39,7 +39,7 @@ from models.training.paper.batches import (
 )
 from models.training.paper.layout import Fold
 from models.training.paper.recipes import StageConfig
-from models.training.recipe import RecipeError, StageError
+from models.training.settings import RecipeError, StageError
 
 WEIGHTS: Final = "weights.safetensors"
 

@@ -27,6 +27,8 @@ from models.labels import RAVDESS_EMOTIONS
 from models.mel import log_mel
 from models.training.augment_audio import Samples, augment_audio
 from models.training.data import DataError
+from models.training.live.voice import parameter_groups
+from models.training.live.voice_settings import VoiceStageConfig
 from models.training.loop import (
     RunContext,
     cosine_schedule,
@@ -49,8 +51,6 @@ from models.training.study.ravdess import (
 )
 from models.training.study.task import Fold, Rows
 from models.training.study.training import mixup_loss
-from models.training.voice import parameter_groups
-from models.training.voice_settings import VoiceStageConfig
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 

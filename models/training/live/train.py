@@ -12,16 +12,11 @@ Every stage resumes where it was killed and passes at once when it is done. Thre
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import tomllib
-import types
-import typing
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
-from enum import Enum
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import torch
 from torch import nn
@@ -32,25 +27,23 @@ from models.face import FaceClassifier
 from models.files import write_whole
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
-from models.mel import HOP, MELS, SAMPLE_RATE
-from models.training.calibration import expected_calibration_error, fit_temperature
 from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
-from models.training.face import FaceStageConfig, train_face
-from models.training.fusion import learn_voice_means, train_fusion
-from models.training.fusion_answers import answers
-from models.training.fusion_features import (
+from models.training.live.calibration import expected_calibration_error, fit_temperature
+from models.training.live.face import train_face
+from models.training.live.fusion import learn_voice_means, train_fusion
+from models.training.live.fusion_answers import answers
+from models.training.live.fusion_features import (
     FaceFeatures,
     VoiceFeatures,
     evaluation_features,
     face_features,
     training_voices,
 )
-from models.training.fusion_settings import FusionStageConfig
+from models.training.live.recipe import LiveRecipe
+from models.training.live.voice import STAGE as VOICE_STAGE
+from models.training.live.voice import WEIGHTS, VoiceTask, load_voice, train_voice
 from models.training.loop import RunContext, console, load_state, load_weights, seed_everything
-from models.training.voice import STAGE as VOICE_STAGE
-from models.training.voice import WEIGHTS, VoiceTask, load_voice, train_voice
-from models.training.voice_settings import VoiceStageConfig
-from models.training.whisper import WIDTH as WHISPER_WIDTH
+from models.training.settings import RecipeError, StageError
 from models.voice import VoiceClassifier
 
 STAGES: Final = ("face", "voice", "fusion", "final", "folds")
@@ -90,139 +83,6 @@ def origin(actors: Sequence[int]) -> dict[str, str]:
         "terms": "CC BY-NC-SA 4.0, non-commercial: RAVDESS is CC BY-NC-SA 4.0, FER2013 is for "
         "research",
     }
-
-
-class RecipeError(ValueError):
-    """A recipe file does not fit; the message quotes the key and its value."""
-
-
-class StageError(RuntimeError):
-    """A stage needs another that has not been trained."""
-
-
-def check_seed(seed: int) -> None:
-    """ValueError where one of the generators does not take `seed`."""
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be 0 to {2**32 - 1}, not {seed}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveRecipe:
-    """All settings of a training run."""
-
-    seed: int = 0
-    network: LiveNetConfig = field(default_factory=LiveNetConfig)
-    face: FaceStageConfig = field(default_factory=FaceStageConfig)
-    voice: VoiceStageConfig = field(default_factory=VoiceStageConfig)
-    fusion: FusionStageConfig = field(default_factory=FusionStageConfig)
-
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
-        network = self.network
-        for name, value, known in (
-            ("labels", network.labels, EMOTIONS),
-            ("sample_rate", network.sample_rate, SAMPLE_RATE),
-            ("voice.n_mels", network.voice.n_mels, MELS),
-        ):
-            if value != known:
-                raise ValueError(f"network.{name} must be {known}, as the data is, not {value}")
-        if self.voice.initial == "whisper" and network.voice.width != WHISPER_WIDTH:
-            raise ValueError(
-                f"network.voice.width must be {WHISPER_WIDTH}, as in Whisper tiny.en, not "
-                f"{network.voice.width}; or set voice.initial = 'random'"
-            )
-        if network.max_maps < 2:
-            raise ValueError(
-                f"a window of {network.window_seconds} s has fewer than two face maps, of which "
-                f"there are {network.face_rate} a second"
-            )
-        longest = 2 * network.voice.max_frames * HOP / SAMPLE_RATE
-        for name, seconds in (
-            ("network.window_seconds", network.window_seconds),
-            ("voice.window_seconds", self.voice.window_seconds),
-            ("fusion.voice_seconds", max(self.fusion.voice_seconds, default=0.0)),
-            ("fusion.poor_voice_seconds", max(self.fusion.poor_voice_seconds, default=0.0)),
-        ):
-            if seconds > longest:
-                raise ValueError(
-                    f"{name} = {seconds} is longer than what network.voice.max_frames = "
-                    f"{network.voice.max_frames} takes, {longest} s"
-                )
-
-
-def load_recipe(path: Path | None = None) -> LiveRecipe:
-    """Read a recipe (TOML); without a path, the one the shipped weights were made with.
-
-    Raises
-    ------
-    RecipeError
-        Not readable, no TOML, or a setting that is unknown, of the wrong kind or out of range.
-    """
-    return read_settings(LiveRecipe, path or Path(__file__).with_name("live.toml"))
-
-
-Settings = TypeVar("Settings")
-
-
-def read_settings(owner: type[Settings], path: Path) -> Settings:
-    """Make the dataclass `owner` from a TOML file; what is not named keeps its default.
-
-    Raises
-    ------
-    RecipeError
-        Not readable, no TOML, or a setting that is unknown, of the wrong kind or out of range.
-    """
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"{path}: {error}") from None
-    try:
-        return _build(owner(), table, "")
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from None
-
-
-def _build(default: Settings, table: Mapping[str, Any], where: str) -> Settings:
-    """`default` with what a TOML table names, names and types checked."""
-    hints = typing.get_type_hints(type(default))
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        name = f"{where}{key}"
-        if key not in hints:
-            close = difflib.get_close_matches(key, hints, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise RecipeError(f"unknown setting {name} = {value!r}{hint}")
-        own = getattr(default, key)
-        if is_dataclass(own) and isinstance(value, dict):
-            values[key] = _build(own, value, f"{name}.")
-        else:
-            values[key] = _convert(hints[key], value, name)
-    try:
-        return replace(default, **values)  # type: ignore[type-var]
-    except ValueError as error:
-        raise RecipeError(f"[{where.rstrip('.') or 'top'}] {error}") from None
-
-
-def _convert(kind: Any, value: Any, name: str) -> Any:
-    if is_dataclass(kind):
-        raise RecipeError(f"{name} must be a table, not {value!r}")
-    origin = typing.get_origin(kind)
-    if origin is tuple and isinstance(value, list):
-        inner = typing.get_args(kind)
-        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
-        if len(kinds) != len(value):
-            raise RecipeError(f"{name} takes {len(kinds)} values, not {value!r}")
-        return tuple(_convert(one, item, name) for one, item in zip(kinds, value, strict=True))
-    if isinstance(kind, type) and issubclass(kind, Enum) and value in list(kind):
-        return kind(value)
-    accepted = typing.get_args(kind) if origin in (typing.Union, types.UnionType) else (kind,)
-    if float in accepted and type(value) is int:
-        return float(value)
-    if type(value) not in accepted:
-        expected = " or ".join(getattr(one, "__name__", str(one)) for one in accepted)
-        raise RecipeError(f"{name} = {value!r} is not {expected}")
-    return value
 
 
 def train_live(

@@ -18,8 +18,8 @@ from models.labels import EMOTIONS
 from models.mel import HOP, SAMPLE_RATE, log_mel
 from models.training.augment_audio import augment_audio, centred_window, random_window
 from models.training.data import VoiceClip
+from models.training.live.voice_settings import VoiceStageConfig
 from models.training.loop import content_digest
-from models.training.voice_settings import VoiceStageConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)

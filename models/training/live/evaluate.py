@@ -25,11 +25,15 @@ from models.face import FaceClassifier
 from models.files import write_whole
 from models.labels import EMOTIONS
 from models.live import FusionHead, LiveNet
-from models.training.calibration import BINS, calibration_error_floor, expected_calibration_error
 from models.training.data import OTHER_FOLDS, load_ferplus
-from models.training.face import face_scores
-from models.training.fusion_answers import Answers, answers, face_shares, session_answers
-from models.training.fusion_features import (
+from models.training.live.calibration import (
+    BINS,
+    calibration_error_floor,
+    expected_calibration_error,
+)
+from models.training.live.face import face_scores
+from models.training.live.fusion_answers import Answers, answers, face_shares, session_answers
+from models.training.live.fusion_features import (
     POOR_SNR,
     QUALITIES,
     FaceFeatures,
@@ -38,17 +42,12 @@ from models.training.fusion_features import (
     evaluation_voices,
     face_features,
 )
-from models.training.fusion_pairs import paired_voices
-from models.training.fusion_settings import FusionStageConfig
+from models.training.live.fusion_pairs import paired_voices
+from models.training.live.fusion_settings import FusionStageConfig
+from models.training.live.recipe import LiveRecipe
+from models.training.live.train import SELECTION, WITHOUT_DROPOUT, fold_weights, take_stage
 from models.training.loop import RunContext
-from models.training.recipe import (
-    SELECTION,
-    WITHOUT_DROPOUT,
-    LiveRecipe,
-    StageError,
-    fold_weights,
-    take_stage,
-)
+from models.training.settings import StageError
 
 Results = dict[str, Any]
 People = tuple[FaceFeatures, VoiceFeatures]

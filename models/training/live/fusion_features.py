@@ -24,9 +24,11 @@ from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import LiveNet
 from models.mel import log_mel
 from models.training.augment_audio import add_noise, centred_window, random_noise
-from models.training.augment_images import FaceAugmentation
 from models.training.data import ACTORS, DataError, load_ferplus, load_ravdess
-from models.training.fusion_settings import FusionStageConfig
+from models.training.live.augment_images import FaceAugmentation
+from models.training.live.fusion_settings import FusionStageConfig
+from models.training.live.voice_settings import VoiceStageConfig
+from models.training.live.voice_windows import augmented_mels
 from models.training.loop import (
     RunContext,
     content_digest,
@@ -34,8 +36,6 @@ from models.training.loop import (
     progress_bar,
     save_atomically,
 )
-from models.training.voice_settings import VoiceStageConfig
-from models.training.voice_windows import augmented_mels
 
 CLIP_WINDOWS: Final = 3
 """Of each clip that is scored."""

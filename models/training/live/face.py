@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from models.config import FaceTrunkConfig, check_positive
 from models.face import FaceClassifier
-from models.training.augment_images import FaceAugmentation
 from models.training.data import FerPlus, load_ferplus
-from models.training.face_start import start_from_faceres
+from models.training.live.augment_images import FaceAugmentation
+from models.training.live.face_start import start_from_faceres
 from models.training.loop import (
     RunContext,
     begin_stage,

@@ -35,6 +35,8 @@ from models.training.data import (
     VoiceClip,
     load_ravdess,
 )
+from models.training.live.voice_settings import VoiceStageConfig
+from models.training.live.voice_windows import VoiceEpoch, VoiceEvaluation, augmented_mels
 from models.training.loop import (
     RunContext,
     begin_stage,
@@ -49,8 +51,6 @@ from models.training.loop import (
     seed_everything,
 )
 from models.training.scores import accuracy, balanced_accuracy, recalls
-from models.training.voice_settings import VoiceStageConfig
-from models.training.voice_windows import VoiceEpoch, VoiceEvaluation, augmented_mels
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceClassifier, VoiceEncoder
 

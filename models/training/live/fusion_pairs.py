@@ -20,8 +20,8 @@ from torch.nn import functional
 from models.arrays import Floats
 from models.config import LiveNetConfig
 from models.labels import EMOTIONS
-from models.training.fusion_features import FaceFeatures, VoiceFeatures
-from models.training.fusion_settings import FusionStageConfig
+from models.training.live.fusion_features import FaceFeatures, VoiceFeatures
+from models.training.live.fusion_settings import FusionStageConfig
 
 
 class PairBatch(NamedTuple):

@@ -20,10 +20,10 @@ from torch.nn import functional
 from models.config import CONDITIONS, LiveNetConfig
 from models.labels import EMOTIONS
 from models.live import FusionHead, LiveNet
-from models.training.fusion_answers import answers
-from models.training.fusion_features import FaceFeatures, VoiceFeatures, evaluation_voices
-from models.training.fusion_pairs import PairBatch, TrainingPairs
-from models.training.fusion_settings import FusionStageConfig
+from models.training.live.fusion_answers import answers
+from models.training.live.fusion_features import FaceFeatures, VoiceFeatures, evaluation_voices
+from models.training.live.fusion_pairs import PairBatch, TrainingPairs
+from models.training.live.fusion_settings import FusionStageConfig
 from models.training.loop import RunContext, begin_stage, content_digest, fit
 
 

@@ -17,8 +17,8 @@ from models.attention import modality_share
 from models.config import CONDITIONS, LiveNetConfig
 from models.labels import EMOTIONS
 from models.speaker import SpeakerOffset
-from models.training.fusion_features import CLIP_WINDOWS, FaceFeatures, VoiceFeatures
-from models.training.fusion_pairs import evaluation_batches, make_batch
+from models.training.live.fusion_features import CLIP_WINDOWS, FaceFeatures, VoiceFeatures
+from models.training.live.fusion_pairs import evaluation_batches, make_batch
 from models.training.scores import accuracy, balanced_accuracy, recalls
 
 ORDERS: Final = 8

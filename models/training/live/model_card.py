@@ -1,6 +1,6 @@
 """Writes the model card from the figures that `evaluate live` left behind.
 
-    python -m models.training.model_card runs/live/results.json models/weights/MODEL_CARD.md
+    python -m models.training.live.model_card runs/live/results.json models/weights/MODEL_CARD.md
 
 so that no figure of a measurement in the tables was typed by hand.
 """
@@ -13,18 +13,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from models.training.calibration import BINS
 from models.training.data import TEST_ACTORS, TRAIN_ACTORS, VALIDATION_ACTORS
-from models.training.evaluate import SESSION_START
-from models.training.fusion_answers import ORDERS
-from models.training.fusion_features import POOR_SNR
+from models.training.live.calibration import BINS
+from models.training.live.evaluate import SESSION_START
+from models.training.live.fusion_answers import ORDERS
+from models.training.live.fusion_features import POOR_SNR
 
 TEMPLATE: Final = """\
 # Model card: MSAF Live
 
 A network that names one of seven *expressions* (neutral, happy, sad, angry, fearful, disgusted,
 surprised) from a face, a voice, or both. It reads what a face and a voice show, not what a person
-feels. This page is written by `models/training/model_card.py` from what
+feels. This page is written by `models/training/live/model_card.py` from what
 `python main.py evaluate live` measured.
 
 - File: `models/weights/{file}`, {megabytes:.1f} MB, SHA-256 of its content, as the

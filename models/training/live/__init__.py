@@ -1,0 +1,1 @@
+"""The network that ships: its stages (face, voice, fusion), calibration, evaluation, model card."""
