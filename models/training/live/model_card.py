@@ -27,11 +27,6 @@ surprised) from a face, a voice, or both. It reads what a face and a voice show,
 feels. This page is written by `models/training/live/model_card.py` from what
 `python main.py evaluate live` measured.
 
-- File: `models/weights/{file}`, {megabytes:.1f} MB, SHA-256 of its content, as the
-  program checks it: `{sha256}`
-- Parameters: {parameters}
-- Terms: {terms}. See `models/weights/LICENSE`.
-
 ## What it may be used for
 
 Demonstration, research and teaching about multimodal fusion, with people who know that the program
@@ -39,24 +34,12 @@ is looking and listening. It is not fit for decisions about anybody. In the Euro
 Act forbids emotion recognition at work and in education (Article 5) and asks elsewhere that people
 be told (Article 50). The weights may not be used commercially.
 
-## Data
-
-{data_table}
-
-Data: {data}.
-Starting points: {starting_points}.
-
-**Pairs are made by class.** There was no recording of face and voice of the same person to train
-on. A face of FER+ is paired with a clip of RAVDESS of the same class, so the figures for "both" say
-how well two independent signs of one class are joined; they are higher than on recordings of real
-people, whose face and voice may disagree or be unclear together. In RAVDESS's own recordings
-a face (its action units) and a voice are wrong together somewhat more often than pairs made by
-class would be (docs/results.md, emotion).
-
 ## Figures
 
 On people that the network never saw. Balanced accuracy is the mean, over classes, of the part of
-the class that is found.
+the class that is found. Faces and voices of "both" are pairs made by class, see the data below.
+
+{test_table}
 
 FER2013, whose pictures FER+ votes on, was gathered from the web, and many a photograph is in more
 than one of its splits: the same pixels, or cut, scaled or marked in another way. Of the test split
@@ -71,8 +54,6 @@ votes that remain are left out. With those in, by the most voted emotion
 most voted too. On the whole split as published, photographs known from training among them
 ({published_samples} images), accuracy {published_accuracy}, balanced {published_balanced}: that one
 compares with what others gave (VGG13 in the FER+ paper: 84.99 %).
-
-{test_table}
 
 The program goes on learning what is a voice's own, without labels, while it is heard
 (models/speaker.py), and takes that off. So each actor's 60 clips were also heard in one session, in
@@ -129,6 +110,27 @@ its pictures, so nothing can be said by sex, age or skin for the face.
 - One person at a time. Where two people speak, the voice may be somebody else's.
 - Probabilities were calibrated on validation people of the same data sets; on other cameras, rooms
   and people they are less reliable than the calibration error above.
+
+## Data
+
+{data_table}
+
+Data: {data}.
+Starting points: {starting_points}.
+
+**Pairs are made by class.** There was no recording of face and voice of the same person to train
+on. A face of FER+ is paired with a clip of RAVDESS of the same class, so the figures for "both" say
+how well two independent signs of one class are joined; they are higher than on recordings of real
+people, whose face and voice may disagree or be unclear together. In RAVDESS's own recordings
+a face (its action units) and a voice are wrong together somewhat more often than pairs made by
+class would be (docs/results.md, emotion).
+
+## The file
+
+- File: `models/weights/{file}`, {megabytes:.1f} MB, SHA-256 of its content, as the
+  program checks it: `{sha256}`
+- Parameters: {parameters}
+- Terms: {terms}. See `models/weights/LICENSE`.
 """
 
 
@@ -178,12 +180,12 @@ def model_card(results: Mapping[str, Any]) -> str:
                 ),
                 (
                     "FER+, test split, without photographs of either",
-                    "the figures below; nothing chosen by it",
+                    "the figures above; nothing chosen by it",
                     "others",
                 ),
                 ("RAVDESS speech (sound)", "voice branch, fusion", _actors(TRAIN_ACTORS)),
                 ("", "choice of epochs, temperatures; then the same", _actors(VALIDATION_ACTORS)),
-                ("", "the figures below; nothing chosen by it", _actors(TEST_ACTORS)),
+                ("", "the figures above; nothing chosen by it", _actors(TEST_ACTORS)),
             ],
         ),
         ferplus_copies=f"{copies:,} of {published['samples_most_voted']:,}",
