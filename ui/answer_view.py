@@ -25,7 +25,16 @@ from ui.panel import (
     text_width,
     write,
 )
-from ui.present.answer import BEFORE_THE_PAUSE, UNANSWERED, Answer, Bar, answer, bars, spoken
+from ui.present.answer import (
+    BEFORE_THE_PAUSE,
+    UNANSWERED,
+    Answer,
+    Bar,
+    answer,
+    bars,
+    spoken,
+    summary,
+)
 from ui.present.words import LEAST_DRAWN
 from ui.theme import BODY, DISPLAY, FIGURE, MEDIUM, REGULAR, SEMIBOLD, Theme
 
@@ -48,12 +57,14 @@ class AnswerView(Panel):
         self.setToolTip(
             "The answer is steadied, so that it does not flicker: another takes its place\n"
             "once it is clearly ahead for a moment, or far ahead.\n"
-            "The bars show how all of them stand, averaged over about half a second."
+            "The bars show how all of them stand, averaged over about half a second;\n"
+            "at the end of a recording, for how much of it each was the answer."
         )
         self._labels = labels
         self._window_seconds = window_seconds
         self._prediction: Prediction | None = None
         self._absence = UNANSWERED
+        self._summary: tuple[float, ...] | None = None
         self._answer: Answer = answer(None)
         self._bars: tuple[Bar, ...] = bars(None, labels)
         self._follower = Follower(len(labels), _FOLLOW_SECONDS)
@@ -71,9 +82,12 @@ class AnswerView(Panel):
     def show_prediction(self, prediction: Prediction | None) -> None:
         """Show another answer; the bars begin to move towards it."""
         self._prediction = prediction
-        shown = answer(prediction, self._absence, window_seconds=self._window_seconds)
+        if self._summary is not None:
+            shown, self._bars = summary(self._summary, self._labels)
+        else:
+            shown = answer(prediction, self._absence, window_seconds=self._window_seconds)
+            self._bars = bars(prediction, self._labels)
         self._answer = shown
-        self._bars = bars(prediction, self._labels)
         told = spoken(shown, self._bars)
         if self._is_old():
             if shown.sure:  # else the reason stays to be read
@@ -88,6 +102,17 @@ class AnswerView(Panel):
             self._absence = absence
             if self._prediction is None:
                 self.show_prediction(None)
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether it shows what the whole recording came to."""
+        return self._summary is not None
+
+    def sum_up(self, shares: tuple[float, ...] | None) -> None:
+        """Show part of the time, 0..1, of each class; None: the answer again."""
+        if shares != self._summary:
+            self._summary = shares
+            self.show_prediction(self._prediction)
 
     def set_paused(self, paused: bool) -> None:
         """Dim the bars and say that the answer is the last one before the pause."""

@@ -104,6 +104,10 @@ class HeaderView(QWidget):
             button.setVisible(live)
         self._file.set_whole(file_name)
 
+    def set_narrow(self, narrow: bool) -> None:
+        """Leave the program's name to its mark where there is little room."""
+        self._brand.setHidden(narrow)
+
     def set_devices(
         self,
         cameras: Listing[CameraInfo] | None,

@@ -147,6 +147,7 @@ class Layout(QObject):
         cards.setColumnStretch(0, 1)
         cards.setColumnStretch(1, 1 if shape.paired else 0)
         self._below.setColumnStretch(0, 7 if shape.narrow else 4)
+        views.header.set_narrow(shape.narrow)
         style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
         if shape.narrow:
             style = Qt.ToolButtonStyle.ToolButtonIconOnly

@@ -52,7 +52,7 @@ from ui.loading_view import LoadingView
 from ui.notice_board import NoticeBoard
 from ui.present.answer import UNANSWERED, absence
 from ui.present.notices import Notice, Remedy, Severity, empty_picture, notices
-from ui.present.playback import badge, is_paused
+from ui.present.playback import badge, is_over, is_paused
 from ui.share_view import ShareView
 from ui.spectrogram_view import SpectrogramView
 from ui.status_view import StatusView
@@ -284,6 +284,7 @@ class MainWindow(QMainWindow):
         views.video.show_frame(None, None)
         views.video.set_badge("")
         views.answer.set_absence(UNANSWERED)
+        views.answer.sum_up(None)
         self._dim(False)
         self._show_prediction(None)
         self._notices.clear()
@@ -322,7 +323,7 @@ class MainWindow(QMainWindow):
         self._show_notice(snapshot)
         failed = snapshot.state is SessionState.FAILED
         if (playback := snapshot.playback) is not None:
-            self._show_playback(playback, failed=failed)
+            self._show_playback(playback, failed=failed, over=is_over(snapshot))
         else:
             self._dim(snapshot.state is SessionState.PAUSED)
         views.answer.set_absence(absence(snapshot))
@@ -330,9 +331,11 @@ class MainWindow(QMainWindow):
         self._offer_pause(is_paused(snapshot))
         self._offer_writing()
 
-    def _show_playback(self, playback: Playback, *, failed: bool) -> None:
+    def _show_playback(self, playback: Playback, *, failed: bool, over: bool) -> None:
         self.views.timeline.set_extent(playback.duration, playback.analysed, playback.position)
         self.views.transport.show_playback(playback)
+        if over != self.views.answer.sums_up:
+            self.views.answer.sum_up(self.views.timeline.label_shares() if over else None)
         for command in PLAYING:
             self.commands[command].setEnabled(not failed)
         for command in LOOKING:
@@ -414,12 +417,13 @@ class MainWindow(QMainWindow):
             self.switcher.go_live()
         elif remedy is Remedy.OPEN:
             self._ask_recording()
-        elif remedy is Remedy.CAMERA and live is not None:
-            live.set_camera(live.camera)
         elif remedy is Remedy.ADDRESS:
             self.views.header.ask_address()
-        elif remedy is Remedy.MICROPHONE and live is not None:
-            live.set_microphone(live.microphone)
+        elif live is not None:
+            if remedy is not Remedy.MICROPHONE:
+                live.set_camera(live.camera)
+            if remedy is not Remedy.CAMERA:
+                live.set_microphone(live.microphone)
 
     # -- devices -------------------------------------------------------------------------------
 
@@ -623,15 +627,21 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is not None and _files(event.mimeData()):
             event.acceptProposedAction()
-            self.views.video.set_dropping(True)
+            self._show_dropping(True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
-        self.views.video.set_dropping(False)
+        self._show_dropping(False)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        self.views.video.set_dropping(False)
+        self._show_dropping(False)
         if event is not None and (paths := _files(event.mimeData())):
             self.switcher.open_recording(paths[0], of=len(paths))
+
+    def _show_dropping(self, dropping: bool) -> None:
+        """Say where a file would be dropped, with no notice over it."""
+        self.views.video.set_dropping(dropping)
+        banner = self.views.banner
+        banner.setHidden(dropping or banner.notice is None)
 
     def restore_place(self) -> bool:
         """Restore where the window was last closed, and its size; whether that is known."""

@@ -95,6 +95,10 @@ class TimelineView(Panel):
         if self._live and self._tip and QToolTip.isVisible() and QToolTip.text() == self._tip:
             self.show_tip(*self._tip_place)  # of what is there now
 
+    def label_shares(self) -> tuple[float, ...]:
+        """See Track.label_shares."""
+        return self._track.label_shares()
+
     def set_extent(self, duration: float, analysed: float, position: float) -> None:
         """Length of the recording, how far it is analysed and where playback stands, in seconds."""
         redraw = duration != self._duration

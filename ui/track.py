@@ -87,6 +87,15 @@ class Track:
         else:
             self.stretches.append(Stretch(label, begins, end))
 
+    def label_shares(self) -> tuple[float, ...]:
+        """Part of the time, 0..1, that each class was the label, in order; all 0 without time."""
+        seconds = [0.0] * len(self.labels)
+        for stretch in self.stretches:
+            if stretch.label != NOT_SURE:
+                seconds[stretch.label] += stretch.end - stretch.start
+        whole = sum(stretch.end - stretch.start for stretch in self.stretches)
+        return tuple(each / whole if whole > 0.0 else 0.0 for each in seconds)
+
     def label_at(self, seconds: float) -> int:
         """Class of the label at that time, NOT_SURE or NOTHING."""
         index = bisect_left(self._ends, seconds)

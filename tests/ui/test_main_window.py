@@ -787,6 +787,53 @@ def test_a_label_that_another_class_is_ahead_of_says_so(
     assert "steadied" in window.views.answer.toolTip()
 
 
+def test_at_its_end_a_recording_is_summed_up(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    window = open_window(replay)
+    run(window, now, 8.0)
+    answer = window.views.answer
+    assert not answer.sums_up
+    window.commands["end"].trigger()
+    run(window, now, 1.0)
+    assert answer.headline == "Summary"
+    assert answer.detail.startswith("Share of the time")
+    window.commands["begin"].trigger()
+    run(window, now, 1.0)
+    assert not answer.sums_up
+    assert not answer.detail.startswith("Share of the time")
+
+
+def test_two_failed_devices_are_tried_again_together(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    window = open_window(live)
+    failed = SourceHealth(name="USB", state=SourceState.FAILED, message="it is in use")
+    live.health_changes.update(camera=failed, microphone=failed)
+    run(window, now, 2.0)
+    (retry,) = [
+        each for each in window.views.banner.findChildren(QAbstractButton) if each.text() == "Retry"
+    ]
+    retry.click()
+    assert live.asked == [("camera", live.camera), ("microphone", live.microphone)]
+
+
+def test_no_notice_hides_where_a_file_is_dropped(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, tmp_path: Path
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    assert window.views.banner.isVisible()  # that nothing is stored
+    data = QMimeData()
+    (tmp_path / "talk.mp4").touch()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "talk.mp4"))])
+    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
+    window.dragEnterEvent(QDragEnterEvent(QPoint(9, 9), *how, Qt.KeyboardModifier.NoModifier))
+    assert not window.views.banner.isVisible()
+    window.dragLeaveEvent(None)
+    assert window.views.banner.isVisible()
+
+
 def drop(window: MainWindow, *urls: QUrl) -> bool:
     """Drag `urls` over the window and drop them; tells whether that was invited to."""
     data = QMimeData()

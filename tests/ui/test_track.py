@@ -1,6 +1,7 @@
 """Predictions laid out over time."""
 
 import numpy as np
+import pytest
 
 from models.labels import EMOTIONS
 from realtime.emotion.reasons import SILENCE
@@ -16,6 +17,18 @@ def test_columns_hold_what_was_predicted_there() -> None:
     assert (columns.labels[20:] == NOTHING).all()
     np.testing.assert_allclose(columns.smoothed[:20].sum(axis=1), 1.0, rtol=1e-5)
     assert np.isnan(columns.smoothed[20:]).all()
+
+
+def test_the_time_of_each_class_is_a_part_of_all_that_was_answered() -> None:
+    track = Track(EMOTIONS)
+    assert track.label_shares() == (0.0,) * 7
+    track.extend([make_prediction(index, label="happy") for index in range(1, 41)])
+    track.extend([absent_prediction(index) for index in range(41, 51)])
+    track.extend([make_prediction(index, label="sad") for index in range(100, 150)])
+    shares = dict(zip(EMOTIONS, track.label_shares(), strict=True))
+    assert shares["happy"] == pytest.approx(0.4, abs=0.02)
+    assert shares["sad"] == pytest.approx(0.5, abs=0.02)  # the gap before it is no time at all
+    assert sum(shares.values()) == pytest.approx(0.9, abs=0.02)
 
 
 def test_gaps_longer_than_half_a_second_stay_gaps() -> None:

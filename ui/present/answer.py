@@ -33,6 +33,7 @@ from ui.present.words import PAUSED, UNKNOWN, listed, percent, roughly, sentence
 
 NOT_SURE: Final = "Not sure"
 NOT_COUNTED: Final = "Not counted"
+SUMMARY: Final = "Summary"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,30 @@ def answer(
         confidence=percent(prediction.confidence),
         colour=palette.class_colour(prediction.label, prediction.labels),
         sure=True,
+    )
+
+
+def summary(shares: Sequence[float], labels: Sequence[str]) -> tuple[Answer, tuple[Bar, ...]]:
+    """What a whole recording came to; `shares`: part of the time of each class, 0..1."""
+    most = max(range(len(labels)), key=shares.__getitem__)
+    ever = shares[most] > 0.0
+    unsure = max(1.0 - sum(shares), 0.0)
+    shown = Answer(
+        headline=SUMMARY,
+        detail=f"Share of the time; not sure for {percent(unsure)}",
+        confidence="",
+        colour=palette.TEXT_FAINT,
+        sure=False,
+    )
+    return shown, tuple(
+        Bar(
+            name=sentence(name),
+            value=share,
+            text=percent(share),
+            colour=palette.class_colour(name, labels),
+            leading=ever and index == most,
+        )
+        for index, (name, share) in enumerate(zip(labels, shares, strict=True))
     )
 
 

@@ -21,6 +21,7 @@ class Remedy(StrEnum):
     OPEN = "open"
     CAMERA = "camera"
     MICROPHONE = "microphone"
+    DEVICES = "devices"  # camera and microphone
     ADDRESS = "address"  # of a network camera
 
 
@@ -62,6 +63,7 @@ def notices(
         ("Camera" if live else "Picture", snapshot.health.camera, mend),
         ("Microphone" if live else "Sound", snapshot.health.microphone, Remedy.MICROPHONE),
     )
+    failed: list[Notice] = []
     for kind, source, remedy in sources:
         text = f"{kind}: {source.message}" if source.message else f"{kind} {source.state.value}"
         if source.state is SourceState.STALLED and not source.message and live:
@@ -70,12 +72,16 @@ def notices(
             text = failure(source.message)
         if source.state is SourceState.FAILED:
             mending = remedy if live else None
-            found.append(Notice(text=text, severity=Severity.ERROR, remedy=mending))
+            failed.append(Notice(text=text, severity=Severity.ERROR, remedy=mending))
         elif source.state in (SourceState.RETRYING, SourceState.STALLED) and live:
             address = remedy is Remedy.ADDRESS and source.state is SourceState.RETRYING
             mending = remedy if address else None
             found.append(Notice(text=text, severity=Severity.WARNING, remedy=mending))
-    # Those of one weight in one sentence: the first would hide the others.
+    # Those of one weight in one notice: the first would hide the others.
+    if live and len(failed) > 1:
+        text = ". ".join(each.text.rstrip(".") for each in failed)
+        failed = [Notice(text=text, severity=Severity.ERROR, remedy=Remedy.DEVICES)]
+    found += failed
     if snapshot.flaws:
         text = sentence("; ".join(snapshot.flaws))
         found.append(Notice(text=text, severity=Severity.WARNING))

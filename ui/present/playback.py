@@ -50,6 +50,13 @@ def sound_hint(playback: Playback, *, on: bool) -> str:
     return "Sound is on (S)" + (", silent until the analysis is ahead" if waits else "")
 
 
+def is_over(snapshot: Snapshot) -> bool:
+    """Whether a recording is analysed, and played to its end."""
+    playback = snapshot.playback
+    at_end = playback is not None and 0.0 < playback.duration <= playback.position
+    return at_end and snapshot.state is SessionState.ENDED
+
+
 def badge(snapshot: Snapshot) -> str:
     """Live, why the picture is not of now; of a recording, why playback stands still or is slow.
 
@@ -64,6 +71,5 @@ def badge(snapshot: Snapshot) -> str:
         if is_ahead(snapshot):
             return WAITS_FOR_ANALYSIS
         return SLOWED_BY_ANALYSIS if is_slowed(snapshot) else ""
-    is_over = playback.position >= playback.duration and state is SessionState.ENDED
     is_open = state in (SessionState.RUNNING, SessionState.ENDED)
-    return PAUSED if is_open and not is_over else ""
+    return PAUSED if is_open and not is_over(snapshot) else ""

@@ -120,6 +120,17 @@ def test_a_label_that_is_not_the_longest_bar_says_so() -> None:
     assert shown.detail == "Perhaps turning to happy"
 
 
+def test_a_recording_is_summed_up_by_its_times() -> None:
+    shown, bars = answer.summary((0.2, 0.5, 0.0, 0.0, 0.0, 0.0, 0.1), EMOTIONS)
+    assert shown.headline == answer.SUMMARY
+    assert shown.detail == "Share of the time; not sure for 20\u202f%"
+    assert [bar.name for bar in bars if bar.leading] == ["Happy"]
+    assert bars[1].value == 0.5
+    shown, bars = answer.summary((0.0,) * 7, EMOTIONS)
+    assert shown.detail == "Share of the time; not sure for 100\u202f%"
+    assert not any(bar.leading for bar in bars)
+
+
 def test_screen_readers_hear_the_reason_and_the_bars() -> None:
     sure = make_prediction(10)
     bars = answer.bars(sure, EMOTIONS)

@@ -34,6 +34,17 @@ def test_a_failed_camera_offers_to_try_again_only_live() -> None:
     assert notices.notices(replay_snapshot(health=bad.health))[0].remedy is None
 
 
+def test_two_failed_devices_are_told_of_and_tried_again_together() -> None:
+    camera = SourceHealth(name="Camera", state=SourceState.FAILED, message="it is in use")
+    microphone = SourceHealth(
+        name="USB", state=SourceState.FAILED, message="there is no microphone: plug one in"
+    )
+    both = make_snapshot(health=Health(camera=camera, microphone=microphone))
+    (notice,) = notices.notices(both)
+    assert notice.text == "Camera: it is in use. There is no microphone: plug one in"
+    assert (notice.severity, notice.remedy) == (Severity.ERROR, Remedy.DEVICES)
+
+
 def test_a_device_is_named_once() -> None:
     failed = SourceHealth(name="Camera 7", state=SourceState.FAILED, message="camera 7 is in use")
     (notice,) = notices.notices(make_snapshot(health=Health(camera=failed, microphone=RUNNING)))
