@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from models.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +71,12 @@ class MSAFConfig:
 class ModalityShare(NamedTuple):
     """Shares of the modalities in one answer; each adds up to 1."""
 
-    share: NDArray[np.float32]  # (..., M) part of the attention that each modality took
-    chance: NDArray[np.float32]  # (..., M) part it would take if all present blocks were alike
+    share: FloatArray  # (..., M) part of the attention that each modality took
+    chance: FloatArray  # (..., M) part it would take if all present blocks were alike
 
 
 def modality_share(
-    attention: NDArray[np.float32],
+    attention: FloatArray,
     block_counts: Sequence[int],
     *,
     lowest_attention: float,

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray
+
 SAMPLE_RATE: Final = 16000  # Hz
 FFT_SIZE: Final = 400  # samples, 25 ms
 HOP: Final = 160  # samples, 10 ms
@@ -21,7 +23,7 @@ _BLOCK: Final = 10  # frames that are computed together
 _MIN_SAMPLES: Final = FFT_SIZE // 2 + 1  # below this a reflection does not fit
 
 
-def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def log_mel(samples: FloatArray) -> FloatArray:
     """Log-mel spectrogram as Whisper was trained on, normalised over each row of samples.
 
     Parameters
@@ -51,10 +53,10 @@ class SlidingLogMel:
 
     def __init__(self, hop_samples: int) -> None:
         self._hop_samples = hop_samples
-        self._samples: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._logs: NDArray[np.float32] = np.zeros((0, MELS), np.float32)
+        self._samples: FloatArray = np.zeros(0, np.float32)
+        self._logs: FloatArray = np.zeros((0, MELS), np.float32)
 
-    def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, samples: FloatArray) -> FloatArray:
         """`log_mel` of `samples` (n,), which are not to be changed afterwards; also its errors."""
         shift = self._hop_samples
         kept = self._samples[shift:]
@@ -78,7 +80,7 @@ class SlidingLogMel:
         return _normalised(logs)
 
 
-def _mirrored(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mirrored(samples: FloatArray) -> FloatArray:
     """Samples (..., n) with half an FFT of their reflection at both ends."""
     if samples.shape[-1] < _MIN_SAMPLES:
         raise ValueError(f"a spectrogram takes {_MIN_SAMPLES} samples, got {samples.shape[-1]}")
@@ -86,7 +88,7 @@ def _mirrored(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.pad(samples.astype(np.float32, copy=False), margin, mode="reflect")
 
 
-def _columns(padded: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def _columns(padded: FloatArray, count: int) -> FloatArray:
     """The first `count` frames of mirrored samples (..., n) → log energies (..., count, 80)."""
     frames = sliding_window_view(padded, FFT_SIZE, axis=-1)[..., ::HOP, :][..., :count, :]
     spectrum = np.fft.rfft(frames * _window())
@@ -96,18 +98,18 @@ def _columns(padded: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     energies = [
         power[..., first : first + _BLOCK, :] @ _projection() for first in range(0, count, _BLOCK)
     ]
-    logs: NDArray[np.float32] = np.log10(np.maximum(np.concatenate(energies, axis=-2), 1e-10))
+    logs: FloatArray = np.log10(np.maximum(np.concatenate(energies, axis=-2), 1e-10))
     return logs
 
 
-def _normalised(logs: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalised(logs: FloatArray) -> FloatArray:
     """Log energies (..., frames, 80) → the spectrogram (..., 80, frames)."""
     logs = np.maximum(logs, logs.max(axis=(-2, -1), keepdims=True) - 8.0)
     return np.ascontiguousarray(((logs + 4.0) / 4.0).swapaxes(-1, -2), dtype=np.float32)
 
 
 @cache
-def _projection() -> NDArray[np.float32]:
+def _projection() -> FloatArray:
     """(201, 80)."""
     return np.ascontiguousarray(mel_filters(SAMPLE_RATE, FFT_SIZE, MELS).astype(np.float32).T)
 
@@ -141,5 +143,5 @@ def _to_hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @cache
-def _window() -> NDArray[np.float32]:
+def _window() -> FloatArray:
     return np.hanning(FFT_SIZE + 1)[:-1].astype(np.float32)  # periodic, as torch.hann_window

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.arrays import Floats
+from models.arrays import FloatArray
 
 
 class SpeakerOffset:
@@ -30,17 +30,17 @@ class SpeakerOffset:
     ) -> None:
         """`shape` of a residual: (channels,), or (speakers, channels) for several side by side."""
         self._prior, self._memory = prior_windows, memory_windows
-        self._sum: Floats = np.zeros(shape, np.float32)
+        self._sum: FloatArray = np.zeros(shape, np.float32)
         self.windows = 0.0
         """How many windows of speech the estimate rests on."""
 
     @property
-    def value(self) -> Floats:
+    def value(self) -> FloatArray:
         """The offset, of the shape of a residual; 0 where nothing was heard."""
-        estimate: Floats = self._sum / np.float32(self._prior + self.windows)
+        estimate: FloatArray = self._sum / np.float32(self._prior + self.windows)
         return estimate
 
-    def hear(self, residual: Floats, windows: float = 1.0) -> None:
+    def hear(self, residual: FloatArray, windows: float = 1.0) -> None:
         """Take in a residual that stands for so many windows of speech (overlapping ones: less).
 
         One that is not finite is passed over: it would stay in the estimate for good.

@@ -14,9 +14,8 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QImage, QTransform
 
 from models.config import FACE_STRIDE
+from realtime.messages import FloatArray
 from ui.palette import HEAT_STOPS, lookup_table, rgb
-
-FloatArray = NDArray[np.float32]
 
 HEAT_SIZE: Final = 72  # pixels along each side of the heatmap's picture
 _HEAT_FROM: Final = 0.25  # activation, up to which the heatmap is clear

@@ -13,9 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.messages import Prediction
-
-FloatArray = NDArray[np.float32]
+from realtime.messages import FloatArray, Prediction
 
 NOT_SURE: Final = -1
 NOTHING: Final = -2

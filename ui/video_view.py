@@ -22,7 +22,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QWidget
 
 from models.alignment import CROP_SIZE
-from realtime.messages import FaceObservation, Prediction, VideoPacket
+from realtime.messages import FaceObservation, FloatArray, Prediction, VideoPacket
 from ui import icons, palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, legend, text_width, write
 from ui.present.answer import answer, spoken, tag
@@ -59,7 +59,7 @@ class VideoView(Panel):
         self._packet: VideoPacket | None = None
         self._image: QImage | None = None
         self._face: FaceObservation | None = None
-        self._activation: rendering.FloatArray | None = None
+        self._activation: FloatArray | None = None
         self._heat: QImage | None = None  # of it, once it was painted
         self._tag = tag(None)
         self._empty = ("", "")

@@ -14,9 +14,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray
 from models.mel import SAMPLE_RATE
 
-Samples = NDArray[np.float32]
+Samples = FloatArray
 
 _FRAME: Final = 320  # samples, 20 ms: the grain at which speech is told from silence
 _QUIET: Final = 1e-5  # amplitude of the noise floor behind clips that end too early
@@ -211,7 +212,7 @@ def _band(frequency: NDArray[np.float64], bottom: float, top: float) -> NDArray[
     return 1.0 / np.sqrt((1 + (bottom / frequency) ** 8) * (1 + (frequency / top) ** 8))
 
 
-def _rms(samples: NDArray[np.float32] | NDArray[np.float64]) -> float:
+def _rms(samples: FloatArray | NDArray[np.float64]) -> float:
     return float(np.sqrt(np.square(samples).mean())) + 1e-9
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray, IntArray
 from models.labels import FERPLUS_EMOTIONS
 from models.mel import SAMPLE_RATE
 
@@ -137,8 +138,8 @@ class FerPlus:
     """Faces of one split of FER+ whose most voted is one of the eight emotions."""
 
     images: NDArray[np.uint8]  # (n, 48, 48) grey
-    votes: NDArray[np.float32]  # (n, 8) rows sum to 1
-    labels: NDArray[np.int64]  # (n,) the emotion with the most votes
+    votes: FloatArray  # (n, 8) rows sum to 1
+    labels: IntArray  # (n,) the emotion with the most votes
     agreed: NDArray[np.bool_]  # (n,) whether that is the majority, as the FER+ paper scores it
 
 
@@ -152,13 +153,11 @@ through by eye, most pairs down to here are, and below 0.9 most are two people."
 def near_copies(images: NDArray[np.uint8], earlier: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which of `images` (n, 48, 48) show a photograph that is among `earlier` (m, 48, 48), (n,)."""
 
-    def thumbnails(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def thumbnails(pictures: NDArray[np.uint8]) -> FloatArray:
         small = pictures.reshape(-1, 16, 3, 16, 3).mean(axis=(2, 4), dtype=np.float32)
         small = small.reshape(len(small), 256)
         small -= small.mean(axis=1, keepdims=True)
-        scaled: NDArray[np.float32] = small / np.maximum(
-            np.linalg.norm(small, axis=1, keepdims=True), 1e-6
-        )
+        scaled: FloatArray = small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-6)
         return scaled
 
     known, found = thumbnails(earlier).T, np.zeros(len(images), np.bool_)
@@ -219,7 +218,7 @@ class VoiceClip:
     emotion: int  # RAVDESS's own eight: its emotion code less one
     label: int  # index into EMOTIONS
     actor: int  # 1 to 24; odd male, even female
-    samples: NDArray[np.float32]  # (n,) at 16 kHz in [-1, 1]
+    samples: FloatArray  # (n,) at 16 kHz in [-1, 1]
 
 
 class ClipFile(NamedTuple):
@@ -265,7 +264,7 @@ def load_ravdess(data_root: Path, actors: tuple[int, ...] = EVERYBODY) -> Iterat
         yield VoiceClip(path.stem, emotion, label, actor, _read_clip(path))
 
 
-def _read_clip(path: Path) -> NDArray[np.float32]:
+def _read_clip(path: Path) -> FloatArray:
     """Samples (n,) of a file of 16 kHz mono; DataError where it is not that."""
     import soundfile
 

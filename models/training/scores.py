@@ -10,33 +10,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.arrays import Integers
+from models.arrays import IntArray
 
 
-def accuracy(said: Integers, labels: Integers) -> float:
+def accuracy(said: IntArray, labels: IntArray) -> float:
     """Part of the answers (n,) that are right."""
     return float((said == labels).mean())
 
 
-def recalls(said: Integers, labels: Integers, names: Sequence[str]) -> dict[str, float]:
+def recalls(said: IntArray, labels: IntArray, names: Sequence[str]) -> dict[str, float]:
     """Part of each class that is found, from (n,) and (n,)."""
     return counted_recalls(confusion(said, labels, len(names)), names)
 
 
-def balanced_accuracy(said: Integers, labels: Integers) -> float:
+def balanced_accuracy(said: IntArray, labels: IntArray) -> float:
     """Mean of the recalls."""
     classes = int(max(said.max(), labels.max())) + 1
     return counted_balanced_accuracy(confusion(said, labels, classes))
 
 
-def confusion(said: Integers, labels: Integers, classes: int) -> Integers:
+def confusion(said: IntArray, labels: IntArray, classes: int) -> IntArray:
     """(classes, classes) how often a class (row) was taken for another (column)."""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (labels, said), 1)
     return counts
 
 
-def counted_recalls(counts: Integers, names: Sequence[str]) -> dict[str, float]:
+def counted_recalls(counts: IntArray, names: Sequence[str]) -> dict[str, float]:
     """Recalls from a confusion matrix (classes, classes)."""
     totals = counts.sum(axis=1)
     return {
@@ -46,7 +46,7 @@ def counted_recalls(counts: Integers, names: Sequence[str]) -> dict[str, float]:
     }
 
 
-def counted_balanced_accuracy(counts: Integers) -> float:
+def counted_balanced_accuracy(counts: IntArray) -> float:
     """Mean of the recalls from a confusion matrix (classes, classes)."""
     names = [str(index) for index in range(len(counts))]
     return float(np.mean(list(counted_recalls(counts, names).values())))

@@ -14,7 +14,14 @@ from pytestqt.qtbot import QtBot
 from models.config import MODALITIES
 from models.labels import EMOTIONS
 from realtime.emotion.reasons import NO_FACE, SILENCE
-from realtime.messages import LOW_CONFIDENCE, Playback, Prediction, SourceHealth, SourceState
+from realtime.messages import (
+    LOW_CONFIDENCE,
+    FloatArray,
+    Playback,
+    Prediction,
+    SourceHealth,
+    SourceState,
+)
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,
@@ -337,7 +344,7 @@ def test_no_heatmap_is_drawn_while_it_is_switched_off(
     drawn: list[QImage] = []
     heat = rendering.heat
 
-    def counted(activation: rendering.FloatArray) -> QImage:
+    def counted(activation: FloatArray) -> QImage:
         drawn.append(heat(activation))
         return drawn[-1]
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from realtime.messages import Attention, Prediction
+from realtime.messages import Attention, FloatArray, Prediction
 from ui.present.words import sentence
 
 
@@ -23,9 +22,9 @@ class AttentionPanel:
     title: str
     groups: tuple[tuple[str, int, bool], ...]  # modality, its number of blocks, present
     # (blocks, channels) log2 of weight ÷ uniform share, group after group; NaN absent
-    factors: NDArray[np.float32]
+    factors: FloatArray
 
-    def rows(self, modality: str) -> NDArray[np.float32] | None:
+    def rows(self, modality: str) -> FloatArray | None:
         """The factors of one modality, None where it has no blocks or is absent."""
         first = 0
         for name, count, present in self.groups:

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from realtime.messages import STARTING, ModalityReport, Prediction, Track
+from realtime.messages import STARTING, FloatArray, ModalityReport, Prediction, Track
 from ui.present.words import percent, sentence
 
 
@@ -70,6 +69,6 @@ def voice_known(prediction: Prediction | None) -> str:
     return f"voice known from {seconds:.0f} s of speech" if seconds >= 1.0 else ""
 
 
-def moments_curve(moments: NDArray[np.float32], top: float = 6.0) -> NDArray[np.float32]:
+def moments_curve(moments: FloatArray, top: float = 6.0) -> FloatArray:
     """Weights of the moments, which sum to 1, as heights 0..1 where `top` × uniform is 1."""
     return np.clip(moments * len(moments) / top, 0.0, 1.0).astype(np.float32)

@@ -12,13 +12,13 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from models.arrays import Floats, Integers
+from models.arrays import FloatArray, IntArray
 
 BINS: Final = 15
 """Bins of equal width over the confidence, as in Guo et al. (2017)."""
 
 
-def expected_calibration_error(logits: Floats, labels: Integers, bins: int = BINS) -> float:
+def expected_calibration_error(logits: FloatArray, labels: IntArray, bins: int = BINS) -> float:
     """Mean distance between confidence and accuracy, weighted by how many answers a bin holds.
 
     Logits (n, K), labels (n,); 0 is perfect, 1 the worst.
@@ -31,7 +31,7 @@ def expected_calibration_error(logits: Floats, labels: Integers, bins: int = BIN
     return float(np.abs(gap).sum() / len(labels))
 
 
-def calibration_error_floor(logits: Floats, bins: int = BINS) -> float:
+def calibration_error_floor(logits: FloatArray, bins: int = BINS) -> float:
     """What perfectly calibrated answers would show on as many samples, by chance.
 
     Mean of the error over 50 draws of the labels from the answers' own probabilities.
@@ -45,13 +45,13 @@ def calibration_error_floor(logits: Floats, bins: int = BINS) -> float:
     return float(np.mean(errors))
 
 
-def negative_log_likelihood(logits: Floats, labels: Integers) -> float:
+def negative_log_likelihood(logits: FloatArray, labels: IntArray) -> float:
     """Mean of -log p(label), in nats."""
     logs = log_softmax(logits.astype(np.float64), axis=1)
     return float(-logs[np.arange(len(labels)), labels].mean())
 
 
-def fit_temperature(logits: Floats, labels: Integers) -> float:
+def fit_temperature(logits: FloatArray, labels: IntArray) -> float:
     """The temperature in [0.05, 20] at which `logits / temperature` is likeliest."""
     found = minimize_scalar(
         lambda log_t: negative_log_likelihood(logits / np.exp(log_t), labels),

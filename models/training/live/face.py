@@ -17,6 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.arrays import FloatArray
 from models.config import FaceTrunkConfig, check_positive
 from models.face import FaceClassifier
 from models.training.data import FerPlus, load_ferplus
@@ -143,7 +144,7 @@ def train_face(
 
 def face_probabilities(
     model: FaceClassifier, images: NDArray[np.uint8], device: torch.device
-) -> NDArray[np.float32]:
+) -> FloatArray:
     """Probabilities (n, 8) of FER+ images (n, 48, 48)."""
     model.eval()
     parts = []

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.arrays import FloatArray
 from models.face import BLOCKS, FaceTrunk
 from models.training.starting_points import HSE_FACERES, StartingPointError, fetch
 
@@ -39,7 +39,7 @@ def start_from_faceres(trunk: FaceTrunk, crops: Tensor, cache_dir: Path) -> None
     load_faceres(trunk, read_tensors(folder / "package" / "models" / "faceres.json"), crops)
 
 
-def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
+def read_tensors(path: Path) -> dict[str, FloatArray]:
     """Read the tensors of a TensorFlow.js model, name → array, in single precision.
 
     Raises
@@ -67,9 +67,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 @torch.inference_mode()
-def load_faceres(
-    trunk: FaceTrunk, tensors: Mapping[str, NDArray[np.float32]], crops: Tensor
-) -> None:
+def load_faceres(trunk: FaceTrunk, tensors: Mapping[str, FloatArray], crops: Tensor) -> None:
     """Copy the convolutions, and give each a batch norm that, on `crops`, changes nothing.
 
     The statistics are those of `crops` (B, 1, 48, 48); with them batch norm can be trained on. The
@@ -111,7 +109,7 @@ def _set_norm(norm: nn.BatchNorm2d, y: Tensor, bias: Tensor) -> None:
     norm.bias.copy_(mean + bias)
 
 
-def _tensor(tensors: Mapping[str, NDArray[np.float32]], name: str) -> Tensor:
+def _tensor(tensors: Mapping[str, FloatArray], name: str) -> Tensor:
     if name not in tensors:
         raise StartingPointError(f"the model file has no tensor {name}")
     return torch.from_numpy(tensors[name])

@@ -9,10 +9,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from models.arrays import Floats
+from models.arrays import FloatArray, IntArray
 from models.attention import modality_share
 from models.config import CONDITIONS, LiveNetConfig
 from models.labels import EMOTIONS
@@ -28,11 +27,11 @@ ORDERS: Final = 8
 class Answers(NamedTuple):
     """What the head said to every sample of one condition."""
 
-    logits: Floats  # (n, K)
-    labels: NDArray[np.int64]  # (n,)
+    logits: FloatArray  # (n, K)
+    labels: IntArray  # (n,)
 
     @property
-    def said(self) -> NDArray[np.int64]:
+    def said(self) -> IntArray:
         """The class of each answer."""
         return np.asarray(self.logits.argmax(axis=1))
 
@@ -55,9 +54,9 @@ class Answers(NamedTuple):
 class SessionAnswers(NamedTuple):
     """What the head said to clips that it heard one after the other, several sessions at a time."""
 
-    logits: Floats  # (clips of a session, sessions, windows of a clip, K)
-    labels: NDArray[np.int64]  # (clips of a session, sessions)
-    actors: NDArray[np.int64]  # (clips of a session, sessions)
+    logits: FloatArray  # (clips of a session, sessions, windows of a clip, K)
+    labels: IntArray  # (clips of a session, sessions)
+    actors: IntArray  # (clips of a session, sessions)
 
     def after(self, clips: int = 0, *, odd: bool | None = None) -> Answers:
         """All windows from clip number `clips` on, of men only (`odd`) or women only."""
@@ -96,7 +95,7 @@ def face_shares(
     voices: VoiceFeatures,
     network: LiveNetConfig,
     device: torch.device,
-) -> Floats:
+) -> FloatArray:
     """(n,) the face's share of MSAF's attention where the sequences meet, with both present."""
     head.eval()
     shares = []

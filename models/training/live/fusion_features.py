@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.arrays import IntArray
 from models.config import LiveNetConfig
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import LiveNet
@@ -265,9 +265,7 @@ def face_sequence(
     return torch.lerp(before, images, shown)
 
 
-def _draw(
-    pool: NDArray[np.int64], limit: int, again: bool, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _draw(pool: IntArray, limit: int, again: bool, rng: np.random.Generator) -> IntArray:
     """`limit` indices of `pool`; fewer where there are fewer, unless they may come `again`."""
     if again and len(pool):
         pool = np.tile(rng.permutation(pool), -(-limit // len(pool)))[:limit]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.arrays import Floats
+from models.arrays import FloatArray, IntArray
 from models.config import LiveNetConfig
 from models.labels import EMOTIONS
 from models.training.live.fusion_features import FaceFeatures, VoiceFeatures
@@ -84,7 +84,7 @@ class TrainingPairs:
                 self._positions(len(labels), rng),
             )
 
-    def _positions(self, batch: int, rng: np.random.Generator) -> Floats:
+    def _positions(self, batch: int, rng: np.random.Generator) -> FloatArray:
         """When images were taken, (B, T) in [0, 1], from the grid of the window."""
         full = self.network.max_maps
         count = full if rng.random() < 0.5 else int(rng.integers(min(5, full), full + 1))
@@ -101,10 +101,10 @@ class TrainingPairs:
 def make_batch(
     faces: FaceFeatures,
     voices: VoiceFeatures,
-    face: NDArray[np.int64],
-    voice: NDArray[np.int64],
+    face: IntArray,
+    voice: IntArray,
     present: NDArray[np.bool_],
-    positions: Floats,
+    positions: FloatArray,
 ) -> PairBatch:
     """Put pairs together: samples `face` (B,) with `voice` (B,).
 
@@ -131,7 +131,7 @@ def make_batch(
     )
 
 
-def paired_voices(faces: FaceFeatures, voices: VoiceFeatures) -> NDArray[np.int64]:
+def paired_voices(faces: FaceFeatures, voices: VoiceFeatures) -> IntArray:
     """A clip for each face, of the same class, all clips of a class about equally often."""
     voice = np.zeros(len(faces.labels), dtype=np.int64)
     for emotion in range(len(EMOTIONS)):

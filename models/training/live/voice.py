@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.arrays import Floats, Integers
+from models.arrays import FloatArray, IntArray
 from models.config import VoiceEncoderConfig
 from models.files import write_whole
 from models.labels import EMOTIONS
@@ -165,7 +165,7 @@ def load_voice(
     return model.to(context.device).eval()
 
 
-def voice_probabilities(model: nn.Module, mels: Tensor, device: torch.device) -> Floats:
+def voice_probabilities(model: nn.Module, mels: Tensor, device: torch.device) -> FloatArray:
     """Probabilities (n, 7) of log-mel windows (n, 80, frames)."""
     model.eval()
     with torch.inference_mode():
@@ -180,7 +180,7 @@ def voice_scores(model: nn.Module, data: VoiceEvaluation, device: torch.device) 
     return _scores(voice_probabilities(model, data.mels, device), data.labels)
 
 
-def _scores(probabilities: Floats, labels: Integers) -> dict[str, float]:
+def _scores(probabilities: FloatArray, labels: IntArray) -> dict[str, float]:
     said = probabilities.argmax(axis=1)
     return {
         "balanced_accuracy": balanced_accuracy(said, labels),
@@ -220,7 +220,7 @@ def _train_frozen(
             label_smoothing=config.label_smoothing,
         )
 
-    def validate(network: nn.Module, labels: Integers) -> dict[str, float]:
+    def validate(network: nn.Module, labels: IntArray) -> dict[str, float]:
         assert isinstance(network, VoiceClassifier)
         parts = [
             logits(network, part).softmax(1).cpu() for part in torch.split(states.validation, 32)

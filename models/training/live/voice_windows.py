@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.arrays import Floats, Integers
+from models.arrays import FloatArray, IntArray
 from models.labels import EMOTIONS
 from models.mel import HOP, SAMPLE_RATE, log_mel
 from models.training.augment_audio import augment_audio, centred_window, random_window
@@ -27,8 +27,8 @@ class VoiceEvaluation:
     """Clips of some actors as the network is scored on them: speech in the middle of a window."""
 
     mels: Tensor  # (n, 80, frames)
-    labels: Integers  # (n,) index into EMOTIONS
-    actors: Integers  # (n,)
+    labels: IntArray  # (n,) index into EMOTIONS
+    actors: IntArray  # (n,)
     source: str  # digest of the clips
 
     @classmethod
@@ -79,7 +79,7 @@ def augmented_mels(
     seconds: float,
     config: VoiceStageConfig,
     rng: np.random.Generator,
-) -> Floats:
+) -> FloatArray:
     """One augmented random window of each clip, some bins and frames masked, (B, 80, frames).
 
     Who murmurs behind a clip is drawn from `everybody`, the clip's own actor apart: clips that are

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.arrays import FloatArray
 from models.training.data import DataError
 
 _FILES = ("vocab.txt", "config.json")
@@ -178,7 +178,7 @@ class BertWords:
         self._most = network.positions.num_embeddings - 2
         self.width = network.positions.embedding_dim
 
-    def __call__(self, words: Sequence[str]) -> NDArray[np.float32]:
+    def __call__(self, words: Sequence[str]) -> FloatArray:
         """(n_words, width); words far at the front of very long sentences get NaN."""
         pieces = [self._pieces.pieces(word) for word in words]
         first, count = len(words), 0

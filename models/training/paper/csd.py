@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray
 from models.training.data import DataError
 
 SHORTEST: float = 1e-5
@@ -107,7 +108,7 @@ def overlapping(intervals: NDArray[np.float64], begin: float, end: float) -> NDA
     return np.asarray(shared > SHORTEST)
 
 
-def averages(sequence: Sequence, spans: NDArray[np.float64]) -> NDArray[np.float32]:
+def averages(sequence: Sequence, spans: NDArray[np.float64]) -> FloatArray:
     """Mean feature over each span.
 
     Parameters

@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray
 from models.mel import mel_filters
 
 FRAME: Final = 2048  # samples
@@ -34,7 +35,7 @@ RANGE_DB: Final = 80.0
 Matrix = NDArray[np.float64]
 
 
-def mfcc(samples: NDArray[np.float32], sample_rate: int, count: int) -> NDArray[np.float32]:
+def mfcc(samples: FloatArray, sample_rate: int, count: int) -> FloatArray:
     """Coefficients (count, 1 + n_samples // 512) of mono sound (n_samples,), at least 1025 long."""
     padded = np.pad(samples.astype(np.float64), FRAME // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]

@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.arrays import FloatArray
 from models.config import check_positive
 from models.training.data import DataError
 from models.training.paper.bert import BertWords
@@ -180,7 +181,7 @@ def _prepare_video(
     of_label = labels.read(video)
     pictures, sounds = face.read(video), voice.read(video)
     vectors = bert.read(video) if isinstance(bert, ComputationalSequence) else None
-    parts: list[list[NDArray[np.float32]]] = [[], [], []]
+    parts: list[list[FloatArray]] = [[], [], []]
     ends, sentiment = [], []
     total = 0
     for (begin, end), label in zip(of_label.intervals, of_label.features, strict=True):
@@ -232,7 +233,7 @@ class MoseiSamples:
 
     def __init__(self, folder: Path, videos: Sequence[str], settings: MoseiPreparation) -> None:
         self._steps = settings.steps
-        self._utterances: list[tuple[NDArray[np.float32], ...]] = []
+        self._utterances: list[tuple[FloatArray, ...]] = []
         there: list[NDArray[np.bool_]] = []
         sentiment: list[float] = []
         self.folds: list[str] = []

@@ -23,9 +23,9 @@ from typing import Final, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from models.arrays import FloatArray
 from models.config import check_positive
 from models.training.data import DataError
 from models.training.paper.layout import Fold, existing, indices
@@ -52,7 +52,7 @@ class Face(Protocol):
     """Where a face is: left, top, width, height as shares of the picture; how sure, 0 to 1."""
 
     @property
-    def box(self) -> NDArray[np.float32]: ...
+    def box(self) -> FloatArray: ...
     @property
     def score(self) -> float: ...
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Integers
+from models.arrays import FloatArray, IntArray
 from models.training.scores import accuracy, balanced_accuracy
 
 
-def class_figures(logits: Floats, labels: Integers) -> dict[str, float]:
+def class_figures(logits: FloatArray, labels: IntArray) -> dict[str, float]:
     """Accuracy, plain and balanced over the classes that occur, from (n, K) and (n,)."""
     said = logits.argmax(axis=1)
     return {
@@ -23,7 +23,7 @@ def class_figures(logits: Floats, labels: Integers) -> dict[str, float]:
     }
 
 
-def sentiment_figures(answers: Floats, sentiment: Floats) -> dict[str, float]:
+def sentiment_figures(answers: FloatArray, sentiment: FloatArray) -> dict[str, float]:
     """Figures that CMU-MOSEI is reported with, from (n,) and (n,), both -3 to 3.
 
     `accuracy_2` and `f1` are of negative against positive, utterances of sentiment 0 left out, as
@@ -47,7 +47,7 @@ def _share(flags: NDArray[Any]) -> float:
     return float(flags.mean()) if len(flags) else 0.0
 
 
-def _sevenths(values: Floats) -> Floats:
+def _sevenths(values: FloatArray) -> FloatArray:
     return np.asarray(np.clip(np.rint(values), -3, 3), np.float32)
 
 
@@ -61,7 +61,7 @@ def _weighted_f1(said: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return total
 
 
-def _correlation(a: Floats, b: Floats) -> float:
+def _correlation(a: FloatArray, b: FloatArray) -> float:
     if len(a) < 2 or a.std() == 0 or b.std() == 0:
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])

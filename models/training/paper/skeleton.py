@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from models.arrays import Floats
+from models.arrays import FloatArray
 from models.training.data import DataError
 
 JOINTS: Final = 25
@@ -34,16 +34,16 @@ _FIELDS: Final = 12  # numbers per joint
 class Skeletons:
     """The two persons of a clip; who is not there is 0."""
 
-    joints: Floats  # (3, T, 25, 2) m; gaps repeat the nearest frame
+    joints: FloatArray  # (3, T, 25, 2) m; gaps repeat the nearest frame
     persons: NDArray[np.bool_]  # (2,) is there
-    colour: Floats  # (n, 2) places of all joints as shares of the colour picture's size
+    colour: FloatArray  # (n, 2) places of all joints as shares of the colour picture's size
 
 
 @dataclass(slots=True, eq=False)
 class _Track:
     """One identity: joints by frame, (25, 5) each: x, y, z, colour x, colour y."""
 
-    frames: dict[int, Floats]
+    frames: dict[int, FloatArray]
 
     @property
     def first(self) -> int:
@@ -131,13 +131,13 @@ def _persons(tracks: list[_Track]) -> list[_Track]:
     return sorted(persons, key=lambda each: each.motion, reverse=True)[:PERSONS]
 
 
-def centred(joints: Floats, persons: NDArray[np.bool_]) -> Floats:
+def centred(joints: FloatArray, persons: NDArray[np.bool_]) -> FloatArray:
     """(3, T, 25, 2) in metres from the first person's spine, frame by frame; the absent stay 0."""
     origin = joints[:, :, ORIGIN : ORIGIN + 1, :1]
     return np.asarray(np.where(persons, joints - origin, 0.0), np.float32)
 
 
-def resampled(joints: Floats, steps: int) -> Floats:
+def resampled(joints: FloatArray, steps: int) -> FloatArray:
     """(3, T, 25, 2) → (3, steps, 25, 2), linear in time between the centres of frames."""
     count = joints.shape[1]
     flat = torch.from_numpy(np.ascontiguousarray(joints)).permute(0, 2, 3, 1).reshape(1, -1, count)

@@ -19,11 +19,12 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray
 from models.training.data import DataError
 from models.training.paper.prepared import Arrays
 
 Image = NDArray[np.uint8]
-Sound = NDArray[np.float32]
+Sound = FloatArray
 
 # What a damaged file can make PyAV raise.
 _ERRORS: Final = (av.FFmpegError, ValueError, ArithmeticError, LookupError)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.arrays import FloatArray
 from models.training.data import GET_AGAIN, DataError, Shape, read_archive, require
 from models.training.study.networks import Branch
 from models.training.study.task import BEST_FUSED, Fold, Rows, Settings, Task, people_split
@@ -108,7 +109,7 @@ def action(data_root: Path) -> Task:
     )
 
 
-def normalised(joints: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalised(joints: FloatArray) -> FloatArray:
     """Joints in metres (T, 20, 3) → (FRAMES, 21, 3), about the size of a person's trunk.
 
     The person stands in the middle and faces the camera: positions are relative to the hips, turned

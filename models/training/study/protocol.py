@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.arrays import FloatArray
 from models.training.data import GET_AGAIN, DataError
 from models.training.loop import RunContext, console, load_state, save_atomically
 from models.training.study.networks import FusedNetwork, Fusion
@@ -75,8 +76,8 @@ class Cell:
     choice: int
     epochs: int
     validation: tuple[float, ...]  # best accuracy of each choice
-    logits: NDArray[np.float32]  # (seeds, test rows, ..., K)
-    session_logits: NDArray[np.float32] | None  # (seeds, orders, test rows, K) if asked for
+    logits: FloatArray  # (seeds, test rows, ..., K)
+    session_logits: FloatArray | None  # (seeds, orders, test rows, K) if asked for
     seconds: float  # of processor time
 
 

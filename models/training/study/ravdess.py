@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.arrays import FloatArray, IntArray
 from models.config import VoiceEncoderConfig
 from models.files import written_whole
 from models.mel import SAMPLE_RATE, log_mel
@@ -59,8 +60,8 @@ class Clips:
     """The 1439 clips without the one that is there twice, in file order."""
 
     names: tuple[str, ...]
-    labels: NDArray[np.int64]  # (n,) into RAVDESS_EMOTIONS
-    actors: NDArray[np.int64]  # (n,)
+    labels: IntArray  # (n,) into RAVDESS_EMOTIONS
+    actors: IntArray  # (n,)
     folds: tuple[Fold, ...]
 
     @property
@@ -95,7 +96,7 @@ def read_clips(data_root: Path) -> Clips:
     return Clips(names, np.array([file.emotion for file in files]), actors, tuple(folds))
 
 
-def action_units(data_root: Path, clips: Clips) -> NDArray[np.float32]:
+def action_units(data_root: Path, clips: Clips) -> FloatArray:
     """Clip means of OpenFace's 35 action units, (n, 35).
 
     Raises
@@ -148,7 +149,7 @@ def whisper_statistics(context: RunContext) -> Tensor:
     Per layer 384 means, then 384 deviations.
     """
 
-    def compute() -> NDArray[np.float32]:
+    def compute() -> FloatArray:
         encoder = VoiceEncoder(VoiceEncoderConfig(max_frames=MAX_FRAMES))
         start_from_whisper(encoder, context.work_dir)
         encoder.to(context.device).eval()
@@ -165,11 +166,9 @@ def statistics(encoder: VoiceEncoder, mel: Tensor) -> Tensor:
     return torch.cat([stacked.mean(dim=2), stacked.std(dim=2)], dim=2).flatten(1)
 
 
-def encode(
-    encoder: VoiceEncoder, spoken: list[Samples], context: RunContext
-) -> NDArray[np.float32]:
+def encode(encoder: VoiceEncoder, spoken: list[Samples], context: RunContext) -> FloatArray:
     """Statistics of clips, (n, layers · 2 · width); shorter clips are not padded."""
-    rows: list[NDArray[np.float32]] = []
+    rows: list[FloatArray] = []
     with (
         torch.inference_mode(),
         half_precision(context.device),
@@ -191,7 +190,7 @@ def mfcc_sequences(context: RunContext) -> Tensor:
     earlier are continued with silence.
     """
 
-    def compute() -> NDArray[np.float32]:
+    def compute() -> FloatArray:
         rows = []
         for clip in load_ravdess(context.data_root):
             part = clip.samples[round(0.5 * SAMPLE_RATE) :][: round(2.45 * SAMPLE_RATE)]
@@ -203,8 +202,8 @@ def mfcc_sequences(context: RunContext) -> Tensor:
 
 
 def _kept(
-    context: RunContext, name: str, settings: str, compute: Callable[[], NDArray[np.float32]]
-) -> NDArray[np.float32]:
+    context: RunContext, name: str, settings: str, compute: Callable[[], FloatArray]
+) -> FloatArray:
     """An array from its file, made at first use: another one for other settings or clips."""
     key = repr((settings, read_clips(context.data_root).names))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.arrays import FloatArray, IntArray
 from models.training.data import DataError
 from models.training.loop import load_state, save_atomically
 from models.training.scores import counted_balanced_accuracy, counted_recalls, spread
@@ -132,7 +133,7 @@ def _cost(
     return cost
 
 
-def _confusion(task: Task, logits: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
+def _confusion(task: Task, logits: Sequence[FloatArray]) -> IntArray:
     """Counts of all folds' answers (R, test rows, ..., K) together, rows are the truth."""
     classes = len(task.classes)
     return sum(
@@ -183,7 +184,7 @@ def _in_sessions(task: Task, cells: Sequence[Cell]) -> Figures | None:
     return figures
 
 
-def _right(task: Task, cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _right(task: Task, cells: Sequence[Cell]) -> tuple[NDArray[np.float64], IntArray]:
     """How often each answer was right over seeds, and the labels; all test rows together."""
     labels = task.labels[_tested(task.folds)].numpy()
     right = np.concatenate(
@@ -294,7 +295,7 @@ def _validated(row: Figures) -> float:
     return float(np.mean([max(each) for each in row["validation"]]))
 
 
-def _tested(folds: Sequence[Fold]) -> NDArray[np.int64]:
+def _tested(folds: Sequence[Fold]) -> IntArray:
     return np.concatenate([fold.test for fold in folds])
 
 

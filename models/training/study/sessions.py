@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from models.arrays import FloatArray
 from models.config import LiveNetConfig
 from models.speaker import SpeakerOffset
 from models.training.study.networks import FusedNetwork
@@ -36,7 +36,7 @@ def predict_in_sessions(
     fold: Fold,
     modalities: tuple[int, ...],
     device: torch.device,
-) -> NDArray[np.float32]:
+) -> FloatArray:
     """Logits of the fold's test clips in every order, (ORDERS, test clips, K)."""
     network.eval()
     usual = _class_means(task, inputs, fold, modalities)

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray, IntArray
 from models.training.scores import confusion
 from models.training.study.task import NO_LABEL
 
@@ -74,7 +75,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def sum_per_unit(
-    values: NDArray[np.float64], labels: NDArray[np.int64], units: NDArray[np.int64]
+    values: NDArray[np.float64], labels: IntArray, units: IntArray
 ) -> NDArray[np.float64]:
     """Sum of each unit's values (U,), in ascending order of units.
 
@@ -87,9 +88,7 @@ def sum_per_unit(
     return np.asarray(np.bincount(index, values[known]), np.float64)
 
 
-def confusion_matrix(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
+def confusion_matrix(logits: FloatArray, labels: IntArray, classes: int) -> IntArray:
     """Counts, rows are the truth; logits (R, n, ..., K) of all seeds together."""
     known = labels != NO_LABEL
     return sum(

@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.arrays import FloatArray, IntArray
 from models.training.loop import content_digest
 from models.training.study.networks import Branch
 
-Rows = NDArray[np.int64]
+Rows = IntArray
 
 NO_LABEL = -100
 """Label of a step that does not exist; torch's losses leave it out by themselves."""
@@ -76,7 +77,7 @@ class Task:
     branches: Mapping[str, Callable[[], Branch]]  # modality → a new branch
     labels: Tensor  # (n,) or (n, T) with NO_LABEL where a sequence is over
     names: tuple[str, ...]  # (n,)
-    units: NDArray[np.int64]  # (n,) what a paired test counts as one: person or video
+    units: IntArray  # (n,) what a paired test counts as one: person or video
     unit: str  # what that is, in words
     folds: tuple[Fold, ...]
     inputs: Callable[[Fold, Rows], Inputs]  # scaled on these rows
@@ -147,13 +148,13 @@ class VectorInputs:
 
 
 def people_split(
-    people: NDArray[np.int64], train: Rows, validation_people: Sequence[int]
+    people: IntArray, train: Rows, validation_people: Sequence[int]
 ) -> tuple[Rows, Rows]:
     """Rows of `train` without and with these people."""
     inside = np.isin(people[train], list(validation_people))
     return train[~inside], train[inside]
 
 
-def torch_rows(values: NDArray[np.float32]) -> Tensor:
+def torch_rows(values: FloatArray) -> Tensor:
     """(n, ...) → one view of it, (1, n, ...)."""
     return torch.from_numpy(np.ascontiguousarray(values)).unsqueeze(0)

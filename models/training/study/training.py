@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.arrays import FloatArray, IntArray
 from models.training.loop import cosine_factor, half_precision, keep_freed_memory
 from models.training.study.networks import FusedNetwork
 from models.training.study.task import NO_LABEL, Inputs, Rows, Settings, Task
@@ -101,7 +101,7 @@ def predict(
     rows: Rows,
     modalities: tuple[int, ...],
     device: torch.device | None = None,
-) -> NDArray[np.float32]:
+) -> FloatArray:
     """Logits (rows, K), or (rows, T, K) of sequences; the network is in evaluation mode after."""
     device = device or torch.device("cpu")
     network.eval()
@@ -120,7 +120,7 @@ def predict(
     return torch.cat(parts).numpy()
 
 
-def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def accuracy(logits: FloatArray, labels: IntArray) -> float:
     """Part of what has a label that is right."""
     known = labels != NO_LABEL
     return float((logits.argmax(axis=-1) == labels)[known].mean())
