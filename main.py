@@ -162,8 +162,8 @@ def _face_finder() -> MediapipeDetector:
 app = Commands(
     name="msaf-live",
     cls=Program,
-    help="Which emotion a person expresses, live from camera and microphone or from a recording, "
-    "with how sure and why. Without a command: [bold]live[/bold].",
+    help="Says which emotion a person expresses, how sure it is and why, live from camera and "
+    "microphone or from a recording. Without a command: [bold]live[/bold].",
     rich_markup_mode="rich",
     add_completion=False,
     context_settings={
@@ -214,7 +214,7 @@ Headless = Annotated[
 Adapt = Annotated[
     bool,
     typer.Option(
-        help="Learn what is a voice's own while it is heard, and take that off; "
+        help="Learn how a voice sounds by nature while it is heard, and discount that; "
         "else each window is judged by itself."
     ),
 ]
@@ -234,7 +234,7 @@ Out = Annotated[
 def program(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which it is."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """The whole program; its help is the application's."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.arrays import FloatArray
+FloatArray = NDArray[np.float32]  # not from models/arrays.py: this file can be copied by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,8 @@ class CaptureThread(Generic[Packet]):
             message = f"{self._source.name} failed unexpectedly: {error}"
             if message != self._message:
                 logger.exception("%s failed", self._source.name)
-            return self._failed(SourceState.FAILED, message)
+            was_there = self._packet_time is not None
+            return self._failed(SourceState.RETRYING if was_there else SourceState.FAILED, message)
         return 0.0
 
     def _run(self) -> None:

@@ -78,7 +78,7 @@ def explain(error: BaseException) -> tuple[ExitCode, str]:
     if isinstance(error, ModuleNotFoundError) and error.name in _TRAINING_PACKAGES:
         return ExitCode.NO_TRAINING_DATA, (
             f"training and evaluation need the package {error.name}, which is not installed: "
-            "pip install -e .[train]"
+            'python -m pip install -c constraints.txt -e ".[train]"'
         )
     for kind in type(error).__mro__:
         code = _CODES.get(f"{kind.__module__}.{kind.__qualname__}")

@@ -20,6 +20,7 @@ from functools import partial
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig
+from realtime.devices import public_name
 from realtime.export import AnswerLog
 from realtime.health import Rolling
 from realtime.messages import (
@@ -403,13 +404,17 @@ class LiveSession:
         offset = None if picture is None or sound is None else sound - picture
         path = None if self._log is None else self._log.path
 
-        def source(kind: str) -> SourceHealth:
-            capture = captures.get(kind)
-            return SourceHealth(name="none") if capture is None else capture.health()
+        def source(kind: str, selector: str | None) -> SourceHealth:
+            if (capture := captures.get(kind)) is not None:
+                return capture.health()
+            if selector is None or self._devices is None:
+                return SourceHealth(name="none")
+            # It waits for the one before to be let go of.
+            return SourceHealth(name=public_name(selector), state=SourceState.OPENING)
 
         return Health(
-            camera=source("camera"),
-            microphone=source("microphone"),
+            camera=source("camera", self._camera),
+            microphone=source("microphone", self._microphone),
             answer_rate=self._answers.rate(now),
             latency_p50=p50,
             latency_p95=p95,

@@ -61,10 +61,11 @@ class MessageRing(Generic[T]):
         with self._lock:
             return self._messages[-1] if self._messages else None
 
-    def clear(self) -> None:
-        """Forget all messages (the source was changed)."""
+    def clear(self) -> int:
+        """Forget all messages (the source was changed); returns how many were pushed so far."""
         with self._lock:
             self._messages.clear()
+            return self._count
 
 
 class FrameRing(MessageRing[VideoPacket]):

@@ -157,8 +157,7 @@ class InferenceWorker:
 
     def _forget_input(self, track: Track) -> None:
         if track is Track.PICTURES:
-            self._sightings.clear()
-            self._sightings_seen = self._sightings.count
+            self._sightings_seen = self._sightings.clear()
         else:
             self._samples.clear()
         self._tracks[track].forget()

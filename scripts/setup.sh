@@ -26,6 +26,12 @@ case "${1:-}" in
   *) die "usage: scripts/setup.sh run|test" ;;
 esac
 
+case "$OSTYPE $HOSTTYPE" in
+  linux*\ x86_64) ;;
+  linux*) die "mediapipe 0.10.21, which finds faces, exists for x86-64 Linux only, not for $HOSTTYPE" ;;
+  *) die "this is for Debian and Ubuntu: the README has three lines for macOS and Windows" ;;
+esac
+
 # --- system packages -------------------------------------------------------------------------
 
 missing_packages() { # those of "$@" that dpkg does not have, under their 64-bit-time name either

@@ -397,7 +397,7 @@ def test_a_camera_that_is_opened_or_in_use_is_not_opened_to_list_it(
 
 @pytest.mark.parametrize(
     ("broken", "told"),
-    [("opens", "cannot be opened: there is none"), ("delivers", "close other programs")],
+    [("opens", "cannot be opened: it is not there"), ("delivers", "close other programs")],
 )
 def test_a_failed_open_holds_nothing_and_can_be_repeated(
     device: Device, broken: str, told: str

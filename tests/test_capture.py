@@ -176,6 +176,15 @@ def test_what_nobody_foresaw_is_logged_once_and_tried_again(
     assert thread.health().state is SourceState.RUNNING
 
 
+@pytest.mark.logs_warnings
+def test_what_nobody_foresaw_of_a_device_that_was_there_is_a_loss_for_the_moment() -> None:
+    source = FailingSource(pictures(2), at=1, error=ZeroDivisionError("by zero"))
+    thread = capture(source, lambda _: None)
+    thread.step()
+    thread.step()
+    assert thread.health().state is SourceState.RETRYING  # which headless runs have patience for
+
+
 def test_a_device_that_cannot_even_be_closed_is_tried_again() -> None:
     class Stuck(FailingSource[VideoPacket]):
         def close(self) -> None:

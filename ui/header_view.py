@@ -5,7 +5,6 @@ Thread: GUI.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
@@ -26,6 +25,7 @@ from realtime.devices import (
     CameraInfo,
     Listing,
     MicrophoneInfo,
+    network_address,
     public_address,
     public_name,
 )
@@ -229,12 +229,9 @@ class HeaderView(QWidget):
             line.end(False)
 
     def _use_address(self, address: str) -> None:
-        # People may paste a whole address behind the http:// that stands there already.
-        address = re.sub(r"^http://(?=[a-z]+://)", "", address.strip(), flags=re.IGNORECASE)
+        address = network_address(address)
         if address in ("", _SCHEME):
             return
-        if "://" not in address:
-            address = _SCHEME + address
         self._camera = address
         self.offer_address(public_address(address))
         if self.camera_choice.findData(address) < 0:

@@ -556,8 +556,8 @@ class MainWindow(QMainWindow):
         dialog.taken.connect(
             lambda path: self._tell(
                 Notice(
-                    text=f"There is a {path.name} already: choose it to replace it, or another "
-                    "name.",
+                    text=f"{path.name} exists already: choose it again to replace it, or choose "
+                    "another name.",
                     severity=Severity.WARNING,
                 )
             )
@@ -567,7 +567,7 @@ class MainWindow(QMainWindow):
     def _file(self, act: Callable[[], Written | None]) -> None:
         """Do something with a file, which may take long, and say what became of it then."""
         if self._filing.busy:
-            self._tell(Notice(text="The file before is still being written."))
+            self._tell(Notice(text="The file before this one is still being written."))
             return
 
         def call() -> tuple[Written | None, Exception | None]:

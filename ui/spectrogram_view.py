@@ -36,7 +36,8 @@ class SpectrogramView(Panel):
             "ones bright\n"
             "(log-mel spectrogram, 0 to 8 kHz).\n"
             "The amber curve shows the moments that counted (attention over time).\n"
-            "What is this voice's own, not the emotion's, is learned while it speaks and taken off."
+            "While somebody speaks, the program learns how this voice sounds by nature,\n"
+            "and discounts it, so that only the emotion is judged."
         )
         self._window_seconds = window_seconds
         self._hint = self._absent_text = self._known = ""

@@ -40,7 +40,9 @@ _HEATMAP_TIP: Final = (
     "The brighter a part of the face is coloured, the more it speaks for what is shown\n"
     "(class activation map)."
 )
-_WHOSE: Final = "The answer is about the face in the frame, the largest one that stays."
+_WHOSE: Final = (
+    "The answer is about the face in the frame: the largest one that stays in the picture."
+)
 HEATMAP_ENDS: Final = ("little", "much")
 _BAR: Final = 56.0  # design pixels, between them
 

@@ -317,7 +317,9 @@ def fit(
             with torch.inference_mode():
                 figures = validate(averaged.module) if validate else {}
             figures |= {"epoch": epoch + 1, "loss": running}
-            if validate is None or not best or figures[score] > best[score]:
+            # A score may be NaN, as that of a class of which there is nobody.
+            before = best.get(score, math.nan)
+            if validate is None or math.isnan(before) or figures[score] > before:
                 best = figures
                 best_weights = copy.deepcopy(averaged.module.state_dict())
             save_atomically(

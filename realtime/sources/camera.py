@@ -115,10 +115,11 @@ class CameraSource(Source[VideoPacket]):
         capture = cv2.VideoCapture(index, devices.camera_backend())
         if not capture.isOpened():
             capture.release()
-            permit = " (System Settings → Privacy → Camera)" if sys.platform == "darwin" else ""
+            settings = "System Settings → Privacy & Security → Camera"
+            permit = f" ({settings})" if sys.platform == "darwin" else ""
             raise NoDeviceError(
-                f"camera {index} cannot be opened: there is none, another program uses it or this "
-                f"one may not{permit}"
+                f"camera {index} cannot be opened: it is not there, another program uses it, or "
+                f"this one lacks permission{permit}"
             )
         # MJPG before the size: uncompressed, USB 2 carries 720 lines only ten times a second, and
         # drivers settle the size for the format that is set.

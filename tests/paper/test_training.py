@@ -123,7 +123,7 @@ def weights_in(work: Path) -> dict[str, torch.Tensor]:
 def test_from_videos_to_figures(root: Path, trained: Path) -> None:
     context = context_of(root, trained)
     results = evaluate_task(task_of(context, TINY, Protocol.HONEST), context, Protocol.HONEST, (1,))
-    assert json.loads((trained / "honest" / "results.json").read_text()) == results
+    assert json.loads((trained / "honest" / "results-fold-1.json").read_text()) == results
     assert results["protocol"] == "honest"
     assert results["epoch_chosen_by"] == "the next fold's actors"
     assert results["data"].endswith(" of 1,440 official recordings")

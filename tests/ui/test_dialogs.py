@@ -193,7 +193,7 @@ def test_a_file_is_replaced_only_after_it_was_asked_about(
     dialog.fileSelected.emit(str(tmp_path / "results.v2"))
     assert exported == []
     assert window.views.banner.notice is not None
-    assert "There is a results.v2.csv already" in window.views.banner.notice.text
+    assert "results.v2.csv exists already" in window.views.banner.notice.text
     dialog.fileSelected.emit(str(tmp_path / "results.v2.csv"))
     assert exported == [tmp_path / "results.v2.csv"]
     dialog.close()

@@ -620,7 +620,7 @@ def test_an_export_that_takes_long_does_not_hold_the_window_up(
     window.export(tmp_path / "talk.csv")
     window.export(tmp_path / "again.csv")
     assert window.views.banner.notice is not None
-    assert window.views.banner.notice.text == "The file before is still being written."
+    assert window.views.banner.notice.text == "The file before this one is still being written."
     going_on.set()
     qtbot.waitUntil(lambda: not window._filing.busy)
     assert [path.name for path in tmp_path.glob("*.csv")] == ["talk.csv"]

@@ -78,7 +78,7 @@ def absence(snapshot: Snapshot) -> tuple[str, str]:
     if state is SessionState.FAILED:
         return "No answer", "Nothing can be analysed"
     if state is SessionState.PAUSED:
-        return PAUSED, "The first answer comes when you go on"
+        return PAUSED, "The first answer comes when you resume"
     if playback is None:
         return _live_absence(snapshot.health)
     goes_on = playback.playing and playback.position < playback.duration

@@ -108,7 +108,7 @@ def empty_picture(
         return "", ""  # the picture comes in a moment
     is_open = camera.state in (SourceState.RUNNING, SourceState.STALLED)
     if snapshot.state is SessionState.PAUSED and is_open:
-        return "No picture", "It comes when you go on"
+        return "No picture", "It comes back when you resume"
     if camera.state in (SourceState.OPENING, SourceState.RUNNING):
         return "Opening the camera", camera.name
     if camera.state is SourceState.OFF:

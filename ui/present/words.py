@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-PRIVACY: Final = "Nothing leaves this computer; nothing is stored unless you ask for it."
+PRIVACY: Final = (
+    "Nothing leaves this computer; no picture, sound or answer is stored unless you ask for it."
+)
 PAUSED: Final = "Paused"
 LEAST_DRAWN: Final = 0.005  # what is less than half a per cent has no bar
 UNKNOWN: Final = "–"

@@ -118,12 +118,12 @@ its pictures, so nothing can be said by sex, age or skin for the face.
 Data: {data}.
 Starting points: {starting_points}.
 
-**Pairs are made by class.** There was no recording of face and voice of the same person to train
-on. A face of FER+ is paired with a clip of RAVDESS of the same class, so the figures for "both" say
-how well two independent signs of one class are joined; they are higher than on recordings of real
-people, whose face and voice may disagree or be unclear together. In RAVDESS's own recordings
-a face (its action units) and a voice are wrong together somewhat more often than pairs made by
-class would be (docs/results.md, emotion).
+**Pairs are made by class.** No recordings of face and voice of the same person were at hand to
+train on (of RAVDESS's videos but three, which are tests). A face of FER+ is paired with a clip of
+RAVDESS of the same class, so the figures for "both" say how well two independent signs of one class
+are joined; they are higher than on recordings of real people, whose face and voice may disagree or
+be unclear together. In RAVDESS's own recordings a face (its action units) and a voice are wrong
+together somewhat more often than pairs made by class would be (docs/results.md, emotion).
 
 ## The file
 

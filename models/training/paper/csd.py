@@ -38,7 +38,7 @@ class ComputationalSequence:
         try:
             import h5py
         except ModuleNotFoundError:
-            raise DataError("reading .csd files needs h5py: pip install -e .[train]") from None
+            raise DataError("reading .csd files needs h5py: python -m pip install h5py") from None
         self.path = path
         self._width = width
         self._lock = threading.Lock()  # h5py's own handles are shared by the workers

@@ -3,7 +3,8 @@
     WORK/prepared/…                            prepared samples
     WORK/honest/fold-1/face/                   a stage: resumable state, log.jsonl
     WORK/honest/fold-1/weights.safetensors     the fold's network, when it is done
-    WORK/honest/results.json                   what `evaluate` measured
+    WORK/honest/results.json                   what `evaluate` measured; of some folds
+                                               alone, results-FOLD.json
 
 Two protocols. `honest`: people whom training does not see choose the epoch, and the test people are
 looked at once, by `evaluate`. `paper`: as in the paper, which chose the epoch on the people that it
@@ -300,7 +301,9 @@ def evaluate_task(
         truth.append(pair[1])
         rows += fold.test
     results["together"] = task.details(np.concatenate(said), np.concatenate(truth), rows)
-    path = context.work_dir / protocol / "results.json"
+    # Figures of some folds do not take the place of those of all.
+    part = "-".join(["", *results["folds"]]) if len(results["folds"]) < len(task.folds) else ""
+    path = context.work_dir / protocol / f"results{part}.json"
     write_whole(path, json.dumps(results, indent=2) + "\n")
     return results
 

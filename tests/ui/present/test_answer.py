@@ -159,7 +159,7 @@ def test_bars_mark_the_label() -> None:
 def test_before_the_first_answer_a_pause_is_not_waited_out() -> None:
     paused = make_snapshot(SessionState.PAUSED)
     assert answer.absence(paused)[0] == "Paused"
-    assert notices.empty_picture(paused)[1] == "It comes when you go on"
+    assert notices.empty_picture(paused)[1] == "It comes back when you resume"
     assert answer.absence(replay_snapshot(playing=False))[0] == "Paused"
     assert answer.absence(replay_snapshot(SessionState.ENDED, playing=False))[0] == "Analysed"
 
