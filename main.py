@@ -38,12 +38,12 @@ from realtime.errors import ExitCode, explain, interrupted
 
 if TYPE_CHECKING:
     from realtime.emotion.faces import MediapipeDetector
-    from realtime.emotion.sessions import Sessions
     from realtime.export import PredictionWriter
     from realtime.headless import Steps, Summary, Writer
     from realtime.live import LiveSession
     from realtime.messages import Prediction
     from realtime.replay import ReplaySession
+    from realtime.sessions import Sessions
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +151,14 @@ def _output() -> AbstractContextManager[None]:
     from realtime.output import native_chatter_in_file
 
     return native_chatter_in_file()
+
+
+def _sessions(weights: Path | None, device: Device, *, adapt: bool = True) -> Sessions:
+    """Those of the task that ships."""
+    from realtime.emotion.task import emotion_task
+    from realtime.sessions import Sessions
+
+    return Sessions(emotion_task(weights, device, adapt=adapt))
 
 
 def _face_finder() -> MediapipeDetector:
@@ -272,7 +280,6 @@ def live(
 ) -> None:
     """Camera and microphone; the demo recording where there is neither."""
     from realtime.devices import chosen_devices
-    from realtime.emotion.sessions import Sessions
     from realtime.export import PredictionWriter
     from realtime.headless import Summary, has_screen, live_predictions
 
@@ -288,7 +295,7 @@ def live(
     trouble = trouble[:1].upper() + trouble[1:]
     if trouble:
         typer.echo(f"msaf-live: {trouble}", err=True)
-    sessions = Sessions(weights, device, adapt=adapt)
+    sessions = _sessions(weights, device, adapt=adapt)
     if camera is None and microphone is None:
         from realtime.sources.base import NoDeviceError
 
@@ -315,14 +322,16 @@ def live(
         sessions.raise_failure()
         raise typer.Exit(code)
     summary = Summary()
-    answers = live_predictions(session, seconds, required=required, watch=summary.watch)
     with (
         nullcontext() if out is None else PredictionWriter(out, replace=False) as writer,
         _output(),
         _steps() as steps,
-        closing(answers),
+        closing(
+            live_predictions(
+                session, seconds, required=required, watch=summary.watch, loading=steps.loading
+            )
+        ) as answers,
     ):
-        sessions.also_told = steps.loading
         _report(answers, steps, summary, headless=headless, endless=seconds is None, writer=writer)
 
 
@@ -354,14 +363,12 @@ def replay(
     verbose: Verbose = 0,
 ) -> None:
     """Analyse a recording: in the window, or as JSON lines and tables."""
-    from realtime.emotion.sessions import Sessions
-
     if re.match(r"(https?|rtsps?):/", str(file), re.IGNORECASE) and not file.exists():
         raise typer.BadParameter(
             "is an address: those of cameras go to `live --camera`, a recording has to be a file",
             param_hint="FILE",
         )
-    sessions = Sessions(weights, device, adapt=adapt)
+    sessions = _sessions(weights, device, adapt=adapt)
     _replay(sessions, file, headless=headless, speed=speed, out=out)
 
 
@@ -446,7 +453,7 @@ def _replay_as_text(
         nullcontext() if out is None else PredictionWriter(out) as writer,
         _steps() as steps,
     ):
-        task = sessions.task()
+        task = sessions.task
         network = task.load(steps.loading)
         text, duration = f"Analysing {file.name}", recording.duration_seconds or float("inf")
         seen = sys.stdout.isatty()  # answers are seen coming, and a bar would be in their way
@@ -501,13 +508,11 @@ def _show(
     notice: str = "",
 ) -> int:
     """Run the window until it is closed, or for so many seconds; returns the exit code."""
-    from models.config import MODALITIES
     from realtime.devices import list_devices
     from realtime.output import log_directory
     from ui.app import run_window
     from ui.main_window import WindowOptions
 
-    card = sessions.weights.with_name("MODEL_CARD.md")
     with _output(), sessions.log as log:
         code = run_window(
             session,
@@ -515,9 +520,9 @@ def _show(
             list_devices=list_devices,
             options=WindowOptions(
                 version=_version(),
-                model_card=card.read_text(encoding="utf-8") if card.is_file() else "",
-                labels=sessions.labels(),
-                modalities=MODALITIES,
+                about=sessions.task.about(),
+                labels=sessions.task.labels(),
+                modalities=sessions.task.modalities,
                 config=sessions.config,
                 demo=DEMO,
                 notice=notice,
@@ -620,23 +625,24 @@ def bench(
     if msaf:
         _bench_msaf(device, json=json)
         return
+    from models.checkpoint import default_weights
     from realtime import bench as benchmark
-    from realtime.emotion.sessions import Sessions
     from realtime.headless import ErrorConsole, has_screen
     from ui.measure import shown_rate
 
     if not has_screen():
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    sessions = Sessions(weights, device)
+    sessions = _sessions(weights, device)
+    task = sessions.task
     plan = benchmark.Plan(
         demo=DEMO,
-        weights=sessions.weights,
-        load=sessions.load,
+        weights=weights or default_weights(),
+        task=task,
         minutes=minutes,
         paper_network=paper,
         start_command=(sys.executable, __file__, "replay", str(DEMO), "-v"),
         window_rate=lambda session, seconds: shown_rate(
-            session, sessions, seconds, sessions.labels()
+            session, sessions, seconds, task.labels(), task.modalities
         ),
     )
     with _output():

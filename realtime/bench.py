@@ -39,7 +39,7 @@ from realtime.recording.recording import Recording
 from realtime.rings import SampleRing
 from realtime.sources.microphone import SampleClock
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
-from realtime.task import Progress, Task
+from realtime.task import Task
 
 MEGABYTE = 1e6
 SCREEN_RATE = 60.0  # Hz
@@ -85,7 +85,7 @@ class Plan:
     """What to measure, and on what."""
 
     demo: Path  # a recording with a face and a voice
-    load: Callable[[Progress], EmotionNetwork]
+    task: Task  # the emotion task
     weights: Path
     minutes: float = 3.0  # of the sustained run
     start_command: Sequence[str] = ()  # starts the program; its log says when the window is shown
@@ -138,7 +138,8 @@ def run(plan: Plan, tell: Tell) -> Result:
     """Measure everything; takes `plan.minutes` and about a minute more."""
     load = ", ".join(f"{each:.2f}" for each in psutil.getloadavg())  # before we add to it
     tell("loading the network")
-    network = plan.load(lambda _fraction, _text: None)
+    network = plan.task.load(lambda _fraction, _text: None)
+    assert isinstance(network, EmotionNetwork)
     # Before torch and others are loaded for comparison, whose memory is not the program's.
     tell(f"sustained run of {plan.minutes:g} min")
     sustained = sustained_run(plan, on_gpu=not isinstance(network.engine, OnnxEngine))
@@ -277,7 +278,7 @@ def generated_session(plan: Plan) -> LiveSession:
     with FramePlayer(plan.demo) as player:
         picture = player.frame_at(0.5).image
     return LiveSession(
-        Task(watch=watch_face, load=plan.load),
+        plan.task,
         camera_factory=lambda _selector, clock: SyntheticCamera(clock, image=picture),
         microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
     )

@@ -83,6 +83,7 @@ def live_predictions(
     *,
     required: Collection[str] = (),
     watch: Callable[[Health], None] = lambda _health: None,
+    loading: Callable[[float, str], None] = lambda _fraction, _text: None,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Prediction, None, None]:
@@ -90,7 +91,8 @@ def live_predictions(
 
     `required` names what has to deliver: "camera", "microphone" or both; when empty, either will
     do. Answers begin when it does, and the seconds with the first of them. What is wrong with a
-    device is logged; `watch` is told again and again how the session is doing.
+    device is logged; `watch` is told again and again how the session is doing, `loading` how far
+    the network is loaded.
 
     Raises NoDeviceError when what has to deliver has failed, or is silent for
     DEVICE_PATIENCE_SECONDS; what a failed session failed of, or SessionFailedError when it does not
@@ -109,13 +111,15 @@ def live_predictions(
             snapshot, time_now = session.snapshot(), now()
             if snapshot.state is SessionState.FAILED:
                 raise session.failure or SessionFailedError(snapshot.message)
-            loading = snapshot.state is SessionState.LOADING
+            is_loading = snapshot.state is SessionState.LOADING
+            if is_loading and snapshot.progress:
+                loading(snapshot.progress, snapshot.message)
             sources = {"camera": snapshot.health.camera, "microphone": snapshot.health.microphone}
             for each in awaited:
-                each.look(sources, time_now, loading=loading)
+                each.look(sources, time_now, loading=is_loading)
             _log_new_messages(sources, messages)
             watch(snapshot.health)
-            answering = answering or (not loading and all(each.delivered for each in awaited))
+            answering = answering or (not is_loading and all(each.delivered for each in awaited))
             for prediction in session.history(seen):
                 seen = prediction.window_index
                 if answering:

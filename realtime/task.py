@@ -52,6 +52,9 @@ class Watcher(Protocol):
 class Task:
     """Where the parts of a task come from; nothing is loaded before it is asked for."""
 
+    labels: Callable[[], tuple[str, ...]]  # as far as they are known before the network is loaded
+    modalities: tuple[str, ...]  # names, in the network's order
+    about: Callable[[], str]  # its data, figures, limits and terms, for people: Markdown
     watch: Callable[[], Watcher]
     load: Callable[[Progress], Network]  # called on the thread that answers
     # Sound (n,) → Prediction.spectrogram, without which a recording's answers are kept; None where

@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
 from realtime.devices import list_devices
-from realtime.emotion.sessions import Sessions
+from realtime.emotion.task import emotion_task
 from realtime.messages import SessionState
 from realtime.session import LiveControls, ReplayControls
+from realtime.sessions import Sessions
 from ui.app import destroy, make_application
-from ui.main_window import MainWindow
-from ui.switcher import SessionFactory
+from ui.main_window import MainWindow, WindowOptions
 
 RUN_UP_SECONDS: Final = 2.5  # of playback before the picture is taken, so that bars have settled
 POLL_MILLISECONDS: Final = 20
@@ -34,7 +34,7 @@ POLL_MILLISECONDS: Final = 20
 
 def take(
     session: LiveControls | ReplayControls,
-    factory: SessionFactory,
+    factory: Sessions,
     path: Path,
     *,
     seconds: float,
@@ -54,6 +54,7 @@ def take(
             factory,
             list_devices=list_devices,
             settings=settings,
+            options=WindowOptions(labels=factory.task.labels(), modalities=factory.task.modalities),
         )
         window.resize(size)
         window.commands["heatmap"].setChecked(heatmap)
@@ -113,7 +114,7 @@ def main() -> None:
     parser.add_argument("--heatmap", action="store_true")
     wanted = parser.parse_args()
     width, height = map(int, wanted.size.split("x"))
-    factory = Sessions()
+    factory = Sessions(emotion_task())
     session: LiveControls | ReplayControls
     if wanted.recording is not None:
         session = factory.replay(wanted.recording)

@@ -20,7 +20,7 @@ from realtime.emotion.faces import FaceTracker, MediapipeDetector
 from realtime.emotion.network import EmotionNetwork
 from realtime.messages import Health, SourceHealth
 from tests.fakes.driver import SteppedDriver
-from tests.fakes.engine import ArithmeticEngine, arithmetic_network
+from tests.fakes.engine import ArithmeticEngine, arithmetic_network, task
 from tests.fakes.sources import ManualClock
 
 
@@ -37,7 +37,7 @@ def plan(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     weights.write_bytes(b"\0" * 2_000_000)
     return Plan(
         demo=demo,
-        load=lambda _: arithmetic_network(),
+        task=task(),
         weights=weights,
         minutes=0.05,
         start_command=(sys.executable, "-c", "import sys; print('window shown', file=sys.stderr)"),
@@ -231,4 +231,4 @@ def test_a_session_that_fails_is_no_measurement(plan: Plan) -> None:
     from dataclasses import replace
 
     with pytest.raises(ZeroDivisionError):
-        bench.sustained_run(replace(plan, load=broken), on_gpu=False)
+        bench.sustained_run(replace(plan, task=task(broken)), on_gpu=False)

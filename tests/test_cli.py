@@ -31,10 +31,11 @@ from realtime import errors
 from realtime.devices import Listing
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.network import EmotionNetwork
-from realtime.emotion.sessions import Sessions
+from realtime.emotion.task import emotion_task
 from realtime.errors import ExitCode
 from realtime.live import LiveSession
 from realtime.messages import SessionState, Snapshot
+from realtime.sessions import Sessions
 from realtime.sources.base import UnreadableFileError
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
@@ -788,11 +789,11 @@ def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         return arithmetic_network()
 
     monkeypatch.setattr(LOADER, load)
-    sessions = Sessions(tmp_path / "weights", "cpu")
+    task = emotion_task(tmp_path / "weights", "cpu")
     networks: dict[str, Any] = {}
 
     def ask(name: str) -> None:
-        networks[name] = sessions.load(lambda _fraction, _text: told.append(name))
+        networks[name] = task.load(lambda _fraction, _text: told.append(name))
 
     with pytest.raises(RuntimeError, match="no room"):
         ask("failing")
@@ -1168,7 +1169,7 @@ def test_a_missing_training_package_is_said_with_how_to_get_it() -> None:
 
 
 def test_the_window_is_told_which_files_are_no_recordings(tmp_path: Path) -> None:
-    sessions = Sessions(tmp_path / "weights", "cpu")
+    sessions = Sessions(emotion_task(tmp_path / "weights", "cpu"))
     sessions.check(main.DEMO)
     (tmp_path / "note.txt").write_text("milk, bread\n")
     for path in (tmp_path / "note.txt", tmp_path, tmp_path / "none.mp4"):

@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.checkpoint import default_weights
-from realtime.emotion.faces import watch_face
-from realtime.emotion.network import load_emotion_network
+from realtime.emotion.task import emotion_task
 from realtime.live import LiveSession
 from realtime.messages import Prediction, SessionState, VideoPacket
 from realtime.recording.recording import Recording
-from realtime.task import Task
 from tests.fakes.mjpeg_server import Image, MjpegServer
 from tests.fakes.pulse import VirtualMicrophone
 from tests.test_live_session import wait_for
@@ -38,12 +35,7 @@ def test_camera_and_microphone_are_answered_in_step(demo: Path) -> None:
     pictures, sound = pictures_and_sound(demo, 5.0)
     with MjpegServer(pictures) as camera, VirtualMicrophone() as microphone:
         session = LiveSession(
-            Task(
-                watch=watch_face,
-                load=lambda progress: load_emotion_network(
-                    default_weights(), device="cpu", progress=progress
-                ),
-            ),
+            emotion_task(device="cpu"),
             camera=camera.url,
             microphone="default",
         )

@@ -193,7 +193,13 @@ def load(_progress: Any) -> DayOrNight:
     return DayOrNight()
 
 
-TASK = Task(watch=LightMeter, load=load)
+TASK = Task(
+    labels=lambda: DayOrNight.labels,
+    modalities=("light", "noise"),
+    about=str,
+    watch=LightMeter,
+    load=load,
+)
 
 
 def answers(path: Path) -> list[Prediction]:

@@ -39,7 +39,7 @@ def run_window(
     factory: SessionFactory,
     *,
     list_devices: Callable[[], Devices],
-    options: WindowOptions | None = None,
+    options: WindowOptions,
     log_path: Path | None = None,
     settings: QSettings | None = None,
     seconds: float | None = None,

@@ -30,8 +30,6 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
-from models.config import MODALITIES
-from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices import local_number, public_address
 from realtime.errors import ExitCode, explain
@@ -80,13 +78,13 @@ _ADDRESS: Final = "camera_address"  # of the network camera used last, without i
 class WindowOptions:
     """What the window shows besides the session."""
 
+    # Of the task
+    labels: tuple[str, ...]
+    modalities: tuple[str, ...]
     version: str = ""
-    model_card: str = ""  # Markdown
+    about: str = ""  # the task's data, figures, limits and terms: Markdown
     demo: Path | None = None  # the recording that comes with the program
     notice: str = ""  # about the first session
-    # Of the task
-    labels: tuple[str, ...] = EMOTIONS
-    modalities: tuple[str, ...] = MODALITIES
     config: SessionConfig = field(default_factory=SessionConfig)
 
 
@@ -100,11 +98,11 @@ class MainWindow(QMainWindow):
         *,
         list_devices: Callable[[], Devices],
         settings: QSettings,
-        options: WindowOptions | None = None,
+        options: WindowOptions,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__()
-        self.options = options or WindowOptions()
+        self.options = options
         self.bridge = Bridge(self, now=now)
         self.commands = make_actions(self)
         self.switcher = SessionSwitcher(session, factory, list_devices, self)
@@ -607,7 +605,7 @@ class MainWindow(QMainWindow):
 
     def _show_about(self) -> None:
         options = self.options
-        self._open_dialog(AboutDialog(options.version, options.model_card, self.theme, self))
+        self._open_dialog(AboutDialog(options.version, options.about, self.theme, self))
 
     def _open_dialog(self, dialog: QDialog) -> None:
         """Show one dialog at a time, without stopping the window behind it."""

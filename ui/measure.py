@@ -23,12 +23,13 @@ def shown_rate(
     factory: SessionFactory,
     seconds: float,
     labels: tuple[str, ...],
+    modalities: tuple[str, ...],
     *,
     size: QSize = QSize(1280, 720),  # noqa: B008 (a value that nobody changes)
 ) -> float:
     """Run a window on `session` and return the median of the pictures it shows per second.
 
-    Counted for `seconds` from when the network runs, whose classes are `labels`. Raises
+    Counted for `seconds` from when the network runs, of these classes and modalities. Raises
     RuntimeError when the session fails.
     """
     make_application()
@@ -55,7 +56,7 @@ def shown_rate(
             factory,
             list_devices=lambda: (Listing(), Listing()),
             settings=QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat),
-            options=WindowOptions(labels=labels),
+            options=WindowOptions(labels=labels, modalities=modalities),
         )
         window.bridge.polled.connect(look)
         window.bridge.measured.connect(note)

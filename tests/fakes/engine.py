@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
+from models.config import MODALITIES, FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.mel import log_mel
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.faces import watch_face
@@ -116,4 +116,11 @@ def task(
     watch: Callable[[], Watcher] = watch_face,
 ) -> Task:
     """The emotion task, on arithmetic unless something else is loaded."""
-    return Task(watch=watch, load=load, spectrogram=log_mel)
+    return Task(
+        labels=lambda: CONFIG.labels,
+        modalities=MODALITIES,
+        about=str,
+        watch=watch,
+        load=load,
+        spectrogram=log_mel,
+    )

@@ -14,6 +14,8 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from models.config import MODALITIES
+from models.labels import EMOTIONS
 from tests.fakes.session import (
     FakeFactory,
     FakeLiveSession,
@@ -150,6 +152,13 @@ def factory(now: ManualTime) -> Iterator[FakeFactory]:
         yield made
 
 
+TASK_OPTIONS: dict[str, Any] = {
+    "labels": EMOTIONS,
+    "modalities": MODALITIES,
+    "about": "# Model card",
+}
+
+
 @pytest.fixture
 def open_window(
     qtbot: QtBot, tmp_path: Path, factory: FakeFactory, now: ManualTime
@@ -164,7 +173,7 @@ def open_window(
             factory,
             list_devices=list_fake_devices,
             settings=settings,
-            options=WindowOptions(version="1.2.3", model_card="# Model card", **options),
+            options=WindowOptions(**TASK_OPTIONS | {"version": "1.2.3"} | options),
             now=now,
         )
         qtbot.addWidget(window)

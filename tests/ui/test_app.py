@@ -15,8 +15,11 @@ from pytestqt.qtbot import QtBot
 
 from realtime.messages import Snapshot
 from tests.fakes.session import FakeFactory, FakeLiveSession, ManualTime, list_fake_devices
+from tests.ui.conftest import TASK_OPTIONS
 from ui import app
-from ui.main_window import MainWindow
+from ui.main_window import MainWindow, WindowOptions
+
+OPTIONS = WindowOptions(**TASK_OPTIONS)
 
 
 def windows() -> list[MainWindow]:
@@ -54,7 +57,9 @@ def test_the_window_is_shown_before_the_session_starts(
     application.installEventFilter(watch)
     session = Looking(now)
     try:
-        code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
+        code = app.run_window(
+            session, factory, list_devices=list_fake_devices, options=OPTIONS, settings=settings
+        )
     finally:
         application.removeEventFilter(watch)
     assert code == 0
@@ -78,7 +83,13 @@ def test_the_window_opens_where_it_was_closed_and_as_large(
                 then(window)
                 QTimer.singleShot(0, window.close)
 
-        app.run_window(Looking(now), factory, list_devices=list_fake_devices, settings=settings)
+        app.run_window(
+            Looking(now),
+            factory,
+            list_devices=list_fake_devices,
+            options=OPTIONS,
+            settings=settings,
+        )
 
     place = QRect(20, 40, 700, 500)
     run(lambda window: window.setGeometry(place))
@@ -106,7 +117,12 @@ def test_a_window_for_some_seconds_counts_them_from_the_end_of_loading(
 
     session = Loading(now)
     code = app.run_window(
-        session, factory, list_devices=list_fake_devices, settings=settings, seconds=0.001
+        session,
+        factory,
+        list_devices=list_fake_devices,
+        options=OPTIONS,
+        settings=settings,
+        seconds=0.001,
     )
     assert code == 0
     assert session.looks >= 20
@@ -139,7 +155,9 @@ def test_signals_end_the_program_cleanly(
 
     session = Interrupted(now)
     before = signal.getsignal(number)
-    code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
+    code = app.run_window(
+        session, factory, list_devices=list_fake_devices, options=OPTIONS, settings=settings
+    )
     assert (code, session.stopped) == (0, 1)
     assert signal.getsignal(number) is before
 
@@ -180,7 +198,9 @@ def test_signals_may_come_at_any_moment(
     patience.timeout.connect(lambda: QApplication.exit(99))
     patience.start(10_000)
     session = Interrupted(now)
-    code = app.run_window(session, factory, list_devices=list_fake_devices, settings=settings)
+    code = app.run_window(
+        session, factory, list_devices=list_fake_devices, options=OPTIONS, settings=settings
+    )
     patience.stop()
     assert code == 0
 
@@ -218,7 +238,11 @@ def test_a_new_window_fits_on_its_screen(
     most: QSize,
 ) -> None:
     window = MainWindow(
-        FakeLiveSession(now), factory, list_devices=list_fake_devices, settings=settings
+        FakeLiveSession(now),
+        factory,
+        list_devices=list_fake_devices,
+        settings=settings,
+        options=OPTIONS,
     )
     qtbot.addWidget(window)
     monkeypatch.setattr(MainWindow, "screen", lambda _: screen)
@@ -258,7 +282,12 @@ def test_a_window_may_be_shown_longer_than_qt_counts(
             QTimer.singleShot(100, window.close)
 
     code = app.run_window(
-        Closing(now), factory, list_devices=list_fake_devices, settings=settings, seconds=seconds
+        Closing(now),
+        factory,
+        list_devices=list_fake_devices,
+        options=OPTIONS,
+        settings=settings,
+        seconds=seconds,
     )
     assert code == 0
 

@@ -26,6 +26,7 @@ from tests.fakes.session import (
 )
 from tests.recordings import movie
 from tests.ui.conftest import (
+    TASK_OPTIONS,
     OpenWindow,
     export,
     has_colour,
@@ -69,7 +70,7 @@ def test_the_demo_is_called_one_and_can_be_opened(
         factory,
         list_devices=list_fake_devices,
         settings=QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat),
-        options=WindowOptions(demo=Path("demo.mp4"), notice=told),
+        options=WindowOptions(**TASK_OPTIONS, demo=Path("demo.mp4"), notice=told),
         now=now,
     )
     qtbot.addWidget(window)
