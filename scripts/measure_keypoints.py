@@ -6,13 +6,10 @@ python scripts/measure_keypoints.py [--data-root DIR] [--count N]
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from models.training.data import default_data_root, load_ferplus
 from realtime.emotion.faces import MediapipeDetector

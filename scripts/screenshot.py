@@ -10,13 +10,10 @@ long. Needs a screen; without one: `xvfb-run -s "-screen 0 1920x1080x24" python 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 

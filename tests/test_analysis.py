@@ -23,8 +23,8 @@ from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import UnreadableFileError
 from realtime.worker import InferenceWorker
 from tests.fakes.driver import bits
-from tests.fakes.engine import arithmetic_network
-from tests.test_replay import answers, wait_for
+from tests.fakes.engine import answers, arithmetic_network
+from tests.fakes.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

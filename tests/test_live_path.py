@@ -13,7 +13,7 @@ from realtime.messages import Prediction, SessionState, VideoPacket
 from realtime.recording.recording import Recording
 from tests.fakes.mjpeg_server import Image, MjpegServer
 from tests.fakes.pulse import VirtualMicrophone
-from tests.test_live_session import wait_for
+from tests.fakes.waiting import wait_for
 
 
 def pictures_and_sound(path: Path, seconds: float) -> tuple[list[Image], np.ndarray]:  # type: ignore[type-arg]

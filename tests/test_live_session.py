@@ -40,16 +40,21 @@ from realtime.task import Progress
 from realtime.windowing import WindowGrid
 from realtime.worker import InferenceWorker
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
-from tests.fakes.engine import ArithmeticEngine, GatedEngine, arithmetic_network, task
-from tests.fakes.sources import FailingSource, ListSource, jittered_speech
-from tests.test_worker import (
+from tests.fakes.engine import (
+    ArithmeticEngine,
+    GatedEngine,
+    arithmetic_network,
+    endless,
+    task,
+)
+from tests.fakes.faces import (
     TWO_PEOPLE,
     BrightFaces,
     pictures_of_two_people,
     watch_brightness,
 )
-
-PATIENCE_SECONDS = 20.0
+from tests.fakes.sources import FailingSource, ListSource, jittered_speech
+from tests.fakes.waiting import PATIENCE_SECONDS, wait_for
 
 
 class ShiftedClock(MonotonicClock):
@@ -63,13 +68,6 @@ class ShiftedClock(MonotonicClock):
         return super().now() + self.shift_seconds
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)
-
-
 def has_ended(session: LiveSession) -> bool:
     """Whether none of the threads that answer is left."""
     return not any(thread.is_alive() for thread in session._threads)
@@ -78,13 +76,6 @@ def has_ended(session: LiveSession) -> bool:
 def arithmetic(progress: Progress) -> EmotionNetwork:
     progress(0.5, "Counting")
     return arithmetic_network()
-
-
-def endless(progress: Progress) -> EmotionNetwork:
-    """Loads until it is broken off."""
-    while True:
-        progress(0.5, "Counting")
-        time.sleep(0.001)
 
 
 @pytest.fixture

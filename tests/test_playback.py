@@ -26,8 +26,8 @@ from tests.fakes.engine import task
 from tests.fakes.loudspeaker import Loudspeaker
 from tests.fakes.pulse import VirtualMicrophone
 from tests.fakes.session import ManualTime
+from tests.fakes.waiting import wait_for
 from tests.recordings import joined, movie, sound_file
-from tests.test_replay import wait_for
 
 SECONDS = 30.0
 DELAY = 0.08  # of the loudspeaker

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime.analysis import analyse
-from realtime.emotion.faces import watch_face
 from realtime.export import PredictionWriter, SameFileError, record_of, write_predictions
 from realtime.messages import (
     FloatArray,
@@ -28,29 +25,15 @@ from realtime.recording.recording import Recording
 from realtime.replay import ReplaySession
 from realtime.sources.base import UnreadableFileError
 from realtime.task import Task
-from tests.fakes.engine import GatedEngine, arithmetic_network, task
+from tests.fakes.engine import GatedEngine, answers, arithmetic_network, endless, task
 from tests.fakes.session import ManualTime
+from tests.fakes.waiting import PATIENCE_SECONDS, wait_for
 from tests.recordings import cut, joined, movie, sound_file
-from tests.test_live_session import endless
-
-PATIENCE_SECONDS = 60.0
-
-
-def answers(path: Path) -> list[Prediction]:
-    with Recording(path) as recording:
-        return list(analyse(recording, arithmetic_network(), watch_face))
 
 
 @pytest.fixture(scope="module")
 def demo_answers(demo: Path) -> list[Prediction]:
     return answers(demo)
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)
 
 
 @pytest.fixture

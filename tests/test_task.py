@@ -35,9 +35,9 @@ from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Contribution, Excerpt, Fusion, Modality, Network, Task
 from realtime.windowing import WindowGrid
 from tests.fakes.driver import SteppedDriver, bits
+from tests.fakes.sources import ManualClock
+from tests.fakes.waiting import wait_for
 from tests.recordings import movie
-from tests.test_live_session import wait_for
-from tests.test_worker import ManualClock
 
 DARK = 0.05
 NIGHT = Reason(name="night", told="it is night", short="night", rank=1)

@@ -29,39 +29,17 @@ from realtime.messages import (
 from realtime.recording.players import FramePlayer
 from realtime.rings import SampleRing, SightingRing
 from realtime.worker import InferenceWorker
-from tests.emotion.test_faces import face
 from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network
-from tests.fakes.sources import jittered_speech
+from tests.fakes.faces import (
+    TWO_PEOPLE,
+    pictures_of_two_people,
+    watch_brightness,
+)
+from tests.fakes.sources import ManualClock, jittered_speech
 
 RATE = 16000
 FPS = 30
-
-
-class ManualClock:
-    """Time that the test moves."""
-
-    epoch = 1.8e9
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-
-class BrightFaces:
-    """A face wherever the picture is not black at the top left, or nearly so."""
-
-    def detect(self, image: np.ndarray) -> list:  # type: ignore[type-arg]
-        return [face(0.5)] if image[0, 0, 0] > 2 else []
-
-    def close(self) -> None:
-        pass
-
-
-def watch_brightness() -> FaceTracker:
-    return FaceTracker(BrightFaces())
 
 
 class LoudIsSpeech(VoiceActivity):
@@ -312,20 +290,6 @@ def test_the_same_packets_give_the_same_answers() -> None:
         ]
 
     assert lines() == lines()
-
-
-def pictures_of_two_people(seconds: float, frame_rate: float = 15.0) -> list[VideoPacket]:
-    """A face, nobody for a second and a half, a face again."""
-    pictures = []
-    for number in range(round(seconds * frame_rate)):
-        time = number / frame_rate
-        image = np.full((90, 160, 3), 130 + number, np.uint8)
-        image[0, 0] = 0 if 3.5 < time < 5.0 else 160
-        pictures.append(VideoPacket(timestamp=time, sequence=number, image=image))
-    return pictures
-
-
-TWO_PEOPLE = EmotionConfig(new_person_seconds=1.0)
 
 
 @pytest.mark.parametrize("seed", range(5))

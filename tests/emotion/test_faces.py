@@ -14,19 +14,9 @@ from realtime.emotion.features import align_face, similarity_transform
 from realtime.messages import FaceObservation, VideoPacket
 from realtime.rings import FrameRing, SightingRing
 from realtime.search import PictureSearch
+from tests.fakes.faces import face
 
 RATE = 10.0
-
-
-def face(x: float, size: float = 0.3) -> Detection:
-    """A face whose box is centred at (x, 0.5)."""
-    left, top = x - size / 2, 0.5 - size / 2
-    points = [(0.3, 0.35), (0.7, 0.35), (0.5, 0.55), (0.5, 0.75)]
-    return Detection(
-        box=np.array([left, top, size, size], np.float32),
-        keypoints=np.array([[left + size * a, top + size * b] for a, b in points], np.float32),
-        score=0.9,
-    )
 
 
 class ScriptedDetector:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.config import MODALITIES, FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.mel import log_mel
+from realtime.analysis import analyse
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork
 from realtime.emotion.speech import VoiceActivity
 from realtime.engine import Arrays
-from realtime.messages import FloatArray
+from realtime.messages import FloatArray, Prediction
+from realtime.recording.recording import Recording
 from realtime.task import Progress, Task, Watcher
 
 GATE_SECONDS = 60.0
@@ -124,3 +128,16 @@ def task(
         load=load,
         spectrogram=log_mel,
     )
+
+
+def endless(progress: Progress) -> EmotionNetwork:
+    """Loads until it is broken off."""
+    while True:
+        progress(0.5, "Counting")
+        time.sleep(0.001)
+
+
+def answers(path: Path) -> list[Prediction]:
+    """What a recording is answered by arithmetic."""
+    with Recording(path) as recording:
+        return list(analyse(recording, arithmetic_network(), watch_face))

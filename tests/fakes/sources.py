@@ -14,20 +14,20 @@ from realtime.sources.synthetic import speech_like
 
 
 class ManualClock:
-    """A clock that stands still until the test advances it."""
+    """A clock that stands still until the test moves it."""
 
     epoch = 1.8e9
 
     def __init__(self, now: float = 0.0) -> None:
-        self._now = now
+        self.time = now
 
     def now(self) -> float:
         """Seconds since the test began, as it says."""
-        return self._now
+        return self.time
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
-        self._now += seconds
+        self.time += seconds
 
 
 class ListSource(Source[Packet]):
