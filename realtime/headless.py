@@ -36,7 +36,7 @@ from realtime.messages import (
     SourceHealth,
     SourceState,
 )
-from realtime.session import Session
+from realtime.session import LiveControls
 from realtime.sources.base import NoDeviceError
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def has_screen() -> bool:
 
 
 def live_predictions(
-    session: Session,
+    session: LiveControls,
     seconds: float | None = None,
     *,
     required: Collection[str] = (),
@@ -101,7 +101,7 @@ def live_predictions(
     session.start()
     try:
         groups: list[tuple[str, ...]] = [(kind,) for kind in required] or [("camera", "microphone")]
-        unlisted = ("camera",) if "://" in (getattr(session, "camera", None) or "") else ()
+        unlisted = ("camera",) if "://" in (session.camera or "") else ()
         awaited = [_Awaited(kinds, hint="" if kinds == unlisted else _LISTED) for kinds in groups]
         messages: dict[str, str] = {}
         seen = -1
@@ -331,7 +331,7 @@ def report(predictions: Iterable[Prediction], writers: Iterable[Writer], summary
     for prediction in predictions:
         if interrupted.is_set():
             raise KeyboardInterrupt
-        if summary.answers == 0 and prediction.latency_seconds is not None:
+        if summary.answers == 0 and prediction.live:
             started = time.monotonic() - HOP_SECONDS
         for write in writers:
             write(prediction)
@@ -363,13 +363,17 @@ def line(prediction: Prediction) -> Text:
     sure = prediction.label is not None
     text = Text(f"{prediction.window_end:7.1f} s  ")
     text.append(f"{_outcome(prediction):<26}", style="bold" if sure else "dim")
-    confidence, live = prediction.confidence, prediction.latency_seconds is not None
+    confidence = prediction.confidence
     full = round(20 * (confidence or 0.0))
     text.append("━" * full, style="cyan" if sure else "dim")
     text.append("━" * (20 - full), style="bright_black")
     text.append("   – %" if confidence is None else f" {100 * confidence:3.0f} %")
     for each in prediction.modalities:
-        what = f"{100 * each.share:3.0f} %" if each.share is not None else each.absence(live=live)
+        what = (
+            f"{100 * each.share:3.0f} %"
+            if each.share is not None
+            else each.absence(live=prediction.live)
+        )
         text.append(f"  {each.name} {what:<9}", style="" if each.present else "dim")
     if prediction.latency_seconds is not None:
         text.append(f" {1e3 * prediction.latency_seconds:4.0f} ms", style="dim")

@@ -185,6 +185,11 @@ class Prediction:
     speech: bool = False  # somebody speaks in the last two hops
     speaker_seconds: float = 0.0  # that what is known of this voice rests on, at most two minutes
 
+    @property
+    def live(self) -> bool:
+        """Whether it was made of live input, not of a recording."""
+        return self.time_of_day is not None
+
     def compact(self) -> Prediction:
         """A copy for histories, without what takes space: the spectrogram and the face crop."""
         face = None if self.face is None else replace(self.face, crop=None)
@@ -278,3 +283,8 @@ class Snapshot:
     playback: Playback | None = None  # None when live
     flaws: tuple[str, ...] = ()  # what is wrong with a recording: it is cut off, has no sound, …
     notes: tuple[str, ...] = ()  # answers are written, …
+
+    @property
+    def live(self) -> bool:
+        """Whether it is of live input, not of a recording."""
+        return self.playback is None

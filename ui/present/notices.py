@@ -51,7 +51,7 @@ def notices(
     snapshot: Snapshot, *, network_camera: bool = False, recording: Path | None = None
 ) -> tuple[Notice, ...]:
     """What is wrong now, the gravest first."""
-    live = snapshot.playback is None
+    live = snapshot.live
     found: list[Notice] = []
     if snapshot.state is SessionState.FAILED:
         text = failure(snapshot.message, recording) or "The analysis stopped."
@@ -99,7 +99,7 @@ def empty_picture(
     snapshot: Snapshot, *, cameras: bool = True, recording: Path | None = None
 ) -> tuple[str, str]:
     """Title and advice in place of the picture when there is none; `cameras`: some were found."""
-    camera, live = snapshot.health.camera, snapshot.playback is None
+    camera, live = snapshot.health.camera, snapshot.live
     if not live and snapshot.state is SessionState.FAILED:
         return "Nothing to show", failure(snapshot.message, recording) or "Open another recording"
     if not live and camera.state is SourceState.OFF:

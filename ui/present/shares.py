@@ -33,9 +33,8 @@ def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Sh
             for name in modalities
         )
     starting = prediction.reason is STARTING
-    is_live = prediction.time_of_day is not None
     return tuple(
-        _share(report, starting=starting, live=is_live) for report in prediction.modalities
+        _share(report, starting=starting, live=prediction.live) for report in prediction.modalities
     )
 
 
@@ -58,7 +57,7 @@ def sound_absence(prediction: Prediction) -> str:
     """Why a modality that is taken from sound did not count, "" where there is no such thing."""
     for report in prediction.modalities:
         if report.track is Track.SOUND and not report.present:
-            words = report.absence(live=prediction.time_of_day is not None)
+            words = report.absence(live=prediction.live)
             return f"{report.name} not counted: {words}"
     return ""
 
