@@ -253,8 +253,9 @@ def test_a_line_says_what_how_sure_and_from_what() -> None:
 
 
 def test_what_is_off_is_called_so_as_in_the_window() -> None:
-    told = rendered(headless.line(replace(absent_prediction(), latency_seconds=0.1)))
-    assert "voice switched off" in told
+    live = replace(absent_prediction(), latency_seconds=0.1, time_of_day=1.8e9)
+    assert "voice switched off" in rendered(headless.line(live))
+    assert "voice no sound here" in rendered(headless.line(absent_prediction()))
 
 
 def test_the_summary_counts_answers_labels_and_modalities() -> None:

@@ -12,12 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from models.checkpoint import LIVE
 from models.config import CONDITIONS
@@ -27,14 +26,18 @@ from models.labels import EMOTIONS
 from models.live import FusionHead, LiveNet
 from models.training.data import OTHER_FOLDS, load_ferplus
 from models.training.live.calibration import (
-    BINS,
     calibration_error_floor,
     expected_calibration_error,
 )
 from models.training.live.face import face_scores
-from models.training.live.fusion_answers import Answers, answers, face_shares, session_answers
+from models.training.live.fusion_answers import (
+    SESSION_START,
+    Answers,
+    answers,
+    face_shares,
+    session_answers,
+)
 from models.training.live.fusion_features import (
-    POOR_SNR,
     QUALITIES,
     FaceFeatures,
     VoiceFeatures,
@@ -45,15 +48,13 @@ from models.training.live.fusion_features import (
 from models.training.live.fusion_pairs import paired_voices
 from models.training.live.fusion_settings import FusionStageConfig
 from models.training.live.recipe import LiveRecipe
+from models.training.live.report import report
 from models.training.live.train import SELECTION, WITHOUT_DROPOUT, fold_weights, take_stage
 from models.training.loop import RunContext
 from models.training.settings import StageError
 
 Results = dict[str, Any]
 People = tuple[FaceFeatures, VoiceFeatures]
-
-SESSION_START: Final = 16
-"""Clips after which a voice counts as known, a minute of RAVDESS."""
 
 
 def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Results:
@@ -366,107 +367,3 @@ def targets(results: Results) -> list[dict[str, Any]]:
         }
         for what, value, sign, aim in rows
     ]
-
-
-def report(results: Results, console: Console) -> None:
-    """Print the figures as tables."""
-    aims = Table("figure", "measured", "aim", "", title="Aims")
-    for row in results["targets"]:
-        value = f"{row['value']:.3f}" if row["value"] < 10 else f"{row['value']:.1f}"
-        aims.add_row(row["what"], value, row["aim"], "reached" if row["reached"] else "missed")
-    console.print(aims)
-
-    ferplus = Table(
-        *("FER+ test, eight classes", "samples", "accuracy", "balanced", "most voted"),
-        title="Face branch",
-    )
-    for what, figures in (
-        ("photographs that no earlier split has", results["ferplus_test"]),
-        ("the whole split, as published", results["ferplus_test"]["published"]),
-    ):
-        ferplus.add_row(
-            what,
-            str(figures["samples"]),
-            f"{figures['accuracy']:.1%}",
-            f"{figures['balanced_accuracy']:.1%}",
-            f"{figures['accuracy_most_voted']:.1%}",
-        )
-    console.print(ferplus)
-
-    calibration = (f"ECE ({BINS} bins)", "perfect", "uncalibrated")
-    columns = ("condition", "samples", "accuracy", "balanced", *calibration)
-    for split, conditions in results["conditions"].items():
-        table = Table(*columns, title=f"Seven classes, {split} people")
-        for condition, figures in conditions.items():
-            table.add_row(
-                condition,
-                str(figures["samples"]),
-                f"{figures['accuracy']:.1%}",
-                f"{figures['balanced_accuracy']:.1%}",
-                f"{figures['calibration_error']:.1%}",
-                f"{figures['calibration_error_floor']:.1%}",
-                f"{figures['calibration_error_before']:.1%}",
-            )
-        console.print(table)
-
-    test = results["conditions"]["test"]
-    classes = Table("class", *test, title="Recall per class (of so many), test people")
-    for name in EMOTIONS:
-        cells = (f"{each['recall'][name]:.1%} ({each['support'][name]})" for each in test.values())
-        classes.add_row(name, *cells)
-    console.print(classes)
-
-    sexes = Table(
-        "condition", "female", "male", title="Balanced accuracy by sex of the actor heard"
-    )
-    for condition, figures in results["by_sex"].items():
-        sexes.add_row(condition, f"{figures['female']:.1%}", f"{figures['male']:.1%}")
-    console.print(sexes)
-
-    if folds := results["folds"]:
-        everybody = Table(
-            *("voice only", "balanced", "female", "male", f"ECE ({BINS} bins)"),
-            title=f"Every one of {folds['actors']['count']:.0f} actors, judged by a network that "
-            "never heard them (5 folds)",
-        )
-        for name in ("each window by itself", "adapted"):
-            everybody.add_row(name, *(f"{value:.1%}" for value in folds[name].values()))
-        console.print(everybody)
-        console.print(f"deviation between actors: {folds['actors']['deviation']:.1%}")
-
-    sessions = Table(
-        *("people", "condition", "", "balanced", f"after {SESSION_START} clips"),
-        *("female", "male", f"ECE ({BINS} bins)"),
-        title="Each actor's clips heard in one session, mean of random orders",
-    )
-    for split, conditions in results["sessions"].items():
-        for condition, of in conditions.items():
-            for name, figures in of.items():
-                values = (f"{value:.1%}" for value in figures.values())
-                sessions.add_row(split, condition, name, *values)
-    console.print(sessions)
-
-    qualities = Table(
-        *("people", "what is given", *CONDITIONS, "the face counts"),
-        title=f"Balanced accuracy where a sense is poor (voice: {POOR_SNR:.0f} dB SNR)",
-    )
-    for split, rows in results["qualities"].items():
-        for quality, figures in rows.items():
-            qualities.add_row(split, quality, *(f"{value:.1%}" for value in figures.values()))
-    console.print(qualities)
-
-    if dropout := results["modality_dropout"]:
-        console.print(
-            "modality dropout, both present, validation people: with "
-            f"{dropout['with']:.1%}, without {dropout['without']:.1%}, cost "
-            f"{dropout['cost_points']:.1f} points"
-        )
-    else:
-        console.print(
-            f"no {SELECTION} in the work folder: nothing was measured on validation people"
-        )
-
-    weights = results["weights"]
-    parameters = ", ".join(f"{name} {count:,}" for name, count in weights["parameters"].items())
-    console.print(f"weights: {weights['bytes'] / 1e6:.1f} MB; parameters: {parameters}")
-    console.print(f"SHA-256 {weights['sha256']}", soft_wrap=True)

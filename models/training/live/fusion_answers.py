@@ -23,6 +23,9 @@ from models.training.scores import accuracy, balanced_accuracy, recalls
 ORDERS: Final = 8
 """In which the clips of an actor are heard in a session."""
 
+SESSION_START: Final = 16
+"""Clips after which a voice counts as known, a minute of RAVDESS."""
+
 
 class Answers(NamedTuple):
     """What the head said to every sample of one condition."""

@@ -15,8 +15,7 @@ from typing import Any, Final
 
 from models.training.data import TEST_ACTORS, TRAIN_ACTORS, VALIDATION_ACTORS
 from models.training.live.calibration import BINS
-from models.training.live.evaluate import SESSION_START
-from models.training.live.fusion_answers import ORDERS
+from models.training.live.fusion_answers import ORDERS, SESSION_START
 from models.training.live.fusion_features import POOR_SNR
 
 TEMPLATE: Final = """\
@@ -127,7 +126,7 @@ together somewhat more often than pairs made by class would be (docs/results.md,
 
 ## The file
 
-- File: `models/weights/{file}`, {megabytes:.1f} MB, SHA-256 of its content, as the
+- File: `models/weights/{file}`, {megabytes} MB, SHA-256 of its content, as the
   program checks it: `{sha256}`
 - Parameters: {parameters}
 - Terms: {terms}. See `models/weights/LICENSE`.
@@ -153,139 +152,160 @@ NOT_MEASURED: Final = (
 
 def model_card(results: Mapping[str, Any]) -> str:
     """The card as Markdown, from the content of `results.json`."""
-    weights, conditions = results["weights"], results["conditions"]
-    test, validation = conditions["test"], conditions.get("validation")
-    ferplus, counts = results["ferplus_test"], weights["parameters"]
+    return TEMPLATE.format(**_weights(results), **_ferplus(results), **_figures(results))
+
+
+def _weights(results: Mapping[str, Any]) -> dict[str, str]:
+    """What the file holds, of which data it is and on which terms."""
+    weights = results["weights"]
+    counts = weights["parameters"]
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    split, copies = "FER+, {0} split", "without photographs of"
+    header = ("data", "used for", "people")
+    rows = [
+        (split.format("training"), "face branch, fusion", "unknown, from the web"),
+        (
+            f"{split.format('validation')}, {copies} the training split",
+            "choice of epochs, temperatures",
+            "others",
+        ),
+        (
+            f"{split.format('test')}, {copies} either",
+            "the figures above; nothing chosen by it",
+            "others",
+        ),
+        ("RAVDESS speech (sound)", "voice branch, fusion", _actors(TRAIN_ACTORS)),
+        ("", "choice of epochs, temperatures; then the same", _actors(VALIDATION_ACTORS)),
+        ("", "the figures above; nothing chosen by it", _actors(TEST_ACTORS)),
+    ]
+    return {
+        "file": weights["file"],
+        "megabytes": f"{weights['bytes'] / 1e6:.1f}",
+        "sha256": weights["sha256"],
+        "parameters": f"{sum(counts.values()):,} ({parts})",
+        "terms": weights["origin"]["terms"],
+        "data": weights["origin"]["data"],
+        "starting_points": weights["origin"]["starting points"],
+        "data_table": _table(header, rows),
+    }
+
+
+def _ferplus(results: Mapping[str, Any]) -> dict[str, str]:
+    """The face branch by itself."""
+    ferplus = results["ferplus_test"]
     published = ferplus["published"]
     copies = published["samples_most_voted"] - ferplus["samples_most_voted"]
-    header = ("samples", "accuracy", "balanced accuracy", f"calibration error ({BINS} bins)")
-    return TEMPLATE.format(
-        file=weights["file"],
-        megabytes=weights["bytes"] / 1e6,
-        sha256=weights["sha256"],
-        parameters=f"{sum(counts.values()):,} ("
-        + ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        + ")",
-        terms=weights["origin"]["terms"],
-        data=weights["origin"]["data"],
-        starting_points=weights["origin"]["starting points"],
-        data_table=_table(
-            ("data", "used for", "people"),
-            [
-                ("FER+, training split", "face branch, fusion", "unknown, from the web"),
-                (
-                    "FER+, validation split, without photographs of the training split",
-                    "choice of epochs, temperatures",
-                    "others",
-                ),
-                (
-                    "FER+, test split, without photographs of either",
-                    "the figures above; nothing chosen by it",
-                    "others",
-                ),
-                ("RAVDESS speech (sound)", "voice branch, fusion", _actors(TRAIN_ACTORS)),
-                ("", "choice of epochs, temperatures; then the same", _actors(VALIDATION_ACTORS)),
-                ("", "the figures above; nothing chosen by it", _actors(TEST_ACTORS)),
-            ],
+    return {
+        "ferplus_copies": f"{copies:,} of {published['samples_most_voted']:,}",
+        "published_samples": f"{published['samples']:,}",
+        "published_accuracy": _percent(published["accuracy"]),
+        "published_balanced": _percent(published["balanced_accuracy"]),
+        "ferplus_samples": f"{ferplus['samples']:,}",
+        "ferplus_accuracy": _percent(ferplus["accuracy"]),
+        "ferplus_balanced": _percent(ferplus["balanced_accuracy"]),
+        "ferplus_samples_most_voted": f"{ferplus['samples_most_voted']:,}",
+        "ferplus_most_voted": _percent(ferplus["accuracy_most_voted"]),
+    }
+
+
+def _figures(results: Mapping[str, Any]) -> dict[str, str]:
+    """All of seven classes."""
+    conditions, sexes = results["conditions"], results["by_sex"]
+    test = conditions["test"]
+    return {
+        "test_table": _test(test),
+        "orders": str(ORDERS),
+        "session_table": _sessions(results["sessions"]["test"]),
+        "folds": _folds(results["folds"]),
+        "poor_snr": f"{POOR_SNR:.0f}",
+        "quality_table": _qualities(results["qualities"]["test"]),
+        "calibration_table": _calibration(
+            conditions.get("validation"), results["weights"]["temperatures"]
         ),
-        ferplus_copies=f"{copies:,} of {published['samples_most_voted']:,}",
-        published_samples=f"{published['samples']:,}",
-        published_accuracy=_percent(published["accuracy"]),
-        published_balanced=_percent(published["balanced_accuracy"]),
-        ferplus_samples=f"{ferplus['samples']:,}",
-        ferplus_accuracy=_percent(ferplus["accuracy"]),
-        ferplus_balanced=_percent(ferplus["balanced_accuracy"]),
-        ferplus_samples_most_voted=f"{ferplus['samples_most_voted']:,}",
-        ferplus_most_voted=_percent(ferplus["accuracy_most_voted"]),
-        test_table=_table(
-            ("seven classes, test people", *header),
-            [
-                (
-                    name,
-                    figures["samples"],
-                    _percent(figures["accuracy"]),
-                    _percent(figures["balanced_accuracy"]),
-                    _percent(figures["calibration_error"]),
-                )
-                for name, figures in test.items()
-            ],
-        ),
-        orders=ORDERS,
-        session_table=_table(
-            (
-                "test people, balanced accuracy",
-                "each window by itself",
-                "adapted",
-                f"adapted, after {SESSION_START} clips",
-                "women",
-                "men",
-                "calibration error",
-            ),
-            [
-                (
-                    name,
-                    _percent(of["not adapted"]["balanced_accuracy"]),
-                    *(_percent(value) for value in of["adapted"].values()),
-                )
-                for name, of in results["sessions"]["test"].items()
-            ],
-        ),
-        folds=_folds(results["folds"]),
-        poor_snr=f"{POOR_SNR:.0f}",
-        quality_table=_table(
-            (
-                "test people, balanced accuracy",
-                *next(iter(results["qualities"]["test"].values())),
-            ),
-            [
-                (quality, *(_percent(value) for value in figures.values()))
-                for quality, figures in results["qualities"]["test"].items()
-            ],
-        ),
-        calibration_table=NOT_MEASURED
-        if validation is None
-        else _table(
-            (
-                "validation people",
-                "calibration error",
-                "perfect answers would show, by chance",
-                "without temperature",
-                "temperature",
-            ),
-            [
-                (
-                    name,
-                    _percent(figures["calibration_error"]),
-                    _percent(figures["calibration_error_floor"]),
-                    _percent(figures["calibration_error_before"]),
-                    f"{weights['temperatures'][name]:.2f}",
-                )
-                for name, figures in validation.items()
-            ],
-        ),
-        dropout=_dropout(results["modality_dropout"]),
-        class_table=_table(
-            ("class", *test),
-            [
-                (
-                    label,
-                    *(
-                        f"{_percent(figures['recall'][label])} ({figures['support'][label]})"
-                        for figures in test.values()
-                    ),
-                )
-                for label in test["both"]["recall"]
-            ],
-        ),
-        sex_table=_table(
+        "dropout": _dropout(results["modality_dropout"]),
+        "class_table": _classes(test),
+        "sex_table": _table(
             ("test people", "female", "male"),
             [
                 (name, _percent(figures["female"]), _percent(figures["male"]))
-                for name, figures in results["by_sex"].items()
+                for name, figures in sexes.items()
             ],
         ),
-        weakest=_weakest(test),
+        "weakest": _weakest(test),
+    }
+
+
+def _test(conditions: Mapping[str, Any]) -> str:
+    error = f"calibration error ({BINS} bins)"
+    header = ("seven classes, test people", "samples", "accuracy", "balanced accuracy", error)
+    names = ("accuracy", "balanced_accuracy", "calibration_error")
+    rows = [
+        (condition, figures["samples"], *(_percent(figures[name]) for name in names))
+        for condition, figures in conditions.items()
+    ]
+    return _table(header, rows)
+
+
+def _sessions(conditions: Mapping[str, Any]) -> str:
+    header = (
+        "test people, balanced accuracy",
+        "each window by itself",
+        "adapted",
+        f"adapted, after {SESSION_START} clips",
+        "women",
+        "men",
+        "calibration error",
     )
+    rows = [
+        (
+            condition,
+            _percent(of["not adapted"]["balanced_accuracy"]),
+            *(_percent(value) for value in of["adapted"].values()),
+        )
+        for condition, of in conditions.items()
+    ]
+    return _table(header, rows)
+
+
+def _qualities(qualities: Mapping[str, Mapping[str, float]]) -> str:
+    header = ("test people, balanced accuracy", *next(iter(qualities.values())))
+    rows = [
+        (quality, *(_percent(value) for value in figures.values()))
+        for quality, figures in qualities.items()
+    ]
+    return _table(header, rows)
+
+
+def _calibration(conditions: Mapping[str, Any] | None, temperatures: Mapping[str, float]) -> str:
+    if conditions is None:
+        return NOT_MEASURED
+    header = (
+        "validation people",
+        "calibration error",
+        "perfect answers would show, by chance",
+        "without temperature",
+        "temperature",
+    )
+    names = ("calibration_error", "calibration_error_floor", "calibration_error_before")
+    rows = [
+        (condition, *(_percent(figures[name]) for name in names), f"{temperatures[condition]:.2f}")
+        for condition, figures in conditions.items()
+    ]
+    return _table(header, rows)
+
+
+def _classes(conditions: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            label,
+            *(
+                f"{_percent(figures['recall'][label])} ({figures['support'][label]})"
+                for figures in conditions.values()
+            ),
+        )
+        for label in conditions["both"]["recall"]
+    ]
+    return _table(("class", *conditions), rows)
 
 
 def _folds(figures: Mapping[str, Mapping[str, float]] | None) -> str:
