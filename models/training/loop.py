@@ -277,40 +277,42 @@ def fit(
         multi_avg_fn=get_ema_multi_avg_fn(ema_decay),  # type: ignore[no-untyped-call]
         use_buffers=True,
     )
+    parts: dict[str, Any] = {
+        "model": model,
+        "averaged": averaged,
+        "optimizer": optimizer,
+        "scheduler": scheduler,
+    }
     first_epoch = 0
     best: dict[str, float] = {}
     best_weights: dict[str, Tensor] = {}
     if state_path.is_file():
         state = load_state(state_path, context.device)
-        model.load_state_dict(state["model"])
-        averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-        scheduler.load_state_dict(state["scheduler"])
+        for key, part in parts.items():
+            part.load_state_dict(state[key])
         first_epoch, best, best_weights = state["epoch"], state["best"], state["best_weights"]
         if distributed.is_first():
             console.print(f"{name}: resuming after epoch {first_epoch} of {epochs}")
 
     parallel = distributed.parallel(model, context.device)
+
+    def step(batch: Any) -> float:
+        optimizer.zero_grad(set_to_none=True)
+        with half_precision(context.device, autocast):
+            value = loss(parallel, batch)
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        optimizer.step()
+        scheduler.step()
+        averaged.update_parameters(model)
+        return float(value.detach())
+
     with progress_bar() as progress:
         for epoch in range(first_epoch, epochs):
             started = time.monotonic()
             model.train()
             seed_everything(_epoch_seed(context.seed, epoch))
-            epoch_batches = batches(epoch)
-            total = len(epoch_batches) if isinstance(epoch_batches, Sized) else None
-            bar = progress.add_task(f"{name} {epoch + 1}/{epochs}", total=total, note="")
-            running = 0.0
-            for count, batch in enumerate(epoch_batches, start=1):
-                optimizer.zero_grad(set_to_none=True)
-                with half_precision(context.device, autocast):
-                    value = loss(parallel, batch)
-                value.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-                optimizer.step()
-                scheduler.step()
-                averaged.update_parameters(model)
-                running += (float(value.detach()) - running) / min(count, 50)
-                progress.update(bar, advance=1, note=f"loss {running:.3f}")
+            running = _run(batches(epoch), step, progress, f"{name} {epoch + 1}/{epochs}")
             if not distributed.is_first():
                 continue
             averaged.eval()
@@ -322,25 +324,33 @@ def fit(
             if validate is None or math.isnan(before) or figures[score] > before:
                 best = figures
                 best_weights = copy.deepcopy(averaged.module.state_dict())
-            save_atomically(
-                {
-                    "epoch": epoch + 1,
-                    "model": model.state_dict(),
-                    "averaged": averaged.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "scheduler": scheduler.state_dict(),
-                    "best": best,
-                    "best_weights": best_weights,
-                },
-                state_path,
-            )
-            seconds = time.monotonic() - started
-            with (directory / "log.jsonl").open("a") as log:
-                log.write(json.dumps(figures | {"seconds": round(seconds, 1)}) + "\n")
-            text = " ".join(f"{key} {value:.4g}" for key, value in figures.items())
-            console.print(f"{name}: {text} ({seconds:.0f} s)")
+            states = {key: part.state_dict() for key, part in parts.items()}
+            about = {"epoch": epoch + 1, "best": best, "best_weights": best_weights}
+            save_atomically(states | about, state_path)
+            _log(directory, name, figures, time.monotonic() - started)
     if distributed.is_first():
         model.load_state_dict(best_weights)
     distributed.weights_from_first(model)
     model.eval()
     return distributed.from_first(best)
+
+
+def _run(
+    batches: Iterable[Any], step: Callable[[Any], float], progress: Progress, title: str
+) -> float:
+    """One epoch, shown; returns the loss, averaged over the last steps."""
+    total = len(batches) if isinstance(batches, Sized) else None
+    bar = progress.add_task(title, total=total, note="")
+    running = 0.0
+    for count, batch in enumerate(batches, start=1):
+        running += (step(batch) - running) / min(count, 50)
+        progress.update(bar, advance=1, note=f"loss {running:.3f}")
+    return running
+
+
+def _log(directory: Path, name: str, figures: Mapping[str, float], seconds: float) -> None:
+    """An epoch as a line in the stage's log, and on the console."""
+    with (directory / "log.jsonl").open("a") as log:
+        log.write(json.dumps({**figures, "seconds": round(seconds, 1)}) + "\n")
+    text = " ".join(f"{key} {value:.4g}" for key, value in figures.items())
+    console.print(f"{name}: {text} ({seconds:.0f} s)")
