@@ -279,7 +279,7 @@ def live(
     verbose: Verbose = 0,
 ) -> None:
     """Camera and microphone; the demo recording where there is neither."""
-    from realtime.devices import chosen_devices
+    from realtime.devices.choice import chosen_devices
     from realtime.export import PredictionWriter
     from realtime.headless import Summary, has_screen, live_predictions
 
@@ -508,7 +508,7 @@ def _show(
     notice: str = "",
 ) -> int:
     """Run the window until it is closed, or for so many seconds; returns the exit code."""
-    from realtime.devices import list_devices
+    from realtime.devices.choice import list_devices
     from realtime.output import log_directory
     from ui.app import run_window
     from ui.main_window import WindowOptions
@@ -582,7 +582,7 @@ def devices(verbose: Verbose = 0) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from realtime.devices import list_devices
+    from realtime.devices.choice import list_devices
 
     with _output():
         cameras, microphones = list_devices()

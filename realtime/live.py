@@ -20,7 +20,7 @@ from functools import partial
 from realtime.capture import CaptureThread
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig
-from realtime.devices import public_name
+from realtime.devices.addresses import public_name
 from realtime.export import AnswerLog
 from realtime.health import Rolling
 from realtime.messages import (

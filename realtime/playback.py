@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from realtime.closing import Closing
-from realtime.devices import PORTAUDIO, loudspeaker
+from realtime.devices.sound import PORTAUDIO, loudspeaker
 from realtime.messages import FloatArray
 from realtime.recording.players import SoundPlayer
 from realtime.sources.base import SourceError

@@ -17,7 +17,7 @@ from typing import Final
 
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
-from realtime.devices import list_devices
+from realtime.devices.choice import list_devices
 from realtime.emotion.task import emotion_task
 from realtime.messages import SessionState
 from realtime.session import LiveControls, ReplayControls

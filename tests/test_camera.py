@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
-from realtime.devices import CAMERAS_IN_USE, OPENING_CAMERA, public_address
+from realtime.devices.addresses import public_address
+from realtime.devices.cameras import CAMERAS_IN_USE, OPENING_CAMERA
 from realtime.messages import SourceState, VideoPacket
 from realtime.sources import camera as camera_module
 from realtime.sources.base import NoDeviceError, SourceError

@@ -28,7 +28,7 @@ from models.labels import EMOTIONS
 from models.live import LiveNet
 from models.training import commands
 from realtime import errors
-from realtime.devices import Listing
+from realtime.devices.listing import Listing
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.network import EmotionNetwork
 from realtime.emotion.task import emotion_task
@@ -71,8 +71,10 @@ def no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.devices.list_cameras", lambda: Listing((), "no camera"))
-    monkeypatch.setattr("realtime.devices.list_microphones", lambda: Listing((), "no microphone"))
+    monkeypatch.setattr("realtime.devices.choice.list_cameras", lambda: Listing((), "no camera"))
+    monkeypatch.setattr(
+        "realtime.devices.choice.list_microphones", lambda: Listing((), "no microphone")
+    )
 
 
 @pytest.fixture
@@ -485,17 +487,17 @@ def test_without_a_sound_library_that_is_said(
     windows: list[tuple[Any, dict[str, Any]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from realtime.devices import CameraInfo
+    from realtime.devices.listing import CameraInfo
 
     monkeypatch.setitem(sys.modules, "sounddevice", None)  # as if importing it failed
     monkeypatch.setattr(
-        "realtime.devices.list_cameras", lambda: Listing([CameraInfo(index=0, name="Lid")])
+        "realtime.devices.choice.list_cameras", lambda: Listing([CameraInfo(index=0, name="Lid")])
     )
     result = run("live", "--headless", "--seconds", "0.5")
     assert (result.exit_code, synthetic[0].microphone) == (0, None)
     assert "msaf-live: The sound" in result.stderr
     assert run("live").exit_code == 0
-    monkeypatch.setattr("realtime.devices.list_cameras", lambda: Listing((), "no camera"))
+    monkeypatch.setattr("realtime.devices.choice.list_cameras", lambda: Listing((), "no camera"))
     assert run("live").exit_code == 0
     with_camera, demo = (how["options"].notice for _, how in windows)
     assert with_camera.startswith("The sound system")
@@ -505,11 +507,13 @@ def test_without_a_sound_library_that_is_said(
 def test_devices_are_listed_with_what_they_can_do(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from realtime.devices import CameraInfo, CameraMode
+    from realtime.devices.listing import CameraInfo, CameraMode
 
     camera = CameraInfo(index=2, name="Studio", modes=(CameraMode(1280, 720, 30.0),))
-    monkeypatch.setattr("realtime.devices.list_cameras", lambda: Listing([camera]))
-    monkeypatch.setattr("realtime.devices.list_microphones", lambda: Listing((), "none found"))
+    monkeypatch.setattr("realtime.devices.choice.list_cameras", lambda: Listing([camera]))
+    monkeypatch.setattr(
+        "realtime.devices.choice.list_microphones", lambda: Listing((), "none found")
+    )
     result = run("devices")
     assert result.exit_code == 0
     assert "Studio" in result.stdout
@@ -520,7 +524,7 @@ def test_devices_are_listed_with_what_they_can_do(
 def test_a_microphone_s_number_is_what_it_stands_for_now(
     run: Run, windows: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from realtime.devices import MicrophoneInfo
+    from realtime.devices.listing import MicrophoneInfo
 
     headset = MicrophoneInfo(
         index=4,
@@ -531,7 +535,7 @@ def test_a_microphone_s_number_is_what_it_stands_for_now(
         host_api="ALSA",
         is_default=False,
     )
-    monkeypatch.setattr("realtime.devices.list_microphones", lambda: Listing([headset]))
+    monkeypatch.setattr("realtime.devices.choice.list_microphones", lambda: Listing([headset]))
     for chosen in ("4", "5", "head"):
         assert run("live", "--camera", "0", "--microphone", chosen).exit_code == 0
     assert [session.microphone for session, _ in windows] == ["Headset", "5", "head"]

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from realtime import devices
-from realtime.devices import CameraInfo, CameraMode, MicrophoneInfo, PortAudio
+from realtime.devices import addresses, cameras, choice, sound, video4linux
+from realtime.devices.listing import CameraInfo, CameraMode, MicrophoneInfo
+from realtime.devices.sound import PortAudio
 from realtime.sources.base import SourceError
 
 
@@ -60,7 +61,7 @@ WEB_CAM = Driver(
 
 
 def test_the_best_rate_of_each_size_is_found() -> None:
-    assert devices.modes(WEB_CAM) == (
+    assert video4linux.modes(WEB_CAM) == (
         CameraMode(1920, 1080, 30.0),
         CameraMode(1280, 720, 60.0),
         CameraMode(640, 480, 30.0),
@@ -69,8 +70,8 @@ def test_the_best_rate_of_each_size_is_found() -> None:
 
 
 def test_a_node_for_metadata_is_no_camera() -> None:
-    assert devices.can_capture(WEB_CAM)
-    assert not devices.can_capture(Driver({}, captures=False))
+    assert video4linux.can_capture(WEB_CAM)
+    assert not video4linux.can_capture(Driver({}, captures=False))
 
 
 def test_a_driver_whose_list_never_ends_is_left() -> None:
@@ -80,7 +81,7 @@ def test_a_driver_whose_list_never_ends_is_left() -> None:
             return struct.pack("=5I24x", index, 0, 1, 640 + index, 480)
         return struct.pack("=7I24x", index, 0, 640, 480, 1, 0, 0)  # a rate of 0 / 0
 
-    assert len(devices.modes(endless)) == 64
+    assert len(video4linux.modes(endless)) == 64
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="V4L2 is Linux's")
@@ -89,13 +90,13 @@ def test_cameras_are_listed_by_number(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name).mkdir()
 
     @contextmanager
-    def asking(device: Path) -> Iterator[devices.Request]:
+    def asking(device: Path) -> Iterator[video4linux.Request]:
         if device.name == "video10":
             raise PermissionError(errno.EACCES, "may not be read")
         yield WEB_CAM if device.name == "video0" else Driver({}, captures=False)
 
-    monkeypatch.setattr(devices, "_asking", asking)
-    first, last = devices._video4linux(tmp_path)
+    monkeypatch.setattr(video4linux, "_asking", asking)
+    first, last = video4linux.listed_cameras(tmp_path)
     assert (first.index, len(first.modes)) == (0, 4)
     assert last == CameraInfo(index=10, name="Camera 10")
 
@@ -104,17 +105,17 @@ def test_listing_cameras_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(*_: object) -> list[CameraInfo]:
         raise RuntimeError("the driver crashed")
 
-    monkeypatch.setattr(devices, "_video4linux", fail)
-    monkeypatch.setattr(devices, "_probed_cameras", fail)
-    found = devices.list_cameras()
+    monkeypatch.setattr(cameras, "listed_cameras", fail)
+    monkeypatch.setattr(cameras, "_probed_cameras", fail)
+    found = cameras.list_cameras()
     assert not found
     assert "the driver crashed" in found.problem
 
 
 def test_no_camera_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_video4linux", list)
-    monkeypatch.setattr(devices, "_probed_cameras", list)
-    assert "plug one in" in devices.list_cameras().problem
+    monkeypatch.setattr(cameras, "listed_cameras", list)
+    monkeypatch.setattr(cameras, "_probed_cameras", list)
+    assert "plug one in" in cameras.list_cameras().problem
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_no_camera_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_an_address_may_lack_its_protocol(typed: str, address: str) -> None:
-    assert devices.network_address(typed) == address
+    assert addresses.network_address(typed) == address
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_an_address_may_lack_its_protocol(typed: str, address: str) -> None:
     ],
 )
 def test_a_camera_is_a_number_or_an_address(typed: str, chosen: str | None) -> None:
-    assert devices.chosen_devices(typed, "none")[0] == chosen
+    assert choice.chosen_devices(typed, "none")[0] == chosen
 
 
 class Cameras:
@@ -165,29 +166,29 @@ class Cameras:
 
 
 @pytest.fixture
-def cameras(monkeypatch: pytest.MonkeyPatch) -> Cameras:
+def driver(monkeypatch: pytest.MonkeyPatch) -> Cameras:
     import cv2
 
-    cameras = Cameras()
-    monkeypatch.setattr(cv2, "VideoCapture", cameras.open)
-    return cameras
+    driver = Cameras()
+    monkeypatch.setattr(cv2, "VideoCapture", driver.open)
+    return driver
 
 
-def test_where_there_is_no_list_cameras_are_opened(cameras: Cameras) -> None:
-    found = devices._probed_cameras()
+def test_where_there_is_no_list_cameras_are_opened(driver: Cameras) -> None:
+    found = cameras._probed_cameras()
     assert [each.index for each in found] == [1, 3], "camera 0 is in use, and hides none"
     assert found[0].details == "640×480"
-    assert cameras.opened == [0, 1, 2, 3]
-    assert not cameras.held
+    assert driver.opened == [0, 1, 2, 3]
+    assert not driver.held
 
 
 def test_a_camera_in_use_is_listed_without_being_opened(
-    cameras: Cameras, monkeypatch: pytest.MonkeyPatch
+    driver: Cameras, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "CAMERAS_IN_USE", {1})
-    found = devices._probed_cameras()
+    monkeypatch.setattr(cameras, "CAMERAS_IN_USE", {1})
+    found = cameras._probed_cameras()
     assert [(each.index, each.details) for each in found] == [(1, ""), (3, "640×480")]
-    assert cameras.opened == [0, 2, 3]
+    assert driver.opened == [0, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -201,24 +202,24 @@ def test_a_camera_in_use_is_listed_without_being_opened(
     ],
 )
 def test_macos_is_asked_for_a_local_camera(
-    cameras: Cameras, platform: str, selector: str, asked: list[int]
+    driver: Cameras, platform: str, selector: str, asked: list[int]
 ) -> None:
-    devices.ask_for_camera(selector, platform)
-    assert cameras.opened == asked
-    assert not cameras.held
+    cameras.ask_for_camera(selector, platform)
+    assert driver.opened == asked
+    assert not driver.held
 
 
 def test_a_camera_that_was_chosen_is_asked_for_before_a_session_opens_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(devices, "ask_for_camera", asked.append)
-    assert devices.chosen_devices("1", "none") == ("1", None, [])
+    monkeypatch.setattr(choice, "ask_for_camera", asked.append)
+    assert choice.chosen_devices("1", "none") == ("1", None, [])
     assert asked == ["1"]
 
 
 def test_details_are_for_people() -> None:
-    many = CameraInfo(index=3, name="A", modes=(*devices.modes(WEB_CAM), CameraMode(9, 9, 0)))
+    many = CameraInfo(index=3, name="A", modes=(*video4linux.modes(WEB_CAM), CameraMode(9, 9, 0)))
     assert many.selector == "3"
     assert many.details == (
         "1920×1080 at 30 Hz, 1280×720 at 60 Hz, 640×480 at 30 Hz, 320×240 at 30 Hz, …"
@@ -260,7 +261,7 @@ def device(index: int, name: str, channels: int, api: int) -> dict[str, Any]:
 
 
 def test_windows_lists_each_microphone_once_by_its_full_name() -> None:
-    found = devices.microphones(
+    found = sound.microphones(
         Sounddevice(
             [
                 {"name": "MME", "default_input_device": 0},
@@ -282,7 +283,7 @@ def test_alsa_s_converters_are_no_microphones() -> None:
     apis = [{"name": "ALSA", "default_input_device": 1}]
     names = ["samplerate", "default", "USB: Audio (hw:1,0)", "upmix"]
     listed = [device(index, name, 2, 0) for index, name in enumerate(names)]
-    found = devices.microphones(Sounddevice(apis, listed))
+    found = sound.microphones(Sounddevice(apis, listed))
     assert [each.name for each in found] == ["default", "USB: Audio (hw:1,0)"]
     assert found[0].is_default
 
@@ -292,20 +293,20 @@ def test_microphones_are_chosen_by_name_where_that_tells_them_apart() -> None:
     names = ["Built-in", "Headset", "Twin", "Twin"]
     listed = [device(index, name, 1, 0) for index, name in enumerate(names)]
     listed.append(device(4, "Headset", 0, 0))  # its ear-phones
-    found = devices.microphones(Sounddevice(apis, listed))
+    found = sound.microphones(Sounddevice(apis, listed))
     assert [each.selector for each in found] == ["Built-in", "Headset", "2", "3"]
 
 
 def test_no_sound_system_is_no_microphone() -> None:
-    assert devices.microphones(Sounddevice([], [])) == []
+    assert sound.microphones(Sounddevice([], [])) == []
 
 
 def test_listing_microphones_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> list[MicrophoneInfo]:
         raise RuntimeError("the sound server crashed")
 
-    monkeypatch.setattr(devices, "microphones", fail)
-    found = devices.list_microphones()
+    monkeypatch.setattr(sound, "microphones", fail)
+    found = sound.list_microphones()
     assert not found
     assert found.problem
 
@@ -324,8 +325,8 @@ def test_a_sound_system_that_fails_when_asked_is_told(monkeypatch: pytest.Monkey
         query_hostapis=fail,
     )
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    monkeypatch.setattr(devices, "PORTAUDIO", PortAudio())
-    found = devices.list_microphones()
+    monkeypatch.setattr(sound, "PORTAUDIO", PortAudio())
+    found = sound.list_microphones()
     assert (list(found), found.fault) == ([], True)
     assert found.problem == "the sound system does not answer: Error querying host API 0"
 
@@ -338,8 +339,8 @@ def test_missing_portaudio_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
-    monkeypatch.setattr(devices, "PORTAUDIO", PortAudio())
-    found = devices.list_microphones()
+    monkeypatch.setattr(sound, "PORTAUDIO", PortAudio())
+    found = sound.list_microphones()
     assert not found
     assert "sudo apt install libportaudio2" in found.problem
 
@@ -382,7 +383,7 @@ def test_a_stream_that_cannot_be_closed_keeps_nobody_from_the_devices(
         _terminate=lambda: calls.append("terminate"), _initialize=lambda: calls.append("initialize")
     )
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    monkeypatch.setattr(devices, "PORTAUDIO_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(sound, "PORTAUDIO_PATIENCE_SECONDS", 0.01)
     portaudio = PortAudio()
     with portaudio.devices():
         portaudio.opened()
@@ -399,12 +400,12 @@ def test_a_stream_that_cannot_be_closed_keeps_nobody_from_the_devices(
 
 
 def test_a_sound_system_that_hangs_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "PORTAUDIO", PortAudio())
-    monkeypatch.setattr(devices, "PORTAUDIO_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(sound, "PORTAUDIO", PortAudio())
+    monkeypatch.setattr(sound, "PORTAUDIO_PATIENCE_SECONDS", 0.01)
     module = SimpleNamespace(_terminate=lambda: None, _initialize=lambda: None)
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    with devices.PORTAUDIO.devices():  # as another thread does, which it does not let go
-        found = devices.list_microphones()
+    with sound.PORTAUDIO.devices():  # as another thread does, which it does not let go
+        found = sound.list_microphones()
     assert found.fault
     assert "does not answer" in found.problem
 

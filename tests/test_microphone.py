@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
-from realtime.devices import PORTAUDIO, MicrophoneInfo, list_microphones
+from realtime.devices.listing import MicrophoneInfo
+from realtime.devices.sound import PORTAUDIO, list_microphones
 from realtime.messages import AudioPacket, FloatArray, SourceState
 from realtime.resampling import SpeechResampler
 from realtime.sources import microphone as microphone_module

@@ -21,14 +21,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from realtime.devices import (
-    CameraInfo,
-    Listing,
-    MicrophoneInfo,
-    network_address,
-    public_address,
-    public_name,
-)
+from realtime.devices.addresses import network_address, public_address, public_name
+from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
 from ui import icons, palette
 from ui.actions import MENU
 from ui.controls import Button, Choice, ElidedLabel

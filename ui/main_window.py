@@ -31,7 +31,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from realtime.config import SessionConfig
-from realtime.devices import local_number, public_address
+from realtime.devices.addresses import local_number, public_address
 from realtime.errors import ExitCode, explain
 from realtime.export import Written
 from realtime.messages import Health, Playback, Prediction, SessionState, Snapshot

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QEventLoop, QSettings, QSize, QTimer
 
-from realtime.devices import Listing
+from realtime.devices.listing import Listing
 from realtime.messages import Health, SessionState, Snapshot
 from realtime.session import LiveControls
 from ui.app import destroy, make_application

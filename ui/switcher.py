@@ -12,7 +12,7 @@ from typing import Protocol
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from realtime.devices import CameraInfo, Listing, MicrophoneInfo
+from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
 from realtime.export import AnswerLog
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError, UnreadableFileError

@@ -15,8 +15,10 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime import devices
 from realtime.clock import Clock
+from realtime.devices.addresses import local_number, public_name
+from realtime.devices.cameras import CAMERAS_IN_USE, OPENING_CAMERA, camera_backend, opencv
+from realtime.devices.video4linux import camera_name
 from realtime.messages import VideoPacket
 from realtime.sources.base import NoDeviceError, Source, SourceError
 
@@ -44,7 +46,7 @@ class CameraSource(Source[VideoPacket]):
         self._selector = selector.strip()
         self._clock = clock
         self._size, self._frame_rate = size, frame_rate
-        self._name = devices.public_name(self._selector)
+        self._name = public_name(self._selector)
         self._cv2: Any = None  # the module, once it is needed
         self._capture: Any = None
         self._sequence = 0
@@ -57,12 +59,12 @@ class CameraSource(Source[VideoPacket]):
     def open(self) -> None:
         """See Source.open; returns once the camera has given a first picture."""
         self.close()
-        self._cv2 = devices.opencv()
-        number = devices.local_number(self._selector)
+        self._cv2 = opencv()
+        number = local_number(self._selector)
         if number is not None:
-            with devices.OPENING_CAMERA[number]:
+            with OPENING_CAMERA[number]:
                 capture = self._open_local(number)
-                devices.CAMERAS_IN_USE.add(number)
+                CAMERAS_IN_USE.add(number)
         elif self._selector.lower().startswith(_SCHEMES):
             capture = self._open_address()
         else:
@@ -98,9 +100,9 @@ class CameraSource(Source[VideoPacket]):
         if capture is None:
             return
         capture.release()
-        number = devices.local_number(self._selector)
+        number = local_number(self._selector)
         if number is not None:
-            devices.CAMERAS_IN_USE.discard(number)
+            CAMERAS_IN_USE.discard(number)
 
     def _open_local(self, index: int) -> Any:
         node = Path(f"/dev/video{index}")
@@ -110,9 +112,9 @@ class CameraSource(Source[VideoPacket]):
             raise SourceError(
                 f"{node} may not be used: `sudo usermod -aG video $USER`, then log in again"
             )
-        self._name = devices.camera_name(index)
+        self._name = camera_name(index)
         cv2 = self._cv2
-        capture = cv2.VideoCapture(index, devices.camera_backend())
+        capture = cv2.VideoCapture(index, camera_backend())
         if not capture.isOpened():
             capture.release()
             settings = "System Settings → Privacy & Security → Camera"

@@ -22,7 +22,8 @@ from typing import Any, Final
 import numpy as np
 
 from realtime.clock import Clock
-from realtime.devices import PORTAUDIO, MicrophoneInfo, microphones
+from realtime.devices.listing import MicrophoneInfo
+from realtime.devices.sound import PORTAUDIO, microphones
 from realtime.messages import AudioPacket, FloatArray
 from realtime.sources.base import NoDeviceError, Source, SourceError
 

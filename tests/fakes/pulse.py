@@ -2,7 +2,7 @@
 
 What is played into the sink is what PortAudio's default device records. The environment variables
 that lead there are set while the `with` block runs; PortAudio reads them when it is initialised,
-which realtime/devices.py does anew whenever nobody records. A program started inside the block
+which realtime/devices/sound.py does anew whenever nobody records. A program started inside it
 finds the microphone as well.
 """
 

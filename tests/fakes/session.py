@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
-from realtime.devices import CameraInfo, Listing, MicrophoneInfo
+from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
 from realtime.emotion.reasons import NO_FACE, SILENCE
 from realtime.export import AnswerLog, Written
 from realtime.messages import (

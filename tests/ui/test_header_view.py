@@ -7,7 +7,7 @@ from PyQt6.QtCore import QPoint, QSize
 from PyQt6.QtWidgets import QAbstractButton, QDialog, QInputDialog, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 
-from realtime.devices import CameraInfo, Listing
+from realtime.devices.listing import CameraInfo, Listing
 from realtime.messages import SourceHealth, SourceState
 from tests.fakes.session import FakeLiveSession, ManualTime, fake_microphone
 from tests.ui.conftest import OpenWindow, click, has_colour, run, type_in

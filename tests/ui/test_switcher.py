@@ -10,7 +10,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
-from realtime.devices import CameraInfo, Listing
+from realtime.devices.listing import CameraInfo, Listing
 from realtime.messages import NO_INPUT, NO_SOURCE, ModalityReport, SessionState, SourceHealth, Track
 from realtime.session import Deadline
 from realtime.sources.base import UnreadableFileError

@@ -1,0 +1,49 @@
+"""Selectors of cameras: a number, or the address of one in the network. Thread: any."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+
+def local_number(selector: str) -> int | None:
+    """Number of the local camera that `selector` means, None where it is an address."""
+    number = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", selector.strip())
+    return int(number[1]) if number else None
+
+
+def network_address(text: str) -> str:
+    """Address of a network camera as somebody typed it, with http:// where it names no protocol.
+
+    Behind an http:// that stood there already, people may paste a whole address.
+    """
+    address = re.sub(r"^http://(?=[a-z]+://)", "", text.strip(), flags=re.IGNORECASE)
+    return address if "://" in address or not address else f"http://{address}"
+
+
+def public_address(address: str) -> str:
+    """`address` without user, password and query, as it may be kept; "" if it is none.
+
+    Nor is it one where a password may go on behind the host's place, as / ? # not escaped let it.
+    """
+    try:
+        parts = urlsplit(address)
+        whole = parts.hostname and (parts.port or True)
+    except ValueError:
+        return ""
+    if not whole or "@" in parts.path + parts.query + parts.fragment:
+        return ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def public_name(selector: str) -> str:
+    """What to call the camera `selector` before it is open; of an address, what people may see.
+
+    That is all but user, password and query.
+    """
+    if address := public_address(selector):
+        return address.partition("//")[2]
+    if "//" in selector:
+        return "Camera"
+    plain = selector.rpartition("@")[2]  # a number, or an address that lacks its beginning
+    return f"Camera {plain}" if local_number(plain) is not None else plain or "Camera"

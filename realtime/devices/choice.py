@@ -1,0 +1,47 @@
+"""Which devices there are, and which of them are opened.
+
+Thread: any but for `chosen_devices`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from realtime.devices.addresses import network_address
+from realtime.devices.cameras import ask_for_camera, list_cameras
+from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
+from realtime.devices.sound import list_microphones
+
+
+def list_devices() -> tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]:
+    """Cameras and microphones; raises nothing, and may take as long as `list_cameras`."""
+    return list_cameras(), list_microphones()
+
+
+def chosen_devices(
+    camera: str | None, microphone: str | None
+) -> tuple[str | None, str | None, list[str]]:
+    """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
+
+    An address may come without its http://. The third is why devices that nobody chose could not be
+    looked for. A microphone's number means what it stands for now: it may be another one when it is
+    opened. Thread: main, see `ask_for_camera`.
+    """
+    faults = []
+    if camera is None:
+        cameras = list_cameras()
+        camera = next((each.selector for each in cameras), None)
+        faults += [cameras.problem] if cameras.fault else []
+    elif re.fullmatch(r"[^\s/]+[.:/]\S*", camera):  # no number, and no name of a device
+        camera = network_address(camera)
+    else:
+        ask_for_camera(camera)
+    if microphone is None:
+        microphones = list_microphones()
+        microphone = "default" if microphones else None
+        faults += [microphones.problem] if microphones.fault else []
+    elif microphone.isdecimal():
+        names = {str(each.index): each.selector for each in list_microphones()}
+        microphone = names.get(microphone, microphone)
+    camera, microphone = (None if each == "none" else each for each in (camera, microphone))
+    return camera, microphone, faults
