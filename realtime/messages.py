@@ -158,7 +158,11 @@ class Attention:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prediction:
-    """The answer for one window [window_end - window_seconds, window_end)."""
+    """The answer for one window [window_end - window_seconds, window_end).
+
+    In histories what takes space is left out: the spectrogram and the face's crop, of a recording
+    also logits, attention, face and what there is to show of both; `Snapshot.prediction` has it.
+    """
 
     window_index: int  # window_end = window_index * hop_seconds
     window_end: float  # s
