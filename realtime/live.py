@@ -45,6 +45,7 @@ from realtime.worker import InferenceWorker
 
 logger = logging.getLogger(__name__)
 
+AnyCapture = CaptureThread[VideoPacket] | CaptureThread[AudioPacket]
 CameraFactory = Callable[[str, Clock], Source[VideoPacket]]
 MicrophoneFactory = Callable[[str, Clock], Source[AudioPacket]]
 
@@ -89,7 +90,7 @@ class LiveSession:
         self._log = log
         self._camera_factory = camera_factory
         self._microphone_factory = microphone_factory
-        self._camera, self._microphone = camera, microphone
+        self._selectors = {Track.PICTURES: camera, Track.SOUND: microphone}
         windows = self.config.windows
         self._frames = FrameRing()
         self._sightings = SightingRing()
@@ -98,8 +99,7 @@ class LiveSession:
         self._resampler = SpeechResampler(windows.sample_rate)
         self._latency = Rolling(30.0)
         self._answers = Rolling(5.0)
-        self._picture_delay = Rolling(5.0)
-        self._sound_delay = Rolling(5.0)
+        self._delays = {track: Rolling(5.0) for track in Track}  # s, capture to arrival
         self._lock = threading.Lock()  # guards what follows; held only for moments
         self._state = SessionState.LOADING
         self._message = "Starting"
@@ -110,7 +110,7 @@ class LiveSession:
             maxlen=round(self.config.history_seconds / windows.hop_seconds)
         )
         self._unwritten: deque[Prediction] = deque()  # however long the disk takes
-        self._captures: dict[str, CaptureThread[VideoPacket] | CaptureThread[AudioPacket]] = {}
+        self._captures: dict[Track, AnyCapture] = {}
         self._commands: deque[Callable[[InferenceWorker], None]] = deque()
         self._windows_skipped = self._pictures_missed = 0
         self._frozen: VideoPacket | None = None  # the picture while paused, and until the next one
@@ -135,8 +135,8 @@ class LiveSession:
             self._threads.append(thread)
             thread.start()
         self._devices = ThreadPoolExecutor(1, thread_name_prefix="devices")
-        self._switch("camera", self._camera)
-        self._switch("microphone", self._microphone)
+        for track in Track:
+            self._switch(track)
 
     def stop(self) -> None:
         """See Session.stop: sources first, then what they feed."""
@@ -178,43 +178,43 @@ class LiveSession:
     @property
     def camera(self) -> str | None:
         """See LiveControls.camera."""
-        return self._camera
+        return self._selectors[Track.PICTURES]
 
     @property
     def microphone(self) -> str | None:
         """See LiveControls.microphone."""
-        return self._microphone
+        return self._selectors[Track.SOUND]
 
     def set_camera(self, selector: str | None) -> None:
         """See LiveControls.set_camera."""
-        self._camera = selector
+        self._selectors[Track.PICTURES] = selector
         self._picture_came.set()  # whoever waits for a camera has one
-        self._switch("camera", selector)
+        self._switch(Track.PICTURES)
 
     def set_microphone(self, selector: str | None) -> None:
         """See LiveControls.set_microphone."""
-        self._microphone = selector
-        self._switch("microphone", selector)
+        self._selectors[Track.SOUND] = selector
+        self._switch(Track.SOUND)
 
-    def _switch(self, kind: str, selector: str | None) -> None:
+    def _switch(self, track: Track) -> None:
+        """Have the track captured from what is selected now."""
         if self._devices is not None:
-            self._devices.submit(self._guard, partial(self._exchange, kind, selector))
+            change = partial(self._exchange, track, self._selectors[track])
+            self._devices.submit(self._guard, change)
 
-    def _exchange(self, kind: str, selector: str | None) -> None:
-        """Stop the capture of this kind and start another. Thread: devices."""
-        is_camera = kind == "camera"
+    def _exchange(self, track: Track, selector: str | None) -> None:
+        """Stop the capture of this track and start another. Thread: devices."""
         with self._lock:
-            old = self._captures.pop(kind, None)
-            if is_camera:
+            old = self._captures.pop(track, None)
+            if track is Track.PICTURES:
                 self._frozen = None
         if old is not None:
             old.stop(timeout_seconds=DEVICE_PATIENCE_SECONDS)
-            if is_camera:
+            if track is Track.PICTURES:
                 self._search.forget()
-            (self._picture_delay if is_camera else self._sound_delay).clear()
+            self._delays[track].clear()
 
         def prepare(worker: InferenceWorker) -> None:
-            track = Track.PICTURES if is_camera else Track.SOUND
             # The first one may have delivered for as long as loading took, which is kept.
             change = worker.connect if old is None else worker.change_source
             change(track, selector is not None)
@@ -224,26 +224,28 @@ class LiveSession:
         self._wake.set()
         if selector is None or self._stopping.is_set():
             return
+        capture = self._capture(track, selector)
+        with self._lock:
+            self._captures[track] = capture
+        capture.start()
+
+    def _capture(self, track: Track, selector: str) -> AnyCapture:
         clock, stall_seconds = self._clock, self.config.windows.stall_seconds
-        capture: CaptureThread[VideoPacket] | CaptureThread[AudioPacket]
-        if is_camera:
+        if track is Track.PICTURES:
             camera = self._camera_factory(selector, clock)
-            capture = CaptureThread(
+            return CaptureThread(
                 camera, self._push_frame, clock, name="camera", stall_seconds=stall_seconds
             )
-        else:
-            self._resampler = SpeechResampler(self.config.windows.sample_rate)
-            microphone = self._microphone_factory(selector, clock)
-            capture = CaptureThread(
-                microphone, self._push_sound, clock, name="microphone", stall_seconds=stall_seconds
-            )
-        with self._lock:
-            self._captures[kind] = capture
-        capture.start()
+        self._resampler = SpeechResampler(self.config.windows.sample_rate)
+        microphone = self._microphone_factory(selector, clock)
+        return CaptureThread(
+            microphone, self._push_sound, clock, name="microphone", stall_seconds=stall_seconds
+        )
 
     def _push_frame(self, packet: VideoPacket) -> None:
         """Thread: camera."""
-        self._picture_delay.add(packet.timestamp, self._clock.now() - packet.timestamp)
+        delay = self._clock.now() - packet.timestamp
+        self._delays[Track.PICTURES].add(packet.timestamp, delay)
         if self._state is SessionState.PAUSED:
             return
         self._frames.push(packet)
@@ -251,7 +253,7 @@ class LiveSession:
 
     def _push_sound(self, packet: AudioPacket) -> None:
         """Thread: microphone."""
-        self._sound_delay.add(packet.end, self._clock.now() - packet.end)
+        self._delays[Track.SOUND].add(packet.end, self._clock.now() - packet.end)
         if self._state is SessionState.PAUSED:
             return
         speech = self._resampler.push(packet)
@@ -272,7 +274,7 @@ class LiveSession:
 
     def _look(self) -> None:
         """Look at pictures until stopped; what searches them waits for a camera. Thread: faces."""
-        while self._camera is None and not self._stopping.is_set():
+        while self.camera is None and not self._stopping.is_set():
             self._picture_came.wait()
             self._picture_came.clear()
         if self._stopping.is_set():
@@ -399,22 +401,23 @@ class LiveSession:
             captures = dict(self._captures)
             engine = self._engine_name
         p50, p95 = self._latency.quantiles(now, 0.5, 0.95)
-        (picture,) = self._picture_delay.quantiles(now, 0.5)
-        (sound,) = self._sound_delay.quantiles(now, 0.5)
+        (picture,) = self._delays[Track.PICTURES].quantiles(now, 0.5)
+        (sound,) = self._delays[Track.SOUND].quantiles(now, 0.5)
         offset = None if picture is None or sound is None else sound - picture
         path = None if self._log is None else self._log.path
 
-        def source(kind: str, selector: str | None) -> SourceHealth:
-            if (capture := captures.get(kind)) is not None:
+        def source(track: Track) -> SourceHealth:
+            if (capture := captures.get(track)) is not None:
                 return capture.health()
+            selector = self._selectors[track]
             if selector is None or self._devices is None:
                 return SourceHealth(name="none")
             # It waits for the one before to be let go of.
             return SourceHealth(name=public_name(selector), state=SourceState.OPENING)
 
         return Health(
-            camera=source("camera", self._camera),
-            microphone=source("microphone", self._microphone),
+            camera=source(Track.PICTURES),
+            microphone=source(Track.SOUND),
             answer_rate=self._answers.rate(now),
             latency_p50=p50,
             latency_p95=p95,
