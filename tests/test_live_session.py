@@ -53,7 +53,7 @@ from tests.fakes.faces import (
     pictures_of_two_people,
     watch_brightness,
 )
-from tests.fakes.sources import FailingSource, ListSource, jittered_speech
+from tests.fakes.sources import BlockedSource, FailingSource, ListSource, jittered_speech
 from tests.fakes.waiting import PATIENCE_SECONDS, wait_for
 
 
@@ -458,6 +458,29 @@ def test_figures_go_with_what_they_measure(session: LiveSession, clock: ShiftedC
     clock.shift_seconds = 60.0
     wait_for(lambda: session.health().latency_p50 is None, "the delay of answers to go")
     assert session.health().latency_p95 is None
+
+
+def test_a_camera_that_waits_for_another_to_let_go_is_opening_not_off() -> None:
+    blocked = BlockedSource()
+    session = LiveSession(
+        task(arithmetic),
+        microphone=None,
+        camera_factory=lambda selector, clock: (
+            blocked if selector == "0" else SyntheticCamera(clock)
+        ),
+    )
+    session.start()
+    try:
+        assert blocked.reading.wait(PATIENCE_SECONDS)
+        session.set_camera("1")
+        wait_for(lambda: session.health().camera.name != blocked.name, "the change")
+        waiting = session.health().camera
+        assert (waiting.name, waiting.state) == ("Camera 1", SourceState.OPENING)
+        blocked.release.set()
+        wait_for(lambda: session.health().camera.state is SourceState.RUNNING, "the other camera")
+    finally:
+        blocked.release.set()
+        session.stop()
 
 
 def test_devices_are_changed_while_running(session: LiveSession) -> None:

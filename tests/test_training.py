@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -171,6 +172,25 @@ def test_killed_and_resumed_is_the_same_as_uninterrupted(
         rtol=0,
         atol=0,
     )
+
+
+def test_a_score_that_is_no_number_keeps_no_epoch(tmp_path: Path) -> None:
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scores = iter([math.nan, 0.5, math.nan, 0.4])
+    best = loop.fit(
+        name="stage",
+        context=context_of(tmp_path, tmp_path),
+        model=model,
+        optimizer=optimizer,
+        scheduler=loop.cosine_schedule(optimizer, 1, 4),
+        epochs=4,
+        batches=lambda _epoch: [torch.ones(1, 1)],
+        loss=lambda network, batch: network(batch).mean(),
+        validate=lambda _network: {"accuracy": next(scores)},
+        score="accuracy",
+    )
+    assert (best["epoch"], best["accuracy"]) == (2, 0.5)
 
 
 def draws_of(work: Path, epochs: int) -> list[float]:
