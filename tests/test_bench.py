@@ -218,9 +218,11 @@ def test_memory_is_counted_from_minute_two() -> None:
 def test_memory_is_what_the_process_itself_holds() -> None:
     before = bench.own_memory()
     # Straight from the system: malloc might give back memory that the process still holds.
-    with mmap.mmap(-1, 40_000_000) as held:
-        held.write(b"\1" * len(held))
-        assert bench.own_memory() - before == pytest.approx(40, abs=4)
+    with mmap.mmap(-1, 100_000_000) as held:
+        for _ in range(100):
+            held.write(b"\1" * 1_000_000)
+        # What else this process does meanwhile, as collecting what earlier tests left, is less.
+        assert bench.own_memory() - before == pytest.approx(100, abs=20)
 
 
 @pytest.mark.logs_warnings
