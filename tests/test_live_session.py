@@ -68,6 +68,16 @@ class ShiftedClock(MonotonicClock):
         return super().now() + self.shift_seconds
 
 
+def listening(**more: Any) -> LiveSession:
+    """A session on a microphone alone."""
+    return LiveSession(
+        task(arithmetic),
+        camera=None,
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+        **more,
+    )
+
+
 def has_ended(session: LiveSession) -> bool:
     """Whether none of the threads that answer is left."""
     return not any(thread.is_alive() for thread in session._threads)
@@ -283,13 +293,7 @@ def test_a_disk_that_is_slower_than_the_history_is_long_loses_no_answer(tmp_path
 
     with SlowLog() as log:
         log.open(path)
-        session = LiveSession(
-            task(arithmetic),
-            camera=None,
-            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-            config=SessionConfig(history_seconds=1.0),
-            log=log,
-        )
+        session = listening(config=SessionConfig(history_seconds=1.0), log=log)
         session.start()
         try:
             wait_for(lambda: len(session.history()) > 0, "an answer")
@@ -526,12 +530,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path.symlink_to("/dev/full")
     with AnswerLog() as log:
         log.open(path)
-        session = LiveSession(
-            task(arithmetic),
-            camera=None,
-            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-            log=log,
-        )
+        session = listening(log=log)
         session.start()
         try:
             wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
@@ -551,12 +550,7 @@ def test_a_disk_that_is_full_at_the_very_end_is_told_too(
     path.symlink_to("/dev/full")
     with AnswerLog() as log:
         log.open(path)
-        session = LiveSession(
-            task(arithmetic),
-            camera=None,
-            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-            log=log,
-        )
+        session = listening(log=log)
         session.start()
         wait_for(lambda: session.snapshot().prediction is not None, "an answer")
         assert session.failure is None
@@ -567,12 +561,7 @@ def test_a_disk_that_is_full_at_the_very_end_is_told_too(
 def test_a_file_that_is_opened_amid_a_session_gets_what_is_answered_then(tmp_path: Path) -> None:
     path = tmp_path / "session.jsonl"
     with AnswerLog() as log:
-        session = LiveSession(
-            task(arithmetic),
-            camera=None,
-            microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-            log=log,
-        )
+        session = listening(log=log)
         session.start()
         try:
             wait_for(lambda: len(session.history()) > 5, "answers")  # a fifth may just be written
@@ -787,11 +776,7 @@ def test_without_a_camera_nothing_is_busy_waiting_for_one() -> None:
             waits.append(timeout)
             return super().wait(timeout)
 
-    session = LiveSession(
-        task(arithmetic),
-        camera=None,
-        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
-    )
+    session = listening()
     session._picture_came = Watched()
     session.start()
     try:
