@@ -21,7 +21,7 @@ from realtime.emotion.face import Face
 from realtime.emotion.fusion import EmotionFusion
 from realtime.emotion.speech import VoiceActivity
 from realtime.emotion.voice import Voice
-from realtime.engine import Engine, OnnxEngine, TorchEngine, has_gpu
+from realtime.engine import Engine, OnnxEngine, has_gpu
 from realtime.messages import Attention, FloatArray
 from realtime.rings import SampleRing
 from realtime.task import Contribution, Progress
@@ -70,10 +70,11 @@ def in_torch(
 ) -> EmotionNetwork:
     """The network as it was trained, on a torch device."""
     from models.checkpoint import LIVE
+    from realtime.torch_engine import torch_engine
 
     trained = LIVE.read(weights).network()
     parts = {"trunk": trained.trunk, "encoder": trained.encoder, "head": trained.head}
-    return EmotionNetwork(TorchEngine(parts, device=device), trained.config, settings)
+    return EmotionNetwork(torch_engine(parts, device=device), trained.config, settings)
 
 
 class EmotionNetwork:
