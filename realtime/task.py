@@ -95,8 +95,8 @@ FusionT = TypeVar("FusionT", bound=Fusion)
 class Modality(ABC, Generic[ExcerptT, FusionT]):
     """One modality of one session.
 
-    It works in two phases. Input is taken in and windows are cut out (`see` or `hear`, `excerpt`,
-    `forget_input`); some windows later these are answered (`inputs`, `learn`, `show`,
+    It works in two phases. Input is taken in and windows are cut out (`see` or `hear`, `prepare`,
+    `excerpt`, `forget_input`); some windows later these are answered (`inputs`, `learn`, `show`,
     `forget_person`). How many windows later depends on the machine: the phases may share nothing
     that changes, or answers would depend on it too. Thread: the worker's, but for `encode`.
     """
@@ -109,6 +109,12 @@ class Modality(ABC, Generic[ExcerptT, FusionT]):
 
     def hear(self, start: float, samples: FloatArray) -> None:
         """Take in sound (n,) from `start` seconds on, where sound is its track."""
+
+    def prepare(self) -> None:
+        """Do what the windows to come will need and what does not change any more.
+
+        Called when no window is due, for as long as nothing comes.
+        """
 
     def forget_input(self) -> None:
         """Start over with another source; what is known of the person stays."""

@@ -113,6 +113,7 @@ class InferenceWorker:
         self._smoother = Smoother(config.smoothing)
         self._answered = 0  # index of the last window that was answered
         self._sightings_seen = self._samples_seen = 0
+        self._prepared_seconds = 0.0  # spent on windows to come
         self._next: int | None = None
         self._flowed: set[int] = set()  # live: windows to come that something flowed at the end of
         # s; until then devices may still be opening, and "no input" would be a false alarm
@@ -183,9 +184,23 @@ class InferenceWorker:
         return None if due is None else self.answer(self.encode(due))
 
     def gather(self) -> DueWindow | None:
-        """First part of a step: take all that the next window needs from the rings."""
+        """First part of a step: take all that the next window needs from the rings.
+
+        When none is due, what the next ones will need is got ready instead.
+        """
         self.ingest()
         lost = self._lost()
+        index = self._next_due(lost)
+        if index is not None:
+            return self._gather(index, lost)
+        started = time.perf_counter()
+        for modality in self._modalities:
+            modality.prepare()
+        self._prepared_seconds += time.perf_counter() - started
+        return None
+
+    def _next_due(self, lost: Mapping[Track, Reason | None]) -> int | None:
+        """The next window, if it is due; it counts as taken."""
         flowing = {
             track: state.newest if lost[track] is None else None
             for track, state in self._tracks.items()
@@ -208,7 +223,7 @@ class InferenceWorker:
             self._next = due
         index = self._next
         self._next += 1
-        return self._gather(index, lost)
+        return index
 
     def encode(self, due: DueWindow) -> DueWindow:
         """Second part: `due` with its excerpts encoded, most of a step's work.
@@ -263,7 +278,8 @@ class InferenceWorker:
     # -- one window -----------------------------------------------------------------------------
 
     def _gather(self, index: int, lost: Mapping[Track, Reason | None]) -> DueWindow:
-        started = time.perf_counter()
+        started = time.perf_counter() - self._prepared_seconds
+        self._prepared_seconds = 0.0
         end = self._grid.end(index)
         has_sound = lost[Track.SOUND] is None
         excerpts = tuple(each.excerpt(index, lost[each.track]) for each in self._modalities)

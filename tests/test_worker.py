@@ -155,6 +155,19 @@ def test_each_slot_goes_through_the_trunk_once() -> None:
     assert bench.engine.trunk_runs <= len(with_face) + EmotionConfig().face_frames
 
 
+def test_the_face_does_not_wait_for_the_sound() -> None:
+    bench = Bench()
+    bench.run(0, 2)
+    before, answered = bench.engine.trunk_runs, len(bench.predictions)
+    bench.run(2, 2.3, loudness=None)
+    assert len(bench.predictions) == answered
+    ahead = bench.engine.trunk_runs
+    assert ahead == before + 3, "each hop's face was put through the trunk, no sound being there"
+    bench.run(2, 2.3, brightness=None)
+    assert len(bench.predictions) == answered + 3
+    assert bench.engine.trunk_runs == ahead
+
+
 def test_the_first_second_is_starting_and_not_anybodys_fault() -> None:
     bench = Bench()
     first = bench.run(0, 0.5)[0]

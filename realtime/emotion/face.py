@@ -33,7 +33,7 @@ class _Slot:
     """The newest picture of one hop that shows the followed face."""
 
     face: FaceObservation
-    feature_map: FloatArray | None = None  # made when the slot's window is due
+    feature_map: FloatArray | None = None  # made once no newer picture can come
 
 
 class Face(Modality[FaceExcerpt, EmotionFusion]):
@@ -69,6 +69,15 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
         self._brightness[slot] = sighting.brightness
         if sighting.searched and sighting.face is not None:
             self._slots[slot] = _Slot(sighting.face)
+
+    def prepare(self) -> None:
+        """Put the face of a slot that is over through the trunk, before its sound has come."""
+        if self._picture_time is None:
+            return
+        present = self._grid.slot_of(self._picture_time)
+        for slot, held in self._slots.items():
+            if held.feature_map is None and slot < present:
+                self._map(held)
 
     def forget_input(self) -> None:
         """See Modality.forget_input."""
@@ -157,13 +166,14 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
 
     def _maps(self, slots: list[_Slot]) -> FloatArray:
         """Feature maps (channels, n, height, width); those made for earlier windows are reused."""
-        maps = []
-        for slot in slots:
-            if slot.feature_map is None:
-                assert slot.face.crop is not None
-                slot.feature_map = self._trunk(slot.face.crop)
-            maps.append(slot.feature_map)
-        return np.stack(maps, axis=1)
+        return np.stack([self._map(slot) for slot in slots], axis=1)
+
+    def _map(self, slot: _Slot) -> FloatArray:
+        """Feature map (channels, height, width), made once."""
+        if slot.feature_map is None:
+            assert slot.face.crop is not None
+            slot.feature_map = self._trunk(slot.face.crop)
+        return slot.feature_map
 
     def _drop_old_slots(self, index: int) -> None:
         """Drop what no window after `index` has a use for."""
