@@ -9,6 +9,7 @@ from realtime.clock import MonotonicClock
 from realtime.emotion.speech import VoiceActivity
 from realtime.resampling import SpeechResampler
 from realtime.sources.base import SourceError
+from realtime.sources.microphone import BLOCK_SECONDS
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone, speech_like
 from tests.fakes.sources import ManualClock
 
@@ -62,11 +63,11 @@ def test_sound_follows_on_and_is_the_loop() -> None:
     with SyntheticMicrophone(clock, sample_rate=8000, samples=samples) as microphone:
         assert microphone.read(0.0) is None, "a block is there when its last sample is"
         heard = []
-        for number in range(30):
-            clock.advance(0.01)
+        for number in range(60):
+            clock.advance(BLOCK_SECONDS)
             packet = microphone.read(0.0)
             assert packet is not None
-            assert packet.timestamp == pytest.approx(3.0 + number / 100)
+            assert packet.timestamp == pytest.approx(3.0 + number * BLOCK_SECONDS)
             heard.append(packet.samples)
     np.testing.assert_array_equal(np.concatenate(heard)[:, 0], np.resize(samples, 2400))
 
@@ -90,8 +91,8 @@ def test_it_takes_a_voice_detector_in() -> None:
     activity, resampler = VoiceActivity(4.0), SpeechResampler()
     clock = ManualClock()
     with SyntheticMicrophone(clock, samples=speech_like(48000)) as microphone:
-        for _ in range(400):
-            clock.advance(0.01)
+        for _ in range(800):
+            clock.advance(BLOCK_SECONDS)
             packet = microphone.read(0.0)
             assert packet is not None
             speech = resampler.push(packet)

@@ -6,12 +6,14 @@ starts faster without it. Rates in Hz.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from ctypes.util import find_library
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +30,9 @@ _CONVERTERS: Final = frozenset(
 )
 
 
+# Parts that PortAudio cuts ALSA's buffers into, 4 unless it is told: a part is handed over at once,
+# so that a microphone's blocks can be no smaller.
+ALSA_PERIODS: Final = 8
 PORTAUDIO_PATIENCE_SECONDS: Final = 5.0  # sound servers take seconds to wake sleeping devices
 
 
@@ -61,6 +66,8 @@ class PortAudio:
             try:
                 import sounddevice
 
+                if is_new:
+                    _cut_finely()
                 if not is_new and not self.in_use:
                     if self._initialised:
                         sounddevice._terminate()
@@ -114,6 +121,14 @@ class PortAudio:
             yield
         finally:
             self._lock.release()
+
+
+def _cut_finely() -> None:
+    """Have ALSA's buffers cut into ALSA_PERIODS, which sounddevice has no word for."""
+    if (library := find_library("portaudio")) is None:
+        return  # not Linux: sounddevice brings its own
+    with suppress(OSError, AttributeError):  # AttributeError: built without ALSA
+        ctypes.CDLL(library).PaAlsa_SetNumPeriods(ALSA_PERIODS)
 
 
 PORTAUDIO: Final = PortAudio()

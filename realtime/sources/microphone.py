@@ -23,16 +23,17 @@ import numpy as np
 
 from realtime.clock import Clock
 from realtime.devices.listing import MicrophoneInfo
-from realtime.devices.sound import PORTAUDIO, microphones
+from realtime.devices.sound import ALSA_PERIODS, PORTAUDIO, microphones
 from realtime.messages import AudioPacket, FloatArray
 from realtime.sources.base import NoDeviceError, Source, SourceError
 
 logger = logging.getLogger(__name__)
 
-BLOCK_SECONDS: Final = 0.01
-# Three blocks of driver buffer: with less, a moment without the interpreter's lock loses sound;
-# with more, ALSA hands blocks over in bursts, and each burst is waited for.
-DRIVER_BUFFER_SECONDS: Final = 0.03
+# A window's answer waits for the end of the block that its sound ends in.
+BLOCK_SECONDS: Final = 0.005
+# Besides the block that is being filled. With less, a moment without the interpreter's lock loses
+# sound; with more, ALSA hands blocks over in bursts, and each burst is waited for.
+DRIVER_BUFFER_SECONDS: Final = (ALSA_PERIODS - 1) * BLOCK_SECONDS
 BACKLOG_SECONDS: Final = 2.0  # of blocks waiting to be read
 START_PATIENCE_SECONDS: Final = 5.0  # sound servers wake sleeping devices, Bluetooth takes seconds
 LEAN_SECONDS: Final = 10.0  # of sound, over which the lean towards arrival is averaged
@@ -129,7 +130,7 @@ class MicrophoneSource(Source[AudioPacket]):
     """Sound of the microphone called `selector`: "default", its number, its name or a part of it.
 
     Sound comes at the device's own rate, as measured where that is quite another than it says, mono
-    or stereo, in packets of 10 ms.
+    or stereo, in packets of 5 ms.
     """
 
     def __init__(self, selector: str, clock: Clock) -> None:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from realtime.clock import Clock
 from realtime.messages import AudioPacket, FloatArray, VideoPacket
 from realtime.sources.base import Packet, Source, SourceError
+from realtime.sources.microphone import BLOCK_SECONDS
 
 Image = NDArray[np.uint8]
 
 _SWAY_SECONDS: Final = (5.0, 3.0)  # periods of the pasted picture's movement, across and down
-_BLOCK_SECONDS: Final = 0.01  # of sound in each packet
 _BACKLOG_SECONDS: Final = 1.0  # of sound kept for a slow reader
 
 
@@ -133,7 +133,7 @@ class SyntheticMicrophone(_Paced[AudioPacket]):
         samples: FloatArray | None = None,
     ) -> None:
         self._sample_rate = sample_rate
-        self._block = round(_BLOCK_SECONDS * sample_rate)
+        self._block = round(BLOCK_SECONDS * sample_rate)
         super().__init__(clock, self._block / sample_rate)
         sound = speech_like(sample_rate) if samples is None else samples
         self._loop = np.asarray(sound, np.float32).reshape(len(sound), -1)
