@@ -190,8 +190,7 @@ def test_what_is_generated_can_be_fused_all_the_time(plan: Plan) -> None:
         for _ in range(1400):
             clock.advance(0.01)
             for source in (camera, microphone):
-                packet = source.read(0.0)
-                if packet is not None:
+                while (packet := source.read(0.0)) is not None:
                     driver.push(packet)
             for answer in driver.answers():
                 if answer.window_end > 5:  # as in a sustained run, after the warm-up
