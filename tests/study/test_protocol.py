@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import main
 from models.labels import RAVDESS_EMOTIONS
-from models.training.data import ACTOR_FOLDS, DataError
+from models.training.data import ACTOR_FOLDS, DataError, load_ravdess
 from models.training.live.voice_settings import VoiceStageConfig
 from models.training.loop import RunContext
 from models.training.study import protocol, ravdess, report, results, training, tuning, variants
@@ -27,7 +27,7 @@ from models.training.study.cost import measure
 from models.training.study.emotion import emotion, statistics_branch
 from models.training.study.networks import Branch, FusedNetwork, Fusion
 from models.training.study.protocol import Cell, Choice, Study, rows_of
-from models.training.study.ravdess import Clips, encode, read_clips, speech
+from models.training.study.ravdess import Clips, read_clips, window_statistics
 from models.training.study.sentiment import MODALITIES, NOISE, sentiment
 from models.training.study.sessions import ORDERS
 from models.training.study.task import (
@@ -716,13 +716,12 @@ def test_damaged_cells_are_named_and_damaged_branches_made_again(
 def test_damaged_statistics_are_made_again(
     context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "views", lambda _root, count: [[]] * count)
-    monkeypatch.setattr(tuning, "encode", lambda *_: np.ones((1, 2), np.float32))
+    monkeypatch.setattr(tuning, "recordings", lambda _context: None)
+    monkeypatch.setattr(tuning, "window_statistics", lambda *_: torch.ones(4, 1, 2))
     monkeypatch.setattr(tuning.Tuner, "__init__", lambda *_: None)
     monkeypatch.setattr(tuning.Tuner, "run", lambda _: SimpleNamespace(encoder=None))
-    fold = Fold("one", np.arange(2), np.arange(2), ((np.arange(1), np.arange(1, 2)),))
-    clips = Clips(("one",), np.zeros(1, np.int64), np.zeros(1, np.int64), (fold,))
-    given = context, clips, fold, statistics_branch(), torch.ones(1)
+    clips = Clips(("one",), np.zeros(1, np.int64), np.zeros(1, np.int64), ())
+    given = context, clips, np.arange(1), statistics_branch()
     made = tuning.tuned_statistics(*given)
     (path,) = context.work_dir.rglob("statistics.pt")
     path.write_bytes(b"no statistics")
@@ -745,12 +744,12 @@ def test_features_of_other_views_are_made_anew(
         return np.zeros((1, 2), np.float32)
 
     monkeypatch.setattr(ravdess, "encode", encode_nothing)
-    fold = Fold("one", np.arange(2), np.arange(2), ((np.arange(1), np.arange(1, 2)),))
     stages = set()
-    for noise in (0.4, 0.4, 0.5):
+    for noise in (0.5, 0.5, 0.6):
         monkeypatch.setattr(ravdess, "VIEW", replace(ravdess.VIEW, noise=noise))
+        monkeypatch.setattr(ravdess, "RECORDED", replace(ravdess.RECORDED, noise=noise))
         ravdess.whisper_statistics(context)
-        stages.add(tuning.stage(tuning.TuningConfig(), fold, statistics_branch()))
+        stages.add(tuning.stage(tuning.TuningConfig(), np.arange(2), statistics_branch()))
     assert len(made) == len(stages) == 2
     (folder / "03-01-02-01-01-01-01.flac").touch()
     ravdess.whisper_statistics(context)
@@ -773,26 +772,31 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
             tone = 0.3 * np.sin(2 * np.pi * (100 * code + actor) * time)
             name = f"03-01-{code:02d}-01-01-01-{actor:02d}.flac"
             soundfile.write(folder / name, tone.astype(np.float32), 16000)
-    monkeypatch.setattr(tuning, "start_from_whisper", lambda _encoder, _cache_dir: None)
+    monkeypatch.setattr(ravdess, "start_from_whisper", lambda _encoder, _cache_dir: None)
     clips = read_clips(context.data_root)
-    fold = clips.folds[0]
-    frozen = torch.randn(2, len(clips.names), 3072)
+    rows = clips.folds[0].inner[0][0]
+    spoken = ravdess.recordings(context)
+    for row, clip in enumerate(load_ravdess(context.data_root)):
+        np.testing.assert_allclose(spoken.samples_of(0, row), clip.samples, atol=1e-4)
+        assert not np.array_equal(spoken.samples_of(1, row), spoken.samples_of(0, row))
     config = tuning.TuningConfig(
         voice=VoiceStageConfig(frozen_epochs=2, epochs=1, batch_size=2), frozen_batch_size=2
     )
-    tuner = tuning.Tuner(context, clips, fold, statistics_branch(), frozen, config)
+    tuner = tuning.Tuner(context, clips, rows, statistics_branch(), spoken, config)
     tuned = tuner.run()
     kept = torch.load(
-        context.work_dir / tuning.stage(config, fold, statistics_branch()) / "tuned/state.pt",
+        context.work_dir / tuning.stage(config, rows, statistics_branch()) / "tuned/state.pt",
         weights_only=True,
     )
     assert kept["epoch"] == 1
-    assert 0.0 <= kept["best"]["accuracy"] <= 1.0
-    values = encode(tuned.encoder, speech(context.data_root), context)
-    assert values.shape == (12, 3072)
-    assert tuned.classify(torch.from_numpy(values)).shape == (12, len(RAVDESS_EMOTIONS))
-    heard = {int(row) for _, rows in tuner._batches(0) for row in rows}
+    values = window_statistics(context, tuned.encoder, spoken, 1)
+    assert values.shape == (1, 12, 3072)
+    assert tuned.classify(values[0]).shape == (12, len(RAVDESS_EMOTIONS))
+    heard = {int(row) for _, each in tuner._batches(0) for row in each}
     assert set(clips.actors[sorted(heard)]) == {10}  # neither tested nor validating actors
+    damaged = next(path for path in context.work_dir.rglob("recordings-*.npy"))
+    damaged.write_bytes(b"no sound")
+    np.testing.assert_array_equal(ravdess.recordings(context).ends, spoken.ends)
 
 
 def test_the_command_says_what_it_does_not_know(tmp_path: Path) -> None:

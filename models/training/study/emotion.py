@@ -26,12 +26,19 @@ from models.training.study.ravdess import (
 from models.training.study.task import (
     BEST_FUSED,
     Fold,
+    Rows,
     Settings,
     Task,
     VectorInputs,
     torch_rows,
 )
-from models.training.study.tuning import TuningConfig, made_with, tuned_statistics, tuning_seconds
+from models.training.study.tuning import (
+    TuningConfig,
+    made_with,
+    trained_on,
+    tuned_statistics,
+    tuning_seconds,
+)
 
 VOICES: Final = ("mfcc", "whisper", "tuned")
 
@@ -80,8 +87,8 @@ def emotion(context: RunContext, voice: str) -> Task:
         units=clips.actors,
         unit="actor",
         folds=clips.folds,
-        inputs=lambda fold, rows: VectorInputs.scaled([voices(fold), units], rows),
-        features=lambda fold: [voices(fold), units],
+        inputs=lambda fold, rows: VectorInputs.scaled([voices(rows), units], rows),
+        features=lambda fold: [*_read(voices, fold), units],
         settings=Settings(
             epochs=16,
             batch_size=128,
@@ -164,21 +171,26 @@ def _dense(features: int, width: int, *, before: float) -> nn.Module:
     )
 
 
+def _read(voices: Callable[[Rows], Tensor], fold: Fold) -> list[Tensor]:
+    """All that the networks of a fold read of the voice, each once."""
+    features = [voices(rows) for rows in trained_on(fold)]
+    return list({id(each): each for each in features}.values())
+
+
 def _voice(
     context: RunContext, voice: str, clips: Clips
-) -> tuple[Callable[[Fold], Tensor], Callable[[], Branch]]:
-    """Views of one voice feature per fold, and the branch that reads them."""
+) -> tuple[Callable[[Rows], Tensor], Callable[[], Branch]]:
+    """Views of one voice feature for those who learn from `rows`, and the branch that reads it."""
     if voice == "mfcc":
         # Standardised per coefficient over clips and time, so time goes in front of the channels.
         sequences = mfcc_sequences(context).transpose(-1, -2)
-        return (lambda _fold: sequences), _mfcc_from_time_first
+        return (lambda _rows: sequences), _mfcc_from_time_first
     if voice == "whisper":
         statistics = whisper_statistics(context)
-        return (lambda _fold: statistics), statistics_branch
+        return (lambda _rows: statistics), statistics_branch
     if voice == "tuned":
-        frozen = whisper_statistics(context)
         return (
-            lambda fold: tuned_statistics(context, clips, fold, statistics_branch(), frozen)
+            lambda rows: tuned_statistics(context, clips, rows, statistics_branch())
         ), statistics_branch
     raise ValueError(f"voice must be one of {', '.join(VOICES)}, not {voice!r}")
 

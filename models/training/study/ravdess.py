@@ -8,10 +8,12 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import soxr
@@ -24,7 +26,13 @@ from models.config import VoiceEncoderConfig
 from models.files import written_whole
 from models.mel import SAMPLE_RATE, log_mel
 from models.paper.mfcc_cnn import COEFFICIENTS
-from models.training.augment_audio import AudioAugmentation, Samples, augment_audio, speech_span
+from models.training.augment_audio import (
+    AudioAugmentation,
+    Samples,
+    augment_audio,
+    centred_window,
+    speech_span,
+)
 from models.training.data import (
     ACTOR_FOLDS,
     GET_AGAIN,
@@ -39,10 +47,14 @@ from models.training.study.task import Fold, people_split
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 
+_FULL_SCALE: Final = 32767.0  # of 16 bit
+_TOGETHER: Final = 16  # windows that go through an encoder at once
 VIEWS: Final = 6  # of each clip: as it is, and five times through another microphone and room
 ACTION_UNITS: Final = 35
 HOP: Final = 320  # samples of one encoder frame, 20 ms
 MAX_FRAMES: Final = 250  # encoder frames, 5 s: no clip's speech is longer
+WINDOW: Final = round(3.0 * SAMPLE_RATE)  # what a fine-tuned encoder reads
+RECORDINGS: Final = 8  # of each clip that encoders are fine-tuned on, the first as it is
 VIEW: Final = AudioAugmentation(
     speed=1.0,
     speed_range=(0.88, 1.14),
@@ -52,6 +64,16 @@ VIEW: Final = AudioAugmentation(
     clipping=0.0,
     companding=0.0,
     telephone=0.0,
+)
+RECORDED: Final = AudioAugmentation(
+    speed=0.8,
+    speed_range=(0.86, 1.16),
+    reverberation=0.25,
+    noise=0.4,
+    snr_decibels=(8.0, 40.0),
+    clipping=0.03,
+    companding=0.03,
+    telephone=0.03,
 )
 
 
@@ -143,6 +165,94 @@ def heard(count: int = VIEWS) -> str:
     return repr((VIEW, count, HOP, MAX_FRAMES))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Recordings:
+    """Whole clips, silence included, RECORDINGS times each.
+
+    First as they are, then as other microphones in other rooms might have heard them. They are the
+    same for all encoders: where there is a GPU, changing the sound takes longer than the training.
+    """
+
+    samples: NDArray[np.int16]  # of all clips, one behind the other
+    ends: IntArray  # (RECORDINGS, n) where each ends
+
+    def samples_of(self, recording: int, row: int) -> Samples:
+        """(m,) in [-1, 1]."""
+        index = recording * self.ends.shape[1] + row
+        ends = self.ends.reshape(-1)
+        part = self.samples[ends[index - 1] if index else 0 : ends[index]]
+        return part.astype(np.float32) / _FULL_SCALE
+
+
+def recordings(context: RunContext) -> Recordings:
+    """Those of all clips, made at first use: 1.4 GB on disk."""
+
+    def compute() -> NDArray[np.int16]:
+        clips = [clip.samples for clip in load_ravdess(context.data_root)]
+        given = [(number, row) for number in range(RECORDINGS) for row in range(len(clips))]
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            made = list(pool.map(_recorded, (clips[row] for _, row in given), given, chunksize=32))
+        ends = np.cumsum([len(each) for each in made]).reshape(RECORDINGS, len(clips))
+        _keep(context, "recording-ends", recorded(), ends)
+        return np.concatenate(made)
+
+    samples = _kept(context, "recordings", recorded(), compute, mmap=True)
+    return Recordings(samples, np.load(_path(context, "recording-ends", recorded())))
+
+
+def recorded() -> str:
+    """Settings that recordings are made with."""
+    return repr((RECORDED, RECORDINGS))
+
+
+def _recorded(samples: Samples, which: tuple[int, int]) -> NDArray[np.int16]:
+    """One recording of a clip."""
+    if which[0] > 0:
+        samples = augment_audio(samples, np.random.default_rng(which), config=RECORDED)
+    rounded: NDArray[np.int16] = np.round(samples * _FULL_SCALE).astype(np.int16)
+    return rounded
+
+
+def window_statistics(
+    context: RunContext, encoder: VoiceEncoder, spoken: Recordings, count: int
+) -> Tensor:
+    """Statistics of the first `count` recordings, (count, n, 3072): a window around the speech."""
+    clips = spoken.ends.shape[1]
+    which = [(number, row) for number in range(count) for row in range(clips)]
+    parts = []
+    with (
+        torch.inference_mode(),
+        half_precision(context.device),
+        progress_bar() as progress,
+    ):
+        bar = progress.add_task("voice: layers of the encoder", total=len(which), note="")
+        for first in range(0, len(which), _TOGETHER):
+            some = which[first : first + _TOGETHER]
+            windows = [centred_window(spoken.samples_of(*each), WINDOW) for each in some]
+            mel = torch.from_numpy(log_mel(np.stack(windows))).to(context.device)
+            parts.append(statistics(encoder, mel).cpu())
+            progress.update(bar, advance=len(some))
+    return torch.cat(parts).reshape(count, clips, -1)
+
+
+def whisper_window_statistics(context: RunContext, spoken: Recordings, count: int) -> Tensor:
+    """The same of Whisper tiny.en as it comes, made at first use."""
+
+    def compute() -> FloatArray:
+        encoder = whisper(context, VoiceEncoderConfig())
+        return window_statistics(context, encoder, spoken, count).numpy()
+
+    settings = repr((recorded(), count, WINDOW))
+    return torch.from_numpy(_kept(context, "whisper-windows", settings, compute))
+
+
+def whisper(context: RunContext, config: VoiceEncoderConfig) -> VoiceEncoder:
+    """Whisper tiny.en's encoder as it comes, in evaluation mode."""
+    encoder = VoiceEncoder(config)
+    start_from_whisper(encoder, context.work_dir)
+    return encoder.to(context.device).eval()
+
+
 def whisper_statistics(context: RunContext) -> Tensor:
     """Whisper tiny.en as it comes: (VIEWS, n, 3072), mean and deviation of each layer over time.
 
@@ -150,9 +260,7 @@ def whisper_statistics(context: RunContext) -> Tensor:
     """
 
     def compute() -> FloatArray:
-        encoder = VoiceEncoder(VoiceEncoderConfig(max_frames=MAX_FRAMES))
-        start_from_whisper(encoder, context.work_dir)
-        encoder.to(context.device).eval()
+        encoder = whisper(context, VoiceEncoderConfig(max_frames=MAX_FRAMES))
         return np.stack([encode(encoder, view, context) for view in views(context.data_root)])
 
     return torch.from_numpy(_kept(context, "whisper", heard(), compute))
@@ -202,15 +310,28 @@ def mfcc_sequences(context: RunContext) -> Tensor:
 
 
 def _kept(
-    context: RunContext, name: str, settings: str, compute: Callable[[], FloatArray]
-) -> FloatArray:
+    context: RunContext,
+    name: str,
+    settings: str,
+    compute: Callable[[], NDArray[Any]],
+    *,
+    mmap: bool = False,
+) -> NDArray[Any]:
     """An array from its file, made at first use: another one for other settings or clips."""
+    path = _path(context, name, settings)
+    with suppress(OSError, ValueError, EOFError):  # not there, or damaged
+        return np.asarray(np.load(path, mmap_mode="r" if mmap else None))
+    made = compute()
+    _keep(context, name, settings, made)
+    return made
+
+
+def _keep(context: RunContext, name: str, settings: str, values: NDArray[Any]) -> None:
+    with written_whole(_path(context, name, settings)) as file:
+        np.save(file, values)
+
+
+def _path(context: RunContext, name: str, settings: str) -> Path:
     key = repr((settings, read_clips(context.data_root).names))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
-    path = context.stage_dir("features") / f"{name}-{digest}.npy"
-    with suppress(OSError, ValueError, EOFError):  # not there, or damaged
-        return np.asarray(np.load(path))
-    made = compute()
-    with written_whole(path) as file:
-        np.save(file, made)
-    return made
+    return context.stage_dir("features") / f"{name}-{digest}.npy"

@@ -1,11 +1,12 @@
-"""Fine-tunes Whisper tiny.en's encoder on the emotion in RAVDESS voices, once per published fold.
+"""Fine-tunes Whisper tiny.en's encoder on the emotion in RAVDESS voices, for given people.
 
-An encoder learns from the fold's training actors without those who validate: they choose the epoch,
-and later the fusion's settings, on features that have not seen them. The study's voice branch is
-trained on the frozen encoder's statistics first, and only then all of it, at a low rate and on
-speech that is augmented anew in every pass: beginning with an untrained head would bend good
-features out of shape (Kumar et al. 2022, arXiv 2202.10054). What the study reads are the same
-statistics as of the frozen encoder. Thread: the study's; any device. Shapes: B batch, K classes.
+It goes the way of every row: where setting and epoch are chosen, the encoder knows the fold's
+training actors without those who choose; what is scored has one that knows them all. Its own passes
+are not chosen: all of them are trained. The study's voice branch learns on the frozen encoder's
+statistics first, and only then all of it does, at a low rate: beginning with an untrained head
+would bend good features out of shape (Kumar et al. 2022, arXiv 2202.10054). What the study reads
+are the same statistics as of the frozen encoder, of a window of 3 s around the speech, as the live
+network has them. Thread: the study's; any device. Shapes: B batch, K classes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from torch import Tensor, nn
 
 from models.config import VoiceEncoderConfig
 from models.labels import RAVDESS_EMOTIONS
-from models.mel import log_mel
-from models.training.augment_audio import Samples, augment_audio
+from models.mel import HOP as MEL_HOP
+from models.mel import SAMPLE_RATE, log_mel
+from models.training.augment_audio import random_window
 from models.training.data import DataError
 from models.training.live.voice import parameter_groups
 from models.training.live.voice_settings import VoiceStageConfig
@@ -39,43 +41,37 @@ from models.training.loop import (
 )
 from models.training.study.networks import Branch, FusedNetwork, Fusion
 from models.training.study.ravdess import (
-    HOP,
-    MAX_FRAMES,
-    VIEW,
+    WINDOW,
     Clips,
-    encode,
-    heard,
-    speech,
+    Recordings,
+    recorded,
+    recordings,
     statistics,
-    views,
+    whisper,
+    whisper_window_statistics,
+    window_statistics,
 )
 from models.training.study.task import Fold, Rows
 from models.training.study.training import mixup_loss
-from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 
 VIEWS: Final = 4
-"""Of the tuned encoder's."""
+"""Of the tuned encoder's statistics: of so many recordings of a clip."""
 
 _EPSILON: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningConfig:
-    """How one fold's encoder is trained; what is not named here is as in the voice stage."""
+    """How an encoder is trained; what is not named here is as in the voice stage."""
 
     voice: VoiceStageConfig = field(
         default_factory=lambda: VoiceStageConfig(
-            frozen_epochs=40,
-            frozen_learning_rate=4e-3,
-            epochs=5,
-            encoder_learning_rate=5e-5,
-            head_learning_rate=2e-4,
+            frozen_epochs=40, frozen_learning_rate=4e-3, mask_bins=0, mask_frames=0
         )
     )
     frozen_batch_size: int = 128
-    mixup: float = 0.4  # parameter of the beta distribution
-    shortest: float = 0.75  # part of a clip's speech that training hears at least
+    mixup: float = 0.3  # parameter of the beta distribution
 
 
 class TunedVoice(nn.Module):
@@ -98,66 +94,67 @@ class TunedVoice(nn.Module):
         return self.network([standard.clamp(-5.0, 5.0)])  # type: ignore[no-any-return]
 
 
-def tuned_statistics(
-    context: RunContext, clips: Clips, fold: Fold, branch: Branch, frozen: Tensor
-) -> Tensor:
-    """Statistics (VIEWS, n, 3072) of the encoder tuned for `fold`, trained at first use.
+def tuned_statistics(context: RunContext, clips: Clips, rows: Rows, branch: Branch) -> Tensor:
+    """Statistics (VIEWS, n, 3072) of the encoder tuned on the clips `rows`, trained at first use.
 
-    `frozen` are those of the encoder as it comes; `branch` is trained with it and thrown away.
+    `branch` is trained with it and thrown away.
     """
     config = TuningConfig()
-    path = context.stage_dir(stage(config, fold, branch)) / "statistics.pt"
+    path = context.stage_dir(stage(config, rows, branch)) / "statistics.pt"
     with suppress(DataError):  # not there, or damaged
         return load_state(path)  # type: ignore[no-any-return]
-    encoder = Tuner(context, clips, fold, branch, frozen, config).run().encoder
-    every = [encode(encoder, view, context) for view in views(context.data_root, VIEWS)]
-    made = torch.from_numpy(np.stack(every))
+    spoken = recordings(context)
+    encoder = Tuner(context, clips, rows, branch, spoken, config).run().encoder
+    made = window_statistics(context, encoder, spoken, VIEWS).half()
     save_atomically(made, path)
     return made
 
 
 def tuning_seconds(context: RunContext, clips: Clips, branch: Branch) -> float:
     """How long the encoders of all folds were trained, by their logs."""
-    folders = [context.work_dir / stage(TuningConfig(), fold, branch) for fold in clips.folds]
+    people = [rows for fold in clips.folds for rows in trained_on(fold)]
+    folders = [context.work_dir / stage(TuningConfig(), rows, branch) for rows in people]
     logs = [log for folder in folders for log in folder.glob("*/log.jsonl")]
     lines = [line for log in logs for line in log.read_text().splitlines()]
     return float(sum(json.loads(line)["seconds"] for line in lines))
 
 
-def stage(config: TuningConfig, fold: Fold, branch: Branch) -> str:
-    """Folder of a fold's encoder, another one for other settings, people or layout."""
-    people = [rows.tolist() for rows in fold.inner[0]]
-    trail = repr((made_with(config), people, str(branch)))
-    return f"tuned-{hashlib.sha256(trail.encode()).hexdigest()[:8]}/{fold.name}"
+def trained_on(fold: Fold) -> list[Rows]:
+    """Whom the networks of a fold learn from: all training people, and those who do not choose."""
+    return [fold.train, *(rows for rows, _ in fold.inner)]
+
+
+def stage(config: TuningConfig, rows: Rows, branch: Branch) -> str:
+    """Folder of one encoder, another one for other settings, people or layout."""
+    trail = repr((made_with(config), rows.tolist(), str(branch)))
+    return f"tuned/{hashlib.sha256(trail.encode()).hexdigest()[:8]}"
 
 
 def made_with(config: TuningConfig) -> str:
-    """Settings of an encoder and of its statistics; it begins with those of the frozen one."""
-    return repr((config, heard(), heard(VIEWS)))
+    """Settings of an encoder and of its statistics."""
+    return repr((config, recorded(), VIEWS, WINDOW))
 
 
 class Tuner:
-    """Trains one fold's encoder; killed and called again, it goes on after the last epoch."""
+    """Trains one encoder; killed and called again, it goes on after the last epoch."""
 
     def __init__(
         self,
         context: RunContext,
         clips: Clips,
-        fold: Fold,
+        rows: Rows,
         branch: Branch,
-        frozen: Tensor,
+        spoken: Recordings,
         config: TuningConfig,
     ) -> None:
         self._context, self._config = context, config
-        self._stage = stage(config, fold, branch)
-        self._rows, self._validation = fold.inner[0]
-        self._frozen = frozen
-        self._speech = speech(context.data_root)
+        self._stage = stage(config, rows, branch)
+        self._rows, self._spoken = rows, spoken
+        self._frozen = whisper_window_statistics(context, spoken, VIEWS)
         self._labels = torch.from_numpy(clips.labels).to(context.device)
         seed_everything(context.seed)
-        encoder = VoiceEncoder(VoiceEncoderConfig(max_frames=MAX_FRAMES))
-        start_from_whisper(encoder, context.work_dir)
-        self._model = TunedVoice(encoder, branch, frozen[0, self._rows]).to(context.device)
+        encoder = whisper(context, VoiceEncoderConfig())
+        self._model = TunedVoice(encoder, branch, self._frozen[0, rows]).to(context.device)
 
     def run(self) -> TunedVoice:
         """The branch on the frozen encoder, then both together."""
@@ -191,8 +188,7 @@ class Tuner:
             epochs=config.frozen_epochs,
             batches=batches,
             loss=loss,
-            validate=lambda network: self._scores(network, self._frozen[0, self._validation]),
-            score="accuracy",
+            validate=None,
             ema_decay=0.98,
         )
 
@@ -200,49 +196,44 @@ class Tuner:
         config = self._config.voice
         steps = math.ceil(len(self._rows) / config.batch_size)
         optimizer = torch.optim.AdamW(parameter_groups(self._model, config), weight_decay=0.0)
-        heard = [self._speech[row] for row in self._validation]
 
         def loss(_network: nn.Module, batch: tuple[Tensor, Rows]) -> Tensor:
             mel = batch[0].to(self._context.device)
             return self._loss(statistics(self._model.encoder, mel), batch[1])
-
-        def validate(network: nn.Module) -> dict[str, float]:
-            assert isinstance(network, TunedVoice)
-            values = torch.from_numpy(encode(network.encoder, heard, self._context))
-            return self._scores(network, values)
 
         fit(
             name=f"{self._stage}/tuned",
             context=self._context,
             model=self._model,
             optimizer=optimizer,
-            scheduler=cosine_schedule(optimizer, steps, steps * config.epochs),
+            scheduler=cosine_schedule(
+                optimizer, round(config.warm_up_epochs * steps), steps * config.epochs
+            ),
             epochs=config.epochs,
-            batches=lambda epoch: list(self._batches(epoch)),
+            batches=self._batches,
             loss=loss,
-            validate=validate,
-            score="accuracy",
-            ema_decay=0.98,
+            validate=None,
+            ema_decay=0.99,
             autocast=True,
         )
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Rows]]:
-        """Augmented log-mels, clips of about the same length together, cut to the shortest."""
+        """Windows anywhere in a recording's speech, as a sliding window meets it; some shorter."""
+        config = self._config.voice
         rng = np.random.default_rng((self._context.seed, epoch))
-        parts: list[tuple[Samples, int]] = []
-        for row in self._rows:
-            samples = augment_audio(self._speech[row], rng, config=VIEW)
-            count = round(len(samples) * rng.uniform(self._config.shortest, 1.0))
-            first = rng.integers(len(samples) - count + 1)
-            parts.append((samples[first : first + count], int(row)))
-        parts.sort(key=lambda part: len(part[0]))
-        count = math.ceil(len(parts) / self._config.voice.batch_size)
-        groups = np.array_split(np.arange(len(parts)), count)
-        for index in rng.permutation(count):
-            group = [parts[place] for place in groups[index]]
-            length = min(len(group[0][0]) // HOP * HOP, HOP * MAX_FRAMES)
-            mels = log_mel(np.stack([samples[:length] for samples, _ in group]))
-            yield torch.from_numpy(mels), np.array([row for _, row in group])
+        for rows in np.array_split(
+            rng.permutation(self._rows), math.ceil(len(self._rows) / config.batch_size)
+        ):
+            seconds = config.window_seconds
+            if rng.random() < config.short_batches:
+                seconds = rng.uniform(config.shortest_seconds, seconds)
+            count = round(seconds * SAMPLE_RATE / MEL_HOP) * MEL_HOP
+            heard = [
+                self._spoken.samples_of(int(rng.integers(1, len(self._spoken.ends))), row)
+                for row in rows
+            ]
+            mels = log_mel(np.stack([random_window(each, count, rng) for each in heard]))
+            yield torch.from_numpy(mels), rows
 
     def _loss(self, values: Tensor, rows: Rows) -> Tensor:
         """Cross-entropy of statistics of pairs of clips, blended (mixup)."""
@@ -252,8 +243,3 @@ class Tuner:
         logits = self._model.classify(share * values + (1.0 - share) * values[other]).float()
         smoothing = self._config.voice.label_smoothing
         return mixup_loss(logits, targets, targets[other], share, smoothing)
-
-    def _scores(self, network: nn.Module, values: Tensor) -> dict[str, float]:
-        assert isinstance(network, TunedVoice)
-        said = network.classify(values.to(self._context.device)).argmax(dim=1)
-        return {"accuracy": float((said == self._labels[self._validation]).float().mean())}
