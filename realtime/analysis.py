@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
@@ -28,7 +28,8 @@ Item = TypeVar("Item")
 
 ENCODERS = min(4, os.cpu_count() or 1)  # windows that are encoded at the same time …
 MOST_PENDING = ENCODERS + 4  # … and windows under way in all, so that no encoder has to wait
-READ_AHEAD = 32  # packets of sound, and of pictures what was seen in them
+READ_AHEAD = 32  # packets of sound, and of pictures what was seen in them …
+DECODE_AHEAD = 4  # … and packets before that, pictures whole: of 4K 25 MB each
 
 
 def analyse(
@@ -44,7 +45,7 @@ def analyse(
 
     The recording is read to its end; what is wrong with it is in `recording.notes` afterwards.
     `on_sighting` is told of every picture, `on_sound` of all sound: when it begins, and mono
-    samples (n,) at the windows' rate. Decoding and `watch`'s search run ahead on a thread of their
+    samples (n,) at the windows' rate. Decoding and `watch`'s search run ahead on threads of their
     own, and a few windows are encoded at a time, which changes when things happen but neither their
     order nor what comes of them.
     """
@@ -70,9 +71,10 @@ def analyse(
             if on_sound is not None:
                 on_sound(*speech)
 
-    def looked_at() -> Iterator[Sighting | AudioPacket]:
-        for packet in recording:
-            yield watcher.look(packet) if isinstance(packet, VideoPacket) else packet
+    def looked_at() -> Generator[Sighting | AudioPacket, None, None]:
+        with closing(ahead((packet for packet in recording), DECODE_AHEAD)) as decoded:
+            for packet in decoded:
+                yield watcher.look(packet) if isinstance(packet, VideoPacket) else packet
 
     pending: deque[Future[DueWindow]] = deque()
 
@@ -104,8 +106,11 @@ def analyse(
         yield from answers(most_pending=0)
 
 
-def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
-    """Yield `items`, made on another thread up to `count` ahead; their failure is raised here."""
+def ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, None, None]:
+    """Yield `items`, made on another thread up to `count` ahead; their failure is raised here.
+
+    They are closed with this.
+    """
     waiting: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(count)
     stopping = threading.Event()
 
@@ -137,3 +142,4 @@ def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
     finally:
         stopping.set()
         thread.join()
+        items.close()

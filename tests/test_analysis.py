@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
@@ -105,9 +106,9 @@ def test_analyses_leave_nothing_running(demo: Path) -> None:
 
 
 def test_reading_ahead_keeps_order_and_hands_failures_on() -> None:
-    assert list(ahead(range(100), 3)) == list(range(100))
+    assert list(ahead((number for number in range(100)), 3)) == list(range(100))
 
-    def breaks() -> Iterator[int]:
+    def breaks() -> Generator[int, None, None]:
         yield 1
         raise UnreadableFileError("torn")
 
@@ -115,3 +116,19 @@ def test_reading_ahead_keeps_order_and_hands_failures_on() -> None:
     assert next(items) == 1
     with pytest.raises(UnreadableFileError, match="torn"):
         next(items)
+
+
+def test_what_is_read_ahead_is_closed_with_it() -> None:
+    closed: list[bool] = []
+
+    def endless() -> Generator[int, None, None]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.append(True)
+
+    with closing(ahead(endless(), 3)) as items:
+        next(items)
+        assert not closed
+    assert closed
