@@ -113,7 +113,7 @@ class Modality(ABC, Generic[ExcerptT, FusionT]):
     def prepare(self) -> None:
         """Do what the windows to come will need and what does not change any more.
 
-        Called when no window is due, for as long as nothing comes.
+        Called whenever no window is due; it should not take long.
         """
 
     def forget_input(self) -> None:

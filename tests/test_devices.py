@@ -368,6 +368,24 @@ def test_the_list_is_renewed_unless_somebody_records(monkeypatch: pytest.MonkeyP
     assert calls[2:] == ["abort", "close", "terminate", "initialize"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="ALSA's own")
+def test_buffers_are_cut_finely_whoever_loaded_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+    library = SimpleNamespace(
+        _libname="libportaudio.so.2", _initialize=lambda: None, _terminate=lambda: None
+    )
+    library.PortAudioError = OSError
+    monkeypatch.setitem(sys.modules, "sounddevice", library)
+
+    def load(name: str) -> SimpleNamespace:
+        return SimpleNamespace(PaAlsa_SetNumPeriods=lambda parts: asked.append((name, parts)))
+
+    monkeypatch.setattr("ctypes.CDLL", load)
+    with PortAudio().devices():
+        pass
+    assert asked == [("libportaudio.so.2", sound.ALSA_PERIODS)]
+
+
 def test_a_stream_that_cannot_be_closed_keeps_nobody_from_the_devices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

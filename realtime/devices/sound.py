@@ -13,7 +13,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ctypes.util import find_library
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,8 +65,7 @@ class PortAudio:
             try:
                 import sounddevice
 
-                if is_new:
-                    _cut_finely()
+                _cut_finely(sounddevice)
                 if not is_new and not self.in_use:
                     if self._initialised:
                         sounddevice._terminate()
@@ -123,12 +121,14 @@ class PortAudio:
             self._lock.release()
 
 
-def _cut_finely() -> None:
-    """Have ALSA's buffers cut into ALSA_PERIODS, which sounddevice has no word for."""
-    if (library := find_library("portaudio")) is None:
-        return  # not Linux: sounddevice brings its own
-    with suppress(OSError, AttributeError):  # AttributeError: built without ALSA
-        ctypes.CDLL(library).PaAlsa_SetNumPeriods(ALSA_PERIODS)
+def _cut_finely(sounddevice: Any) -> None:
+    """Have ALSA's buffers cut into ALSA_PERIODS, those of loudspeakers too.
+
+    sounddevice has no word for it, and where others have loaded it, is not new.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # AttributeError: built without ALSA
+            ctypes.CDLL(sounddevice._libname).PaAlsa_SetNumPeriods(ALSA_PERIODS)
 
 
 PORTAUDIO: Final = PortAudio()

@@ -71,13 +71,17 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
             self._slots[slot] = _Slot(sighting.face)
 
     def prepare(self) -> None:
-        """Put the face of a slot that is over through the trunk, before its sound has come."""
+        """Put the face of a slot that is over through the trunk, before its sound has come.
+
+        One at a time: a window may fall due.
+        """
         if self._picture_time is None:
             return
         present = self._grid.slot_of(self._picture_time)
         for slot, held in self._slots.items():
             if held.feature_map is None and slot < present:
                 self._map(held)
+                return
 
     def forget_input(self) -> None:
         """See Modality.forget_input."""

@@ -198,7 +198,7 @@ class EmotionNetwork:
         )
 
     def warm_up(self) -> None:
-        """Run every part once, in all the ways there are: the first time is slow."""
+        """Run every part once, with face, voice and both: the first time is slow."""
         config = self.config
         crop = np.full((config.face.image_size,) * 2, 0.5, np.float32)
         maps = np.stack([self.face_map(crop)] * 2, axis=1)

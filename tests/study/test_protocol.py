@@ -18,14 +18,13 @@ from typer.testing import CliRunner
 import main
 from models.labels import RAVDESS_EMOTIONS
 from models.training.data import ACTOR_FOLDS, DataError, load_ravdess
-from models.training.live.voice_settings import VoiceStageConfig
 from models.training.loop import RunContext
 from models.training.study import protocol, ravdess, report, results, training, tuning, variants
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
 from models.training.study.cost import measure
-from models.training.study.emotion import emotion, statistics_branch
-from models.training.study.networks import Branch, FusedNetwork, Fusion
+from models.training.study.emotion import emotion, face_branch, statistics_branch
+from models.training.study.networks import Branch, FusedNetwork, Fusion, layout
 from models.training.study.protocol import Cell, Choice, Study, rows_of
 from models.training.study.ravdess import Clips, read_clips, window_statistics
 from models.training.study.sentiment import MODALITIES, NOISE, sentiment
@@ -721,7 +720,7 @@ def test_damaged_statistics_are_made_again(
     monkeypatch.setattr(tuning.Tuner, "__init__", lambda *_: None)
     monkeypatch.setattr(tuning.Tuner, "run", lambda _: SimpleNamespace(encoder=None))
     clips = Clips(("one",), np.zeros(1, np.int64), np.zeros(1, np.int64), ())
-    given = context, clips, np.arange(1), statistics_branch()
+    given = context, clips, np.arange(1), statistics_branch
     made = tuning.tuned_statistics(*given)
     (path,) = context.work_dir.rglob("statistics.pt")
     path.write_bytes(b"no statistics")
@@ -729,31 +728,38 @@ def test_damaged_statistics_are_made_again(
     assert torch.equal(torch.load(path), made)
 
 
-def test_features_of_other_views_are_made_anew(
+def test_features_of_other_recordings_are_made_anew(
     context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = context.data_root / "ravdess_speech"
     folder.mkdir()
     (folder / "03-01-01-01-01-01-01.flac").touch()
     monkeypatch.setattr(ravdess, "start_from_whisper", lambda _encoder, _cache_dir: None)
-    monkeypatch.setattr(ravdess, "views", lambda _root: [[]])
+    monkeypatch.setattr(ravdess, "recordings", lambda _context: None)
     made: list[object] = []
 
-    def encode_nothing(*given: object) -> NDArray[np.float32]:
+    def nothing(*given: object) -> torch.Tensor:
         made.append(given)
-        return np.zeros((1, 2), np.float32)
+        return torch.zeros(1, 2)
 
-    monkeypatch.setattr(ravdess, "encode", encode_nothing)
+    monkeypatch.setattr(ravdess, "window_statistics", nothing)
     stages = set()
+
+    def stage(**changed: int) -> str:
+        clips = read_clips(context.data_root)
+        config = tuning.TuningConfig(**changed)
+        return tuning.stage(context, config, clips, np.arange(1), statistics_branch)
+
     for noise in (0.5, 0.5, 0.6):
-        monkeypatch.setattr(ravdess, "VIEW", replace(ravdess.VIEW, noise=noise))
         monkeypatch.setattr(ravdess, "RECORDED", replace(ravdess.RECORDED, noise=noise))
         ravdess.whisper_statistics(context)
-        stages.add(tuning.stage(tuning.TuningConfig(), np.arange(2), statistics_branch()))
+        stages.add(stage())
     assert len(made) == len(stages) == 2
     (folder / "03-01-02-01-01-01-01.flac").touch()
     ravdess.whisper_statistics(context)
     assert len(made) == 3
+    assert stage() not in stages
+    assert stage(epochs=3) != stage()
     for path in (context.work_dir / "features").iterdir():
         path.write_bytes(b"no features")
     ravdess.whisper_statistics(context)
@@ -779,24 +785,31 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
     for row, clip in enumerate(load_ravdess(context.data_root)):
         np.testing.assert_allclose(spoken.samples_of(0, row), clip.samples, atol=1e-4)
         assert not np.array_equal(spoken.samples_of(1, row), spoken.samples_of(0, row))
-    config = tuning.TuningConfig(
-        voice=VoiceStageConfig(frozen_epochs=2, epochs=1, batch_size=2), frozen_batch_size=2
-    )
-    tuner = tuning.Tuner(context, clips, rows, statistics_branch(), spoken, config)
+    config = tuning.TuningConfig(frozen_epochs=2, frozen_batch_size=2, epochs=1, batch_size=2)
+    monkeypatch.setattr(tuning, "TuningConfig", lambda: config)
+    tuner = tuning.Tuner(context, clips, rows, statistics_branch, spoken, config)
     tuned = tuner.run()
-    kept = torch.load(
-        context.work_dir / tuning.stage(config, rows, statistics_branch()) / "tuned/state.pt",
-        weights_only=True,
-    )
-    assert kept["epoch"] == 1
-    values = window_statistics(context, tuned.encoder, spoken, 1)
-    assert values.shape == (1, 12, 3072)
+    folder = context.work_dir / tuning.stage(context, config, clips, rows, statistics_branch)
+    assert torch.load(folder / "tuned/state.pt", weights_only=True)["epoch"] == 1
+    values = window_statistics(context, tuned.encoder, spoken)
+    assert values.shape == (ravdess.VIEWS, 12, 3072)
     assert tuned.classify(values[0]).shape == (12, len(RAVDESS_EMOTIONS))
+    # The command goes on from there, and keeps no state of what is finished.
+    kept = tuning.tuned_statistics(context, clips, rows, statistics_branch)
+    torch.testing.assert_close(kept.float(), values, atol=2e-3, rtol=2e-3)
+    assert not list(folder.glob("*/state.pt"))
     heard = {int(row) for _, each in tuner._batches(0) for row in each}
     assert set(clips.actors[sorted(heard)]) == {10}  # neither tested nor validating actors
-    damaged = next(path for path in context.work_dir.rglob("recordings-*.npy"))
-    damaged.write_bytes(b"no sound")
-    np.testing.assert_array_equal(ravdess.recordings(context).ends, spoken.ends)
+    for name in ("recordings", "recording-ends"):
+        (damaged,) = context.work_dir.rglob(f"{name}-*.npy")
+        damaged.write_bytes(b"no sound")
+        np.testing.assert_array_equal(ravdess.recordings(context).ends, spoken.ends)
+
+
+def test_a_layout_tells_what_weights_do_not() -> None:
+    assert layout(statistics_branch()) == layout(statistics_branch())
+    assert layout(statistics_branch()) != layout(face_branch())
+    assert any("_FeatureDropout" in part and 0.3 in part for part in layout(statistics_branch()))
 
 
 def test_the_command_says_what_it_does_not_know(tmp_path: Path) -> None:

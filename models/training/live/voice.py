@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -356,7 +356,20 @@ def _in_whisper(name: str) -> bool:
     return name.startswith(("encoder.conv", "encoder.positions", "encoder.layers."))
 
 
-def parameter_groups(model: nn.Module, config: VoiceStageConfig) -> list[dict[str, object]]:
+class TuningRates(Protocol):
+    """Settings of :func:`parameter_groups`; see VoiceStageConfig."""
+
+    @property
+    def encoder_learning_rate(self) -> float: ...
+    @property
+    def layer_decay(self) -> float: ...
+    @property
+    def head_learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def parameter_groups(model: nn.Module, config: TuningRates) -> list[dict[str, object]]:
     """Learning rate by depth of `model.encoder`'s layers; weight decay on matrices only."""
     assert isinstance(model.encoder, VoiceEncoder)
     layers = model.encoder.config.layers

@@ -57,16 +57,20 @@ _SIZES: Final = (
     "on test people even before, as a first look at the data"
 )
 _TUNING: Final = (
-    "RAVDESS, fine-tuned voice: how the encoder is tuned was written anew after networks on the "
-    "frozen encoder's features, and fusions of them, had been scored on the same test people; "
-    "nothing is on record of how its rates and passes were found"
+    "RAVDESS, fine-tuned voice: passes, rates, windows and augmentation of the encoder were chosen "
+    "on the actors of folds 1 to 4, one fold left out at a time, nobody of fold 5 heard or scored; "
+    "of those four folds they are test people here. An earlier recipe (five passes over whole "
+    "utterances, at half the rate) had been scored on all test people before, and found 76.0 %. "
+    "The networks behind an encoder learn on features of the very clips that it learned from, "
+    "which tell more of the class than those of other people's: what fuses them may trust the "
+    "voice too much"
 )
 _EXTRACTORS: Final = {
     "mfcc": "MFCC",
-    "whisper": "Whisper tiny.en's encoder as it comes (8.2 M parameters), mean and deviation of "
-    "each layer over the speech",
-    "tuned": "Whisper tiny.en's encoder, fine-tuned on the fold's training actors but those who "
-    "validate (8.2 M parameters); mean and deviation of each layer over the speech",
+    "whisper": "Whisper tiny.en's encoder as it comes (8.2 M parameters); mean and deviation of "
+    "each layer over 3 s around the speech",
+    "tuned": "Whisper tiny.en's encoder, fine-tuned on the people that the networks behind it "
+    "learn from (8.2 M parameters); mean and deviation of each layer over 3 s around the speech",
 }
 
 
@@ -107,7 +111,7 @@ def emotion(context: RunContext, voice: str) -> Task:
         data={"mfcc": "", "whisper": heard(), "tuned": made_with(TuningConfig())}[voice],
         extractor=f"{_EXTRACTORS[voice]}; OpenFace's action units",
         extractor_alone=_EXTRACTORS[voice],
-        extraction_seconds=partial(tuning_seconds, context, clips, statistics_branch())
+        extraction_seconds=partial(tuning_seconds, context, clips, statistics_branch)
         if voice == "tuned"
         else None,
     )
@@ -155,14 +159,14 @@ def mfcc_branch() -> Branch:
 class _FeatureDropout(nn.Module):
     """Dropout of the same features in a whole batch: of thousands, drawing them singly is slow."""
 
-    def __init__(self, probability: float) -> None:
+    def __init__(self, p: float) -> None:
         super().__init__()
-        self.probability = probability
+        self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
-        return x * functional.dropout(x.new_ones(x.shape[1]), self.probability)
+        return x * functional.dropout(x.new_ones(x.shape[1]), self.p)
 
 
 def _dense(features: int, width: int, *, before: float) -> nn.Module:
@@ -190,7 +194,7 @@ def _voice(
         return (lambda _rows: statistics), statistics_branch
     if voice == "tuned":
         return (
-            lambda rows: tuned_statistics(context, clips, rows, statistics_branch())
+            lambda rows: tuned_statistics(context, clips, rows, statistics_branch)
         ), statistics_branch
     raise ValueError(f"voice must be one of {', '.join(VOICES)}, not {voice!r}")
 

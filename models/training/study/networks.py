@@ -60,6 +60,17 @@ class Fusion:
         )
 
 
+def layout(network: nn.Module) -> list[tuple[object, ...]]:
+    """What a network is made of, in the same words whatever torch's release: kinds of its parts,
+    what they drop, and the shapes of weights.
+    """
+    parts = [
+        (name, type(part).__name__, getattr(part, "p", None))
+        for name, part in network.named_modules()
+    ]
+    return [*parts, *((name, tuple(each.shape)) for name, each in network.state_dict().items())]
+
+
 class Branch(nn.Module):
     """The parts of one modality: stages, then a vector, then logits of its own.
 

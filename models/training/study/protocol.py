@@ -30,7 +30,7 @@ from torch import Tensor
 from models.arrays import FloatArray
 from models.training.data import GET_AGAIN, DataError
 from models.training.loop import RunContext, console, load_state, save_atomically
-from models.training.study.networks import FusedNetwork, Fusion
+from models.training.study.networks import FusedNetwork, Fusion, layout
 from models.training.study.sessions import SETTINGS as SESSION_SETTINGS
 from models.training.study.sessions import predict_in_sessions
 from models.training.study.task import NO_LABEL, Fold, Inputs, Rows, Settings, Task, digest
@@ -225,8 +225,8 @@ class Study:
             *([SESSION_SETTINGS] if self.task.sessions else []),
         ]
         people = [part.tolist() for part in (fold.train, fold.test, *chain(*fold.inner))]
-        layout = [str(builder()) for builder in self.task.branches.values()]
-        trail = json.dumps([values, people, layout, self._digests[fold.name]])
+        layouts = [layout(builder()) for builder in self.task.branches.values()]
+        trail = json.dumps([values, people, layouts, self._digests[fold.name]])
         return hashlib.sha256(trail.encode()).hexdigest()
 
     def _compute(self, row: Row, fold: Fold) -> Cell:

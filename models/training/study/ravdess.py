@@ -8,10 +8,8 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +20,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.arrays import FloatArray, IntArray
-from models.config import VoiceEncoderConfig
 from models.files import written_whole
 from models.mel import SAMPLE_RATE, log_mel
 from models.paper.mfcc_cnn import COEFFICIENTS
@@ -31,7 +28,6 @@ from models.training.augment_audio import (
     Samples,
     augment_audio,
     centred_window,
-    speech_span,
 )
 from models.training.data import (
     ACTOR_FOLDS,
@@ -47,24 +43,10 @@ from models.training.study.task import Fold, people_split
 from models.training.whisper import start_from_whisper
 from models.voice import VoiceEncoder
 
-_FULL_SCALE: Final = 32767.0  # of 16 bit
-_TOGETHER: Final = 16  # windows that go through an encoder at once
-VIEWS: Final = 6  # of each clip: as it is, and five times through another microphone and room
+RECORDINGS: Final = 8  # of each clip: as it is, and seven times through other microphones and rooms
+VIEWS: Final = 4  # of them that the networks behind an encoder learn from
 ACTION_UNITS: Final = 35
-HOP: Final = 320  # samples of one encoder frame, 20 ms
-MAX_FRAMES: Final = 250  # encoder frames, 5 s: no clip's speech is longer
-WINDOW: Final = round(3.0 * SAMPLE_RATE)  # what a fine-tuned encoder reads
-RECORDINGS: Final = 8  # of each clip that encoders are fine-tuned on, the first as it is
-VIEW: Final = AudioAugmentation(
-    speed=1.0,
-    speed_range=(0.88, 1.14),
-    reverberation=0.2,
-    noise=0.4,
-    snr_decibels=(15.0, 40.0),
-    clipping=0.0,
-    companding=0.0,
-    telephone=0.0,
-)
+WINDOW: Final = round(3.0 * SAMPLE_RATE)  # around the speech, what an encoder reads
 RECORDED: Final = AudioAugmentation(
     speed=0.8,
     speed_range=(0.86, 1.16),
@@ -75,6 +57,8 @@ RECORDED: Final = AudioAugmentation(
     companding=0.03,
     telephone=0.03,
 )
+_FULL_SCALE: Final = 32767.0  # of 16 bit
+_TOGETHER: Final = 16  # windows that go through an encoder at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,28 +127,6 @@ def action_units(data_root: Path, clips: Clips) -> FloatArray:
     return np.array(units, np.float32)
 
 
-def speech(data_root: Path) -> list[Samples]:
-    """The clips' sound, silence in front and behind cut off."""
-    spoken = []
-    for clip in load_ravdess(data_root):
-        first, last = speech_span(clip.samples)
-        spoken.append(clip.samples[first:last])
-    return spoken
-
-
-def views(data_root: Path, count: int = VIEWS) -> list[list[Samples]]:
-    """The clips as they are, then as other microphones in other rooms might have heard them."""
-    clean, rng = speech(data_root), np.random.default_rng(0)
-    return [clean] + [
-        [augment_audio(samples, rng, config=VIEW) for samples in clean] for _ in range(count - 1)
-    ]
-
-
-def heard(count: int = VIEWS) -> str:
-    """Settings that statistics of so many views are made with."""
-    return repr((VIEW, count, HOP, MAX_FRAMES))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Recordings:
     """Whole clips, silence included, RECORDINGS times each.
@@ -185,19 +147,28 @@ class Recordings:
 
 
 def recordings(context: RunContext) -> Recordings:
-    """Those of all clips, made at first use: 1.4 GB on disk."""
-
-    def compute() -> NDArray[np.int16]:
-        clips = [clip.samples for clip in load_ravdess(context.data_root)]
-        given = [(number, row) for number in range(RECORDINGS) for row in range(len(clips))]
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            made = list(pool.map(_recorded, (clips[row] for _, row in given), given, chunksize=32))
-        ends = np.cumsum([len(each) for each in made]).reshape(RECORDINGS, len(clips))
-        _keep(context, "recording-ends", recorded(), ends)
-        return np.concatenate(made)
-
-    samples = _kept(context, "recordings", recorded(), compute, mmap=True)
-    return Recordings(samples, np.load(_path(context, "recording-ends", recorded())))
+    """Those of all clips, made at first use: 1.4 GB on disk, and twice as much memory meanwhile."""
+    paths = [_path(context, name, recorded()) for name in ("recordings", "recording-ends")]
+    with suppress(OSError, ValueError, EOFError, IndexError):  # not there, or damaged
+        samples, ends = np.load(paths[0], mmap_mode="r"), np.load(paths[1])
+        if len(ends) == RECORDINGS and ends[-1, -1] == len(samples):
+            return Recordings(samples, ends)
+    clips = [clip.samples for clip in load_ravdess(context.data_root)]
+    made: list[NDArray[np.int16]] = []
+    with progress_bar() as progress:
+        total = RECORDINGS * len(clips)
+        bar = progress.add_task("voice: other microphones and rooms", total=total, note="")
+        for number in range(RECORDINGS):
+            for row, samples in enumerate(clips):
+                if number > 0:
+                    rng = np.random.default_rng((number, row))
+                    samples = augment_audio(samples, rng, config=RECORDED)
+                made.append(np.round(samples * _FULL_SCALE).astype(np.int16))
+                progress.update(bar, advance=1)
+    ends = np.cumsum([len(each) for each in made]).reshape(RECORDINGS, len(clips))
+    for path, values in zip(paths, (np.concatenate(made), ends), strict=True):
+        _save(values, path)
+    return Recordings(np.load(paths[0], mmap_mode="r"), ends)
 
 
 def recorded() -> str:
@@ -205,20 +176,38 @@ def recorded() -> str:
     return repr((RECORDED, RECORDINGS))
 
 
-def _recorded(samples: Samples, which: tuple[int, int]) -> NDArray[np.int16]:
-    """One recording of a clip."""
-    if which[0] > 0:
-        samples = augment_audio(samples, np.random.default_rng(which), config=RECORDED)
-    rounded: NDArray[np.int16] = np.round(samples * _FULL_SCALE).astype(np.int16)
-    return rounded
+def heard() -> str:
+    """Settings that an encoder's statistics are made with."""
+    return repr((recorded(), VIEWS, WINDOW))
 
 
-def window_statistics(
-    context: RunContext, encoder: VoiceEncoder, spoken: Recordings, count: int
-) -> Tensor:
-    """Statistics of the first `count` recordings, (count, n, 3072): a window around the speech."""
+def whisper_statistics(context: RunContext) -> Tensor:
+    """`window_statistics` of Whisper tiny.en as it comes, made at first use."""
+    path = _path(context, "whisper", heard())
+
+    def compute() -> FloatArray:
+        made = window_statistics(context, whisper(context), recordings(context))
+        values: FloatArray = made.numpy()
+        return values
+
+    return torch.from_numpy(_kept(path, compute))
+
+
+def whisper(context: RunContext) -> VoiceEncoder:
+    """Whisper tiny.en's encoder as it comes, in evaluation mode."""
+    encoder = VoiceEncoder()
+    start_from_whisper(encoder, context.work_dir)
+    return encoder.to(context.device).eval()
+
+
+def window_statistics(context: RunContext, encoder: VoiceEncoder, spoken: Recordings) -> Tensor:
+    """Statistics of each clip's first recordings, (VIEWS, n, 3072).
+
+    Mean and deviation of each layer over time, per layer 384 means, then 384 deviations, in the
+    window of 3 s around the speech.
+    """
     clips = spoken.ends.shape[1]
-    which = [(number, row) for number in range(count) for row in range(clips)]
+    which = [(number, row) for number in range(VIEWS) for row in range(clips)]
     parts = []
     with (
         torch.inference_mode(),
@@ -232,38 +221,7 @@ def window_statistics(
             mel = torch.from_numpy(log_mel(np.stack(windows))).to(context.device)
             parts.append(statistics(encoder, mel).cpu())
             progress.update(bar, advance=len(some))
-    return torch.cat(parts).reshape(count, clips, -1)
-
-
-def whisper_window_statistics(context: RunContext, spoken: Recordings, count: int) -> Tensor:
-    """The same of Whisper tiny.en as it comes, made at first use."""
-
-    def compute() -> FloatArray:
-        encoder = whisper(context, VoiceEncoderConfig())
-        return window_statistics(context, encoder, spoken, count).numpy()
-
-    settings = repr((recorded(), count, WINDOW))
-    return torch.from_numpy(_kept(context, "whisper-windows", settings, compute))
-
-
-def whisper(context: RunContext, config: VoiceEncoderConfig) -> VoiceEncoder:
-    """Whisper tiny.en's encoder as it comes, in evaluation mode."""
-    encoder = VoiceEncoder(config)
-    start_from_whisper(encoder, context.work_dir)
-    return encoder.to(context.device).eval()
-
-
-def whisper_statistics(context: RunContext) -> Tensor:
-    """Whisper tiny.en as it comes: (VIEWS, n, 3072), mean and deviation of each layer over time.
-
-    Per layer 384 means, then 384 deviations.
-    """
-
-    def compute() -> FloatArray:
-        encoder = whisper(context, VoiceEncoderConfig(max_frames=MAX_FRAMES))
-        return np.stack([encode(encoder, view, context) for view in views(context.data_root)])
-
-    return torch.from_numpy(_kept(context, "whisper", heard(), compute))
+    return torch.cat(parts).reshape(VIEWS, clips, -1)
 
 
 def statistics(encoder: VoiceEncoder, mel: Tensor) -> Tensor:
@@ -272,23 +230,6 @@ def statistics(encoder: VoiceEncoder, mel: Tensor) -> Tensor:
     normed = [norm(x.float()) for norm, x in zip(encoder.norms, states, strict=True)]
     stacked = torch.stack(normed, dim=1)  # (B, layers, T, W)
     return torch.cat([stacked.mean(dim=2), stacked.std(dim=2)], dim=2).flatten(1)
-
-
-def encode(encoder: VoiceEncoder, spoken: list[Samples], context: RunContext) -> FloatArray:
-    """Statistics of clips, (n, layers · 2 · width); shorter clips are not padded."""
-    rows: list[FloatArray] = []
-    with (
-        torch.inference_mode(),
-        half_precision(context.device),
-        progress_bar() as progress,
-    ):
-        bar = progress.add_task("voice: layers of the encoder", total=len(spoken), note="")
-        for samples in spoken:
-            count = min(len(samples) // HOP * HOP, HOP * MAX_FRAMES)
-            mel = torch.from_numpy(log_mel(samples[:count]))[None].to(context.device)
-            rows.append(statistics(encoder, mel)[0].cpu().numpy())
-            progress.update(bar, advance=1)
-    return np.stack(rows)
 
 
 def mfcc_sequences(context: RunContext) -> Tensor:
@@ -306,32 +247,25 @@ def mfcc_sequences(context: RunContext) -> Tensor:
             rows.append(mfcc(soxr.resample(part, SAMPLE_RATE, 44100), 44100, COEFFICIENTS))
         return np.stack(rows)[None]
 
-    return torch.from_numpy(_kept(context, "mfcc", "", compute))
+    return torch.from_numpy(_kept(_path(context, "mfcc", ""), compute))
 
 
-def _kept(
-    context: RunContext,
-    name: str,
-    settings: str,
-    compute: Callable[[], NDArray[Any]],
-    *,
-    mmap: bool = False,
-) -> NDArray[Any]:
-    """An array from its file, made at first use: another one for other settings or clips."""
-    path = _path(context, name, settings)
+def _kept(path: Path, compute: Callable[[], FloatArray]) -> FloatArray:
+    """An array from its file, made at first use."""
     with suppress(OSError, ValueError, EOFError):  # not there, or damaged
-        return np.asarray(np.load(path, mmap_mode="r" if mmap else None))
+        return np.asarray(np.load(path))
     made = compute()
-    _keep(context, name, settings, made)
+    _save(made, path)
     return made
 
 
-def _keep(context: RunContext, name: str, settings: str, values: NDArray[Any]) -> None:
-    with written_whole(_path(context, name, settings)) as file:
+def _save(values: NDArray[Any], path: Path) -> None:
+    with written_whole(path) as file:
         np.save(file, values)
 
 
 def _path(context: RunContext, name: str, settings: str) -> Path:
+    """Of a file of features: another one for other settings or clips."""
     key = repr((settings, read_clips(context.data_root).names))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     return context.stage_dir("features") / f"{name}-{digest}.npy"

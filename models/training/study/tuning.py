@@ -5,8 +5,8 @@ training actors without those who choose; what is scored has one that knows them
 are not chosen: all of them are trained. The study's voice branch learns on the frozen encoder's
 statistics first, and only then all of it does, at a low rate: beginning with an untrained head
 would bend good features out of shape (Kumar et al. 2022, arXiv 2202.10054). What the study reads
-are the same statistics as of the frozen encoder, of a window of 3 s around the speech, as the live
-network has them. Thread: the study's; any device. Shapes: B batch, K classes.
+are the same statistics as of the frozen encoder. Thread: the study's; any device. Shapes: B batch,
+K classes.
 """
 
 from __future__ import annotations
@@ -14,23 +14,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.config import VoiceEncoderConfig
 from models.labels import RAVDESS_EMOTIONS
 from models.mel import HOP as MEL_HOP
 from models.mel import SAMPLE_RATE, log_mel
 from models.training.augment_audio import random_window
 from models.training.data import DataError
 from models.training.live.voice import parameter_groups
-from models.training.live.voice_settings import VoiceStageConfig
 from models.training.loop import (
     RunContext,
     cosine_schedule,
@@ -39,39 +37,48 @@ from models.training.loop import (
     save_atomically,
     seed_everything,
 )
-from models.training.study.networks import Branch, FusedNetwork, Fusion
+from models.training.study.networks import Branch, FusedNetwork, Fusion, layout
 from models.training.study.ravdess import (
     WINDOW,
     Clips,
     Recordings,
-    recorded,
+    heard,
     recordings,
     statistics,
     whisper,
-    whisper_window_statistics,
+    whisper_statistics,
     window_statistics,
 )
 from models.training.study.task import Fold, Rows
 from models.training.study.training import mixup_loss
 from models.voice import VoiceEncoder
 
-VIEWS: Final = 4
-"""Of the tuned encoder's statistics: of so many recordings of a clip."""
-
 _EPSILON: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningConfig:
-    """How an encoder is trained; what is not named here is as in the voice stage."""
+    """How an encoder is trained."""
 
-    voice: VoiceStageConfig = field(
-        default_factory=lambda: VoiceStageConfig(
-            frozen_epochs=40, frozen_learning_rate=4e-3, mask_bins=0, mask_frames=0
-        )
-    )
-    frozen_batch_size: int = 128
+    label_smoothing: float = 0.1
+    weight_decay: float = 0.05
     mixup: float = 0.3  # parameter of the beta distribution
+    # The branch on the frozen encoder's statistics,
+    frozen_epochs: int = 40
+    frozen_batch_size: int = 128
+    frozen_learning_rate: float = 4e-3
+    frozen_warm_up_epochs: int = 2
+    frozen_ema_decay: float = 0.98
+    # … and then both together, on windows of sound.
+    epochs: int = 16
+    batch_size: int = 16
+    encoder_learning_rate: float = 1e-4  # of the last layer
+    layer_decay: float = 0.75  # of the learning rate, from each layer to the one below
+    head_learning_rate: float = 5e-4
+    warm_up_epochs: int = 1
+    ema_decay: float = 0.99
+    shortest_seconds: float = 1.5  # of the shorter windows that some batches hold
+    short_batches: float = 0.5  # part of the batches with shorter windows
 
 
 class TunedVoice(nn.Module):
@@ -94,27 +101,33 @@ class TunedVoice(nn.Module):
         return self.network([standard.clamp(-5.0, 5.0)])  # type: ignore[no-any-return]
 
 
-def tuned_statistics(context: RunContext, clips: Clips, rows: Rows, branch: Branch) -> Tensor:
-    """Statistics (VIEWS, n, 3072) of the encoder tuned on the clips `rows`, trained at first use.
+def tuned_statistics(
+    context: RunContext, clips: Clips, rows: Rows, branch: Callable[[], Branch]
+) -> Tensor:
+    """`window_statistics` of the encoder tuned on the clips `rows`, trained at first use.
 
-    `branch` is trained with it and thrown away.
+    A `branch` is trained with it and thrown away.
     """
     config = TuningConfig()
-    path = context.stage_dir(stage(config, rows, branch)) / "statistics.pt"
+    folder = context.stage_dir(stage(context, config, clips, rows, branch))
+    path = folder / "statistics.pt"
     with suppress(DataError):  # not there, or damaged
         return load_state(path)  # type: ignore[no-any-return]
     spoken = recordings(context)
     encoder = Tuner(context, clips, rows, branch, spoken, config).run().encoder
-    made = window_statistics(context, encoder, spoken, VIEWS).half()
+    made = window_statistics(context, encoder, spoken).half()
     save_atomically(made, path)
+    for state in folder.glob("*/state.pt"):  # nobody goes on from there
+        state.unlink()
     return made
 
 
-def tuning_seconds(context: RunContext, clips: Clips, branch: Branch) -> float:
+def tuning_seconds(context: RunContext, clips: Clips, branch: Callable[[], Branch]) -> float:
     """How long the encoders of all folds were trained, by their logs."""
+    config = TuningConfig()
     people = [rows for fold in clips.folds for rows in trained_on(fold)]
-    folders = [context.work_dir / stage(TuningConfig(), rows, branch) for rows in people]
-    logs = [log for folder in folders for log in folder.glob("*/log.jsonl")]
+    stages = [stage(context, config, clips, rows, branch) for rows in people]
+    logs = [log for name in stages for log in (context.work_dir / name).glob("*/log.jsonl")]
     lines = [line for log in logs for line in log.read_text().splitlines()]
     return float(sum(json.loads(line)["seconds"] for line in lines))
 
@@ -124,15 +137,22 @@ def trained_on(fold: Fold) -> list[Rows]:
     return [fold.train, *(rows for rows, _ in fold.inner)]
 
 
-def stage(config: TuningConfig, rows: Rows, branch: Branch) -> str:
-    """Folder of one encoder, another one for other settings, people or layout."""
-    trail = repr((made_with(config), rows.tolist(), str(branch)))
+def stage(
+    context: RunContext,
+    config: TuningConfig,
+    clips: Clips,
+    rows: Rows,
+    branch: Callable[[], Branch],
+) -> str:
+    """Folder of one encoder, another one for other settings, seed, people or layout."""
+    people = [(clips.names[row], int(clips.labels[row])) for row in rows]
+    trail = repr((made_with(config), context.seed, clips.names, people, layout(branch())))
     return f"tuned/{hashlib.sha256(trail.encode()).hexdigest()[:8]}"
 
 
 def made_with(config: TuningConfig) -> str:
     """Settings of an encoder and of its statistics."""
-    return repr((config, recorded(), VIEWS, WINDOW))
+    return repr((config, heard()))
 
 
 class Tuner:
@@ -143,18 +163,18 @@ class Tuner:
         context: RunContext,
         clips: Clips,
         rows: Rows,
-        branch: Branch,
+        branch: Callable[[], Branch],
         spoken: Recordings,
         config: TuningConfig,
     ) -> None:
         self._context, self._config = context, config
-        self._stage = stage(config, rows, branch)
+        self._stage = stage(context, config, clips, rows, branch)
         self._rows, self._spoken = rows, spoken
-        self._frozen = whisper_window_statistics(context, spoken, VIEWS)
+        self._frozen = whisper_statistics(context)
         self._labels = torch.from_numpy(clips.labels).to(context.device)
         seed_everything(context.seed)
-        encoder = whisper(context, VoiceEncoderConfig())
-        self._model = TunedVoice(encoder, branch, self._frozen[0, rows]).to(context.device)
+        known = self._frozen[0, rows]
+        self._model = TunedVoice(whisper(context), branch(), known).to(context.device)
 
     def run(self) -> TunedVoice:
         """The branch on the frozen encoder, then both together."""
@@ -163,12 +183,10 @@ class Tuner:
         return self._model
 
     def _train_frozen(self) -> None:
-        config, size = self._config.voice, self._config.frozen_batch_size
-        steps = math.ceil(len(self._rows) / size)
+        config, network = self._config, self._model.network
+        steps = math.ceil(len(self._rows) / config.frozen_batch_size)
         optimizer = torch.optim.AdamW(
-            self._model.network.parameters(),
-            lr=config.frozen_learning_rate,
-            weight_decay=config.weight_decay,
+            network.parameters(), lr=config.frozen_learning_rate, weight_decay=config.weight_decay
         )
 
         def batches(epoch: int) -> list[tuple[Rows, Rows]]:
@@ -182,18 +200,20 @@ class Tuner:
         fit(
             name=f"{self._stage}/frozen",
             context=self._context,
-            model=self._model,
+            model=network,
             optimizer=optimizer,
-            scheduler=cosine_schedule(optimizer, 2 * steps, steps * config.frozen_epochs),
+            scheduler=cosine_schedule(
+                optimizer, steps * config.frozen_warm_up_epochs, steps * config.frozen_epochs
+            ),
             epochs=config.frozen_epochs,
             batches=batches,
             loss=loss,
             validate=None,
-            ema_decay=0.98,
+            ema_decay=config.frozen_ema_decay,
         )
 
     def _train_tuned(self) -> None:
-        config = self._config.voice
+        config = self._config
         steps = math.ceil(len(self._rows) / config.batch_size)
         optimizer = torch.optim.AdamW(parameter_groups(self._model, config), weight_decay=0.0)
 
@@ -207,27 +227,26 @@ class Tuner:
             model=self._model,
             optimizer=optimizer,
             scheduler=cosine_schedule(
-                optimizer, round(config.warm_up_epochs * steps), steps * config.epochs
+                optimizer, steps * config.warm_up_epochs, steps * config.epochs
             ),
             epochs=config.epochs,
             batches=self._batches,
             loss=loss,
             validate=None,
-            ema_decay=0.99,
+            ema_decay=config.ema_decay,
             autocast=True,
         )
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Rows]]:
         """Windows anywhere in a recording's speech, as a sliding window meets it; some shorter."""
-        config = self._config.voice
+        config = self._config
         rng = np.random.default_rng((self._context.seed, epoch))
-        for rows in np.array_split(
-            rng.permutation(self._rows), math.ceil(len(self._rows) / config.batch_size)
-        ):
-            seconds = config.window_seconds
+        groups = math.ceil(len(self._rows) / config.batch_size)
+        for rows in np.array_split(rng.permutation(self._rows), groups):
+            count = WINDOW
             if rng.random() < config.short_batches:
-                seconds = rng.uniform(config.shortest_seconds, seconds)
-            count = round(seconds * SAMPLE_RATE / MEL_HOP) * MEL_HOP
+                seconds = rng.uniform(config.shortest_seconds, WINDOW / SAMPLE_RATE)
+                count = round(seconds * SAMPLE_RATE / MEL_HOP) * MEL_HOP
             heard = [
                 self._spoken.samples_of(int(rng.integers(1, len(self._spoken.ends))), row)
                 for row in rows
@@ -241,5 +260,4 @@ class Tuner:
         share = float(torch.distributions.Beta(mixup, mixup).sample())
         other = torch.randperm(len(rows), device=values.device)
         logits = self._model.classify(share * values + (1.0 - share) * values[other]).float()
-        smoothing = self._config.voice.label_smoothing
-        return mixup_loss(logits, targets, targets[other], share, smoothing)
+        return mixup_loss(logits, targets, targets[other], share, self._config.label_smoothing)
