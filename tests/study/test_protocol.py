@@ -146,6 +146,8 @@ def test_everything_is_measured_and_written(
     ):
         assert word in text
     assert text.index("In sessions") < text.index("Per class")  # explained before it is used
+    assert "### By fold" in page.read_text()
+    assert "| network | branches | fold 1 | fold 2 | fold 3 |" in page.read_text()
     assert report.read(page) == json.loads(json.dumps({"invented": figures}))
 
 
