@@ -89,7 +89,8 @@ def speech() -> Array:
     sound = in_a_room(sound)
     chance = np.random.default_rng(SEED)
     hiss = chance.normal(0.0, 1.0, len(sound)).astype(np.float32)
-    return (0.5 * sound / np.abs(sound).max() + 0.0006 * hiss).astype(np.float32)
+    mixed: Array = (0.5 * sound / np.abs(sound).max() + 0.0006 * hiss).astype(np.float32)
+    return mixed
 
 
 def spoken(sentence: Sentence) -> Array:
@@ -97,11 +98,12 @@ def spoken(sentence: Sentence) -> Array:
     command = ["espeak-ng", "-v", "en-us+f3", "-p", str(sentence.pitch), "-s", str(sentence.speed)]
     made = subprocess.run([*command, "--stdout", sentence.text], check=True, capture_output=True)
     blocks = []
-    with av.open(io.BytesIO(made.stdout)) as container:
+    with av.open(io.BytesIO(made.stdout), "r") as container:
         rate = container.streams.audio[0].rate
         blocks = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
     voice = np.concatenate(blocks).astype(np.float32) / 32768.0
-    return sentence.gain * soxr.resample(voice, rate, SAMPLE_RATE).astype(np.float32)
+    resampled: Array = soxr.resample(voice, rate, SAMPLE_RATE).astype(np.float32)
+    return sentence.gain * resampled
 
 
 def in_a_room(sound: Array) -> Array:
@@ -122,7 +124,8 @@ def loudness(sound: Array) -> Array:
     step = SAMPLE_RATE // FRAME_RATE
     power = np.sqrt(np.mean(sound.reshape(-1, step) ** 2, axis=1))
     smooth = np.convolve(power, (0.25, 0.5, 0.25), "same")
-    return np.clip(smooth / np.percentile(smooth, 95), 0.0, 1.0).astype(np.float32)
+    level: Array = np.clip(smooth / np.percentile(smooth, 95), 0.0, 1.0).astype(np.float32)
+    return level
 
 
 # -- movement -------------------------------------------------------------------------------------
@@ -333,8 +336,8 @@ class Portrait:
         """The canvas without the light and the folds of the smile."""
         mask = np.zeros(self.canvas.shape[:2], np.float32)
         for cheek in CHEEKS:
-            cv2.fillPoly(mask, [self.points[list(cheek)].round().astype(np.int32)], 0.9)
-        mask = cv2.GaussianBlur(mask, (0, 0), 9)[..., None]
+            cv2.fillPoly(mask, [self.points[list(cheek)].round().astype(np.int32)], [0.9])
+        mask = cv2.GaussianBlur(mask, (0, 0), 9).astype(np.float32)[..., None]
         skin = cv2.GaussianBlur(self.canvas, (0, 0), 26)
         return (self.canvas + mask * (skin.astype(np.float32) - self.canvas)).astype(np.uint8)
 
@@ -452,10 +455,10 @@ def seen(canvas: Image, camera: tuple[float, float, float]) -> Image:
     )
     # The canvas is shown smaller than it is; without this, edges would shimmer.
     softened = cv2.GaussianBlur(canvas, (0, 0), 0.35 / scale)
-    picture: Image = cv2.warpAffine(
+    picture = cv2.warpAffine(
         softened, matrix, SIZE, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
-    return picture
+    return picture.astype(np.uint8)
 
 
 # -- film -----------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def main() -> None:
     found = []
     with MediapipeDetector() as detector:
         for image in images[chosen]:
-            framed = cv2.copyMakeBorder(image, *[BORDER] * 4, cv2.BORDER_REPLICATE)
+            framed = cv2.copyMakeBorder(image, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
             size = framed.shape[0]
             large = cv2.resize(framed, (size * ENLARGED,) * 2, interpolation=cv2.INTER_CUBIC)
             faces = detector.detect(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB).astype(np.uint8))
