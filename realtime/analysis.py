@@ -1,8 +1,7 @@
 """The analysis of a recording, by the very same worker as live input.
 
-The recording's packets are pushed in time order into the rings, and the worker takes its steps
-until nothing is due, with no clock, so that the same file and weights give the same predictions
-every time.
+The worker is given what the recording's packets hold, in time order, and every window as soon as it
+is due in packet time, so that the same file and weights give the same predictions every time.
 """
 
 from __future__ import annotations
@@ -17,10 +16,20 @@ from contextlib import closing
 from typing import TypeVar
 
 from realtime.config import SessionConfig
-from realtime.messages import AudioPacket, FloatArray, Prediction, Sighting, Track, VideoPacket
+from realtime.messages import (
+    AudioPacket,
+    FloatArray,
+    Prediction,
+    Sighting,
+    Sound,
+    SourceChange,
+    Track,
+    VideoPacket,
+    WindowChoice,
+)
 from realtime.recording.recording import Recording
 from realtime.resampling import SpeechResampler
-from realtime.rings import SampleRing, SightingRing
+from realtime.scheduling import ReplayScheduler
 from realtime.task import Network, Watcher
 from realtime.worker import DueWindow, InferenceWorker
 
@@ -51,25 +60,20 @@ def analyse(
     """
     config = config or SessionConfig()
     windows = config.windows
-    sightings: SightingRing = SightingRing(READ_AHEAD)
-    samples = SampleRing(windows.sample_rate, windows.kept_seconds)
     resampler = SpeechResampler(windows.sample_rate)
-    worker = InferenceWorker(
-        config=config,
-        sightings=sightings,
-        samples=samples,
-        network=network,
-    )
-    worker.connect(Track.PICTURES, recording.has_video)
-    worker.connect(Track.SOUND, recording.has_audio)
+    worker = InferenceWorker(config=config, network=network)
+    scheduler = ReplayScheduler(windows, worker.tracks)
+    worker.take(SourceChange(track=Track.PICTURES, connected=recording.has_video))
+    worker.take(SourceChange(track=Track.SOUND, connected=recording.has_audio))
     frame_seconds = 1.0 / (recording.frame_rate or 30.0)
     end = 0.0
 
     def hear(speech: tuple[float, FloatArray] | None) -> None:
         if speech is not None:
-            samples.push(*speech)
+            start, samples = speech
+            worker.take(Sound(timestamp=start, samples=samples))
             if on_sound is not None:
-                on_sound(*speech)
+                on_sound(start, samples)
 
     def looked_at() -> Generator[Sighting | AudioPacket, None, None]:
         with closing(ahead((packet for packet in recording), DECODE_AHEAD)) as decoded:
@@ -77,6 +81,9 @@ def analyse(
                 yield watcher.look(packet) if isinstance(packet, VideoPacket) else packet
 
     pending: deque[Future[DueWindow]] = deque()
+
+    def begin(choice: WindowChoice) -> None:
+        pending.append(encoders.submit(worker.encode, worker.gather(choice)))
 
     def answers(most_pending: int) -> Iterator[Prediction]:
         while len(pending) > most_pending:
@@ -89,19 +96,20 @@ def analyse(
     ):
         for packet in packets:
             if isinstance(packet, Sighting):
-                sightings.push(packet)
+                worker.take(packet)
                 end = max(end, packet.timestamp + frame_seconds)
                 if on_sighting is not None:
                     on_sighting(packet)
             else:
                 hear(resampler.push(packet))
                 end = max(end, packet.end)
-            while (due := worker.gather()) is not None:
-                pending.append(encoders.submit(worker.encode, due))
+            while (choice := scheduler.choose()) is not None:
+                begin(choice)
                 yield from answers(most_pending=MOST_PENDING)
+            worker.prepare()
         hear(resampler.flush())
-        for due in worker.finish(end):
-            pending.append(encoders.submit(worker.encode, due))
+        for choice in scheduler.rest(end):
+            begin(choice)
             yield from answers(most_pending=MOST_PENDING)
         yield from answers(most_pending=0)
 

@@ -1,9 +1,10 @@
-"""Live input: camera and microphone threads fill the rings, an inference thread empties them.
+"""Live input: what camera and microphone threads deliver, an inference thread answers.
 
-Threads: `camera` and `microphone` (realtime/capture.py) push into the rings; `faces` looks at the
-pictures (realtime/search.py) and hands on what it sees; `inference` owns the worker; `writer`
-writes the answers to a file, where that is wanted; the thread that made the session controls it.
-Changing a device can take seconds, so that is done by another thread, `devices`, one change at a
+Threads: `camera` (realtime/capture.py) pushes pictures into a ring, which `faces` looks at
+(realtime/search.py); what it sees goes into the inbox, as does the sound of `microphone`.
+`inference` owns the worker, which everything reaches through the inbox, control too. `writer`
+writes the answers to a file, where that is wanted. The thread that made the session controls it;
+changing a device can take seconds, so that is done by another thread, `devices`, one change at a
 time.
 """
 
@@ -23,6 +24,8 @@ from realtime.config import SessionConfig
 from realtime.devices.addresses import public_name
 from realtime.export import AnswerLog
 from realtime.health import Rolling
+from realtime.inbox import Inbox
+from realtime.live_worker import LiveWorker
 from realtime.messages import (
     NOT_DELIVERING,
     AudioPacket,
@@ -30,13 +33,16 @@ from realtime.messages import (
     Prediction,
     SessionState,
     Snapshot,
+    Sound,
+    SourceChange,
     SourceHealth,
     SourceState,
+    StartOver,
     Track,
     VideoPacket,
 )
 from realtime.resampling import SpeechResampler
-from realtime.rings import FrameRing, SampleRing, SightingRing
+from realtime.rings import FrameRing
 from realtime.search import PictureSearch
 from realtime.session import Deadline, StoppedError, face_at, told
 from realtime.sources.base import Source
@@ -93,9 +99,8 @@ class LiveSession:
         self._selectors = {Track.PICTURES: camera, Track.SOUND: microphone}
         windows = self.config.windows
         self._frames = FrameRing()
-        self._sightings = SightingRing()
-        self._search = PictureSearch(self._frames, self._sightings)
-        self._samples = SampleRing(windows.sample_rate, windows.kept_seconds)
+        self._inbox = Inbox(round(windows.kept_seconds * windows.sample_rate))
+        self._search = PictureSearch(self._frames, self._inbox.put)
         self._resampler = SpeechResampler(windows.sample_rate)
         self._latency = Rolling(30.0)
         self._answers = Rolling(5.0)
@@ -111,8 +116,7 @@ class LiveSession:
         )
         self._unwritten: deque[Prediction] = deque()  # however long the disk takes
         self._captures: dict[Track, AnyCapture] = {}
-        self._commands: deque[Callable[[InferenceWorker], None]] = deque()
-        self._windows_skipped = self._pictures_missed = 0
+        self._windows_skipped = 0
         self._frozen: VideoPacket | None = None  # the picture while paused, and until the next one
         self.failure: Exception | None = None
         self._wake = threading.Event()  # the inference thread has something to do
@@ -169,7 +173,7 @@ class LiveSession:
             if self._state is not SessionState.PAUSED:
                 return
             self._search.forget()
-            self._commands.append(InferenceWorker.start_over)
+            self._inbox.put(StartOver())
             self._state = SessionState.RUNNING  # from here on pictures come again
         self._wake.set()
 
@@ -214,13 +218,7 @@ class LiveSession:
                 self._search.forget()
             self._delays[track].clear()
 
-        def prepare(worker: InferenceWorker) -> None:
-            # The first one may have delivered for as long as loading took, which is kept.
-            change = worker.connect if old is None else worker.change_source
-            change(track, selector is not None)
-
-        with self._lock:
-            self._commands.append(prepare)
+        self._inbox.put(SourceChange(track=track, connected=selector is not None))
         self._wake.set()
         if selector is None or self._stopping.is_set():
             return
@@ -258,7 +256,8 @@ class LiveSession:
             return
         speech = self._resampler.push(packet)
         if speech is not None:
-            self._samples.push(*speech)
+            start, samples = speech
+            self._inbox.put(Sound(timestamp=start, samples=samples))
             self._wake.set()
 
     # -- inference ------------------------------------------------------------------------------
@@ -299,11 +298,10 @@ class LiveSession:
                 self._progress, self._message = fraction, text
 
         network = self._task.load(loading)
-        worker = InferenceWorker(
-            config=self.config,
-            sightings=self._sightings,
-            samples=self._samples,
-            network=network,
+        worker = LiveWorker(
+            InferenceWorker(config=self.config, network=network),
+            self._inbox,
+            windows=self.config.windows,
             clock=self._clock,
             started=started,
         )
@@ -314,13 +312,11 @@ class LiveSession:
             self._state, self._message, self._progress = SessionState.RUNNING, "", None
         while not self._stopping.is_set():
             self._wake.clear()
-            with self._lock:
-                commands = list(self._commands)
-                self._commands.clear()
-                paused = self._state is SessionState.PAUSED
-            for command in commands:
-                command(worker)
-            prediction = None if paused else worker.step()
+            if self._state is SessionState.PAUSED:
+                worker.take_in()
+                prediction = None
+            else:
+                prediction = worker.step()
             if prediction is not None:
                 self._publish(prediction, worker)
             else:
@@ -349,7 +345,7 @@ class LiveSession:
         self._wake.set()
         self._picture_came.set()
 
-    def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
+    def _publish(self, prediction: Prediction, worker: LiveWorker) -> None:
         with self._lock:
             if self._stopping.is_set() or self._state is SessionState.PAUSED:
                 return  # too late: it was still being computed
@@ -358,7 +354,6 @@ class LiveSession:
             if self._log is not None:
                 self._unwritten.append(kept)
             self._windows_skipped = worker.windows_skipped
-            self._pictures_missed = worker.pictures_missed
         now = self._clock.now()
         self._answers.add(now, 1.0)
         arrives = any(report.absent not in NOT_DELIVERING for report in prediction.modalities)
@@ -375,7 +370,7 @@ class LiveSession:
         health = self.health()
         paused = state is SessionState.PAUSED
         preview = frozen if paused else self._picture(health.camera)
-        sighting = self._sightings.latest()
+        sighting = self._search.newest
         face = None if sighting is None else sighting.face
         shown_at = frozen.timestamp if paused and frozen is not None else self._clock.now()
         return Snapshot(
@@ -422,7 +417,7 @@ class LiveSession:
             latency_p50=p50,
             latency_p95=p95,
             windows_skipped=self._windows_skipped,
-            frames_skipped=self._search.skipped + self._pictures_missed,
+            frames_skipped=self._search.skipped + self._inbox.pictures_missed,
             sound_offset=offset,
             engine=engine,
             written_to="" if path is None else str(path),

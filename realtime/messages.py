@@ -6,6 +6,7 @@ in the recording (replay). Absent is `None` or no message, never zeros.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -117,6 +118,41 @@ class Sighting:
     face: FaceObservation | None  # as last seen; None when the last search did not find it
     brightness: float  # mean luminance of the whole image, 0..1
     searched: bool = True  # False: too soon after the search before, whose face is repeated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sound:
+    """A run of sound as windows are made of it: mono, at their rate."""
+
+    timestamp: float  # s, of the first sample
+    samples: FloatArray  # (n,), at least one, read-only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceChange:
+    """What comes from here on is of another source, which another person may be at."""
+
+    track: Track
+    connected: bool  # whether there is one to wait for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOver:
+    """The end of a pause: what came before it is forgotten, but not the person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowChoice:
+    """The window to be answered now; those between the one before and this are skipped."""
+
+    index: int
+    lost: Mapping[Track, Reason]  # tracks that do not deliver, and why: NO_SOURCE or STALLED
+
+
+Input = Sighting | Sound | SourceChange | StartOver
+"""What reaches a worker from outside, one after another."""
+Given = Input | WindowChoice
+"""All that a worker's answers depend on (docs/adr/0012)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,6 +1,7 @@
-"""Fixed memory between the capture threads and the worker; the oldest is overwritten.
+"""Fixed memory for what comes without end; the oldest is overwritten. Units: seconds.
 
-Thread: any. Each ring holds one lock and calls nobody while holding it. Units: seconds.
+Thread: rings of messages stand between threads, each with one lock, and call nobody while holding
+it; a ring of samples belongs to one thread.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 
-from realtime.messages import FloatArray, Sighting, VideoPacket
+from realtime.messages import FloatArray, VideoPacket
 
 GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
 SLACK_SECONDS: Final = 0.001  # a packet's time may differ this much from the count; clocks jitter
@@ -78,9 +79,6 @@ class FrameRing(MessageRing[VideoPacket]):
         super().__init__(capacity)
 
 
-SightingRing = MessageRing[Sighting]
-
-
 @dataclass(frozen=True, slots=True)
 class _Run:
     """Samples without a gap between them, from number `first` on."""
@@ -102,37 +100,39 @@ class SampleRing:
 
     def __init__(self, sample_rate: int, capacity_seconds: float) -> None:
         self.sample_rate = sample_rate
-        self._lock = threading.Lock()
         self._samples = np.zeros(round(capacity_seconds * sample_rate), np.float32)
         self._gap_samples = round(GAP_SECONDS * sample_rate)
         self._slack_samples = round(SLACK_SECONDS * sample_rate)
         self._runs: deque[_Run] = deque()  # oldest first, each up to the next
         self._end = 0  # number of the sample after the last
 
-    def push(self, timestamp: float, samples: FloatArray) -> None:
-        """Append mono samples (n,), the first of which was heard at `timestamp` seconds."""
+    def push(self, timestamp: float, samples: FloatArray) -> tuple[float, FloatArray]:
+        """Append mono samples (n,), the first of which was heard at `timestamp` seconds.
+
+        Returns them as they are kept: the time of the first, and samples (n ± 2 %,).
+        """
         capacity = len(self._samples)
-        with self._lock:
-            lead = round((timestamp - self._due()) * self.sample_rate) if self._runs else 0
-            if not self._runs or abs(lead) > self._gap_samples:
-                self._runs.append(_Run(self._end, timestamp))
-            elif abs(lead) > self._slack_samples:
-                samples = _bent(samples, lead - int(math.copysign(self._slack_samples, lead)))
-            kept = samples[-capacity:]
-            first = self._end + len(samples) - len(kept)
-            position = first % capacity
-            head = min(len(kept), capacity - position)
-            self._samples[position : position + head] = kept[:head]
-            self._samples[: len(kept) - head] = kept[head:]
-            self._end += len(samples)
-            while len(self._runs) > 1 and self._runs[1].first <= self._end - capacity:
-                self._runs.popleft()
+        lead = round((timestamp - self._due()) * self.sample_rate) if self._runs else 0
+        if not self._runs or abs(lead) > self._gap_samples:
+            self._runs.append(_Run(self._end, timestamp))
+        elif abs(lead) > self._slack_samples:
+            samples = _bent(samples, lead - int(math.copysign(self._slack_samples, lead)))
+        start = self._due()
+        kept = samples[-capacity:]
+        first = self._end + len(samples) - len(kept)
+        position = first % capacity
+        head = min(len(kept), capacity - position)
+        self._samples[position : position + head] = kept[:head]
+        self._samples[: len(kept) - head] = kept[head:]
+        self._end += len(samples)
+        while len(self._runs) > 1 and self._runs[1].first <= self._end - capacity:
+            self._runs.popleft()
+        return start, samples
 
     @property
     def end_seconds(self) -> float | None:
         """Time just after the newest sample, None while empty."""
-        with self._lock:
-            return self._due() if self._runs else None
+        return self._due() if self._runs else None
 
     def read(self, start: float, end: float) -> tuple[float, FloatArray]:
         """Samples of [start, end) that are there, and the time of the first of them.
@@ -140,40 +140,21 @@ class SampleRing:
         The span is cut to one run, the last that begins before `end`; nothing there gives an empty
         array.
         """
-        with self._lock:
-            if not self._runs:
-                return start, np.zeros(0, np.float32)
-            begun = (index for index, run in enumerate(self._runs) if run.time < end)
-            run, oldest, stop = self._held(max(begun, default=0))
+        if not self._runs:
+            return start, np.zeros(0, np.float32)
+        begun = (index for index, run in enumerate(self._runs) if run.time < end)
+        run, oldest, stop = self._held(max(begun, default=0))
 
-            def number(time: float) -> int:
-                return run.first + round((time - run.time) * self.sample_rate)
+        def number(time: float) -> int:
+            return run.first + round((time - run.time) * self.sample_rate)
 
-            first = min(max(number(start), oldest), stop)
-            last = min(max(number(end), first), stop)
-            return self._time(run, first), self._copy(first, last)
-
-    def since(self, seen: int) -> tuple[list[tuple[float, FloatArray]], int]:
-        """Samples pushed after the `seen`-th that are still there, oldest first.
-
-        Returns them piece by piece, one of each run, with the time of its first sample, and the
-        number pushed so far (hand it back next time).
-        """
-        with self._lock:
-            pieces = []
-            for index in range(len(self._runs)):
-                run, oldest, stop = self._held(index)
-                first = max(oldest, seen)
-                if first < stop:
-                    pieces.append((self._time(run, first), self._copy(first, stop)))
-            return pieces, self._end
+        first = min(max(number(start), oldest), stop)
+        last = min(max(number(end), first), stop)
+        return self._time(run, first), self._copy(first, last)
 
     def clear(self) -> None:
         """Forget all samples (the source was changed or switched off)."""
-        with self._lock:
-            self._runs.clear()
-
-    # -- with the lock held ---------------------------------------------------------------------
+        self._runs.clear()
 
     def _due(self) -> float:
         """When the next sample of the newest run is due."""

@@ -1,14 +1,16 @@
 """Looks at the newest pictures of a camera.
 
-Thread: `faces`; `forget` may be called from any. One lock guards what they share, and only the
-rings are called while it is held.
+Thread: `faces`; `forget` may be called from any. One lock guards what they share; while it is held
+only the ring is called, and what sightings are passed on to.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
-from realtime.rings import FrameRing, SightingRing
+from realtime.messages import Sighting
+from realtime.rings import FrameRing
 from realtime.task import Watcher
 
 
@@ -19,10 +21,12 @@ class PictureSearch:
     and counted. What came before the first step is not for it.
     """
 
-    def __init__(self, frames: FrameRing, sightings: SightingRing) -> None:
+    def __init__(self, frames: FrameRing, pass_on: Callable[[Sighting], None]) -> None:
+        """`pass_on` must return at once."""
         self.skipped = 0  # pictures passed over because newer ones were waiting
+        self.newest: Sighting | None = None  # of the present camera
         self._frames = frames
-        self._sightings = sightings
+        self._pass_on = pass_on
         self._lock = threading.Lock()
         self._seen: int | None = None  # pictures, None at a start
         self._starts = 0  # how often the search has started over …
@@ -43,12 +47,13 @@ class PictureSearch:
             with self._lock:
                 if self._starts != starts:
                     break  # it is of the camera before
-                self._sightings.push(sighting)
+                self.newest = sighting
+                self._pass_on(sighting)
         return bool(frames)
 
     def forget(self) -> None:
         """Start over with another camera: from here on nothing of the one before is passed on."""
         with self._lock:
             self._starts += 1
-            self._seen = None
+            self._seen = self.newest = None
             self._frames.clear()

@@ -113,7 +113,8 @@ class Modality(ABC, Generic[ExcerptT, FusionT]):
     def prepare(self) -> None:
         """Do what the windows to come will need and what does not change any more.
 
-        Called whenever no window is due; it should not take long.
+        Called whenever no window is due; it should not take long. How often that is depends on the
+        machine, so that no answer may depend on it.
         """
 
     def forget_input(self) -> None:

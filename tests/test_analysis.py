@@ -13,17 +13,13 @@ import pytest
 
 from models.checkpoint import default_weights
 from realtime.analysis import ahead, analyse
-from realtime.config import SessionConfig
 from realtime.emotion.faces import FaceTracker, MediapipeDetector, watch_face
 from realtime.emotion.network import load_emotion_network
 from realtime.export import record_of
-from realtime.messages import LOW_CONFIDENCE, Prediction, Track, VideoPacket
+from realtime.messages import LOW_CONFIDENCE, Prediction
 from realtime.recording.recording import Recording
-from realtime.resampling import SpeechResampler
-from realtime.rings import SampleRing, SightingRing
 from realtime.sources.base import UnreadableFileError
-from realtime.worker import InferenceWorker
-from tests.fakes.driver import bits
+from tests.fakes.driver import SteppedDriver, bits
 from tests.fakes.engine import answers, arithmetic_network
 from tests.fakes.waiting import wait_for
 
@@ -64,27 +60,12 @@ def test_two_replays_are_identical(demo: Path, demo_answers: list[Prediction]) -
 
 
 def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) -> None:
-    config = SessionConfig()
-    sightings, samples = SightingRing(), SampleRing(config.windows.sample_rate, 5.0)
-    worker = InferenceWorker(
-        config=config,
-        sightings=sightings,
-        samples=samples,
-        network=arithmetic_network(),
-    )
-    for track in Track:
-        worker.connect(track, True)
-    resampler = SpeechResampler(config.windows.sample_rate)
     plain = []
     with MediapipeDetector() as detector, Recording(demo) as recording:
-        tracker = FaceTracker(detector)
+        driver = SteppedDriver(arithmetic_network(), FaceTracker(detector))
         for packet in recording:
-            if isinstance(packet, VideoPacket):
-                sightings.push(tracker.look(packet))
-            elif (speech := resampler.push(packet)) is not None:
-                samples.push(*speech)
-            while (prediction := worker.step()) is not None:
-                plain.append(prediction)
+            driver.push(packet)
+            plain += driver.answers()
     assert len(plain) >= len(demo_answers) - 2  # those of the very end are due to its being known
     for ours, theirs in zip(plain, demo_answers, strict=False):
         assert bits(ours) == bits(theirs)

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import psutil
 import pytest
 
 from models.checkpoint import CheckpointError
+from realtime import live
 from realtime.clock import Clock, MonotonicClock
 from realtime.config import SessionConfig, WindowConfig
 from realtime.emotion.faces import FaceTracker
 from realtime.emotion.network import EmotionNetwork
 from realtime.export import AnswerLog, Written
 from realtime.live import LiveSession
+from realtime.live_worker import LiveWorker
 from realtime.messages import (
     NO_INPUT,
     STARTING,
@@ -38,8 +41,14 @@ from realtime.sources.base import NoDeviceError, Packet, SourceError
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
 from realtime.windowing import WindowGrid
-from realtime.worker import InferenceWorker
-from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
+from tests.fakes.driver import (
+    AnyPacket,
+    NotingWorker,
+    SteppedDriver,
+    bits,
+    given_again,
+    in_time_order,
+)
 from tests.fakes.engine import (
     ArithmeticEngine,
     GatedEngine,
@@ -179,8 +188,13 @@ class Keeping(LiveSession):
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
         self.answers: list[Prediction] = []
+        self.heard = False  # any sound yet
 
-    def _publish(self, prediction: Prediction, worker: InferenceWorker) -> None:
+    def _push_sound(self, packet: AudioPacket) -> None:
+        super()._push_sound(packet)
+        self.heard = True
+
+    def _publish(self, prediction: Prediction, worker: LiveWorker) -> None:
         self.answers.append(prediction)
         super()._publish(prediction, worker)
 
@@ -197,7 +211,7 @@ def test_threads_find_what_one_thread_finds() -> None:
         clock.give(packet.timestamp)
         driver.push(packet)
         expected += driver.answers()
-    assert driver.worker.windows_skipped == 0
+    assert driver.windows_skipped == 0
     assert len(expected) >= 68
 
     session: Keeping
@@ -206,7 +220,7 @@ def test_threads_find_what_one_thread_finds() -> None:
     def may(packet: AnyPacket) -> bool:
         if not ready.is_set() or packet.sequence == 0:
             return ready.is_set()
-        if session._sightings.latest() is None or session._samples.end_seconds is None:
+        if session._search.newest is None or not session.heard:
             return False  # both begin together: a source that has not begun is not waited for
         reaches = packet.end if isinstance(packet, AudioPacket) else packet.timestamp + 0.04
         return reaches < grid.end(len(session.answers) + 2) - 0.02
@@ -228,13 +242,57 @@ def test_threads_find_what_one_thread_finds() -> None:
         wait_for(lambda: camera.is_open and microphone.is_open, "the sources")
         # What came before the search began would not be looked at.
         wait_for(lambda: session._search._seen is not None, "the faces thread")
-        session._commands.append(lambda _worker: ready.set())
+        wait_for(lambda: session.snapshot().state is SessionState.RUNNING, "the network")
+        ready.set()
         wait_for(lambda: len(session.answers) >= len(expected), "all answers")
         health = session.health()
     finally:
         session.stop()
     assert (health.windows_skipped, health.frames_skipped) == (0, 0)
     assert bits(session.answers) == bits(expected)
+
+
+def test_what_its_threads_gave_the_worker_gives_the_same_answers_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the machine's load made of it."""
+    workers: list[NotingWorker] = []
+
+    class Noting(NotingWorker):
+        def __init__(self, **parts: Any) -> None:
+            super().__init__(**parts)
+            workers.append(self)
+
+    monkeypatch.setattr(live, "InferenceWorker", Noting)
+    session = Keeping(
+        task(lambda _progress: arithmetic_network(residual=0.5), watch=watch_brightness),
+        camera_factory=lambda _selector, clock: SyntheticCamera(clock, size=(160, 90)),
+        microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
+    )
+
+    def fused() -> bool:
+        return bool(session.answers) and all(
+            each.present for each in session.answers[-1].modalities
+        )
+
+    session.start()
+    try:
+        wait_for(fused, "a fused answer")
+        session.set_microphone("another")
+        session.set_camera(None)
+        wait_for(lambda: not fused(), "the camera to be off")
+        session.set_camera("0")
+        wait_for(fused, "fused answers of the new devices")
+        session.pause()
+        time.sleep(0.1)  # in which sound comes that counts for nothing
+        session.resume()
+        count = len(session.answers)
+        wait_for(lambda: len(session.answers) > count + 5, "answers after the pause")
+    finally:
+        session.stop()
+    (worker,) = workers
+    again = given_again(worker.given, arithmetic_network(residual=0.5))
+    assert bits(again) == bits([replace(each, time_of_day=None) for each in session.answers])
 
 
 def test_pause_freezes_and_resume_starts_over(session: LiveSession, clock: ShiftedClock) -> None:
@@ -790,8 +848,8 @@ def test_what_comes_while_the_network_loads_is_answered() -> None:
     session: LiveSession
 
     def slow(progress: Progress) -> EmotionNetwork:
-        wait_for(lambda: len(session._samples.read(0.0, 1e9)[1]) > 2 * 16000, "sound")
-        wait_for(lambda: session._sightings.latest() is not None, "a picture")
+        wait_for(lambda: session._inbox._samples > 2 * 16000, "sound")
+        wait_for(lambda: session._search.newest is not None, "a picture")
         return arithmetic(progress)
 
     session = LiveSession(
@@ -824,8 +882,14 @@ def test_pictures_that_no_answer_could_rest_on_are_told() -> None:
     session.start()
     try:
         assert answering.wait(PATIENCE_SECONDS)
-        seen = session._sightings.count
-        wait_for(lambda: session._sightings.count > seen + 40, "more pictures than are kept")
+        seen = session._search.newest
+        assert seen is not None
+
+        def come() -> int:
+            newest = session._search.newest
+            return 0 if newest is None else newest.sequence - seen.sequence
+
+        wait_for(lambda: come() > 40, "more pictures than are kept")
         may_answer.set()
         wait_for(lambda: session.health().frames_skipped > session._search.skipped, "the loss")
     finally:

@@ -120,21 +120,18 @@ def test_sound_whose_time_falls_back_counts_from_then_on() -> None:
     np.testing.assert_array_equal(ring.read(4.0, 5.1)[1], np.ones(100))
 
 
-def test_new_samples_are_read_once_and_run_by_run() -> None:
+def test_new_samples_are_told_as_they_are_kept() -> None:
     ring = SampleRing(1000, 0.25)
-    ring.push(0.0, np.zeros(100, np.float32))
-    ring.push(0.5, np.ones(100, np.float32))
-    pieces, seen = ring.since(20)
-    assert [(start, len(samples)) for start, samples in pieces] == [(0.02, 80), (0.5, 100)]
-    assert ring.since(seen) == ([], 200)
-    ring.push(0.6, np.ones(300, np.float32))
-    ((start, samples),), seen = ring.since(seen)
-    assert start == pytest.approx(0.65)  # the rest was overwritten
-    assert len(samples) == 250
-    ring.push(0.9, np.ones(10, np.float32))
+    start, samples = ring.push(0.0, np.zeros(100, np.float32))
+    assert (start, len(samples)) == (0.0, 100)
+    assert ring.push(0.5, np.ones(100, np.float32))[0] == 0.5
+    start, samples = ring.push(0.606, np.ones(300, np.float32))  # 6 ms late
+    assert start == pytest.approx(0.6)
+    assert len(samples) == 305
+    assert ring.end_seconds == pytest.approx(start + 0.305)
     ring.clear()
-    assert ring.since(seen) == ([], 510)
     assert ring.end_seconds is None
+    assert ring.push(0.9, np.ones(10, np.float32))[0] == 0.9
 
 
 def test_a_leaning_clock_bends_the_sound_that_comes_then() -> None:
@@ -165,17 +162,14 @@ def test_windows_hold_the_same_however_late_they_are_read(bursts: list[int]) -> 
     def windows(bursts: Iterable[int]) -> dict[int, tuple[bytes, float, float | None]]:
         ring, resampler, activity = SampleRing(16000, 5.0), SpeechResampler(), VoiceActivity(5.0)
         found: dict[int, tuple[bytes, float, float | None]] = {}
-        seen, index, waiting = 0, 1, iter(packets)
+        index, waiting = 1, iter(packets)
         for burst in bursts:
             if not (come := list(islice(waiting, burst))):
                 break
             for packet in come:
                 speech = resampler.push(packet)
                 if speech is not None:
-                    ring.push(*speech)
-            pieces, seen = ring.since(seen)
-            for start, samples in pieces:
-                activity.push(start, samples)
+                    activity.push(*ring.push(*speech))
             while index * 0.1 <= (ring.end_seconds or 0.0):
                 start, end = index * 0.1 - 3.0, index * 0.1
                 found[index] = (

@@ -294,7 +294,7 @@ def test_a_track_that_nobody_needs_is_not_waited_for() -> None:
         if number < 30:  # the microphone goes away after a second
             driver.push(sound(number / 30, 1 / 30))
         ends += [each.window_end for each in driver.answers()]
-    assert driver.worker.windows_skipped == 0
+    assert driver.windows_skipped == 0
     assert np.diff(ends).max() == pytest.approx(0.1)
 
 
@@ -314,7 +314,7 @@ def test_a_person_is_forgotten_with_the_source_of_the_modality() -> None:
         return float(logits[2])
 
     known = party(0, 3)
-    driver.worker.change_source(Track.PICTURES, True)
+    driver.change_source(Track.PICTURES, True)
     better_known = party(3, 4)
-    driver.worker.change_source(Track.SOUND, True)
+    driver.change_source(Track.SOUND, True)
     assert better_known < known < party(4, 5)

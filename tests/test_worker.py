@@ -23,13 +23,19 @@ from realtime.messages import (
     STARTING,
     FloatArray,
     Prediction,
+    Sound,
+    StartOver,
     Track,
     VideoPacket,
 )
 from realtime.recording.players import FramePlayer
-from realtime.rings import SampleRing, SightingRing
-from realtime.worker import InferenceWorker
-from tests.fakes.driver import AnyPacket, SteppedDriver, bits, in_time_order
+from tests.fakes.driver import (
+    AnyPacket,
+    SteppedDriver,
+    SteppedWorker,
+    bits,
+    in_time_order,
+)
 from tests.fakes.engine import ArithmeticEngine, arithmetic_network
 from tests.fakes.faces import (
     TWO_PEOPLE,
@@ -49,7 +55,7 @@ class LoudIsSpeech(VoiceActivity):
         return bool(np.abs(chunk).max() > 0.1)
 
 
-class Bench:
+class Bench(SteppedWorker):
     """A worker with everything around it, fed by hand in time order."""
 
     def __init__(
@@ -65,20 +71,16 @@ class Bench:
         self.activity = LoudIsSpeech()
         self.clock = ManualClock()
         self.tracker = watch_brightness()
-        self.sightings = SightingRing(8)
-        self.samples = SampleRing(RATE, 5.0)
-        self.worker = InferenceWorker(
-            config=config or SessionConfig(),
-            sightings=self.sightings,
-            samples=self.samples,
-            network=arithmetic_network(
-                self.engine, settings, make_activity=lambda _seconds: self.activity, **trained
-            ),
+        network = arithmetic_network(
+            self.engine, settings, make_activity=lambda _seconds: self.activity, **trained
+        )
+        super().__init__(
+            network,
+            config=config,
             clock=self.clock if live else None,
             started=started,
+            most_sightings=8,
         )
-        for track in Track:
-            self.worker.connect(track, True)
         self.sequence = 0
         self.predictions: list[Prediction] = []
 
@@ -87,17 +89,17 @@ class Bench:
         image = np.full((90, 160, 3), brightness or 160, np.uint8)
         image[0, 0] = brightness
         packet = VideoPacket(timestamp=time, sequence=self.sequence, image=image)
-        self.sightings.push(self.tracker.look(packet))
+        self.inbox.put(self.tracker.look(packet))
         self.sequence += 1
 
     def sound(self, time: float, seconds: float, loudness: float = 0.5) -> None:
         count = round((time + seconds) * RATE) - round(time * RATE)
         wave = np.sin(np.arange(count) * 0.2).astype(np.float32)
-        self.samples.push(time, np.clip(wave * loudness, -1, 1))
+        samples = np.clip(wave * loudness, -1, 1)
+        self.inbox.put(Sound(timestamp=time, samples=samples))
 
     def drain(self) -> None:
-        while (prediction := self.worker.step()) is not None:
-            self.predictions.append(prediction)
+        self.predictions += self.answers()
 
     def run(
         self,
@@ -213,7 +215,7 @@ def test_a_noisy_picture_of_a_dark_room_is_too_dark(demo: Path) -> None:
     for light in (1.0, 0.05):
         with MediapipeDetector() as detector, FramePlayer(demo) as player:
             driver = SteppedDriver(arithmetic_network(), FaceTracker(detector))
-            driver.worker.connect(Track.SOUND, False)
+            driver.change_source(Track.SOUND, False)
             for number in range(20):
                 image = player.frame_at(1.0 + number / 10).image
                 image = light * image + chance.normal(0, 8, image.shape)
@@ -227,7 +229,7 @@ def test_pictures_newer_than_the_first_window_are_a_start() -> None:
     bench = Bench(live=True)
     bench.clock.time = 3.1
     bench.picture(3.05)  # what is due by now ended before the camera's first picture
-    first = bench.worker.step()
+    first = bench.step()
     assert first is not None
     assert first.window_end < 3.05
     assert first.reason is STARTING
@@ -269,7 +271,7 @@ def test_a_face_that_left_stops_counting_after_a_second() -> None:
 
 def test_without_a_microphone_pictures_alone_make_windows() -> None:
     bench = Bench()
-    bench.worker.connect(Track.SOUND, False)
+    bench.change_source(Track.SOUND, False)
     newest = bench.run(0, 4, loudness=None)[-1]
     assert newest.modality("voice").absent is NO_SOURCE
     assert newest.sound_level is None
@@ -287,7 +289,7 @@ def test_sound_that_ends_before_the_picture_holds_nothing_up() -> None:
     assert at_four.spectrogram is not None
     assert at_four.spectrogram.shape == (80, 200)
     assert at_four.spectrogram_end == pytest.approx(3.0, abs=0.01)
-    rest = [due.index for due in bench.worker.finish(7.0)]
+    rest = [choice.index for choice in bench.scheduler.rest(7.0)]
     assert [*(each.window_index for each in later), *rest][-1] == 70
 
 
@@ -341,9 +343,10 @@ def test_a_stranger_is_charged_to_the_window_that_shows_him() -> None:
     for k in range(135, 165):  # a second comes at once, in the middle of which he comes back
         bench.picture(k / FPS, 0 if k < 150 else 160)
         bench.sound(k / FPS, 1 / FPS)
-        bench.worker.ingest()
+        bench.take_in()
     strangers = []
-    while (due := bench.worker.gather()) is not None:
+    while (choice := bench.scheduler.choose()) is not None:
+        due = bench.worker.gather(choice)
         strangers += [due.index] if any(each.new_person for each in due.excerpts) else []
     assert strangers == [51]  # which ends at 5.1 s; he was seen twice at 5.03 s
 
@@ -362,11 +365,11 @@ def test_sound_that_comes_while_the_worker_listens_is_not_answered_unheard() -> 
     bench.activity.push = interrupted  # type: ignore[method-assign]
     bench.picture(3.1)
     bench.sound(3.0, 0.05)
-    assert bench.worker.gather() is None
-    due = bench.worker.gather()
-    assert due is not None
-    assert due.end == pytest.approx(3.1)
-    assert heard[-1] > due.end
+    assert bench.step() is None
+    answer = bench.step()
+    assert answer is not None
+    assert answer.window_end == pytest.approx(3.1)
+    assert heard[-1] > answer.window_end
 
 
 def test_a_late_live_worker_skips_to_the_newest_window_and_counts() -> None:
@@ -376,11 +379,11 @@ def test_a_late_live_worker_skips_to_the_newest_window_and_counts() -> None:
         bench.picture(k / FPS)
         bench.sound(k / FPS, 1 / FPS)
     bench.clock.time = 81 / FPS + 0.001
-    before = bench.worker.windows_skipped
-    prediction = bench.worker.step()
+    before = bench.windows_skipped
+    prediction = bench.step()
     assert prediction is not None
     assert prediction.window_end == pytest.approx(2.6, abs=0.11)
-    assert bench.worker.windows_skipped - before >= 5
+    assert bench.windows_skipped - before >= 5
     assert prediction.latency_seconds == pytest.approx(bench.clock.time - prediction.window_end)
     assert prediction.time_of_day == bench.clock.epoch + prediction.window_end
 
@@ -393,7 +396,7 @@ def test_what_a_computer_slept_through_was_not_skipped(input_first: bool) -> Non
     if not input_first:
         bench.drain()
     later = bench.run(3600, 3602)
-    assert bench.worker.windows_skipped <= 6  # until the input would have stalled
+    assert bench.windows_skipped <= 6  # until the input would have stalled
     assert later[-1].modality("voice").present
 
 
@@ -402,16 +405,11 @@ def test_pictures_that_the_worker_comes_too_late_for_are_counted() -> None:
     for k in range(20):  # while the network is loaded
         bench.picture(k / FPS)
     bench.run(1, 3)
-    assert bench.worker.pictures_missed == 0
+    assert bench.inbox.pictures_missed == 0
     for k in range(90, 110):
         bench.picture(k / FPS)
-    bench.worker.change_source(Track.PICTURES, True)
-    bench.worker.ingest()
-    assert bench.worker.pictures_missed == 0, "another camera's are not missed"
-    for k in range(110, 130):
-        bench.picture(k / FPS)
-    bench.worker.ingest()
-    assert bench.worker.pictures_missed == 20 - 8
+    bench.take_in()
+    assert bench.inbox.pictures_missed == 20 - 8
 
 
 def test_a_stalled_camera_holds_nothing_up() -> None:
@@ -443,17 +441,18 @@ def test_a_pause_is_neither_a_load_nor_a_loss_of_input() -> None:
     bench = Bench(live=True)
     last = bench.run(0, 5)[-1].window_index
     bench.clock.time = 8.0
-    bench.worker.start_over()
-    assert bench.worker.step() is None
+    bench.inbox.put(StartOver())
+    assert bench.step() is None
     bench.clock.time = 8.4  # a camera and a microphone may take that long
-    assert bench.worker.step() is None
+    assert bench.step() is None
     again = bench.run(8.4, 9)
-    assert bench.worker.windows_skipped == 0
+    assert bench.windows_skipped == 0
     assert all(each.reason is not NO_INPUT for each in again)
     assert again[0].window_index > last + 30
-    bench.worker.start_over()
+    bench.inbox.put(StartOver())
+    bench.take_in()
     bench.clock.time = 10.0
-    silent = bench.worker.step()
+    silent = bench.step()
     assert silent is not None
     assert silent.reason is NO_INPUT
 
@@ -461,7 +460,7 @@ def test_a_pause_is_neither_a_load_nor_a_loss_of_input() -> None:
 def test_a_pause_of_a_moment_answers_no_window_twice() -> None:
     bench = Bench(live=True)
     before = bench.run(0, 5)
-    bench.worker.start_over()
+    bench.inbox.put(StartOver())
     indices = [each.window_index for each in [*before, *bench.run(5, 5.5)]]
     assert indices == list(range(indices[0], indices[0] + len(indices)))
 
@@ -476,8 +475,7 @@ def test_another_camera_starts_over() -> None:
     bench = Bench(live=True)
     bench.run(0, 3)
     for track in Track:
-        bench.worker.change_source(track, True)
-    assert bench.sightings.latest() is None
+        bench.change_source(track, True)
     again = bench.run(3, 3.3)
     assert all(not report.present for each in again for report in each.modalities)
 
@@ -544,7 +542,7 @@ def test_a_face_that_takes_over_is_somebody_elses() -> None:
         seen = bench.tracker.look(VideoPacket(timestamp=time, sequence=sequence, image=image))
         assert seen.face is not None
         other = replace(seen.face, identity=seen.face.identity + 1)
-        bench.sightings.push(replace(seen, face=other))
+        bench.inbox.put(replace(seen, face=other))
         bench.sound(time, 0.1)
         bench.drain()
     assert known > 3.0
@@ -560,18 +558,18 @@ def test_skipped_windows_do_not_slow_the_learning() -> None:
         bench.picture(k / FPS)
         bench.sound(k / FPS, 1 / FPS)
     bench.drain()
-    assert bench.worker.windows_skipped > 5
+    assert bench.windows_skipped > 5
     assert bench.predictions[-1].speaker_seconds == pytest.approx(known + 1.0, abs=0.15)
 
 
 def test_after_a_pause_the_voice_is_known_but_not_of_another_microphone() -> None:
     bench = Bench(live=True)
     known = bench.run(0, 4)[-1].speaker_seconds
-    bench.worker.start_over()
+    bench.inbox.put(StartOver())
     assert bench.run(4, 4.3)[-1].speaker_seconds == known > 3.0
-    bench.worker.change_source(Track.PICTURES, True)
+    bench.change_source(Track.PICTURES, True)
     assert bench.run(4.3, 4.6)[-1].speaker_seconds > known
-    bench.worker.change_source(Track.SOUND, True)
+    bench.change_source(Track.SOUND, True)
     assert bench.run(4.6, 4.7)[-1].speaker_seconds == 0.0
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models.alignment import CANONICAL_KEYPOINTS, CROP_SIZE
 from realtime.emotion.faces import Detection, FaceTracker
 from realtime.emotion.features import align_face, similarity_transform
-from realtime.messages import FaceObservation, VideoPacket
-from realtime.rings import FrameRing, SightingRing
+from realtime.messages import FaceObservation, Sighting, VideoPacket
+from realtime.rings import FrameRing
 from realtime.search import PictureSearch
 from tests.fakes.faces import face
 
@@ -164,22 +164,22 @@ def test_points_that_coincide_are_no_face() -> None:
 
 
 def test_pictures_that_cannot_be_searched_in_time_are_passed_over() -> None:
-    frames, sightings = FrameRing(), SightingRing(32)
+    frames, sightings = FrameRing(), list[Sighting]()
     tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
-    search = PictureSearch(frames, sightings)
+    search = PictureSearch(frames, sightings.append)
     assert not search.step(tracker)
     image = np.full((90, 160, 3), 128, np.uint8)
     for k in range(12):
         frames.push(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
     assert search.step(tracker)
-    seen, _, _ = sightings.read(0)
-    assert [each.sequence for each in seen] == [8, 9, 10, 11]
-    assert [each.face is not None for each in seen] == [False, True, True, True]
+    assert [each.sequence for each in sightings] == [8, 9, 10, 11]
+    assert [each.face is not None for each in sightings] == [False, True, True, True]
+    assert search.newest is sightings[-1]
     assert search.skipped == 8
 
 
 def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> None:
-    frames, sightings = FrameRing(), SightingRing(32)
+    frames, sightings = FrameRing(), list[Sighting]()
     image = np.full((90, 160, 3), 128, np.uint8)
 
     def push(count: int) -> None:
@@ -188,7 +188,7 @@ def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> Non
 
     push(12)
     tracker = FaceTracker(ScriptedDetector([[face(0.5)]] * 20))
-    search = PictureSearch(frames, sightings)
+    search = PictureSearch(frames, sightings.append)
     assert not search.step(tracker)
     push(2)
     assert search.step(tracker)
@@ -201,8 +201,8 @@ def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> Non
 
 
 def test_what_is_seen_of_a_camera_too_late_is_not_passed_on() -> None:
-    frames, sightings = FrameRing(), SightingRing(32)
-    search = PictureSearch(frames, sightings)
+    frames, sightings = FrameRing(), list[Sighting]()
+    search = PictureSearch(frames, sightings.append)
     image = np.full((90, 160, 3), 128, np.uint8)
 
     class Changing(ScriptedDetector):
@@ -224,12 +224,14 @@ def test_what_is_seen_of_a_camera_too_late_is_not_passed_on() -> None:
     search.step(tracker)
     push(3)
     assert search.step(tracker)
-    assert len(sightings.read(0)[0]) == 1
+    assert len(sightings) == 1
+    assert search.newest is None
     assert not search.step(tracker)
     push(3)
     assert search.step(tracker)
-    seen, _, _ = sightings.read(1)
-    assert [each.face is not None for each in seen] == [False, True, True], "nobody is known there"
+    assert [each.face is not None for each in sightings[1:]] == [False, True, True], (
+        "nobody is known there"
+    )
 
 
 class CountingDetector:
