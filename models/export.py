@@ -34,12 +34,14 @@ from models.checkpoint import LIVE, Checkpoint
 from models.config import LiveNetConfig
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from models.live import LiveNet
 
 logger = logging.getLogger(__name__)
 
-REVISION: Final = 3
-"""Counts changes of the graphs' inputs and outputs, so that old caches are not taken for new."""
+REVISION: Final = 4
+"""Counts changes of the graphs, so that old caches are not taken for new."""
 
 PARTS: Final = ("trunk", "encoder", "head")
 
@@ -201,8 +203,34 @@ def _written_elsewhere(
 def _write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write the three graphs into `folder`; takes seconds and cannot be broken off."""
     network = checkpoint.network()
+    _spell_out_norms(network)
     for part in PARTS:
         _export_part(network, part, _graph(folder, part))
+
+
+def _spell_out_norms(network: nn.Module) -> None:
+    """Have layer norms exported as the arithmetic they are, in a form that stays so.
+
+    onnxruntime's own operator, into which it joins the usual form, adds up one number after the
+    other: it takes a seventh of the encoder's time, the arithmetic a tenth of that.
+    """
+    import torch
+    from torch import nn
+
+    class Arithmetic(nn.Module):
+        def __init__(self, norm: nn.LayerNorm) -> None:
+            super().__init__()
+            self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            centred = x - x.mean(dim=-1, keepdim=True)
+            variance = (centred * centred).mean(dim=-1, keepdim=True)
+            return centred * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.LayerNorm):
+                setattr(parent, name, Arithmetic(child))
 
 
 def _export_part(network: LiveNet, name: str, path: Path) -> None:

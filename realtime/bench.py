@@ -14,12 +14,12 @@ import subprocess
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
@@ -45,6 +45,7 @@ MEGABYTE = 1e6
 SCREEN_RATE = 60.0  # Hz
 WARM_UP_SECONDS = 5.0  # of a sustained run, not counted
 WORK_PER_ANSWER = "network's work per answer, p50"
+Key = TypeVar("Key", bound=Hashable)
 Tell = Callable[[str], None]
 """Told what is being measured, for people who wait."""
 
@@ -165,14 +166,18 @@ def run(plan: Plan, tell: Tell) -> Result:
 # -- measurements -------------------------------------------------------------------------------
 
 
-def milliseconds(action: Callable[[], object], repeats: int = 25) -> float:
-    """Shortest time of `action` in ms: whatever else the machine does only adds to it."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return 1e3 * min(times)
+def milliseconds(actions: Mapping[Key, Callable[[], object]], rounds: int) -> dict[Key, float]:
+    """Shortest time of each action in ms: whatever else the machine does only adds to it.
+
+    They take turns, so that it adds to all alike.
+    """
+    shortest = dict.fromkeys(actions, math.inf)
+    for _ in range(rounds):
+        for key, action in actions.items():
+            started = time.perf_counter()
+            action()
+            shortest[key] = min(shortest[key], time.perf_counter() - started)
+    return {key: 1e3 * seconds for key, seconds in shortest.items()}
 
 
 def hop_costs(network: EmotionNetwork) -> list[Figure]:
@@ -190,10 +195,13 @@ def hop_costs(network: EmotionNetwork) -> list[Figure]:
         return hop
 
     rate = config.face_rate
-    face = {
-        seconds: milliseconds(face_hop(np.stack([one] * round(seconds * rate), axis=1)))
-        for seconds in (1, 2, 4)
-    }
+    face = milliseconds(
+        {
+            seconds: face_hop(np.stack([one] * round(seconds * rate), axis=1))
+            for seconds in (1, 2, 4)
+        },
+        rounds=200,
+    )
     spread = 100 * max(abs(face[seconds] / face[2] - 1) for seconds in (1, 4))
     told = ", ".join(f"{seconds} s {value:.1f}" for seconds, value in face.items())
 
@@ -201,7 +209,7 @@ def hop_costs(network: EmotionNetwork) -> list[Figure]:
         mel = rng.random((config.voice.n_mels, 100 * seconds), np.float32)
         return lambda: network.voice_frames(mel)
 
-    voice = {seconds: milliseconds(voice_hop(seconds)) for seconds in (1, 2, 3)}
+    voice = milliseconds({seconds: voice_hop(seconds) for seconds in (1, 2, 3)}, rounds=50)
     growth = max(voice[2] / voice[1] / 2, voice[3] / voice[1] / 3)
     voice_told = ", ".join(f"{seconds} s {value:.1f}" for seconds, value in voice.items())
     return [
@@ -240,13 +248,10 @@ def engines_compared(weights: Path, network: EmotionNetwork) -> list[Figure]:
 
     on_onnxruntime = isinstance(network.engine, OnnxEngine)
     other = in_torch(weights, device="cpu") if on_onnxruntime else in_onnxruntime(weights)
+    times = milliseconds({each.engine_name: answer(each) for each in (network, other)}, rounds=25)
     return [
-        Figure(
-            name=f"network per answer, {each.engine_name}",
-            value=milliseconds(answer(each)),
-            unit="ms",
-        )
-        for each in (network, other)
+        Figure(name=f"network per answer, {engine}", value=value, unit="ms")
+        for engine, value in times.items()
     ]
 
 
