@@ -220,6 +220,8 @@ def _spell_out_norms(network: nn.Module) -> None:
     class Arithmetic(nn.Module):
         def __init__(self, norm: nn.LayerNorm) -> None:
             super().__init__()
+            assert len(norm.normalized_shape) == 1
+            assert norm.elementwise_affine
             self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -76,7 +76,7 @@ def analyse(
                 on_sound(start, samples)
 
     def looked_at() -> Generator[Sighting | AudioPacket, None, None]:
-        with closing(ahead((packet for packet in recording), DECODE_AHEAD)) as decoded:
+        with closing(ahead((each for each in recording), DECODE_AHEAD, "decoder")) as decoded:
             for packet in decoded:
                 yield watcher.look(packet) if isinstance(packet, VideoPacket) else packet
 
@@ -92,7 +92,7 @@ def analyse(
     with (
         ThreadPoolExecutor(ENCODERS, thread_name_prefix="encoder") as encoders,
         closing(watch()) as watcher,
-        closing(ahead(looked_at(), READ_AHEAD)) as packets,
+        closing(ahead(looked_at(), READ_AHEAD, "faces")) as packets,
     ):
         for packet in packets:
             if isinstance(packet, Sighting):
@@ -114,8 +114,8 @@ def analyse(
         yield from answers(most_pending=0)
 
 
-def ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, None, None]:
-    """Yield `items`, made on another thread up to `count` ahead; their failure is raised here.
+def ahead(items: Generator[Item, None, None], count: int, name: str) -> Generator[Item, None, None]:
+    """Yield `items`, made on a thread `name` up to `count` ahead; their failure is raised here.
 
     They are closed with this.
     """
@@ -140,7 +140,7 @@ def ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, Non
         except BaseException as error:  # handed over whatever it is
             put(error)
 
-    thread = threading.Thread(target=make, name="reader", daemon=True)
+    thread = threading.Thread(target=make, name=name, daemon=True)
     thread.start()
     try:
         while (entry := waiting.get()) is not None:

@@ -263,7 +263,7 @@ class SourceHealth:
     name: str  # "Logitech C920", "demo.mkv", "none"
     state: SourceState = SourceState.OFF
     rate: float = 0.0  # packets (video) or samples (audio) per second
-    dropped: int = 0  # packets the driver or a ring lost
+    dropped: int = 0  # packets that the driver lost
     message: str = ""  # what is wrong and what to do, for people
 
 

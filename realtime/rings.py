@@ -109,7 +109,8 @@ class SampleRing:
     def push(self, timestamp: float, samples: FloatArray) -> tuple[float, FloatArray]:
         """Append mono samples (n,), the first of which was heard at `timestamp` seconds.
 
-        Returns them as they are kept: the time of the first, and samples (n ± 2 %,).
+        Returns them as they are kept: the time of the first, and (n,) samples or up to 2 % more or
+        fewer, rounded up.
         """
         capacity = len(self._samples)
         lead = round((timestamp - self._due()) * self.sample_rate) if self._runs else 0

@@ -1,7 +1,7 @@
 """Looks at the newest pictures of a camera.
 
-Thread: `faces`; `forget` may be called from any. One lock guards what they share; while it is held
-only the ring is called, and what sightings are passed on to.
+Thread: `faces`; `forget`, `newest` and `skipped` are for any. One lock guards what they share;
+while it is held only the ring is called, and what sightings are passed on to.
 """
 
 from __future__ import annotations
@@ -46,14 +46,16 @@ class PictureSearch:
             sighting = watcher.look(frame)
             with self._lock:
                 if self._starts != starts:
-                    break  # it is of the camera before
+                    break  # it is of what came before
                 self.newest = sighting
                 self._pass_on(sighting)
         return bool(frames)
 
     def forget(self) -> None:
-        """Start over with another camera: from here on nothing of the one before is passed on."""
+        """Start over, with another camera or after a pause: what came before is not passed on."""
         with self._lock:
             self._starts += 1
-            self._seen = self.newest = None
-            self._frames.clear()
+            self.newest = None
+            cleared = self._frames.clear()
+            if self._seen is not None:  # else the first step still begins at what comes then
+                self._seen = cleared

@@ -40,7 +40,7 @@ class Watcher(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget what earlier pictures showed (another camera)."""
+        """Forget what earlier pictures showed (another camera, a pause)."""
         ...
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class Modality(ABC, Generic[ExcerptT, FusionT]):
         `lost`: why its track does not deliver, NO_SOURCE or STALLED; None where it does.
 
         Indices rise; a live worker that is late leaves some out. Work that is done once and kept
-        for the windows to come is done here.
+        for the windows to come is done here or in `prepare`.
         """
 
     def encode(self, excerpt: ExcerptT) -> ExcerptT:

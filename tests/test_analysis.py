@@ -87,13 +87,13 @@ def test_analyses_leave_nothing_running(demo: Path) -> None:
 
 
 def test_reading_ahead_keeps_order_and_hands_failures_on() -> None:
-    assert list(ahead((number for number in range(100)), 3)) == list(range(100))
+    assert list(ahead((number for number in range(100)), 3, "numbers")) == list(range(100))
 
     def breaks() -> Generator[int, None, None]:
         yield 1
         raise UnreadableFileError("torn")
 
-    items = ahead(breaks(), 3)
+    items = ahead(breaks(), 3, "numbers")
     assert next(items) == 1
     with pytest.raises(UnreadableFileError, match="torn"):
         next(items)
@@ -109,7 +109,7 @@ def test_what_is_read_ahead_is_closed_with_it() -> None:
         finally:
             closed.append(True)
 
-    with closing(ahead(endless(), 3)) as items:
+    with closing(ahead(endless(), 3, "numbers")) as items:
         next(items)
         assert not closed
     assert closed

@@ -21,14 +21,11 @@ from realtime.sources.base import NoDeviceError, SourceError
 
 logger = logging.getLogger(__name__)
 
-
 # ALSA's plugins that convert for others and are no devices.
 _CONVERTERS: Final = frozenset(
     {"dmix", "dsnoop", "jack", "lavrate", "null", "oss", "samplerate"}
     | {"speex", "speexrate", "upmix", "usbstream", "vdownmix"}
 )
-
-
 # Parts that PortAudio cuts ALSA's buffers into, 4 unless it is told: a part is handed over at once,
 # so that a microphone's blocks can be no smaller.
 ALSA_PERIODS: Final = 8

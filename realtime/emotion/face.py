@@ -79,7 +79,8 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
             return
         present = self._grid.slot_of(self._picture_time)
         for slot, held in self._slots.items():
-            if held.feature_map is None and slot < present:
+            counts = held.face.brightness >= self._config.dark  # what is too dark may never
+            if held.feature_map is None and slot < present and counts:
                 self._map(held)
                 return
 

@@ -1,6 +1,6 @@
 """Which face is followed: mediapipe finds faces, a tracker chooses one and stays with it.
 
-Threads: live `faces`, which hands its sightings to the worker; in replay the one that reads ahead.
+Thread: `faces`, live and in replay, which hands its sightings on to the worker.
 Boxes and keypoints are in image coordinates divided by width and height; time is seconds. Each
 image is looked at by itself (no video mode), so that the same images in the same order always give
 the same faces.

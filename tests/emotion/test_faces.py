@@ -198,6 +198,10 @@ def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> Non
     assert search.skipped == 0
     search.forget()
     assert frames.latest() is None
+    before = len(sightings)
+    push(1)  # of the other camera
+    assert search.step(tracker)
+    assert len(sightings) == before + 1
 
 
 def test_what_is_seen_of_a_camera_too_late_is_not_passed_on() -> None:
