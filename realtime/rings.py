@@ -1,7 +1,7 @@
 """Fixed memory for what comes without end; the oldest is overwritten. Units: seconds.
 
-Thread: rings of messages stand between threads, each with one lock, and call nobody while holding
-it; a ring of samples belongs to one thread.
+Thread: a ring of pictures stands between threads, with one lock, and calls nobody while holding it;
+a ring of samples belongs to one thread.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import numpy as np
 
@@ -20,63 +20,54 @@ GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow
 SLACK_SECONDS: Final = 0.001  # a packet's time may differ this much from the count; clocks jitter
 MOST_BEND: Final = 0.02  # share by which sound is stretched or squeezed: a third of a semitone
 
-T = TypeVar("T")
 
-
-class MessageRing(Generic[T]):
-    """The last `capacity` messages of one kind."""
-
-    def __init__(self, capacity: int = 32) -> None:
-        if capacity < 1:
-            raise ValueError(f"capacity must be at least 1, not {capacity}")
-        self._lock = threading.Lock()
-        self._messages: deque[T] = deque(maxlen=capacity)
-        self._count = 0
-
-    def push(self, message: T) -> None:
-        """Add a message; when the ring is full its oldest one is lost."""
-        with self._lock:
-            self._messages.append(message)
-            self._count += 1
-
-    def read(self, seen: int) -> tuple[list[T], int, int]:
-        """Messages pushed after the `seen`-th, oldest first.
-
-        Returns the messages, the number pushed so far (hand it back next time), and how many of the
-        asked-for messages had already been overwritten.
-        """
-        with self._lock:
-            missed = self._count - seen
-            kept = min(missed, len(self._messages))
-            messages = list(self._messages)[len(self._messages) - kept :]
-            return messages, self._count, missed - kept
-
-    @property
-    def count(self) -> int:
-        """Messages pushed so far."""
-        with self._lock:
-            return self._count
-
-    def latest(self) -> T | None:
-        """Newest message."""
-        with self._lock:
-            return self._messages[-1] if self._messages else None
-
-    def clear(self) -> int:
-        """Forget all messages (the source was changed); returns how many were pushed so far."""
-        with self._lock:
-            self._messages.clear()
-            return self._count
-
-
-class FrameRing(MessageRing[VideoPacket]):
+class FrameRing:
     """The last few pictures: what is older when there is time for it is too late to be looked at.
 
     More would only take memory, 25 MB for each picture of a large camera.
     """
 
     def __init__(self, capacity: int = 4) -> None:
-        super().__init__(capacity)
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        self._lock = threading.Lock()
+        self._frames: deque[VideoPacket] = deque(maxlen=capacity)
+        self._count = 0
+
+    def push(self, frame: VideoPacket) -> None:
+        """Add a picture; when the ring is full its oldest one is lost."""
+        with self._lock:
+            self._frames.append(frame)
+            self._count += 1
+
+    def read(self, seen: int) -> tuple[list[VideoPacket], int, int]:
+        """Pictures pushed after the `seen`-th, oldest first.
+
+        Returns them, the number pushed so far (hand it back next time), and how many of the
+        asked-for ones had already been overwritten.
+        """
+        with self._lock:
+            missed = self._count - seen
+            kept = min(missed, len(self._frames))
+            frames = list(self._frames)[len(self._frames) - kept :]
+            return frames, self._count, missed - kept
+
+    @property
+    def count(self) -> int:
+        """Pictures pushed so far."""
+        with self._lock:
+            return self._count
+
+    def latest(self) -> VideoPacket | None:
+        """Newest picture."""
+        with self._lock:
+            return self._frames[-1] if self._frames else None
+
+    def clear(self) -> int:
+        """Forget all pictures; returns how many were pushed so far."""
+        with self._lock:
+            self._frames.clear()
+            return self._count
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,9 @@ class Fusion:
 
 
 def layout(network: nn.Module) -> list[tuple[object, ...]]:
-    """What a network is made of, in the same words whatever torch's release: kinds of its parts,
-    what they drop, and the shapes of weights.
+    """What a network is made of: kinds of its parts, what they drop, and shapes of weights.
+
+    In the same words whatever torch's release, which `str` is not.
     """
     parts = [
         (name, type(part).__name__, getattr(part, "p", None))
