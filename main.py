@@ -49,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parent
 DEMO = ROOT / "realtime" / "data" / "demo.mp4"
+BENCH_MINUTES = 3.0
 
 EXAMPLES = """\
   {}                                            the window, on camera and microphone
@@ -280,7 +281,6 @@ def live(
 ) -> None:
     """Camera and microphone; the demo recording where there is neither."""
     from realtime.devices.choice import chosen_devices
-    from realtime.export import PredictionWriter
     from realtime.headless import Summary, has_screen, live_predictions
 
     chosen = {"camera": camera, "microphone": microphone}
@@ -315,15 +315,14 @@ def live(
         return
     required = [kind for kind, selector in chosen.items() if selector not in (None, "none")]
     session = sessions.live(camera, microphone)
+    if out is not None:  # a thread of the session's writes it, whether lines are read or not
+        sessions.log.open(out, replace=False)
     if not headless and has_screen():
-        if out is not None:
-            sessions.log.open(out, replace=False)
         code = _show(sessions, session, seconds, notice=trouble)
         sessions.raise_failure()
         raise typer.Exit(code)
     summary = Summary()
     with (
-        nullcontext() if out is None else PredictionWriter(out, replace=False) as writer,
         _output(),
         _steps() as steps,
         closing(
@@ -332,7 +331,13 @@ def live(
             )
         ) as answers,
     ):
-        _report(answers, steps, summary, headless=headless, endless=seconds is None, writer=writer)
+
+        def notes() -> Iterator[str]:
+            answers.close()  # which ends the session: nothing more will be written
+            if (written := sessions.log.finish()) is not None:
+                yield str(written)
+
+        _report(answers, steps, summary, headless=headless, endless=seconds is None, notes=notes)
 
 
 @app.command("replay")
@@ -603,7 +608,7 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     minutes: Annotated[
         float, typer.Option(min=0.1, help="Of the sustained run; 60 is the whole of it.")
-    ] = 3.0,
+    ] = BENCH_MINUTES,
     paper: Annotated[
         bool, typer.Option(help="Time the paper's 3D ResNeXt-50 as well (some seconds).")
     ] = True,
@@ -623,6 +628,13 @@ def bench(
     from rich.console import Console
 
     if msaf:
+        for name, given in (
+            ("--minutes", minutes != BENCH_MINUTES),
+            ("--no-paper", not paper),
+            ("--weights", weights is not None),
+        ):
+            if given:
+                raise typer.BadParameter("--msaf does not measure that", param_hint=name)
         _bench_msaf(device, json=json)
         return
     from models.checkpoint import default_weights

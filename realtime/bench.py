@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.checkpoint import default_weights
 from models.config import FACE, VOICE
 from realtime.analysis import analyse
 from realtime.emotion.faces import watch_face
@@ -143,7 +144,8 @@ def run(plan: Plan, tell: Tell) -> Result:
     assert isinstance(network, EmotionNetwork)
     # Before torch and others are loaded for comparison, whose memory is not the program's.
     tell(f"sustained run of {plan.minutes:g} min")
-    sustained = sustained_run(plan, on_gpu=not isinstance(network.engine, OnnxEngine))
+    on_gpu = not isinstance(network.engine, OnnxEngine)
+    sustained = sustained_run(plan, on_gpu=on_gpu)
     tell("the window")
     figures = [*sustained, *window_rate(plan)]
     tell("replay as fast as it will go")
@@ -158,7 +160,7 @@ def run(plan: Plan, tell: Tell) -> Result:
         figures += start_up(plan.start_command)
     if plan.paper_network:
         tell("the paper's network, once")
-        figures += paper_network(sustained)
+        figures += paper_network(sustained, on_gpu=on_gpu)
     where = {"engine": network.engine_name} | machine() | {"load average before": load}
     return Result(figures=tuple(figures), machine=where)
 
@@ -473,8 +475,9 @@ def drift() -> list[Figure]:
 
 
 def weights_size(weights: Path) -> list[Figure]:
-    """All files of weights that ship."""
-    files = sorted(weights.parent.glob("*.safetensors"))
+    """All files of weights that ship, or those that were named instead."""
+    ships = weights == default_weights()
+    files = sorted(weights.parent.glob("*.safetensors")) if ships else [weights]
     return [
         Figure(
             name="weights",
@@ -508,13 +511,13 @@ def start_up(command: Sequence[str], patience_seconds: float = 60.0) -> list[Fig
     return [Figure(name="start to a shown window", value=seconds, unit="s", most=3, note=note)]
 
 
-def paper_network(live: Sequence[Figure]) -> list[Figure]:
+def paper_network(live: Sequence[Figure], *, on_gpu: bool) -> list[Figure]:
     """One clip through the paper's face branch, random weights, against one live answer."""
     import torch
 
     from models.paper.resnext3d import resnext3d
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if on_gpu else "cpu"
     torch.set_num_threads(_cores())
     network = resnext3d().eval().to(device)
     clip = torch.rand(1, 3, 30, 224, 224, device=device)

@@ -220,7 +220,7 @@ class Prediction:
     # … and of the voice.
     spectrogram: FloatArray | None = None  # (80, n) log-mel of the window, whether speech or not
     spectrogram_end: float | None = None  # s, before window_end where sound is late; it is kept
-    voice_moments: FloatArray | None = None  # (n / 2,) weight of each 20 ms, sums to 1
+    voice_moments: FloatArray | None = None  # weights of equal parts of it in time, sum to 1
     sound_level: float | None = None  # dBFS, RMS of the last hop
     speech: bool = False  # somebody speaks in the last two hops
     speaker_seconds: float = 0.0  # that what is known of this voice rests on, at most two minutes
@@ -279,9 +279,9 @@ class Health:
     latency_p95: float | None = None
     windows_skipped: int = 0  # windows with input, not computed because a newer one was due
     frames_skipped: int = 0  # frames passed over, by the search or the answers, for newer ones
-    sound_offset: float | None = (
-        None  # s, sound minus picture on capture time; positive: sound late
-    )
+    # s, how much older sound is than a picture when it comes in here; positive: sound late. What
+    # a camera or a network takes before is not known.
+    sound_offset: float | None = None
     engine: str = ""  # "onnxruntime, CPU" or "torch, NVIDIA …"
     written_to: str = ""  # file that live answers are written to
 

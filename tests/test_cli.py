@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -41,6 +42,7 @@ from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
 from tests.conftest import ROOT
 from tests.fakes.engine import arithmetic_network
+from tests.fakes.mjpeg_server import MjpegServer
 from tests.recordings import movie
 
 Run = Callable[..., Any]
@@ -848,6 +850,9 @@ def test_a_stage_that_others_follow_is_no_failure(
         ["train", "ravdess", "--root", ".", "--config", "nowhere.toml"],
         ["evaluate", "fusion", "--task", "foo"],
         ["evaluate", "fusion", "--voice", "foo"],
+        ["evaluate", "fusion", "--seeds", "1"],
+        ["bench", "--msaf", "--minutes", "60"],
+        ["bench", "--msaf", "--no-paper"],
     ],
 )
 def test_a_wrong_argument_is_told_of_before_a_missing_package(
@@ -976,6 +981,8 @@ def test_only_answers_on_stdout_and_no_chatter_on_stderr(
     assert {"Ready", "Analysing demo.mp4"} < set(steps.split("\n"))
     assert len(set(steps.split("\n"))) >= len(steps.strip().split("\n"))  # each is told once
     assert "TensorFlow" not in err
+    again, _ = process("replay", demo, "--headless", "--device", "cpu").communicate(timeout=150)
+    assert again == out
 
 
 @needs_weights
@@ -1032,6 +1039,29 @@ def test_ctrl_c_ends_in_two_seconds(
     assert program.returncode == ExitCode.INTERRUPTED
     assert "msaf-live: stopped" in err
     assert time.monotonic() - asked < 3.0  # two are promised; machines that test are busy
+
+
+@needs_weights
+@pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
+def test_ctrl_c_ends_live_answers_too(
+    process: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    table = tmp_path / "live.jsonl"
+    with MjpegServer([np.full((240, 320, 3), 90, np.uint8)]) as camera:
+        program = process(
+            "live", "--headless", "--camera", camera.url, "--microphone", "none",
+            "--device", "cpu", "--out", table,
+        )  # fmt: skip
+        assert program.stdout is not None
+        first = program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        asked = time.monotonic()
+        out, err = program.communicate(timeout=30)
+    assert program.returncode == ExitCode.DONE, err
+    assert time.monotonic() - asked < 3.0
+    lines = (first + out).splitlines()
+    assert set(lines) <= set(table.read_text().splitlines())
+    assert f"answers written to {table}" in " ".join(err.split())
 
 
 @needs_weights

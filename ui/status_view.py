@@ -27,6 +27,8 @@ _LEAST: Final = 4  # of the live cells the one that matters least …
 _LEAST_WIDTH: Final = 800.0  # … and the width of a line that has room for it
 _METER_CAPTION: Final = "Sound level"
 
+METER_TIP: Final = "Loudness of the last tenth of a second; bright while somebody speaks"
+
 
 class StatusView(Explained):
     """One row of small figures under the window."""
@@ -64,7 +66,10 @@ class StatusView(Explained):
 
     def explained(self) -> list[tuple[str, str]]:
         """The figures by name, and what they say; not the states of sources and engine."""
-        return [(cell.caption, cell.tip) for cell in self._cells[:-3]]
+        return [
+            *((cell.caption, cell.tip) for cell in self._cells[:-3]),
+            ("Sound level", METER_TIP),
+        ]
 
     def show_level(self, level: float | None, *, speech: bool) -> None:
         """Show another sound level in dBFS, and whether somebody speaks."""
@@ -163,4 +168,4 @@ class StatusView(Explained):
         for cell, area in zip(self.shown(), self.cell_areas(), strict=False):
             if area.left() <= place.x() < area.right():
                 return cell.tip
-        return "Loudness of the last tenth of a second; bright while somebody speaks"
+        return METER_TIP

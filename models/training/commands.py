@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     PaperParts = tuple[paper_run.Task, RunContext, paper_run.Protocol]
 
 RUNS = Path("runs/live")
+PUBLISHED = Path("docs/results.md")
 
 
 class Stage(StrEnum):
@@ -320,13 +321,18 @@ def evaluate_fusion(
     ] = True,
     out: Annotated[
         Path, typer.Option(help="The page; a JSON file of the same name comes beside it.")
-    ] = Path("docs/results.md"),
+    ] = PUBLISHED,
     data_root: DataRoot = None,
     work_dir: WorkDir = Path("runs/study"),
     device: DeviceOption = Device.AUTO,
     verbose: Verbose = 0,
 ) -> None:
     """Compare MSAF with other fusions on real data; killed or stopped, the same command goes on."""
+    if seeds is not None and out == PUBLISHED:
+        raise typer.BadParameter(
+            f"{out} has the published number of networks per cell: name another page with --out",
+            param_hint="--seeds",
+        )
     from models.training.study import report, results
     from models.training.study.emotion import VOICES
     from models.training.study.tasks import TASKS, studies
@@ -347,7 +353,7 @@ def evaluate_fusion(
     for key, study in wanted:
         figures[key] = results.run(study, variants=variants, before=figures.get(key))
         report.write(figures, out)
-        typer.echo(f"{figures[key]['title']}\n{report.table(figures[key])}")
+        typer.echo(report.section(figures[key]))
     typer.echo(f"written: {out}")
 
 

@@ -438,6 +438,9 @@ def test_the_settings_that_come_with_the_project_are_the_defaults(task: str) -> 
         ("ntu", "[taking]\nsteps = 48", r"network.steps = 32, but \[taking\] gives 48"),
         ("ntu", "[network]\nsteps = 20", "steps must be a multiple of 16, not 20"),
         ("ntu", "[network]\nblock_dropout = 1.0", r"block_dropout must be in \[0, 1\), not 1\.0"),
+        ("ntu", "[network]\nclasses = 12", "network.classes = 12, but the data has 60"),
+        ("ntu", "[network]\nfaults = ['batch-of-one']", "Set tell_absent = false with it"),
+        ("mosei", "[network]\nfaults = ['lost-steps']", "Set tell_absent = false with it"),
         ("ntu", "[preparation]\npictures = 8", "pictures must be at least 16 for I3D, not 8"),
     ],
 )

@@ -92,7 +92,8 @@ def status_cells(health: Health, shown_rate: float, *, live: bool) -> tuple[Cell
                 if health.sound_offset is None
                 else f"{1000 * health.sound_offset:+.0f} ms".replace("-", "\u2212")
             ),
-            tip="How much later the sound arrives than the picture of the same moment",
+            tip="How much later the sound arrives than the picture; of the camera's own delay "
+            "nothing is known",
         ),
         source_cell("Camera", health.camera),
         source_cell("Microphone", health.microphone),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from models.labels import RAVDESS_EMOTIONS
 from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
+from models.paper.faults import IN_MSAF
 from models.training.paper.mfcc import MELS
 from models.training.paper.mosei import WIDTHS, MoseiPreparation
-from models.training.paper.ntu import SPLITS, NtuPreparation, NtuTaking
+from models.training.paper.ntu import ACTIONS, SPLITS, NtuPreparation, NtuTaking
 from models.training.paper.pictures import PictureAugmentation
 from models.training.paper.ravdess import RavdessPreparation
 from models.training.settings import check_seed, read_settings
@@ -77,6 +79,7 @@ class MoseiRecipe:
         check_seed(self.seed)
         _check_equal("network.channels", self.network.channels, "the data has", WIDTHS)
         _check_equal("network.outputs", self.network.outputs, "the data has", 1)
+        _check_absent(self.tell_absent, self.network.faults)
         if self.preparation.steps < self.network.segments:
             raise ValueError(
                 f"preparation.steps = {self.preparation.steps} cannot fill network.segments = "
@@ -109,7 +112,9 @@ class NtuRecipe:
         check_seed(self.seed)
         if self.split not in SPLITS:
             raise ValueError(f"split must be {' or '.join(SPLITS)}, not {self.split!r}")
+        _check_equal("network.classes", self.network.classes, "the data has", ACTIONS)
         _check_equal("network.steps", self.network.steps, "[taking] gives", self.taking.steps)
+        _check_absent(self.tell_absent, self.network.faults)
         if self.network.rgb == "i3d" and self.preparation.pictures < _LEAST_PICTURES:
             raise ValueError(
                 f"preparation.pictures must be at least {_LEAST_PICTURES} for I3D, not "
@@ -120,6 +125,15 @@ class NtuRecipe:
 def _check_equal(name: str, value: object, told: str, there: object) -> None:
     if value != there:
         raise ValueError(f"{name} = {value}, but {told} {there}")
+
+
+def _check_absent(tell_absent: bool, faults: Iterable[str]) -> None:
+    named = sorted(set(faults) & IN_MSAF)
+    if tell_absent and named:
+        raise ValueError(
+            f"network.faults = {', '.join(named)}: the public code's MSAF knows no absent "
+            "modality. Set tell_absent = false with it"
+        )
 
 
 PaperRecipe = RavdessRecipe | MoseiRecipe | NtuRecipe

@@ -66,7 +66,8 @@ _TUNING: Final = (
     "voice too much"
 )
 _EXTRACTORS: Final = {
-    "mfcc": "MFCC",
+    "mfcc": "13 MFCC as the paper takes them, but of sound that comes at 16 kHz: at the 44.1 kHz "
+    "it is brought to, nothing is left above 8 kHz",
     "whisper": "Whisper tiny.en's encoder as it comes (8.2 M parameters); mean and deviation of "
     "each layer over 3 s around the speech",
     "tuned": "Whisper tiny.en's encoder, fine-tuned on the people that the networks behind it "

@@ -90,8 +90,12 @@ by then, which shows in ± and in the epochs under "settings".
   test people show most.
 - **Parameters, MFLOP, ms** (millions of operations and time per clip) are those of the network
   behind the features named above each table, with the setting chosen in most folds (of two chosen
-  as often, the first); time for one clip at a time on one thread, the fastest of 200, taken once
-  per network. Operations are those of matrix products, attention's too, and convolutions.
+  as often, the first); time for one clip at a time (of CMU-MOSI, whose networks read a video's
+  utterances in sequence, the first test video) on one thread, the fastest of 200, taken once per
+  network and table. Operations are those of matrix products, attention's too, and
+  convolutions. A speech encoder before a branch is not in them: `main.py bench` times one.
+- **By sex** stands where the data says who is a woman and who a man: RAVDESS alone. A **confusion
+  matrix** of more than eight classes is in results.json only.
 - **min** is the processor time of the row's training, choices included, on one core; what
   pre-trained rows start from was trained in the rows of the branches alone.
 - **In sessions** the same networks meet the clips of each test person one after the other, in
@@ -154,7 +158,7 @@ def write(results: dict[str, Figures], markdown: Path) -> None:
     data = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(markdown.with_suffix(".json"), data + "\n")
     tasks = [results[key] for key in sorted(results, key=_place)]
-    parts = [_HEAD, _notes(tasks), _summary(tasks), *map(_task, tasks)]
+    parts = [_HEAD, _notes(tasks), _summary(tasks), *map(section, tasks)]
     write_whole(markdown, "\n".join(parts))
 
 
@@ -223,7 +227,8 @@ def _most_frequent(task: Figures) -> list[str]:
     return [f"the most frequent class{name}", "", f"{share:.1%}", f"{balanced:.1%}", *["–"] * 4]
 
 
-def _task(task: Figures) -> str:
+def section(task: Figures) -> str:
+    """All that is said of one task, as Markdown."""
     parts = [f"## {task['title']}\n"]
     parts.append(
         f"{_sentence(task['protocol'])} {task['seeds']} seeds. {task['units']} test "
