@@ -8,13 +8,14 @@ from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from models.checkpoint import default_weights
 from realtime.analysis import ahead, analyse
 from realtime.emotion.faces import FaceTracker, MediapipeDetector, watch_face
-from realtime.emotion.network import load_emotion_network
+from realtime.emotion.network import EmotionNetwork, load_emotion_network
 from realtime.export import record_of
 from realtime.messages import LOW_CONFIDENCE, Prediction
 from realtime.recording.recording import Recording
@@ -36,12 +37,54 @@ def test_every_window_of_the_recording_is_answered(demo_answers: list[Prediction
     assert len(fused) > len(demo_answers) / 3
 
 
-def test_the_demo_shows_what_the_program_can_say(demo: Path) -> None:
+@pytest.fixture(scope="module")
+def shipped() -> EmotionNetwork:
+    """The network that ships."""
+    return load_emotion_network(default_weights(), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [  # as models/weights/MODEL_CARD.md has them
+        ("01-01-01-01-01-01-01.mp4", ["neutral"]),
+        ("01-01-04-01-02-01-01.mp4", ["neutral"]),  # wrongly: he is sad
+        ("01-01-08-02-02-02-01.mp4", ["neutral", "surprised"]),
+    ],
+)
+def test_the_clips_of_a_person_never_heard(
+    clips: Path, shipped: EmotionNetwork, name: str, labels: list[str]
+) -> None:
+    with Recording(clips / name) as recording:
+        shown = list(analyse(recording, shipped, watch_face))
+        duration = recording.duration_seconds
+    assert duration is not None
+    assert [each.window_index for each in shown] == list(range(1, len(shown) + 1))
+    assert shown[-1].window_end == pytest.approx(duration, abs=0.15)
+    assert [label for label, _ in groupby(each.label for each in shown if each.label)] == labels
+    assert all(report.present for report in shown[len(shown) // 2].modalities)
+    for each in shown:
+        if each.probabilities is not None:
+            assert np.isfinite(each.probabilities).all()
+            assert each.probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_face_that_comes_late_and_sound_that_ends_early(
+    clips: Path, shipped: EmotionNetwork
+) -> None:
+    with Recording(clips / "noface_face.mov") as recording:
+        shown = list(analyse(recording, shipped, watch_face))
+    assert [each.window_index for each in shown] == list(range(1, len(shown) + 1))
+    seen = [each.modality("face").present for each in shown]
+    first = seen.index(True)
+    assert first > 5
+    assert all(seen[first : first + 5])
+    assert not shown[-1].modality("voice").present
+
+
+def test_the_demo_shows_what_the_program_can_say(demo: Path, shipped: EmotionNetwork) -> None:
     """The shipped network's own answers follow the face through all that the demo shows."""
     with Recording(demo) as recording:
-        shown = list(
-            analyse(recording, load_emotion_network(default_weights(), device="cpu"), watch_face)
-        )
+        shown = list(analyse(recording, shipped, watch_face))
     labels = [each.label for each in shown if each.label is not None]
     runs = [(label, len(list(run))) for label, run in groupby(labels)]
     assert [label for label, _ in runs] == ["neutral", "sad", "angry", "surprised", "happy"]
