@@ -586,14 +586,26 @@ def test_wrong_use(
     assert sentence in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize(
+    ("task", "stages"),
+    [("mosei", {"fusion": 2}), ("ntu", {"rgb": 1, "skeleton": 1, "fusion": 1})],
+)
 def test_two_processes_train_one_network(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    stages: dict[str, int],
 ) -> None:
     """As torchrun starts them, but the first is this process, which spares its imports."""
-    root = mosei(tmp_path / "data", {"train": 5, "validation": 2, "test": 1})
-    config = settings_file(tmp_path / "mine.toml", MOSEI_SETTINGS)
+    if task == "mosei":
+        root = mosei(tmp_path / "data", {"train": 5, "validation": 2, "test": 1})
+        text = MOSEI_SETTINGS
+    else:
+        root, text = ntu(tmp_path / "data", (1, 2, 3)), NTU_SETTINGS
+    config = settings_file(tmp_path / "mine.toml", text)
     options = ["--root", str(root), "--work-dir", str(tmp_path / "work"), "--config", str(config)]
-    command = ["train", "mosei", *options, "--device", "cpu"]
+    command = ["train", task, *options, "--device", "cpu", "--workers", "1"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -610,15 +622,16 @@ def test_two_processes_train_one_network(
         for name, value in {**rendezvous, "RANK": "0", "LOCAL_RANK": "0"}.items():
             monkeypatch.setenv(name, value)
         first = run(*command)
-        out, err = second.communicate(timeout=60)
+        out, err = second.communicate(timeout=120)
     finally:
         second.kill()
     assert first.exit_code == second.returncode == 0, first.output + err
     assert "weights.safetensors" in first.stdout
     assert out == "", "the second process writes nothing"
-    fold = tmp_path / "work" / "honest" / "official"
-    log = [json.loads(line) for line in (fold / "fusion" / "log.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in log] == [1, 2]  # one process wrote
+    (fold,) = (tmp_path / "work" / "honest").iterdir()
+    for stage, epochs in stages.items():
+        log = [json.loads(line) for line in (fold / stage / "log.jsonl").read_text().splitlines()]
+        assert [line["epoch"] for line in log] == list(range(1, epochs + 1))  # one process wrote
     weights = safetensors.torch.load_file(fold / "weights.safetensors")
     best = torch.load(fold / "fusion" / "state.pt", weights_only=True)["best_weights"]
     torch.testing.assert_close(weights, best, rtol=0, atol=0)

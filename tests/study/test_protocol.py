@@ -204,6 +204,34 @@ def test_branches_of_a_run_with_other_settings_are_not_taken(
     np.testing.assert_array_equal(found.logits, expected.logits)
 
 
+def test_several_networks_may_choose(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = replace(task, settings=replace(task.settings, choosing_seeds=3))
+    fold, row = task.folds[0], rows_of(task)[-1]
+    began: dict[int, dict[str, torch.Tensor]] = {}
+    curves: list[list[float]] = []
+    original = training.train
+
+    def noted(*args: Any, **options: Any) -> training.Trained:
+        joins = len(options["modalities"]) > 1 and "validation" in options
+        if joins:
+            began[options["seed"]] = {
+                name: value.clone() for name, value in args[1].branches[0].state_dict().items()
+            }
+        trained = original(*args, **options)
+        if joins:
+            curves.append([value for _, value in trained.curve])
+        return trained
+
+    monkeypatch.setattr(protocol, "train", noted)
+    cell = Study(several, context).cell(row, fold)
+    assert sorted(began) == [0, 1, 2]
+    assert not all(torch.equal(began[0][name], began[1][name]) for name in began[0])
+    expected = protocol._smooth(np.mean(curves[: 3 * len(fold.inner)], axis=0)).max()
+    assert cell.validation[0] == pytest.approx(expected)
+
+
 def test_branches_that_say_nothing_of_their_settings_are_made_anew_where_needed(
     task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

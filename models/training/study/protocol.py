@@ -18,7 +18,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, Final
 
@@ -185,11 +185,12 @@ class Study:
             branch.load_state_dict(weights)
         return FusedNetwork(branches, choice.fusion, len(self.task.classes))
 
-    def validate(self, row: Row, fold: Fold, choice: Choice, seed: int = 0) -> tuple[int, float]:
-        """Best epoch of one setting and its accuracy, over the inner splits of `fold`."""
+    def validate(self, row: Row, fold: Fold, choice: Choice) -> tuple[int, float]:
+        """Best epoch of one setting and its accuracy, over the inner splits of `fold` and seeds."""
         curves: list[list[float]] = []
         epochs: tuple[int, ...] = ()
-        for index, (rows, validation) in enumerate(fold.inner):
+        seeds = range(self.task.settings.choosing_seeds)
+        for (index, (rows, validation)), seed in product(enumerate(fold.inner), seeds):
             trained = train(
                 self.task,
                 self._start(row, fold, choice, seed, inner=index),
@@ -205,7 +206,7 @@ class Study:
             epochs = tuple(epoch for epoch, _ in trained.curve)
             curves.append([value for _, value in trained.curve])
             if len(row.modalities) == 1:
-                which = f"inner{index}-{row.choices.index(choice)}"
+                which = _inner(index, row.choices.index(choice), seed)
                 self._keep(trained.network, row, fold, which)
         mean = _smooth(np.mean(curves, axis=0))
         best = int(mean.argmax())
@@ -302,8 +303,9 @@ class Study:
 
     def _prepare_branches(self, row: Row, fold: Fold) -> None:
         """Have all branches trained alone that networks of this row begin from."""
-        wanted = [(0, inner) for inner in range(len(fold.inner))]
-        wanted += [(seed, -1) for seed in range(self.task.settings.seeds)]
+        settings = self.task.settings
+        wanted = list(product(range(settings.choosing_seeds), range(len(fold.inner))))
+        wanted += [(seed, -1) for seed in range(settings.seeds)]
         for index in row.modalities:
             for seed, inner in wanted:
                 self._trained_alone(self.rows[index], fold, seed, inner)
@@ -314,7 +316,7 @@ class Study:
         Other settings may have left theirs in the same files without finishing a cell.
         """
         cell = self.cell(row, fold)
-        which = f"seed{seed}" if inner < 0 else f"inner{inner}-{cell.choice}"
+        which = f"seed{seed}" if inner < 0 else _inner(inner, cell.choice, seed)
         kept = self._kept(row, fold, which)
         if kept is None:
             logger.info("%s, fold %s: %s.pt is not its own, made anew", row.key, fold.name, which)
@@ -356,6 +358,11 @@ class Study:
 
     def _path(self, row: Row, fold: Fold, name: str) -> Path:
         return self.context.stage_dir(f"{self.folder}/{row.key}/{fold.name}") / name
+
+
+def _inner(split: int, choice: int, seed: int) -> str:
+    """Name of a network that chooses."""
+    return f"inner{split}-{choice}-seed{seed}"
 
 
 def _as_tensor(value: Any) -> Any:

@@ -128,6 +128,7 @@ def sentiment(data_root: Path) -> Task:
             learning_rate=3e-3,
             weight_decay=0.05,
             seeds=10,
+            choosing_seeds=10,
             evaluate_every=2,
         ),
         targets={BEST_FUSED: 0.805},

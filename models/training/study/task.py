@@ -43,7 +43,8 @@ class Settings:
     evaluate_every: int = 1  # epochs
     half: bool = False  # training in bfloat16 where the hardware has it
     held: float = 0.0  # part of the steps in which pre-trained branches wait for what joins them
-    seeds: int = 3
+    seeds: int = 3  # networks that are scored
+    choosing_seeds: int = 1  # and, per inner split, that choose setting and epoch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,8 @@
 """Where MSAF could stand better: its settings one by one, on validation people alone.
 
 Nothing here reaches a row of the table; it tells why those rows come out as they do. Each variant
-is one network per inner split with pre-trained branches, kept in the work folder when finished;
-those that are a row's setting are taken from its cells.
+is the networks that choose, with pre-trained branches, kept in the work folder when finished; those
+that are a row's setting are taken from its cells.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ VARIANTS: Final[dict[str, Choice]] = {
     ),
     "… without block dropout": Choice(fusion=replace(IDENTITY, block_dropout=0.0)),
     "… warm-up, as above": Choice(fusion=IDENTITY, held=0.2),
+    "… 2 wide blocks, as above": Choice(fusion=replace(IDENTITY, blocks=2)),
+    "… 8 narrow blocks, as above": Choice(fusion=replace(IDENTITY, blocks=8)),
+    "… lowest attention L 0, as in the paper": Choice(
+        fusion=replace(IDENTITY, lowest_attention=0.0)
+    ),
+    "… lowest attention L 0.8": Choice(fusion=replace(IDENTITY, lowest_attention=0.8)),
+    "… behind the first stage only, as above": Choice(fusion=replace(IDENTITY, places="first")),
     "… behind the last stage only, as above": Choice(fusion=replace(IDENTITY, places="last")),
 }
 
