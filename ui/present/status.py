@@ -80,7 +80,7 @@ def status_cells(health: Health, shown_rate: float, *, live: bool) -> tuple[Cell
             text=f"{health.windows_skipped} · {health.camera.dropped + health.microphone.dropped}",
             tip=(
                 f"Left out because newer ones waited: {health.windows_skipped} answers, "
-                f"{health.frames_skipped} pictures\n"
+                f"{health.frames_skipped} pictures. "
                 f"Lost before they arrived: {health.camera.dropped} pictures, "
                 f"{health.microphone.dropped} pieces of sound"
             ),
