@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from typer.testing import CliRunner
 
 import main
@@ -202,6 +203,28 @@ def test_branches_of_a_run_with_other_settings_are_not_taken(
     found = Study(task, context).cell(row, fold)
     assert found.validation == expected.validation
     np.testing.assert_array_equal(found.logits, expected.logits)
+
+
+class Filter(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Linear(10, 4)
+
+    def forward(self, inputs: list[torch.Tensor], _steps: torch.Tensor | None) -> torch.Tensor:
+        return self.weights(inputs[0])  # type: ignore[no-any-return]
+
+
+def test_what_computed_the_features_has_a_cost_of_its_own(task: Task, context: RunContext) -> None:
+    filtered = replace(
+        task,
+        title_alone="alone",
+        extractor_alone="a filter",
+        extraction=lambda: (Filter(), [torch.zeros(1, 10)]),
+    )
+    figures = results.run(Study(filtered, context, alone=True), variants=False)
+    assert figures["extraction"]["flops"] == 2 * 10 * 4
+    assert figures["extraction"]["parameters"] == 44
+    assert "in the costs: a filter; for one clip 0.0 GFLOP and 0 ms." in report.section(figures)
 
 
 def test_several_networks_may_choose(

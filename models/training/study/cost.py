@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-
-from models.training.study.networks import FusedNetwork
 
 _REPEATS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Of everything behind the features that were computed once."""
+    """Of one network: everything behind the features that were computed once, or what made them."""
 
     parameters: int
     flops: int  # multiplications and additions of matrix products (attention's, too) and
@@ -28,9 +26,9 @@ class Cost:
 
 
 def measure(
-    network: FusedNetwork, inputs: list[Tensor], steps: Tensor | None, device: torch.device
+    network: nn.Module, inputs: list[Tensor], steps: Tensor | None, device: torch.device
 ) -> Cost:
-    """Cost of one sample, `inputs` being (1, ...) per modality."""
+    """Cost of one sample, `inputs` being (1, ...) per modality; `network` takes both."""
     network.cpu().eval()
     inputs = [each.cpu().float() for each in inputs]
     with (

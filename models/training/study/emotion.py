@@ -11,16 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.labels import RAVDESS_EMOTIONS
+from models.mel import HOP, MELS
 from models.paper.mfcc_cnn import mfcc_cnn
 from models.training.loop import RunContext
 from models.training.study.networks import Branch
 from models.training.study.ravdess import (
     ACTION_UNITS,
+    WINDOW,
     Clips,
+    ClipStatistics,
     action_units,
     heard,
     mfcc_sequences,
     read_clips,
+    whisper,
     whisper_statistics,
 )
 from models.training.study.task import (
@@ -115,6 +119,13 @@ def emotion(context: RunContext, voice: str) -> Task:
         extraction_seconds=partial(tuning_seconds, context, clips, statistics_branch)
         if voice == "tuned"
         else None,
+        # Fine-tuned or not, it is the same network.
+        extraction=None
+        if voice == "mfcc"
+        else lambda: (
+            ClipStatistics(whisper(context)),
+            [torch.zeros(1, MELS, WINDOW // HOP)],
+        ),
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.arrays import FloatArray, IntArray
 from models.files import written_whole
@@ -230,6 +230,18 @@ def statistics(encoder: VoiceEncoder, mel: Tensor) -> Tensor:
     normed = [norm(x.float()) for norm, x in zip(encoder.norms, states, strict=True)]
     stacked = torch.stack(normed, dim=1)  # (B, layers, T, W)
     return torch.cat([stacked.mean(dim=2), stacked.std(dim=2)], dim=2).flatten(1)
+
+
+class ClipStatistics(nn.Module):
+    """What Whisper's rows read of one clip, as a network whose cost can be measured."""
+
+    def __init__(self, encoder: VoiceEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, inputs: list[Tensor], _steps: Tensor | None = None) -> Tensor:
+        """[log-mel (1, 80, N)] → (1, layers · 2 · width)."""
+        return statistics(self.encoder, inputs[0])
 
 
 def mfcc_sequences(context: RunContext) -> Tensor:

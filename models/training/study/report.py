@@ -93,7 +93,7 @@ ten, whose curves are averaged.
   as often, the first); time for one clip at a time (of CMU-MOSI, whose networks read a video's
   utterances in sequence, the first test video) on one thread, the fastest of 200, taken once per
   network and table. Operations are those of matrix products, attention's too, and
-  convolutions. A speech encoder before a branch is not in them: `main.py bench` times one.
+  convolutions. A speech encoder before a branch is not in them: its own stand above the table.
 - **By sex** stands where the data says who is a woman and who a man: RAVDESS alone. A **confusion
   matrix** of more than eight classes is in results.json only.
 - **min** is the processor time of the row's training, choices included, on one core; what
@@ -324,7 +324,13 @@ def _extraction(task: Figures) -> str:
         return ""
     seconds = task.get("extraction_seconds")
     took = f" (training: {seconds / 60:.0f} minutes)" if seconds else ""
-    return f" Computed once, and not in the costs{took}: {task['extractor']}."
+    cost = task.get("extraction")
+    each = (
+        ""
+        if cost is None
+        else (f"; for one clip {cost['flops'] / 1e9:.1f} GFLOP and {cost['milliseconds']:.0f} ms")
+    )
+    return f" Computed once, and not in the costs{took}: {task['extractor']}{each}."
 
 
 def _against(task: Figures) -> str:

@@ -67,6 +67,7 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
         "protocol": task.protocol,
         "extractor": task.extractor if len(rows) > 1 else task.extractor_alone,
         "extraction_seconds": task.extraction_seconds() if task.extraction_seconds else None,
+        "extraction": _extraction(study),
         "classes": list(task.classes),
         "unit": task.unit,
         "units": len(_tested_units(task)),
@@ -79,6 +80,14 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
         "wrong_together": wrong_together(task, cells),
         "targets": _targets(task, rows),
     }
+
+
+def _extraction(study: Study) -> Figures | None:
+    """What computing the features of one clip costs, where a network does."""
+    if study.task.extraction is None:
+        return None
+    network, inputs = study.task.extraction()
+    return asdict(measure(network, inputs, None, study.context.device))
 
 
 def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) -> Figures:

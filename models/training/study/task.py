@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.arrays import FloatArray, IntArray
 from models.training.loop import content_digest
@@ -95,6 +95,8 @@ class Task:
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
     extractor_alone: str = ""  # of these what the first branch reads
     extraction_seconds: Callable[[], float] | None = None  # what training that took
+    # The network that computed it, and what that reads of one clip; see `cost.measure`.
+    extraction: Callable[[], tuple[nn.Module, list[Tensor]]] | None = None
 
     @property
     def modalities(self) -> tuple[str, ...]:
