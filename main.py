@@ -334,10 +334,15 @@ def live(
 
         def notes() -> Iterator[str]:
             answers.close()  # which ends the session: nothing more will be written
-            if (written := sessions.log.finish()) is not None:
+            written = sessions.log.finish()
+            if written is not None and summary.answers:
                 yield str(written)
+            elif written is not None:  # nothing was seen: the next try finds it as this one did
+                with suppress(OSError):
+                    os.truncate(written.path, 0)
 
         _report(answers, steps, summary, headless=headless, endless=seconds is None, notes=notes)
+        sessions.raise_failure()  # of the last that was written, too
 
 
 @app.command("replay")

@@ -476,7 +476,7 @@ def drift() -> list[Figure]:
 
 def weights_size(weights: Path) -> list[Figure]:
     """All files of weights that ship, or those that were named instead."""
-    ships = weights == default_weights()
+    ships = weights.resolve() == default_weights().resolve()
     files = sorted(weights.parent.glob("*.safetensors")) if ships else [weights]
     return [
         Figure(

@@ -781,6 +781,37 @@ def test_a_window_whose_file_cannot_be_written_ends_with_that(
     assert "no room left on the disk" in result.stderr
 
 
+@pytest.mark.logs_warnings
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_live_answers_that_cannot_be_written_end_with_that(
+    run: Run,
+    quick: None,
+    synthetic: list[LiveSession],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("realtime.live.WRITING_SECONDS", 60.0)  # they are the very last to be done
+    full = tmp_path / "full.csv"
+    full.symlink_to("/dev/full")
+    result = run(*LIVE, "--headless", "--out", full)
+    assert result.exit_code == ExitCode.UNREADABLE_FILE
+    assert "no room left on the disk" in result.stderr
+
+
+@pytest.mark.logs_warnings
+def test_live_without_its_camera_leaves_nothing_in_the_way_of_another_try(
+    run: Run, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.headless.DEVICE_PATIENCE_SECONDS", 1.0)
+    out = tmp_path / "a.csv"
+    nowhere = ("--camera", "http://127.0.0.1:9/video", "--microphone", "none")
+    for _ in range(2):
+        result = run("live", "--headless", *nowhere, "--out", out)
+        assert result.exit_code == ExitCode.NO_DEVICE
+        assert "Summary" not in result.stderr
+        assert out.read_bytes() == b""
+
+
 def test_sessions_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     loads: list[str] = []
     told: list[str] = []

@@ -328,7 +328,7 @@ def evaluate_fusion(
     verbose: Verbose = 0,
 ) -> None:
     """Compare MSAF with other fusions on real data; killed or stopped, the same command goes on."""
-    if seeds is not None and out == PUBLISHED:
+    if seeds is not None and out.resolve() == PUBLISHED.resolve():
         raise typer.BadParameter(
             f"{out} has the published number of networks per cell: name another page with --out",
             param_hint="--seeds",

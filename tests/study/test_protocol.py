@@ -698,6 +698,9 @@ def test_variants_of_an_earlier_run_are_kept(
     first = results.run(study)
     assert results.run(study, variants=False, before=first)["variants"] == first["variants"]
     assert "variants" not in results.run(study, variants=False)
+    others = replace(task, settings=replace(task.settings, choosing_seeds=2))
+    chosen = results.run(Study(others, context), variants=False, before=first)
+    assert "variants" not in chosen  # other networks chose the rows beside them
 
 
 def test_a_fingerprint_tells_inputs_and_folds_apart(task: Task, context: RunContext) -> None:

@@ -45,15 +45,20 @@ def run(study: Study, *, variants: bool = True, before: Figures | None = None) -
     """Train what is missing and return every figure of the task.
 
     `variants`: MSAF's settings one by one too, on validation people; else those of `before`, the
-    figures of an earlier run, are kept.
+    figures of an earlier run, are kept if the same networks chose there.
     """
     cells = {row.key: list(study.cells(row)) for row in study.wanted}
     figures = collect(study, cells)
     if variants and len(study.wanted) > 1:
         figures["variants"] = compare_variants(study)
-    elif before and "variants" in before:
+    elif before and "variants" in before and _validations(before) == _validations(figures):
         figures["variants"] = before["variants"]
     return figures
+
+
+def _validations(figures: Figures) -> dict[str, Any]:
+    """What the networks that choose came to, by row."""
+    return {key: row["validation"] for key, row in figures["rows"].items()}
 
 
 def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
