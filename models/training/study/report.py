@@ -136,9 +136,8 @@ paper and by what is asked, but in the knowledge of those figures.
 - **MSAF's joint feature had d = 1 to 4**, since r was 4 wherever blocks had 4 channels or more:
   below the paper's places as soon as blocks were narrower than 16. Validation people do not decide
   it: with identity start they see no difference; the paper's MSAF comes out better with MFCC (3
-  points) and on CMU-MOSI (0.7), and worse with Whisper (1 to 2), where blocks of 16 with d = 4 are
-  what its RAVDESS network has. One rule for all tasks was kept; the former r stands under "what was
-  tried".
+  points), and worse with Whisper (1 to 2), where blocks of 16 with d = 4 are what its RAVDESS
+  network has. One rule for all tasks was kept; the former r stands under "what was tried".
 - **The paper's MSAF and the one with identity start were one row**, which chose between them on
   validation people (nearly always the latter): the former had no test figures.
 - **A claim needed the larger of two p-values**, one of them the t-test's over five folds, corrected
