@@ -332,7 +332,7 @@ def live(
         ) as answers,
     ):
 
-        def notes() -> Iterator[str]:
+        def written_to_the_end() -> Iterator[str]:
             answers.close()  # which ends the session: nothing more will be written
             written = sessions.log.finish()
             if written is not None and summary.answers:
@@ -341,7 +341,14 @@ def live(
                 with suppress(OSError):
                     os.truncate(written.path, 0)
 
-        _report(answers, steps, summary, headless=headless, endless=seconds is None, notes=notes)
+        _report(
+            answers,
+            steps,
+            summary,
+            headless=headless,
+            endless=seconds is None,
+            notes=written_to_the_end,
+        )
         sessions.raise_failure()  # of the last that was written, too
 
 

@@ -26,8 +26,7 @@ _METER: Final = 110.0
 _LEAST: Final = 4  # of the live cells the one that matters least …
 _LEAST_WIDTH: Final = 800.0  # … and the width of a line that has room for it
 _METER_CAPTION: Final = "Sound level"
-
-METER_TIP: Final = "Loudness of the last tenth of a second; bright while somebody speaks"
+_METER_TIP: Final = "Loudness of the last tenth of a second; bright while somebody speaks"
 
 
 class StatusView(Explained):
@@ -68,7 +67,7 @@ class StatusView(Explained):
         """The figures by name, and what they say; not the states of sources and engine."""
         return [
             *((cell.caption, cell.tip) for cell in self._cells[:-3]),
-            ("Sound level", METER_TIP),
+            (_METER_CAPTION, _METER_TIP),
         ]
 
     def show_level(self, level: float | None, *, speech: bool) -> None:
@@ -168,4 +167,4 @@ class StatusView(Explained):
         for cell, area in zip(self.shown(), self.cell_areas(), strict=False):
             if area.left() <= place.x() < area.right():
                 return cell.tip
-        return METER_TIP
+        return _METER_TIP
