@@ -323,9 +323,10 @@ def _lost(health: Health) -> str:
 
 
 def report(predictions: Iterable[Prediction], writers: Iterable[Writer], summary: Summary) -> None:
-    """Hand each prediction to every writer, and count it in `summary`.
+    """Count each prediction in `summary`, and hand it to every writer.
 
-    Time counts from the beginning, live from the first answer: devices and network come first.
+    It is counted first: what an interruption let out must not be taken for nothing. Time counts
+    from the beginning, live from the first answer: devices and network come first.
     """
     writers, started = tuple(writers), time.monotonic()
     for prediction in predictions:
@@ -333,10 +334,10 @@ def report(predictions: Iterable[Prediction], writers: Iterable[Writer], summary
             raise KeyboardInterrupt
         if summary.answers == 0 and prediction.live:
             started = time.monotonic() - HOP_SECONDS
-        for write in writers:
-            write(prediction)
         summary.add(prediction)
         summary.seconds = time.monotonic() - started
+        for write in writers:
+            write(prediction)
 
 
 def json_writer(stream: TextIO) -> Writer:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from models.checkpoint import CheckpointError
 from realtime import headless
-from realtime.messages import Health, SessionState, SourceHealth, SourceState
+from realtime.messages import Health, Prediction, SessionState, SourceHealth, SourceState
 from realtime.sources.base import NoDeviceError
 from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
 
@@ -277,6 +277,17 @@ def test_the_summary_counts_answers_labels_and_modalities() -> None:
     replayed = headless.Summary()
     replayed.add(replace(make_prediction(0), latency_seconds=None))
     assert "delay" not in rendered(replayed.table())
+
+
+def test_an_answer_that_an_interruption_let_out_is_counted() -> None:
+    summary, stream = headless.Summary(), io.StringIO()
+
+    def interrupt(_prediction: Prediction) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        headless.report([make_prediction(0)], [headless.json_writer(stream), interrupt], summary)
+    assert len(stream.getvalue().splitlines()) == summary.answers == 1
 
 
 def test_the_summary_of_a_live_run_tells_what_was_lost() -> None:
