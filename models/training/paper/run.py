@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,14 @@ from models.config import PlainConfig
 from models.files import write_whole
 from models.training import distributed
 from models.training.data import DataError
-from models.training.loop import RunContext, begin_stage, console, fit, seed_everything
+from models.training.loop import (
+    RunContext,
+    begin_stage,
+    console,
+    fit,
+    progress_bar,
+    seed_everything,
+)
 from models.training.paper.batches import (
     Batch,
     Samples,
@@ -212,9 +220,17 @@ def _fit_stage(
 
 
 def _answers(
-    task: Task, stage: Stage, model: nn.Module, rows: Sequence[int], device: torch.device
+    task: Task,
+    stage: Stage,
+    model: nn.Module,
+    rows: Sequence[int],
+    device: torch.device,
+    advance: Callable[[int], None] = lambda _samples: None,
 ) -> tuple[Any, Any]:
-    """Answers (n, K) and targets (n,) of these samples; `model` is in evaluation mode."""
+    """Answers (n, K) and targets (n,) of these samples; `model` is in evaluation mode.
+
+    `advance` is told of each batch how many samples it had.
+    """
     said, truth = [], []
     size = stage.settings.batch_size
     batches = in_order(task.samples, rows, size, device, task.workers, stage.only)
@@ -222,6 +238,7 @@ def _answers(
         for batch in batches:
             said.append(stage.answer(model, batch).float().cpu())
             truth.append(batch[-1].cpu())
+            advance(len(batch[-1]))
     return torch.cat(said).numpy(), torch.cat(truth).numpy()
 
 
@@ -293,8 +310,10 @@ def evaluate_task(
         task.begin_fold(fold)
         network = _trained(task, fold, context.work_dir / protocol / fold.name / WEIGHTS, protocol)
         network = network.to(context.device)
-        pair = _answers(task, task.stages[-1], network, fold.test, context.device)
-        console.print(f"{task.name}: {fold.name} scored")
+        with progress_bar() as progress:
+            bar = progress.add_task(f"{task.name}: {fold.name}", total=len(fold.test), note="")
+            advance = partial(progress.advance, bar)
+            pair = _answers(task, task.stages[-1], network, fold.test, context.device, advance)
         about = {"people": fold.people, "samples": len(pair[1])}
         results["folds"][fold.name] = about | task.figures(*pair)
         said.append(pair[0])
