@@ -17,6 +17,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import main
+from models.arrays import FloatArray
 from models.labels import RAVDESS_EMOTIONS
 from models.training.data import ACTOR_FOLDS, DataError, load_ravdess
 from models.training.loop import RunContext
@@ -551,6 +552,28 @@ def test_scalers_see_training_people_alone() -> None:
     inputs = VectorInputs.scaled([values[None]], np.array([0, 1]))
     clean = inputs.clean(np.arange(3))[0].flatten()
     torch.testing.assert_close(clean, torch.tensor([-0.7071, 0.7071, 5.0]), atol=1e-3, rtol=0)
+
+
+def test_noise_is_where_modalities_learn_together_and_in_training_alone(task: Task) -> None:
+    rows = np.arange(36)
+    fold = task.folds[0]
+
+    def trained(noise: dict[int, float], modalities: tuple[int, ...]) -> FloatArray:
+        noisy = replace(task, noise=noise)
+        inputs = noisy.inputs(fold, fold.train)
+        branches = [list(task.branches.values())[index]() for index in modalities]
+        torch.manual_seed(0)
+        network = FusedNetwork(branches, Fusion(), 2)
+        for parameter in network.parameters():
+            torch.nn.init.constant_(parameter, 0.1)
+        network = training.train(
+            noisy, network, inputs, fold.train, FAST, modalities=modalities
+        ).network
+        return training.predict(noisy, network, inputs, rows, modalities)
+
+    np.testing.assert_array_equal(trained({0: 4.0}, (0,)), trained({}, (0,)))
+    np.testing.assert_array_equal(trained({0: 4.0}, (0, 1)), trained({0: 4.0}, (0, 1)))
+    assert not np.array_equal(trained({0: 4.0}, (0, 1)), trained({}, (0, 1)))
 
 
 def test_sentiment_in_its_layout(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:

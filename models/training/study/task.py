@@ -90,6 +90,8 @@ class Task:
     )  # key of a row, or BEST_FUSED → accuracy
     title_alone: str = ""  # of the table that holds but the first branch
     notes: tuple[str, ...] = ()  # what was not chosen inside the training people, and how
+    # Modality → deviation of the white noise on its features wherever modalities learn together.
+    noise: Mapping[int, float] = field(default_factory=dict)
     sessions: bool = False  # score test people's clips one after the other too
     data: str = ""  # settings that the inputs were made with; other ones begin all cells again
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
