@@ -65,6 +65,7 @@ class FaceTrunk(nn.Module):
 
     def __init__(self, config: FaceTrunkConfig) -> None:
         super().__init__()
+        self.config = config
         self.resolution = config.resolution
         layers: list[nn.Module] = [nn.Sequential(*_convolution(1, STEM_CHANNELS, 3, 2))]
         channels = STEM_CHANNELS

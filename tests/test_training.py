@@ -46,7 +46,7 @@ from models.training.live.voice import VoiceTask, _FrozenStates, train_voice
 from models.training.live.voice_settings import VoiceStageConfig
 from models.training.loop import RunContext, begin_stage
 from models.training.settings import RecipeError, StageError
-from models.voice import VoiceClassifier
+from models.voice import VoiceClassifier, VoiceEncoder
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -578,6 +578,17 @@ def test_features_of_other_weights_are_made_anew(data_root: Path, trained: Path)
     torch.testing.assert_close(
         other.frames.float(), first.frames.float() + 1.0, atol=5e-3, rtol=5e-3
     )
+
+
+def test_features_of_other_settings_are_made_anew(data_root: Path, trained: Path) -> None:
+    """Heads change no weight, and yet what comes of them."""
+    context = context_of(data_root, trained)
+    network = LIVE.read(trained / "live.safetensors").network()
+    first = fusion_features.evaluation_voices(context, network.encoder, network.config, "test")
+    split = VoiceEncoder(replace(network.config.voice, heads=4)).eval()
+    split.load_state_dict(network.encoder.state_dict())
+    other = fusion_features.evaluation_voices(context, split, network.config, "test")
+    assert not torch.equal(other.frames, first.frames)
 
 
 # Pairs.

@@ -286,9 +286,11 @@ def _cached(
 ) -> tuple[Tensor, ...]:
     """Features from the work folder if the same network made them, of the same settings and data.
 
-    `key` is those two.
+    `key` is those two. Of a network its own settings count beside its weights, since some of them,
+    as the number of heads, change no weight.
     """
-    digest = content_digest((key, context.seed), *network.state_dict().values())
+    made_of = getattr(network, "config", None)
+    digest = content_digest((key, context.seed, made_of), *network.state_dict().values())
     path = context.stage_dir("features") / f"{name}.pt"
     with suppress(DataError):  # not there, or damaged
         stored = load_state(path)

@@ -12,7 +12,6 @@ Every stage resumes where it was killed and passes at once when it is done. Thre
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +41,14 @@ from models.training.live.fusion_features import (
 from models.training.live.recipe import LiveRecipe
 from models.training.live.voice import STAGE as VOICE_STAGE
 from models.training.live.voice import WEIGHTS, VoiceTask, load_voice, train_voice
-from models.training.loop import RunContext, console, load_state, load_weights, seed_everything
+from models.training.loop import (
+    RunContext,
+    console,
+    content_digest,
+    load_state,
+    load_weights,
+    seed_everything,
+)
 from models.training.settings import RecipeError, StageError
 from models.voice import VoiceClassifier
 
@@ -254,11 +260,9 @@ def _take_head(
 
 
 def _branches(network: LiveNet) -> str:
-    digest = hashlib.sha256()
-    for branch in (network.trunk, network.encoder):
-        for tensor in branch.state_dict().values():
-            digest.update(tensor.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
+    branches = (network.trunk, network.encoder)
+    weights = [tensor for branch in branches for tensor in branch.state_dict().values()]
+    return content_digest(repr([branch.config for branch in branches]), *weights)
 
 
 Network = TypeVar("Network", bound=nn.Module)
