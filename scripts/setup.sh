@@ -52,11 +52,18 @@ apt_install() { # install "$@", or say in one sentence why that is impossible
   say "installing system packages: $*"
   as_root apt-get update -qq || say "the package lists could not be refreshed; trying with the old ones"
   as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >&2 ||
-    die "apt could not install: $*. Install them by hand, then call this again."
+    apt-get install -y -qq --no-install-recommends --no-remove -o DPkg::Lock::Timeout=300 "$@" >&2 ||
+    die "apt could not install, at least not without removing others: $*. Install them by hand, then call this again."
 }
 
+installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
 if command -v dpkg-query >/dev/null; then
+  if installed pipewire-alsa || installed pipewire-audio; then # which PulseAudio would drive out
+    [ "$1" = run ] || installed pulseaudio ||
+      say "this system's sound is PipeWire's: without PulseAudio the tests of a live microphone are skipped"
+    packages=${packages/ pulseaudio / }
+  fi
   # shellcheck disable=SC2086  # a list of words
   missing=$(missing_packages $packages)
   # shellcheck disable=SC2086
@@ -72,12 +79,16 @@ can_make_venv() { # a 3.11 or 3.12 that runs; shims of pyenv may exist without o
     >/dev/null 2>&1
 }
 
+is_whole() { # .venv; it may have been left half made, or its Python replaced by a newer release
+  can_make_venv .venv/bin/python && .venv/bin/python -c 'import pip' 2>/dev/null
+}
+
 find_python() {
   local candidate
   for candidate in ${PYTHON:-} python3 python3.12 python3.11 \
     /usr/bin/python3 /usr/bin/python3.1[12] /usr/local/bin/python3.1[12] \
-    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[12].*/bin/python \
-    "${XDG_DATA_HOME:-$HOME/.local/share}"/uv/python/cpython-3.1[12].*/bin/python3; do
+    "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.1[12].*/bin/python \
+    "${XDG_DATA_HOME:-${HOME:-}/.local/share}"/uv/python/cpython-3.1[12].*/bin/python3; do
     if can_make_venv "$candidate"; then printf '%s\n' "$candidate"; return; fi
   done
   return 1
@@ -115,11 +126,11 @@ cpu_torch_will_do() { # no NVIDIA driver is here, and that index answers within 
 
 wanted=$(cat pyproject.toml constraints.txt scripts/setup.sh | sha256sum | cut -d' ' -f1)
 stamp=.venv/.ready-$1
-if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && is_whole; then
   exit 0
 fi
 
-if ! can_make_venv .venv/bin/python; then
+if ! is_whole; then
   python=$(find_python) || { provide_python; python=$(find_python); } ||
     die "no Python 3.11 or 3.12 was found: install one (pyenv, uv), or name it: make run PYTHON=…"
   say "making .venv with $("$python" --version) ($python)"

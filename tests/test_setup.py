@@ -25,6 +25,12 @@ case "$*" in
   *"pip install"*) echo "$@" >> pip.log ;;
 esac
 """
+MAKES_VENV = """\
+#!/bin/sh
+case "$*" in
+  *"-m venv"*) echo "$@" >> pip.log; /bin/cp whole .venv/bin/python ;;
+esac
+"""
 CPU_TORCH = "--no-deps --index-url https://download.pytorch.org/whl/cpu torch"
 
 Setup = Callable[..., list[str]]
@@ -41,8 +47,12 @@ def setup(tmp_path: Path) -> Setup:
         commands.mkdir(exist_ok=True)
         (commands / name).symlink_to(shutil.which(name) or name)
 
-    def invoke(*, driver: bool = False, answer: bool = True, wheel: bool = True) -> list[str]:
-        executable(tmp_path / ".venv" / "bin" / "python", PYTHON)
+    def invoke(
+        *, driver: bool = False, answer: bool = True, wheel: bool = True, broken: str = ""
+    ) -> list[str]:
+        executable(tmp_path / ".venv" / "bin" / "python", broken or PYTHON)
+        executable(tmp_path / "whole", PYTHON)
+        executable(tmp_path / "python3", MAKES_VENV)
         if driver:
             executable(commands / "nvidia-smi", "#!/bin/sh\n")
         subprocess.run(
@@ -50,6 +60,7 @@ def setup(tmp_path: Path) -> Setup:
             cwd=tmp_path,
             env={
                 "PATH": str(commands),
+                "PYTHON": "./python3",
                 "NO_ANSWER": f"{not answer:d}",
                 "NO_WHEEL": f"{not wheel:d}",
             },
@@ -74,6 +85,17 @@ def test_torch_comes_without_cuda_where_there_is_no_driver(setup: Setup) -> None
     assert torch.endswith(f"--constraint constraints.txt {CPU_TORCH}")
     assert project.endswith("--constraint constraints.txt --editable .")
     assert setup() == [torch, project], "nothing is done twice"
+
+
+@pytest.mark.parametrize("what", ["version_info", "import pip"])
+def test_an_environment_that_is_not_whole_is_made_again(setup: Setup, what: str) -> None:
+    """Its Python was replaced by a newer release's, or making it was broken off."""
+    setup()
+    broken = f'#!/bin/sh\ncase "$*" in *"{what}"*) exit 1 ;; esac\n'
+    _, _, made, torch, project = setup(broken=broken)
+    assert made == "-m venv --clear .venv"
+    assert torch.endswith(CPU_TORCH)
+    assert project.endswith("--editable .")
 
 
 def test_torch_comes_from_pypi_elsewhere(setup: Setup) -> None:
