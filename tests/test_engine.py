@@ -13,6 +13,7 @@ import torch
 from models.checkpoint import LIVE, CheckpointError
 from models.config import FACE, VOICE, LiveNetConfig, VoiceEncoderConfig
 from models.live import LiveNet
+from realtime.emotion import network as network_module
 from realtime.emotion.network import (
     EmotionNetwork,
     in_onnxruntime,
@@ -116,6 +117,38 @@ def test_damaged_weights_are_said(weights: Path, tmp_path: Path) -> None:
 def test_a_gpu_that_is_not_there_is_said(weights: Path) -> None:
     with pytest.raises(ValueError, match="--device cpu"):
         load_emotion_network(weights, device="cuda")
+
+
+@pytest.mark.parametrize("when", ["loading", "warming up"])
+def test_a_gpu_that_cannot_be_used_is_done_without(
+    weights: Path,
+    when: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object, **__: object) -> EmotionNetwork:
+        raise RuntimeError("CUDA error: no kernel image is available\nCompile with …")
+
+    monkeypatch.setattr(network_module, "has_gpu", lambda: True)
+    if when == "loading":
+        monkeypatch.setattr(network_module, "in_torch", fail)
+    else:
+        unusable = in_onnxruntime(weights)
+        monkeypatch.setattr(unusable, "warm_up", fail)
+        monkeypatch.setattr(network_module, "in_torch", lambda *_, **__: unusable)
+    assert "CPU" in load_emotion_network(weights).engine_name
+    assert "the GPU cannot be used (CUDA error: no kernel image is available)" in caplog.text
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        load_emotion_network(weights, device="cuda")
+
+
+def test_damaged_weights_are_no_fault_of_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(network_module, "has_gpu", lambda: True)
+    with pytest.raises(CheckpointError):
+        load_emotion_network(tmp_path / "missing.safetensors")
+    assert not caplog.records
 
 
 def test_without_a_driver_torch_is_not_even_loaded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ channels-first batches of one.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.attention import modality_share
+from models.checkpoint import CheckpointError
 from models.config import FACE, MODALITIES, VOICE, LiveNetConfig
 from models.speaker import SpeakerOffset
 from realtime.config import WindowConfig
@@ -26,6 +28,8 @@ from realtime.messages import Attention, FloatArray
 from realtime.rings import SampleRing
 from realtime.task import Contribution, Progress
 
+logger = logging.getLogger(__name__)
+
 
 def load_emotion_network(
     weights: Path,
@@ -36,21 +40,34 @@ def load_emotion_network(
 ) -> EmotionNetwork:
     """Load the network on `device` ("auto", "cpu", "cuda") and warm it up.
 
-    Raises models.checkpoint.CheckpointError for missing or damaged weights, ConfigError for a
-    device that is not there.
+    "auto" is the GPU where there is one that can be used. Raises models.checkpoint.CheckpointError
+    for missing or damaged weights, ConfigError for a device that is not there.
     """
     tell = progress or (lambda _fraction, _text: None)
-    if device == "cuda" or (device == "auto" and has_gpu()):
+
+    def warmed_up(network: EmotionNetwork) -> EmotionNetwork:
+        tell(0.8, "Warming up")
+        network.warm_up()
+        tell(1.0, "Ready")
+        return network
+
+    def on_gpu() -> EmotionNetwork:
         tell(0.1, "Loading torch")
-        network = in_torch(weights, settings, device="cuda")
-    else:
-        network = in_onnxruntime(
-            weights, settings, progress=lambda done, text: tell(0.8 * done, text)
-        )
-    tell(0.8, "Warming up")
-    network.warm_up()
-    tell(1.0, "Ready")
-    return network
+        return warmed_up(in_torch(weights, settings, device="cuda"))
+
+    if device == "cuda":
+        return on_gpu()
+    if device == "auto" and has_gpu():
+        try:
+            return on_gpu()
+        except RuntimeError as error:  # its memory is taken, or it is too old for this torch
+            if isinstance(error, CheckpointError):
+                raise
+            reason = str(error).partition("\n")[0]
+            logger.warning("the GPU cannot be used (%s): going on without it", reason)
+    return warmed_up(
+        in_onnxruntime(weights, settings, progress=lambda done, text: tell(0.8 * done, text))
+    )
 
 
 def in_onnxruntime(
