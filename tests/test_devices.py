@@ -86,13 +86,15 @@ def test_a_driver_whose_list_never_ends_is_left() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="V4L2 is Linux's")
 def test_cameras_are_listed_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("video10", "video2", "video0", "v4l-subdev0", "radio0"):
+    for name in ("video10", "video7", "video2", "video0", "v4l-subdev0", "radio0"):
         (tmp_path / name).mkdir()
 
     @contextmanager
     def asking(device: Path) -> Iterator[video4linux.Request]:
         if device.name == "video10":
             raise PermissionError(errno.EACCES, "may not be read")
+        if device.name == "video7":  # the host's, not this container's
+            raise FileNotFoundError(errno.ENOENT, "is not there")
         yield WEB_CAM if device.name == "video0" else Driver({}, captures=False)
 
     monkeypatch.setattr(video4linux, "_asking", asking)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+from typing import Final
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+_PASSWORD: Final = re.compile(r"(pass\w*|pwd|pw)[=:]", re.IGNORECASE)
+"""As many recorders have it in the path: /user=admin&password=…&channel=1."""
 
 
 def local_number(selector: str) -> int | None:
@@ -24,7 +28,8 @@ def network_address(text: str) -> str:
 def public_address(address: str) -> str:
     """`address` without user, password and query, as it may be kept; "" if it is none.
 
-    Nor is it one where a password may go on behind the host's place, as / ? # not escaped let it.
+    Nor is it one where a password may go on behind the host's place, as / ? # not escaped let it,
+    or where the path has one.
     """
     try:
         parts = urlsplit(address)
@@ -32,6 +37,8 @@ def public_address(address: str) -> str:
     except ValueError:
         return ""
     if not whole or "@" in parts.path + parts.query + parts.fragment:
+        return ""
+    if _PASSWORD.search(unquote(parts.path)):
         return ""
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 

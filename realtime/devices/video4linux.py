@@ -44,6 +44,8 @@ def listed_cameras(root: Path = Path("/sys/class/video4linux")) -> list[CameraIn
                 if can_capture(ask):
                     info = CameraInfo(index=index, name=camera_name(index), modes=modes(ask))
                     cameras.append(info)
+        except FileNotFoundError:  # one of the host's, which this container was not given
+            continue
         except OSError as error:  # it may not be read, or is gone: opening it will say so
             logger.debug("camera %d does not answer: %s", index, error)
             cameras.append(CameraInfo(index=index, name=camera_name(index)))
