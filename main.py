@@ -598,6 +598,7 @@ def devices(verbose: Verbose = 0) -> None:
     """List cameras and microphones, and what they can do."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from realtime.devices.choice import list_devices
 
@@ -611,7 +612,7 @@ def devices(verbose: Verbose = 0) -> None:
         raise typer.Exit(ExitCode.NO_DEVICE)
     table = Table("kind", "choose it by", "name", "what it can do", box=None, pad_edge=False)
     for kind, each in found:
-        table.add_row(kind, str(each.index), each.name, each.details)
+        table.add_row(kind, str(each.index), Text(each.name), Text(each.details))
     Console().print(table)
 
 

@@ -86,7 +86,7 @@ def _row_of(prediction: Prediction) -> dict[str, Any]:
 
 
 class SameFileError(ValueError):
-    """Answers were to be written over the recording that they are about."""
+    """Answers were to be written over the recording that they are about, or over themselves."""
 
 
 def spare_recording(out: Path, recording: Path) -> None:
@@ -98,6 +98,15 @@ def spare_recording(out: Path, recording: Path) -> None:
         if out.samefile(recording):
             raise SameFileError(
                 f"{out} is the recording itself: choose another file for its answers"
+            )
+
+
+def spare_answers(out: Path, being_written: Path) -> None:
+    """Raise SameFileError where `out` is the file that answers are being written to."""
+    with suppress(OSError):
+        if out.samefile(being_written):
+            raise SameFileError(
+                f"answers are being written to {out} already: choose another file for these"
             )
 
 

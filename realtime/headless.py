@@ -6,6 +6,7 @@ wrapped around it.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -48,6 +49,8 @@ POLL_SECONDS = 0.03  # an answer comes every tenth of a second
 # A network camera may take some seconds to send its first picture, a cable some to be put back in.
 DEVICE_PATIENCE_SECONDS = 8.0
 
+_DISPLAY_PATIENCE_SECONDS = 2.0  # that a display server may take to answer
+
 _LISTED = " (`python main.py devices` lists what there is)"
 
 
@@ -56,7 +59,7 @@ class SessionFailedError(RuntimeError):
 
 
 def has_screen() -> bool:
-    """Whether a window can be shown: on Linux, whether a display server answers."""
+    """Whether a window can be shown: on Linux, whether a display server answers and lets us in."""
     if sys.platform in ("darwin", "win32") or os.environ.get("QT_QPA_PLATFORM"):
         return True
     wayland = os.environ.get("WAYLAND_DISPLAY")
@@ -71,10 +74,38 @@ def has_screen() -> bool:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(f"/tmp/.X11-unix/X{number}")
         else:
-            socket.create_connection((host, 6000 + int(number)), timeout=2.0).close()
+            address = (host, 6000 + int(number))
+            socket.create_connection(address, timeout=_DISPLAY_PATIENCE_SECONDS).close()
     except OSError:
         return False
-    return True
+    if _lets_us_in():
+        return True
+    logger.warning(
+        "the display %s does not let this program in (see `xhost` and `xauth`): it goes on without "
+        "a window",
+        os.environ["DISPLAY"],
+    )
+    return False
+
+
+def _lets_us_in() -> bool:
+    """Whether the X server takes a client of this person; where it does not, Qt would abort."""
+    try:
+        xcb = ctypes.CDLL("libxcb.so.1")
+    except OSError:  # which Qt needs too
+        return False
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    accepted: list[bool] = []
+
+    def connect() -> None:
+        connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
+        accepted.append(not xcb.xcb_connection_has_error(connection))
+        xcb.xcb_disconnect(connection)
+
+    asking = threading.Thread(target=connect, name="display", daemon=True)
+    asking.start()
+    asking.join(_DISPLAY_PATIENCE_SECONDS)
+    return accepted == [True]
 
 
 def live_predictions(
@@ -200,7 +231,7 @@ class Steps(Closing):
         self._lock = threading.Lock()
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
             console=console,
@@ -228,7 +259,7 @@ class Steps(Closing):
                 self._bar.update(self._task, completed=fraction, description=text)
                 self._bar.start()
             elif text != self._told:
-                self._console.print(text, highlight=False, soft_wrap=True)
+                self._console.out(text, highlight=False)
             self._told = text
 
     def close(self) -> None:

@@ -19,7 +19,13 @@ from realtime.analysis import analyse
 from realtime.archive import Archive
 from realtime.config import SessionConfig
 from realtime.errors import explain
-from realtime.export import PredictionWriter, Written, spare_recording, write_predictions
+from realtime.export import (
+    PredictionWriter,
+    Written,
+    spare_answers,
+    spare_recording,
+    write_predictions,
+)
 from realtime.messages import (
     FloatArray,
     Health,
@@ -403,6 +409,8 @@ class ReplaySession:
     def export(self, path: Path) -> Written:
         """See ReplayControls.export."""
         spare_recording(path, self._path)
+        if self._writer is not None and self._state in (SessionState.LOADING, SessionState.RUNNING):
+            spare_answers(path, self._writer.path)
         with self._lock:
             predictions = self._archive.answers.copy()
             written = self._written(path, len(predictions))

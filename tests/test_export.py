@@ -18,6 +18,7 @@ from realtime.export import (
     SameFileError,
     Written,
     record_of,
+    spare_answers,
     spare_recording,
     write_predictions,
 )
@@ -234,6 +235,13 @@ def test_the_recording_itself_is_no_place_for_its_answers(tmp_path: Path) -> Non
             spare_recording(path, recording)
     for path in (other, tmp_path / "new.csv", tmp_path / "nowhere" / "new.csv"):
         spare_recording(path, recording)
+
+
+def test_the_file_that_is_being_written_is_no_place_for_others(tmp_path: Path) -> None:
+    path = tmp_path / "talk.csv"
+    with PredictionWriter(path), pytest.raises(SameFileError, match=r"talk\.csv already"):
+        spare_answers(tmp_path / "." / "talk.csv", path)
+    spare_answers(tmp_path / "other.csv", path)
 
 
 def test_unknown_ending_is_refused_before_a_file_is_made(tmp_path: Path) -> None:

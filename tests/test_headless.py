@@ -6,7 +6,10 @@ import io
 import json
 import os
 import socket
-from collections.abc import Callable
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -316,20 +319,20 @@ def test_an_empty_run_has_a_summary_too() -> None:
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_is_being_done_is_told(terminal: bool) -> None:
-    stream = io.StringIO()
+    stream, name = io.StringIO(), "Talk [dQw4w9WgXcQ] :smile:.mp4"
     with headless.Steps(Console(file=stream, force_terminal=terminal, width=100)) as steps:
         for fraction, text in ((0.0, "Checking"), (0.5, "Warming up"), (1.0, "Ready")):
             steps.loading(fraction, text)
         for fraction in (0.0, 0.5, 1.0):
-            steps.tell(fraction, "Analysing talk.mp4")
+            steps.tell(fraction, f"Analysing {name}")
     steps.tell(0.5, "Late")
     told = stream.getvalue()
     if terminal:
-        assert "Analysing talk.mp4" in told
+        assert f"Analysing {name}" in told
         assert "━" in told
         assert "Late" not in told
     else:
-        assert told.splitlines() == ["Checking", "Warming up", "Ready", "Analysing talk.mp4"]
+        assert told.splitlines() == ["Checking", "Warming up", "Ready", f"Analysing {name}"]
 
 
 # -- screens ----------------------------------------------------------------------------------
@@ -349,6 +352,28 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return set_to
 
 
+# What an X server says first (X11 protocol, 8): status, versions, and how many words follow.
+ACCEPTED = struct.pack("<BxHHH", 1, 11, 0, 8) + bytes(32)
+REFUSED = struct.pack("<BBHHH", 0, 4, 11, 0, 1) + b"no.."
+
+
+@contextmanager
+def display_server(answer: bytes) -> Iterator[str]:
+    """DISPLAY of a server that gives its clients this answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError), ExitStack() as clients:
+                while True:
+                    client = clients.enter_context(server.accept()[0])
+                    if client.recv(12):  # not the one that only looks whether there is a server
+                        client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1] - 6000}.0"
+        server.shutdown(socket.SHUT_RDWR)
+
+
 def test_no_display_server_is_no_screen(bare: Callable[..., None], tmp_path: Path) -> None:
     bare()
     assert not headless.has_screen()
@@ -366,10 +391,28 @@ def test_what_answers_is_a_screen(bare: Callable[..., None], tmp_path: Path) -> 
     (tmp_path / "wayland-0").touch()
     bare(WAYLAND_DISPLAY="wayland-0", XDG_RUNTIME_DIR=str(tmp_path))
     assert headless.has_screen()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        bare(DISPLAY=f"127.0.0.1:{port - 6000}.0")
+    with display_server(ACCEPTED) as display:
+        bare(DISPLAY=display)
         assert headless.has_screen()
+
+
+def test_a_display_that_lets_nobody_in_is_no_screen(
+    bare: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    with display_server(REFUSED) as display:
+        bare(DISPLAY=display)
+        assert not headless.has_screen()
+    assert f"the display {display} does not let this program in" in caplog.text
+
+
+@pytest.mark.logs_warnings
+def test_a_display_that_never_answers_is_no_screen(
+    bare: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headless, "_DISPLAY_PATIENCE_SECONDS", 0.2)
+    with display_server(b"") as display:
+        bare(DISPLAY=display)
+        assert not headless.has_screen()
 
 
 def test_macos_and_windows_always_have_one(

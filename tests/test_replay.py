@@ -104,6 +104,20 @@ def test_a_writer_gets_the_same_answers_and_the_end_is_noted(
     assert path.read_bytes() == same.read_bytes()
 
 
+def test_an_export_spares_the_file_that_is_being_written(demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    with PredictionWriter(path) as writer:
+        session = ReplaySession(demo, task(), writer=writer)
+        with pytest.raises(SameFileError):
+            session.export(path)
+        session.start()
+        wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end")
+        session.stop()
+    before = path.read_bytes()
+    assert session.export(path).complete
+    assert path.read_bytes() == before
+
+
 def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> None:
     session.start()
     wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")

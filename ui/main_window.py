@@ -33,7 +33,7 @@ from PyQt6.QtWidgets import QDialog, QFileDialog, QMainWindow
 from realtime.config import SessionConfig
 from realtime.devices.addresses import local_number, public_address
 from realtime.errors import ExitCode, explain
-from realtime.export import Written
+from realtime.export import Written, spare_answers
 from realtime.messages import Health, Playback, Prediction, SessionState, Snapshot
 from realtime.session import Deadline, LiveControls, ReplayControls
 from ui import icons
@@ -545,8 +545,16 @@ class MainWindow(QMainWindow):
 
     def export(self, path: Path) -> None:
         """Write the recording's answers so far."""
-        if (replay := self.replay) is not None:
-            self._file(lambda: replay.export(path))
+        if (replay := self.replay) is None:
+            return
+        log = self.switcher.log.path  # which live sessions go on with
+
+        def export() -> Written:
+            if log is not None:
+                spare_answers(path, log)
+            return replay.export(path)
+
+        self._file(export)
 
     def _ask_file(self, title: str, folder: str, name: str, use: Callable[[Path], None]) -> None:
         dialog = ExportDialog(title, folder, name, self)

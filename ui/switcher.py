@@ -138,7 +138,6 @@ class SessionSwitcher(QObject):
 
         `of`: how many were asked for, of which this is the first.
         """
-        self._going_live = False
         self._wanted, self._wanted_of = path, of
         self._check_wanted()
 
@@ -164,6 +163,8 @@ class SessionSwitcher(QObject):
         self._wanted = None
         if error is not None:
             self._tell_unopened(error, path)
+            if self._going_live and not self._stopping.busy:  # what it had stopped for goes on
+                self._listing.call(self._list_devices)
             return
         self._note_sources()
         has_told = self._change(lambda: self._factory.replay(path), path)
@@ -237,7 +238,7 @@ class SessionSwitcher(QObject):
         self.devices = cameras, microphones = found
         self.listed.emit()
         problems = [each.problem for each in found if each.problem]
-        if self._going_live:
+        if self._going_live and self._wanted is None:
             camera = next((each.selector for each in cameras), None)
             self._sources = (camera, "default" if len(microphones) else None)
             if self.go_live():  # which told of the recording that was left, and graver

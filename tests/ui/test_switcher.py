@@ -473,6 +473,33 @@ def test_what_cannot_be_opened_changes_nothing(
     assert watched.notices[1].text == "Only the first of 2 files was opened."
 
 
+def test_a_recording_that_cannot_be_opened_does_not_keep_from_going_live(
+    qtbot: QtBot, watch: Watch, factory: FakeFactory, replay: FakeReplaySession
+) -> None:
+    watched = watch(replay)
+    qtbot.waitUntil(lambda: not watched.switcher._listing.busy)
+    factory.unreadable.add(Path("notes.txt"))
+    watched.switcher.go_live()  # which stops the recording at once
+    watched.switcher.open_recording(Path("notes.txt"))
+    qtbot.waitUntil(lambda: watched.switcher.live is not None)
+    (session,) = watched.sessions
+    qtbot.waitUntil(lambda: isinstance(session, FakeLiveSession) and session.started == 1)
+    assert Severity.ERROR in {each.severity for each in watched.notices}
+
+
+def test_a_recording_asked_for_on_the_way_to_live_is_opened(
+    qtbot: QtBot, watch: Watch, replay: FakeReplaySession
+) -> None:
+    watched = watch(replay)
+    qtbot.waitUntil(lambda: not watched.switcher._listing.busy)
+    watched.switcher.go_live()
+    watched.switcher.open_recording(Path("talk.mp4"))
+    qtbot.waitUntil(lambda: bool(watched.sessions))
+    qtbot.waitUntil(lambda: not watched.switcher._listing.busy)
+    (session,) = watched.sessions
+    assert isinstance(session, FakeReplaySession)
+
+
 def test_a_stopped_switcher_starts_nothing(
     qtbot: QtBot, watch: Watch, live: FakeLiveSession
 ) -> None:
