@@ -105,6 +105,27 @@ def test_utterances_that_are_not_called_as_they_should_be(tmp_path: Path, names:
         sentiment(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ([0, 0, 1, 1, 2, 2], "split must be 0 .* or 1 .* which it is not for c"),
+        ([0, 0, 0, 1, 1, 1], "the same for a whole video, which it is not for b"),
+        ([0, 0, 0, 0, 0, 0], "split must have videos to train on and to test"),
+    ],
+)
+def test_a_split_of_another_kind_is_refused(tmp_path: Path, split: list[int], message: str) -> None:
+    features = {name: np.zeros((6, 3), np.float32) for name in ("text", "audio", "video")}
+    np.savez(
+        tmp_path / "mosi_utterances.npz",
+        utterance_id=np.array(["a_0", "a_1", "b_0", "b_1", "c_0", "c_1"]),
+        split=np.array(split, np.uint8),
+        label=np.zeros(6, np.uint8),
+        **features,
+    )
+    with pytest.raises(DataError, match=f"{message}.*: get it again"):
+        sentiment(tmp_path)
+
+
 def test_clips_that_are_missing_or_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "ravdess_speech"
     folder.mkdir()
@@ -146,6 +167,12 @@ def test_files_of_other_names_are_no_clips(tmp_path: Path, stray: str) -> None:
         ("AU01_r;name\n1;01-01-08-01-01-01-02\n", r"has 1 action units, not 35"),
         ("AU01_r;name\nmany;01-01-08-01-01-01-02\n", r"cannot be read .*'many'"),
         ("AU01_r;name\n1\n", r"cannot be read"),
+        (
+            ";".join(["name", *(f"AU{unit}" for unit in range(35))])
+            + "\n01-01-08-01-01-01-02;nan"
+            + 34 * ";1",
+            r"has no number in 03-01-08-01-01-01-02",
+        ),
     ],
 )
 def test_action_units_that_are_not_as_they_should_be(

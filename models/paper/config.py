@@ -17,6 +17,12 @@ RGB_CHANNELS: Final = {"i3d": (832, 1024), "resnet50": (1024, 2048)}
 """NTU RGB+D's colour branches, and their channels at the two depths."""
 
 
+def check_depths(depths: tuple[int, ...]) -> None:
+    """ValueError where a residual network cannot be built of them."""
+    if len(depths) != 4 or min(depths) < 1:
+        raise ValueError(f"depths must be four numbers of blocks, at least 1 each, not {depths}")
+
+
 def check_mfcc_steps(steps: int) -> None:
     """ValueError where RAVDESS's voice branch cannot be built for so many."""
     if steps < 12:
@@ -45,6 +51,7 @@ class RavdessConfig(PlainConfig):
 
     def __post_init__(self) -> None:
         check_positive(self, "classes", "coefficients")
+        check_depths(self.depths)
         check_mfcc_steps(self.steps)
         _ = self.fusions  # which check what they are made with
         possible = {*IN_MSAF, Fault.STEM_WITHOUT_RELU}
@@ -102,6 +109,7 @@ class NtuConfig(PlainConfig):
 
     def __post_init__(self) -> None:
         check_positive(self, "classes")
+        check_depths(self.depths)
         if self.rgb not in RGB_CHANNELS:
             raise ValueError(f"rgb must be {' or '.join(RGB_CHANNELS)}, not {self.rgb!r}")
         check_skeleton_steps(self.steps)

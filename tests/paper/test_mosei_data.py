@@ -179,6 +179,20 @@ def test_what_an_utterance_lacks_is_known(tmp_path: Path) -> None:
     assert samples.sample(row + 1, None)[3].tolist() == [False, True, True]
 
 
+def test_a_video_without_a_word_has_no_utterances(tmp_path: Path) -> None:
+    root = mosei(tmp_path, COUNTS)
+    video = fold_videos("train", 1)[0]
+    path = root / "language" / "CMU_MOSEI_TimestampedWords.csd"
+    with closing(ComputationalSequence(path)) as words:
+        content = {each: words.read(each) for each in words.videos}
+    content[video].features[:] = b"sp"
+    write_csd(path, content)
+    folder, videos = prepare_mosei(root, MoseiPreparation(), tmp_path / "work", CPU, 1)
+    samples = MoseiSamples(folder, videos, MoseiPreparation())
+    assert len(samples) == 2 * (len(videos) - 1)
+    assert len(mosei_fold(samples).train) == 2 * (COUNTS["train"] - 1)
+
+
 def test_what_a_word_lacks_is_the_mean_and_no_extreme(tmp_path: Path) -> None:
     root = mosei(tmp_path, COUNTS)
     video = fold_videos("train", 1)[0]

@@ -292,6 +292,8 @@ def test_i3d_averages_each_two_neighbouring_steps() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: RavdessConfig(depths=(3, 4)), "depths must be four numbers of blocks"),
+        (lambda: NtuConfig(depths=(1, 1, 0, 1)), "at least 1 each, not"),
         (lambda: RavdessConfig(classes=0), "classes must be at least 1, not 0"),
         (lambda: RavdessConfig(faults=("typo",)), "no such fault here: typo; there are batch-of-"),
         (lambda: RavdessConfig(faults=("unused-first-fusion",)), "unused-first-fusion; there are"),

@@ -240,6 +240,8 @@ class MoseiSamples:
         self.keys: list[str] = []  # the folder's name tells of the files that it was made of
         for video in videos:
             arrays = load(folder, video)
+            if not len(arrays["sentiment"]):  # nobody says a word in it
+                continue
             cuts = arrays["ends"][:-1]
             parts = [np.split(arrays[name], cuts) for name in MODALITIES]
             for *features, felt in zip(*parts, arrays["sentiment"], strict=True):

@@ -57,7 +57,7 @@ STATISTICS: Final = 3072
 """Means and deviations of Whisper's four layers."""
 
 _PROTOCOL: Final = (
-    "5 published actor folds (Luna-Jiménez et al. 2021), 8 classes, 1439 clips; choices on the "
+    "5 published actor folds (Luna-Jiménez et al. 2021), 8 classes, {} clips; choices on the "
     "actors of the fold behind the test fold, then training on all actors but the test fold's"
 )
 _SIZES: Final = (
@@ -96,7 +96,7 @@ def emotion(context: RunContext, voice: str) -> Task:
         name=f"emotion-{voice}",
         title=f"Emotion: voice ({voice}) + face action units, RAVDESS",
         title_alone=f"Emotion: voice alone ({voice}), RAVDESS",
-        protocol=_PROTOCOL,
+        protocol=_PROTOCOL.format(len(clips.names)),
         classes=RAVDESS_EMOTIONS,
         branches={f"voice ({voice})": build, "face": face_branch},
         labels=torch.from_numpy(clips.labels),

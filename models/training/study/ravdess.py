@@ -63,7 +63,7 @@ _TOGETHER: Final = 16  # windows that go through an encoder at once
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clips:
-    """The 1439 clips without the one that is there twice, in file order."""
+    """The clips that are there, 1439 of all, without the one that is twice, in file order."""
 
     names: tuple[str, ...]
     labels: IntArray  # (n,) into RAVDESS_EMOTIONS
@@ -124,7 +124,10 @@ def action_units(data_root: Path, clips: Clips) -> FloatArray:
         raise DataError(f"{path} cannot be read ({error}): {GET_AGAIN}") from None
     if wrong := {len(each) for each in units} - {ACTION_UNITS}:
         raise DataError(f"{path} has {wrong.pop()} action units, not {ACTION_UNITS}: {GET_AGAIN}")
-    return np.array(units, np.float32)
+    values = np.array(units, np.float32)
+    if not (known := np.isfinite(values).all(axis=1)).all():
+        raise DataError(f"{path} has no number in {clips.names[known.argmin()]}: {GET_AGAIN}")
+    return values
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -57,7 +57,7 @@ NOTE = (
 
 
 def sentiment(data_root: Path) -> Task:
-    """Text, voice and face of each utterance, 62 videos to train on, 31 to test.
+    """Text, voice and face of each utterance; of 93 videos 62 to train on, 31 to test.
 
     Raises
     ------
@@ -84,7 +84,15 @@ def sentiment(data_root: Path) -> Task:
         labels[index, : len(rows)] = data["label"][rows]
         for name in MODALITIES:
             views[name][index, : len(rows)] = np.nan_to_num(data[name][rows])
-    test = np.array([data["split"][rows[0]] == 1 for rows in order])
+    splits = [set(data["split"][rows].tolist()) for rows in order]
+    if wrong := [videos[i] for i, each in enumerate(splits) if each not in ({0}, {1})]:
+        raise DataError(
+            f"{path}: split must be 0 (train) or 1 (test), the same for a whole video, which it is "
+            f"not for {wrong[0]}: {GET_AGAIN}"
+        )
+    test = np.array([each == {1} for each in splits])
+    if test.all() or not test.any():
+        raise DataError(f"{path}: split must have videos to train on and to test: {GET_AGAIN}")
     steps = torch.from_numpy(labels != NO_LABEL)
     tensors = [torch_rows(views[name]) for name in MODALITIES]
 
@@ -98,8 +106,9 @@ def sentiment(data_root: Path) -> Task:
     return Task(
         name="sentiment",
         title="Sentiment: text + voice + face, CMU-MOSI",
-        protocol="official split, 62 videos to train on, 31 to test; binary; the utterances of a "
-        f"video in sequence; choices by {INNER_SPLITS}-fold cross-validation over training videos",
+        protocol=f"official split, {np.sum(~test)} videos to train on, {np.sum(test)} to test; "
+        "binary; the utterances of a video in sequence; choices by "
+        f"{INNER_SPLITS}-fold cross-validation over training videos",
         classes=("negative", "positive"),
         branches={
             name: BranchBuilder(views[name].shape[-1], width)
