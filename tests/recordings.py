@@ -84,8 +84,10 @@ def movie(
             stream.gop_size = 10
             if b_frames:
                 stream.codec_context.max_b_frames = b_frames
-            # AVI fills every tick without a picture with an empty one.
-            stream.codec_context.time_base = Fraction(1, rate) if path.suffix == ".avi" else _TICK
+            # AVI fills every tick without a picture with an empty one, and of a raw stream the
+            # tick is all that tells its rate.
+            by_rate = path.suffix in (".avi", ".h264")
+            stream.codec_context.time_base = Fraction(1, rate) if by_rate else _TICK
             if pixel_aspect is not None:
                 stream.codec_context.sample_aspect_ratio = pixel_aspect
         track: Any = None

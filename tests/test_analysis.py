@@ -16,13 +16,15 @@ from models.checkpoint import default_weights
 from realtime.analysis import ahead, analyse
 from realtime.emotion.faces import FaceTracker, MediapipeDetector, watch_face
 from realtime.emotion.network import EmotionNetwork, load_emotion_network
+from realtime.emotion.reasons import NO_FACE
 from realtime.export import record_of
-from realtime.messages import LOW_CONFIDENCE, Prediction
+from realtime.messages import LOW_CONFIDENCE, NO_INPUT, Prediction
 from realtime.recording.recording import Recording
 from realtime.sources.base import UnreadableFileError
 from tests.fakes.driver import SteppedDriver, bits
 from tests.fakes.engine import answers, arithmetic_network
 from tests.fakes.waiting import wait_for
+from tests.recordings import movie
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,14 @@ def test_the_demo_shows_what_the_program_can_say(demo: Path, shipped: EmotionNet
     assert LOW_CONFIDENCE in {each.reason for each in shown}
     present = {tuple(report.present for report in each.modalities) for each in shown}
     assert {(True, True), (True, False), (False, True)} <= present
+
+
+def test_where_no_picture_is_nothing_arrives(tmp_path: Path) -> None:
+    times = [*np.arange(0.0, 1.0, 0.04), *np.arange(9.0, 10.0, 0.04)]
+    shown = answers(movie(tmp_path / "hole.mp4", times=times, sound=None))
+    by_time = {round(each.window_end, 1): each.reason for each in shown}
+    assert {by_time[end] for end in (4.5, 6.0, 8.0)} == {NO_INPUT}
+    assert by_time[10.0] is NO_FACE
 
 
 def test_two_replays_are_identical(demo: Path, demo_answers: list[Prediction]) -> None:

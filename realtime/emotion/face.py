@@ -15,7 +15,15 @@ from realtime.config import WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.fusion import EmotionFusion
 from realtime.emotion.reasons import FEW_PICTURES, NO_FACE, TOO_DARK
-from realtime.messages import FaceObservation, FloatArray, Prediction, Reason, Sighting, Track
+from realtime.messages import (
+    STALLED,
+    FaceObservation,
+    FloatArray,
+    Prediction,
+    Reason,
+    Sighting,
+    Track,
+)
 from realtime.task import Excerpt, Modality
 from realtime.windowing import WindowGrid
 
@@ -154,8 +162,10 @@ class Face(Modality[FaceExcerpt, EmotionFusion]):
         missing = lost
         if lost is None:
             seen = max((slot for slot in self._brightness if slot <= index), default=None)
-            dark = seen is not None and self._brightness[seen] < config.dark_picture
-            missing = TOO_DARK if dark else NO_FACE
+            if seen is None:  # a hole in a recording, which was not known before its end
+                missing = STALLED
+            else:
+                missing = TOO_DARK if self._brightness[seen] < config.dark_picture else NO_FACE
         if not slots:
             return missing, slots
         newest = slots[-1].face

@@ -5,7 +5,6 @@ Thread: any. Times are seconds.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -32,7 +31,7 @@ _OPTIONS: Final = {"protocol_whitelist": "file", "max_pixels": MAX_PIXELS}
 _NOT_RECORDINGS: Final = frozenset({"tty", "hls", "concat", "lavfi", "ffmetadata"})
 _STILL_BRANDS: Final = frozenset({"heic", "heix", "mif1", "avif"})
 # Containers whose header states the length; elsewhere FFmpeg estimates it from what it finds.
-_STATES_LENGTH: Final = frozenset({"mov", "mp4", "matroska", "avi", "wav", "flac"})
+_STATES_LENGTH: Final = frozenset({"mov", "mp4", "matroska", "avi", "wav", "flac", "aiff", "au"})
 # A program that writes a RIFF file into a pipe cannot know its size, and states this (sox) or more.
 _NO_RIFF_SIZE: Final = 0x7FFFF000
 _LEAST_BITRATE: Final = 200.0  # bit/s; a file with less is not as long as it says
@@ -104,9 +103,13 @@ def nothing_inside(path: Path, codecs: list[str]) -> str:
 
 
 def stream_of(container: InputContainer, kind: Kind) -> Any:
-    """The stream of `kind` that people mean, None if there is none; cover pictures do not count."""
+    """The stream of `kind` that people mean, None if there is none; cover pictures do not count.
+
+    Nor does one that FFmpeg cannot decode, as phones' spatial sound, while there is another.
+    """
     streams: Any = container.streams.video if kind == "video" else container.streams.audio
-    wanted = [each for each in streams if not _is_cover(each)]
+    shown = [each for each in streams if not _is_cover(each)]
+    wanted = [each for each in shown if each.codec_context is not None] or shown
     best = container.streams.best(kind)
     if best is not None and any(each.index == best.index for each in wanted):
         return best
@@ -117,9 +120,21 @@ def _is_cover(stream: Any) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
+def has_times(container: InputContainer) -> bool:
+    """Whether pictures carry times; in a raw stream they do not."""
+    no_times: Any = av.format.Flags.no_timestamps  # an enumeration; the flags are a number
+    return not container.format.flags & no_times.value
+
+
 def frame_rate_of(stream: Any) -> float | None:
-    """Average rate in Hz if the container has a believable one."""
-    for rate in (stream.average_rate, stream.guessed_rate) if stream is not None else ():
+    """Average rate in Hz if the container has a believable one.
+
+    Of a raw stream that is FFmpeg's own default, but its codec may tell.
+    """
+    if stream is None:
+        return None
+    rates = stream.average_rate, stream.guessed_rate
+    for rate in rates if has_times(stream.container) else reversed(rates):
         if rate and 0.1 <= float(rate) <= 240.0:
             return float(rate)
     return None
@@ -135,6 +150,8 @@ def length_of(container: InputContainer) -> float | None:
     """Length in seconds by FFmpeg's account; None where there is none or it cannot be."""
     if container.duration is None or container.duration <= 0:
         return None
+    if container.format.name == "avi" and _riff_size(Path(container.name)) is None:
+        return None  # invented, as that size was
     seconds = container.duration / av.time_base
     start = (container.start_time or 0) / av.time_base
     if "matroska" in container.format.name and start < seconds:
@@ -144,7 +161,10 @@ def length_of(container: InputContainer) -> float | None:
 
 def stated_length_of(container: InputContainer) -> float | None:
     """Length in seconds where the container itself states it."""
-    return length_of(container) if _STATES_LENGTH & {*container.format.name.split(",")} else None
+    kinds = {*container.format.name.split(",")}
+    if _STATES_LENGTH & kinds or ("mp3" in kinds and _counts_its_frames(Path(container.name))):
+        return length_of(container)
+    return None
 
 
 def scan_duration(path: Path) -> float:
@@ -165,10 +185,35 @@ def scan_duration(path: Path) -> float:
 
 def lacks_its_end(path: Path) -> bool:
     """Whether a RIFF file (WAV, AVI) is shorter than its header says, which FFmpeg passes over."""
+    stated = _riff_size(path)
+    try:
+        return stated is not None and path.stat().st_size < stated
+    except OSError:  # as below
+        return False
+
+
+def _riff_size(path: Path) -> int | None:
+    """Size in bytes that a RIFF file states in its header; None where it states none."""
     try:
         with path.open("rb") as file:
-            head, size = file.read(8), os.fstat(file.fileno()).st_size
+            head = file.read(8)
     except OSError:  # it was moved or deleted while it was read, which went on all the same
+        return None
+    size = int.from_bytes(head[4:], "little")
+    return size + 8 if head[:4] == b"RIFF" and size < _NO_RIFF_SIZE else None
+
+
+def _counts_its_frames(path: Path) -> bool:
+    """Whether an MP3 file states its length, in a first frame that holds nothing else."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(10)
+            if head[:3] == b"ID3":  # a size of four times seven bits (id3v2.4.0, 3.1)
+                size = sum((byte & 0x7F) << 7 * (3 - place) for place, byte in enumerate(head[6:]))
+                file.seek(10 + size)
+            else:
+                file.seek(0)
+            first = file.read(256)
+    except OSError:
         return False
-    stated = int.from_bytes(head[4:], "little")
-    return head[:4] == b"RIFF" and size < stated + 8 and stated < _NO_RIFF_SIZE
+    return b"Xing" in first or b"Info" in first

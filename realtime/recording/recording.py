@@ -21,9 +21,11 @@ from realtime.messages import AudioPacket, VideoPacket
 from realtime.recording.container import (
     DECODING_ERRORS,
     FAR_AHEAD,
+    USUAL_FRAME_RATE,
     WORDS,
     Kind,
     check_openable,
+    has_times,
     lacks_its_end,
     length_of,
     nothing_inside,
@@ -243,6 +245,10 @@ class Recording(Closing):
                 self.notes.append(f"the sound ends {lead:.1f} s before the picture")
             elif lead < -NOTED_SECONDS:
                 self.notes.append(f"the picture ends {-lead:.1f} s before the sound")
+        pictures = self._tracks.get("video")
+        if pictures is not None and not has_times(pictures.container):
+            rate = pictures.frame_rate or USUAL_FRAME_RATE
+            self.notes.append(f"the pictures carry no times: {rate:g} a second were assumed")
         if len(self._intervals) >= 5:
             short, long = np.percentile(self._intervals, (5, 95))
             if long > 1.5 * short:

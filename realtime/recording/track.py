@@ -317,7 +317,8 @@ class RecordedTrack:
 def samples_of(frame: AudioFrame) -> FloatArray:
     """Sound as float32 (n_samples, n_channels), read-only."""
     channels = frame.layout.nb_channels
-    if frame.format.is_planar and channels >= _MANY_CHANNELS:
+    # Nor does PyAV know 64-bit integers.
+    if (frame.format.is_planar and channels >= _MANY_CHANNELS) or frame.format.name[:3] == "s64":
         frame = av.AudioResampler(format="flt").resample(frame)[0]
     raw: NDArray[Any] = frame.to_ndarray()
     samples: NDArray[Any] = raw.T if frame.format.is_planar else raw.reshape(-1, channels)

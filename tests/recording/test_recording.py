@@ -110,7 +110,8 @@ def test_every_picture_comes_once_in_order(
 
 @pytest.mark.parametrize("layout", ["mono", "stereo", "5.1", "7.1"])
 @pytest.mark.parametrize(
-    ("codec", "sound_format"), [("pcm_s24le", "s32"), ("flac", "s16"), ("pcm_f32le", "flt")]
+    ("codec", "sound_format"),
+    [("pcm_s24le", "s32"), ("flac", "s16"), ("pcm_f32le", "flt")],
 )
 def test_sound_of_every_layout(tmp_path: Path, codec: str, sound_format: str, layout: str) -> None:
     read = Read(
@@ -436,6 +437,10 @@ def test_pixels_become_square(tmp_path: Path) -> None:
         ("cut.mkv", {}),
         ("cut.mp4", {"options": {"movflags": "faststart"}}),
         ("cut.wav", {"codec": None, "sound": "pcm_s16le", "sound_format": "s16"}),
+        ("cut.aiff", {"codec": None, "sound": "pcm_s16be", "sound_format": "s16"}),
+        ("cut.au", {"codec": None, "sound": "pcm_s16be", "sound_format": "s16"}),
+        ("cut.mp3", {"codec": None, "sound": "libmp3lame"}),
+        ("cut.mp3", {"codec": None, "sound": "libmp3lame", "options": {"id3v2_version": "0"}}),
     ],
 )
 def test_a_cut_off_file_is_read_as_far_as_it_goes(
@@ -446,6 +451,57 @@ def test_a_cut_off_file_is_read_as_far_as_it_goes(
     if options.get("codec", "libx264"):
         assert read.times[-1] == pytest.approx(2.4, abs=0.2)
     assert any(note.startswith("the file is cut off") for note in read.notes)
+
+
+def test_sound_in_64_bit_integers(tmp_path: Path) -> None:
+    path = movie(tmp_path / "a.wav", codec=None, sound="pcm_s64le", sound_format="s64")
+    assert_allclose(Read(path).samples, recordings.tone(1.0, 48000, 2), atol=1e-4)
+
+
+def test_an_mp3_that_does_not_state_its_length_is_not_called_cut_off(tmp_path: Path) -> None:
+    options = {"write_xing": "0"}
+    read = Read(movie(tmp_path / "a.mp3", codec=None, sound="libmp3lame", options=options))
+    assert read.notes == ["no picture in this recording: only the voice can be judged"]
+
+
+def test_an_avi_from_a_pipe_is_whole(tmp_path: Path) -> None:
+    path = movie(tmp_path / "a.avi", codec="mpeg4", sound="pcm_s16le", sound_format="s16")
+    content = path.read_bytes()
+    path.write_bytes(b"RIFF" + b"\xff" * 4 + content[8:])
+    data = bytearray(path.read_bytes())
+    for kind in (b"vids", b"auds"):  # the length of each stream is as large as the file's size
+        at = data.index(kind) + 32
+        data[at : at + 4] = b"\xff\xff\x0f\x00"
+    path.write_bytes(data)
+    read = Read(path)
+    assert read.recording.duration_seconds == pytest.approx(1.0, abs=0.1)
+    assert read.notes == []
+
+
+@pytest.mark.parametrize("rate", [15, 60])
+def test_a_raw_stream_has_the_rate_that_its_codec_tells(tmp_path: Path, rate: int) -> None:
+    read = Read(movie(tmp_path / "raw.h264", rate=rate, seconds=2.0, sound=None))
+    assert read.recording.frame_rate == rate
+    assert_allclose(np.diff(read.times), 1 / rate, atol=1e-6)
+    assert f"the pictures carry no times: {rate} a second were assumed" in read.notes
+
+
+def test_sound_that_nothing_decodes_does_not_hide_the_other(tmp_path: Path) -> None:
+    """As phones write it: spatial sound, of a higher rate, beside the usual."""
+    path = tmp_path / "phone.mp4"
+    with av.open(str(path), "w") as container:
+        tracks: list[Any] = [
+            container.add_stream("aac", rate=48000),
+            container.add_stream("ac3", rate=48000),
+        ]
+        for track, rate in zip(tracks, (64_000, 448_000), strict=True):
+            track.layout, track.format, track.bit_rate = "stereo", "fltp", rate
+        for track in tracks:
+            recordings._write_sound(container, track, recordings.tone(1.0, 48000, 2), 0.0)
+    path.write_bytes(path.read_bytes().replace(b"ac-3", b"apac"))
+    read = Read(path)
+    assert read.sounds[-1].end == pytest.approx(1.0, abs=0.05)
+    assert read.notes == ["no picture in this recording: only the voice can be judged"]
 
 
 @pytest.mark.parametrize("size", [0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])  # sox, arecord
