@@ -37,7 +37,7 @@ class ExitCode(IntEnum):
 
 
 _MEANINGS: Final = {
-    ExitCode.DONE: "done (Ctrl-C is the ordinary way to end `live`)",
+    ExitCode.DONE: "done (Ctrl-C or SIGTERM is the ordinary way to end `live` without --seconds)",
     ExitCode.UNEXPECTED: "an unexpected failure; the log file has the details",
     ExitCode.WRONG_USE: "wrong use of the command line or of a setting",
     ExitCode.NO_DEVICE: "no camera or microphone at all; without a window also when one that was "

@@ -508,6 +508,7 @@ def test_evaluation_and_model_card(
     card = model_card(results)
     assert "--stage folds" not in card
     assert results["weights"]["sha256"] in card
+    assert results["weights"]["file_sha256"] in card
     assert f"{100 * results['ferplus_test']['accuracy']:.1f} %" in card
     assert "{" not in card
 

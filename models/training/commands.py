@@ -44,7 +44,10 @@ prepare_app = Commands(
 
 DataRoot = Annotated[
     Path | None,
-    typer.Option(help="Folder of the data sets; else MSAF_DATA.", show_default=False),
+    typer.Option(
+        help="Folder of the data sets; else MSAF_DATA, else ../shared/data beside the project.",
+        show_default=False,
+    ),
 ]
 DataOut = Annotated[
     Path,
@@ -287,7 +290,7 @@ def evaluate_live(
     device: DeviceOption = Device.AUTO,
     verbose: Verbose = 0,
 ) -> None:
-    """Print every figure of the model card, beside what was aimed at."""
+    """Print the figures of the model card, as far as the work folder has the networks for them."""
     from models.checkpoint import default_weights
     from models.training.live.evaluate import evaluate_live as evaluate
     from models.training.live.recipe import load_recipe

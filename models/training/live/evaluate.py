@@ -9,6 +9,7 @@ of FER+ with a clip of RAVDESS, which are not recordings of one person.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,6 +81,7 @@ def evaluate_live(context: RunContext, weights: Path, recipe: LiveRecipe) -> Res
             "file": weights.name,
             "bytes": len(checkpoint.content),
             "sha256": checkpoint.sha256,
+            "file_sha256": hashlib.sha256(checkpoint.content).hexdigest(),
             "parameters": {
                 name: sum(parameter.numel() for parameter in getattr(network, name).parameters())
                 for name in ("trunk", "encoder", "head")

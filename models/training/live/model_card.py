@@ -126,8 +126,9 @@ together somewhat more often than pairs made by class would be (docs/results.md,
 
 ## The file
 
-- File: `models/weights/{file}`, {megabytes} MB, SHA-256 of its content, as the
-  program checks it: `{sha256}`
+- File: `models/weights/{file}`, {megabytes} MB. SHA-256, as `sha256sum` has it:
+  `{file_sha256}`; of all in it but itself, as the program
+  checks it: `{sha256}`
 - Parameters: {parameters}
 - Terms: {terms}. See `models/weights/LICENSE`.
 """
@@ -182,6 +183,7 @@ def _weights(results: Mapping[str, Any]) -> dict[str, str]:
         "file": weights["file"],
         "megabytes": f"{weights['bytes'] / 1e6:.1f}",
         "sha256": weights["sha256"],
+        "file_sha256": weights["file_sha256"],
         "parameters": f"{sum(counts.values()):,} ({parts})",
         "terms": weights["origin"]["terms"],
         "data": weights["origin"]["data"],

@@ -112,6 +112,10 @@ def _sexes(results: Results) -> Iterator[Table]:
 
 def _everybody(results: Results) -> Iterator[Table | str]:
     if not (folds := results["folds"]):
+        yield (
+            "not measured: all actors, each by a network that never heard them "
+            "(`train live --stage folds` leaves these in the work folder)"
+        )
         return
     table = Table(
         *("voice only", "balanced", "female", "male", f"ECE ({BINS} bins)"),
