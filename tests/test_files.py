@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.files import write_whole
+from models.files import check_writable, write_whole
 from models.training.loop import save_atomically
 
 
@@ -20,6 +20,18 @@ def test_a_file_is_replaced_and_folders_are_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no such device here")
+def test_whether_a_file_can_be_written_is_known_before(tmp_path: Path) -> None:
+    path, file = tmp_path / "new" / "figures.json", tmp_path / "file"
+    check_writable(path)
+    assert list(path.parent.iterdir()) == []
+    file.write_text("precious")
+    check_writable(file)
+    assert file.read_text() == "precious"
+    for impossible in (tmp_path, file / "figures.json"):
+        with pytest.raises(OSError, match=str(file if impossible != tmp_path else tmp_path)):
+            check_writable(impossible)
+
+
 def test_a_full_disk_is_told_of_and_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "state.pt"
     save_atomically({"epoch": torch.tensor(1)}, path)

@@ -455,6 +455,8 @@ def test_a_stage_needs_the_one_before(data_root: Path, trained: Path, tmp_path: 
     shutil.copytree(trained / "voice", tmp_path / "voice")
     with pytest.raises(StageError, match="the stage fusion has not been trained yet"):
         train_live(context, TINY, ("final",))
+    with pytest.raises(IsADirectoryError):
+        train_live(context, TINY, weights=tmp_path)
     with pytest.raises(RecipeError, match="no stage fushion; there are face, voice, fusion, f"):
         train_live(context, TINY, ("fushion",))
 

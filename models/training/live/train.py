@@ -23,7 +23,7 @@ from torch import nn
 from models.checkpoint import LIVE, Checkpoint, default_weights, round_as_stored
 from models.config import CONDITIONS, LiveNetConfig
 from models.face import FaceClassifier
-from models.files import write_whole
+from models.files import check_writable, write_whole
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
@@ -109,9 +109,13 @@ def train_live(
     StageError
         A stage that is not named has not been trained to its end, or behind other branches; or
         never, and one that is named needs it.
+    OSError
+        The weights cannot be written where they are wanted; said before anything is trained.
     """
     if unknown := set(stages) - set(STAGES):
         raise RecipeError(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
+    if weights is not None:
+        check_writable(weights)  # hours before it comes to that
     context = replace(context, seed=recipe.seed)
     lacking = [
         stage
