@@ -717,6 +717,7 @@ def test_variants_of_an_earlier_run_are_kept(
     monkeypatch.setattr(
         "models.training.study.variants.VARIANTS", {"one": Choice(fusion=Fusion(kind="msaf"))}
     )
+    task = replace(task, settings=replace(FAST, epochs=1, seeds=1))
     study = Study(task, context)
     first = results.run(study)
     assert results.run(study, variants=False, before=first)["variants"] == first["variants"]
