@@ -56,7 +56,7 @@ apt_install() { # install "$@", or say in one sentence why that is impossible
     die "apt could not install, at least not without removing others: $*. Install them by hand, then call this again."
 }
 
-installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -x installed >/dev/null; }
 
 if command -v dpkg-query >/dev/null; then
   if installed pipewire-alsa || installed pipewire-audio; then # which PulseAudio would drive out

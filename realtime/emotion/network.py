@@ -60,9 +60,9 @@ def load_emotion_network(
     if device == "auto" and has_gpu():
         try:
             return on_gpu()
+        except CheckpointError:
+            raise
         except RuntimeError as error:  # its memory is taken, or it is too old for this torch
-            if isinstance(error, CheckpointError):
-                raise
             reason = str(error).partition("\n")[0]
             logger.warning("the GPU cannot be used (%s): going on without it", reason)
     return warmed_up(

@@ -188,7 +188,7 @@ def lacks_its_end(path: Path) -> bool:
     stated = _riff_size(path)
     try:
         return stated is not None and path.stat().st_size < stated
-    except OSError:  # as below
+    except OSError:  # gone meanwhile, as `_riff_size` allows for
         return False
 
 

@@ -35,6 +35,12 @@ CPU = torch.device("cpu")
 COUNTS = {"train": 3, "validation": 1, "test": 2}
 
 
+def contents(path: Path) -> dict[str, Sequence]:
+    """What a .csd file holds of each video."""
+    with closing(ComputationalSequence(path)) as file:
+        return {video: file.read(video) for video in file.videos}
+
+
 def test_the_official_folds() -> None:
     counts = Counter(official_folds().values())
     assert counts == {"train": 2250, "validation": 300, "test": 678}
@@ -166,8 +172,7 @@ def test_what_an_utterance_lacks_is_known(tmp_path: Path) -> None:
     root = mosei(tmp_path, COUNTS)
     video = fold_videos("train", 1)[0]
     path = root / "visual" / "CMU_MOSEI_VisualFacet42.csd"
-    with closing(ComputationalSequence(path)) as face:
-        content = {each: face.read(each) for each in face.videos}
+    content = contents(path)
     features, intervals = content[video]
     early = intervals[:, 1] <= 3.0  # nothing is seen of the second utterance
     content[video] = Sequence(features[early], intervals[early])
@@ -183,8 +188,7 @@ def test_a_video_without_a_word_has_no_utterances(tmp_path: Path) -> None:
     root = mosei(tmp_path, COUNTS)
     video = fold_videos("train", 1)[0]
     path = root / "language" / "CMU_MOSEI_TimestampedWords.csd"
-    with closing(ComputationalSequence(path)) as words:
-        content = {each: words.read(each) for each in words.videos}
+    content = contents(path)
     content[video].features[:] = b"sp"
     write_csd(path, content)
     folder, videos = prepare_mosei(root, MoseiPreparation(), tmp_path / "work", CPU, 1)
@@ -197,8 +201,7 @@ def test_what_a_word_lacks_is_the_mean_and_no_extreme(tmp_path: Path) -> None:
     root = mosei(tmp_path, COUNTS)
     video = fold_videos("train", 1)[0]
     path = root / "visual" / "CMU_MOSEI_VisualFacet42.csd"
-    with closing(ComputationalSequence(path)) as face:
-        content = {each: face.read(each) for each in face.videos}
+    content = contents(path)
     for features, _intervals in content.values():
         features += 100.0  # far from 0, as seen beside their deviation
         features[:, 3] = np.nan  # known of nobody
