@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
+from realtime.devices import sound
 from realtime.devices.listing import MicrophoneInfo
 from realtime.devices.sound import PORTAUDIO, list_microphones
 from realtime.messages import AudioPacket, FloatArray, SourceState
@@ -221,6 +222,7 @@ class Stream:
         self._owner = owner
         self.options = options
         self.runs = self.closed = False
+        self.hangs: threading.Event | None = None  # until it is set
 
     @property
     def active(self) -> bool:
@@ -234,6 +236,8 @@ class Stream:
         self.runs = True
 
     def abort(self, ignore_errors: bool) -> None:
+        if self.hangs is not None:
+            self.hangs.wait()
         self.runs = False
 
     def close(self, ignore_errors: bool) -> None:
@@ -466,6 +470,26 @@ def test_a_device_that_falls_silent_is_given_up(
     assert source.read(0.01) is None
     with pytest.raises(SourceError, match="has stopped"):
         source.read(0.02)
+
+
+@pytest.mark.logs_warnings
+def test_a_driver_that_hangs_is_left_alone_and_the_device_opened_beside_it(
+    module: Sounddevice, source: MicrophoneSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sound, "PORTAUDIO_PATIENCE_SECONDS", 0.05)
+    over = threading.Event()
+    module.streams[-1].hangs = over
+    source.open()  # closes the old stream first
+    module.hear()
+    read(source)
+    source.close()
+    assert "only while no sound is recorded" in list_microphones().problem
+    over.set()
+    deadline = time.monotonic() + 60.0
+    while PORTAUDIO.in_use:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not list_microphones().problem
 
 
 def test_a_number_stands_for_the_device_it_meant_at_first(

@@ -100,8 +100,19 @@ class PortAudio:
     def close(self, stream: Any) -> None:
         """Close a stream that was told of by `opened`.
 
-        Takes for ever where a sound server hangs, and keeps nobody else from their devices then.
+        One whose driver hangs is left alone, and the list of devices stays as it is until that
+        ends: a device can be opened again beside it. PulseAudio's library hangs for good now and
+        then when its server ends while sound is in memory that both share.
         """
+        closing = threading.Thread(
+            target=self._close, args=(stream,), name="closing sound", daemon=True
+        )
+        closing.start()
+        closing.join(PORTAUDIO_PATIENCE_SECONDS)
+        if closing.is_alive():
+            logger.warning("a sound stream cannot be closed, and was left to its driver")
+
+    def _close(self, stream: Any) -> None:
         # abort, not stop: what is still in the buffers is of no use to anybody.
         stream.abort(ignore_errors=True)
         with self._lock:

@@ -106,6 +106,10 @@ class VirtualMicrophone:
             patch.setenv(name, folder)
         for name in ("PULSE_SERVER", "PULSE_RUNTIME_PATH", "PULSE_COOKIE"):
             patch.delenv(name, raising=False)
+        # Without memory shared with the server: its library may hang for good when that ends.
+        config = Path(folder) / "pulse" / "client.conf"
+        config.parent.mkdir()
+        config.write_text("enable-shm = no\n")
         self._exit.callback(self.unplug)
         self._exit.callback(self.stop_playing)
         try:
