@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+class SameFileError(ValueError):
+    """Something was to be written over the file that it comes from, or over itself."""
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, which stands at `path` when the block is left.

@@ -54,7 +54,7 @@ _MEANINGS: Final = {
 # Looked up along the method resolution order, so that the most particular class decides.
 _CODES: Final = {
     "realtime.config.ConfigError": ExitCode.WRONG_USE,
-    "realtime.export.SameFileError": ExitCode.WRONG_USE,
+    "models.files.SameFileError": ExitCode.WRONG_USE,
     "realtime.sources.base.UnreadableFileError": ExitCode.UNREADABLE_FILE,
     "realtime.sources.base.NoDeviceError": ExitCode.NO_DEVICE,
     "realtime.sources.base.SourceError": ExitCode.NO_DEVICE,

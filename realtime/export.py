@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from models.files import SameFileError
 from realtime.clock import clock_time
 from realtime.closing import Closing
 from realtime.messages import FloatArray, Prediction
@@ -83,10 +84,6 @@ def _row_of(prediction: Prediction) -> dict[str, Any]:
         **{f"share_{name}": share for name, share in shares.items()},
         "latency_ms": latency,
     }
-
-
-class SameFileError(ValueError):
-    """Answers were to be written over the recording that they are about, or over themselves."""
 
 
 def spare_recording(out: Path, recording: Path) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.files import SameFileError
 from realtime.emotion.reasons import NO_FACE
 from realtime.export import (
     AnswerLog,
     PredictionWriter,
-    SameFileError,
     Written,
     record_of,
     spare_answers,

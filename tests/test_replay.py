@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime.export import PredictionWriter, SameFileError, record_of, write_predictions
+from models.files import SameFileError
+from realtime.export import PredictionWriter, record_of, write_predictions
 from realtime.messages import (
     FloatArray,
     Prediction,

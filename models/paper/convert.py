@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from models.checkpoint import CheckpointError, Format, WeightsFile
 from models.config import PlainConfig
+from models.files import SameFileError
 from models.msaf import join_segments
 from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
 from models.paper.faults import Fault
@@ -261,6 +262,8 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
     ------
     OSError, UnreadableWeightsError
         The file cannot be read.
+    SameFileError
+        `target` is `source`.
     ConversionError
         Names and shapes are not those of this kind, two names mean the same weights, or weights are
         not finite; all that are missing, unexpected, of another size or spoiled are named, and so
@@ -271,9 +274,7 @@ def convert(source: Path, target: Path, kind: str) -> WeightsFile[Any, Any]:
     if kind not in KINDS:
         raise ValueError(f"no kind {kind!r}; there are {', '.join(KINDS)}")
     if target.exists() and source.exists() and target.samefile(source):
-        raise ConversionError(
-            f"{target} is the file to convert: what is written needs another name"
-        )
+        raise SameFileError(f"{target} is the file to convert: choose another name for --out")
     tensors = _read(source)
     fitted = _fitted(tensors, kind)
     if isinstance(fitted, str):

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import main
 from models.checkpoint import CheckpointError
+from models.files import SameFileError
 from models.paper.convert import KINDS, ConversionError, convert
 from models.paper.faults import Fault
 from models.paper.weights import read_network
@@ -281,7 +282,7 @@ def test_the_source_is_never_written_over(tmp_path: Path) -> None:
     link.symlink_to(source)
     before = source.read_bytes()
     for target in (source, link):
-        with pytest.raises(ConversionError, match="is the file to convert"):
+        with pytest.raises(SameFileError, match="is the file to convert"):
             convert(source, target, "lstm")
     assert source.read_bytes() == before
 
