@@ -6,7 +6,6 @@ is due in packet time, so that the same file and weights give the same predictio
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections import deque
@@ -15,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
 
+from models.cores import usable_cores
 from realtime.config import SessionConfig
 from realtime.messages import (
     AudioPacket,
@@ -35,7 +35,7 @@ from realtime.worker import DueWindow, InferenceWorker
 
 Item = TypeVar("Item")
 
-ENCODERS = min(4, os.cpu_count() or 1)  # windows that are encoded at the same time …
+ENCODERS = min(4, usable_cores())  # windows that are encoded at the same time …
 MOST_PENDING = ENCODERS + 4  # … and windows under way in all, so that no encoder has to wait
 READ_AHEAD = 32  # packets of sound, and of pictures what was seen in them …
 DECODE_AHEAD = 4  # … and packets before that, pictures whole: of 4K 25 MB each

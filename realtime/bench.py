@@ -7,7 +7,6 @@ figures that carry their budget, so that nothing is printed without what it has 
 from __future__ import annotations
 
 import math
-import os
 import platform
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ from rich.text import Text
 
 from models.checkpoint import default_weights
 from models.config import FACE, VOICE
+from models.cores import usable_cores
 from realtime.analysis import analyse
 from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, in_torch
@@ -518,7 +518,7 @@ def paper_network(live: Sequence[Figure], *, on_gpu: bool) -> list[Figure]:
     from models.paper.resnext3d import resnext3d
 
     device = "cuda" if on_gpu else "cpu"
-    torch.set_num_threads(_cores())
+    torch.set_num_threads(usable_cores())
     network = resnext3d().eval().to(device)
     clip = torch.rand(1, 3, 30, 224, 224, device=device)
     with torch.inference_mode():
@@ -551,20 +551,13 @@ def machine() -> dict[str, Any]:
             packages.append(f"{name} {version(name)}")
     return {
         "processor": _processor(),
-        "cores": _cores(),
+        "cores": usable_cores(),
         "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
         "gpu": _gpu(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "packages": ", ".join(packages),
     }
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -41,16 +41,23 @@ class CaptureThread(Generic[Packet]):
         *,
         name: str,
         stall_seconds: float,
+        replaced: Callable[[], None] = lambda: None,
     ) -> None:
-        """`stall_seconds`: a source silent for longer has stalled."""
+        """`stall_seconds`: a source silent for longer has stalled.
+
+        `replaced` is called on this thread before the first packet of another device, which the
+        system has put in the place of one that went away.
+        """
         self._source: Source[Packet] = source
         self._push: Callable[[Packet], None] = push
         self._clock = clock
         self._stall_seconds = stall_seconds
+        self._replaced = replaced
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         # This thread's own.
         self._open = False
+        self._device = ""  # name of the one that was open last
         self._retry_seconds = RETRY_SECONDS[0]
         self._next_sequence = 0
         # Told by health.
@@ -111,6 +118,9 @@ class CaptureThread(Generic[Packet]):
                 self._source.open()
                 self._open = True
                 self._next_sequence = 0
+                if self._device not in ("", self._source.name):
+                    self._replaced()
+                self._device = self._source.name
             packet = self._source.read(READ_SECONDS)
             if packet is not None and not self._stopping.is_set():
                 self._push(packet)

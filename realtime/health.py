@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import Final
+
+LEAST_SECONDS: Final = 0.2  # that a rate is told of; drivers hand over what has gathered at once
 
 
 class Rolling:
@@ -31,7 +34,7 @@ class Rolling:
                 return 0.0
             first, last = self._values[0][0], self._values[-1][0]
             # Up to now, not to the last value: a stream that has stopped sinks towards zero.
-            return (len(self._values) - 1) / max(now - first, last - first, 1e-6)
+            return (len(self._values) - 1) / max(now - first, last - first, LEAST_SECONDS)
 
     def quantiles(self, now: float, *wanted: float) -> tuple[float | None, ...]:
         """Quantiles (0..1), the value nearest to each; None while there are none."""

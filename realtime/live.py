@@ -27,7 +27,6 @@ from realtime.health import Rolling
 from realtime.inbox import Inbox
 from realtime.live_worker import LiveWorker
 from realtime.messages import (
-    NOT_DELIVERING,
     AudioPacket,
     Health,
     Prediction,
@@ -114,7 +113,7 @@ class LiveSession:
         self._history: deque[Prediction] = deque(
             maxlen=round(self.config.history_seconds / windows.hop_seconds)
         )
-        self._unwritten: deque[Prediction] = deque()  # however long the disk takes
+        self._unwritten: list[Prediction] = []  # however long the disk takes
         self._captures: dict[Track, AnyCapture] = {}
         self._windows_skipped = 0
         self._frozen: VideoPacket | None = None  # the picture while paused, and until the next one
@@ -208,18 +207,15 @@ class LiveSession:
 
     def _exchange(self, track: Track, selector: str | None) -> None:
         """Stop the capture of this track and start another. Thread: devices."""
+        if selector != self._selectors[track]:
+            return  # what was chosen since then comes next
         with self._lock:
             old = self._captures.pop(track, None)
             if track is Track.PICTURES:
                 self._frozen = None
         if old is not None:
             old.stop(timeout_seconds=DEVICE_PATIENCE_SECONDS)
-            if track is Track.PICTURES:
-                self._search.forget()
-            self._delays[track].clear()
-
-        self._inbox.put(SourceChange(track=track, connected=selector is not None))
-        self._wake.set()
+        self._start_over(track, connected=selector is not None)
         if selector is None or self._stopping.is_set():
             return
         capture = self._capture(track, selector)
@@ -232,13 +228,32 @@ class LiveSession:
         if track is Track.PICTURES:
             camera = self._camera_factory(selector, clock)
             return CaptureThread(
-                camera, self._push_frame, clock, name="camera", stall_seconds=stall_seconds
+                camera,
+                self._push_frame,
+                clock,
+                name="camera",
+                stall_seconds=stall_seconds,
+                replaced=partial(self._start_over, track, connected=True),
             )
-        self._resampler = SpeechResampler(self.config.windows.sample_rate)
         microphone = self._microphone_factory(selector, clock)
         return CaptureThread(
-            microphone, self._push_sound, clock, name="microphone", stall_seconds=stall_seconds
+            microphone,
+            self._push_sound,
+            clock,
+            name="microphone",
+            stall_seconds=stall_seconds,
+            replaced=partial(self._start_over, track, connected=True),
         )
+
+    def _start_over(self, track: Track, *, connected: bool) -> None:
+        """What comes from here on is of another device. Thread: devices, the track's capture."""
+        if track is Track.PICTURES:
+            self._search.forget()
+        else:
+            self._resampler = SpeechResampler(self.config.windows.sample_rate)
+        self._delays[track].clear()
+        self._inbox.put(SourceChange(track=track, connected=connected))
+        self._wake.set()
 
     def _push_frame(self, packet: VideoPacket) -> None:
         """Thread: camera."""
@@ -326,8 +341,10 @@ class LiveSession:
         """Write what has been answered until stopped, beside the answers. Thread: writer."""
         while True:
             stopped = self._stopping.wait(WRITING_SECONDS)
-            while self._unwritten:
-                log.write(self._unwritten.popleft())
+            with self._lock:  # what is being published when the end comes is written too
+                unwritten, self._unwritten = self._unwritten, []
+            for prediction in unwritten:
+                log.write(prediction)
             if stopped:
                 return
 
@@ -356,8 +373,7 @@ class LiveSession:
             self._windows_skipped = worker.windows_skipped
         now = self._clock.now()
         self._answers.add(now, 1.0)
-        arrives = any(report.absent not in NOT_DELIVERING for report in prediction.modalities)
-        if prediction.latency_seconds is not None and arrives:
+        if prediction.latency_seconds is not None:
             self._latency.add(now, prediction.latency_seconds)
 
     # -- what there is to show ------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import replace
 from realtime.clock import Clock
 from realtime.config import WindowConfig
 from realtime.inbox import Inbox
-from realtime.messages import Prediction, Track
+from realtime.messages import NOT_DELIVERING, Prediction, Track, WindowChoice
 from realtime.scheduling import LiveScheduler
 from realtime.worker import InferenceWorker
 
@@ -61,12 +61,18 @@ class LiveWorker:
             return None
         prediction = self._worker.take(choice)
         assert prediction is not None
-        newest = prediction.window_end
-        if Track.SOUND in choice.lost:  # the newest is a picture, and these end a little earlier
-            newest -= self._windows.picture_lag_seconds
+        latency = None
+        if any(report.absent not in NOT_DELIVERING for report in prediction.modalities):
+            latency = self._latency(prediction.window_end, choice)
         return replace(
             prediction,
-            # The newest sample's time is an estimate, and may lie ahead just after the start.
-            latency_seconds=max(0.0, self._clock.now() - newest),
+            latency_seconds=latency,
             time_of_day=self._clock.epoch + prediction.window_end,
         )
+
+    def _latency(self, newest: float, choice: WindowChoice) -> float:
+        """How long ago the newest sample of the window that ends at `newest` came in."""
+        if Track.SOUND in choice.lost:  # the newest is a picture, and these end a little earlier
+            newest -= self._windows.picture_lag_seconds
+        # The newest sample's time is an estimate, and may lie ahead just after the start.
+        return max(0.0, self._clock.now() - newest)

@@ -48,6 +48,9 @@ STALLED: Final = Reason(  # the source is there but has stopped delivering
     name="stalled", told="no input arrives", short="no input arrives"
 )
 NOT_DELIVERING: Final = (NO_SOURCE, STALLED)
+NO_ANSWER: Final = Reason(  # what the network gave is not finite
+    name="no answer", told="the network fails on this input", short="the network fails", rank=10
+)
 
 # Why there is no label:
 STARTING: Final = Reason(  # less than a second of input so far
@@ -212,7 +215,7 @@ class Prediction:
     modalities: tuple[ModalityReport, ...]  # in the network's order
     attention: tuple[Attention, ...]  # one per depth; empty when no modality was present
     inference_seconds: float = 0.0  # time the worker spent on this window
-    latency_seconds: float | None = None  # newest sample → published; None in a recording's time
+    latency_seconds: float | None = None  # newest sample → published; None without, or in replay
     time_of_day: float | None = None  # s since 1970, UTC, of window_end; None in a recording's time
     # What there is to show of the face,
     face: FaceObservation | None = None  # newest of the window
@@ -223,7 +226,7 @@ class Prediction:
     voice_moments: FloatArray | None = None  # weights of equal parts of it in time, sum to 1
     sound_level: float | None = None  # dBFS, RMS of the last hop
     speech: bool = False  # somebody speaks in the last two hops
-    speaker_seconds: float = 0.0  # that what is known of this voice rests on, at most two minutes
+    speaker_seconds: float = 0.0  # that this voice counted for, two minutes at most
 
     @property
     def live(self) -> bool:

@@ -274,7 +274,7 @@ class ReplaySession:
         """How far playback may go by itself: up to the newest answer."""
         if self._state is SessionState.ENDED:
             return math.inf
-        return self._analysed if self._state is SessionState.RUNNING else 0.0
+        return 0.0 if self._state is SessionState.LOADING else self._analysed
 
     def pause(self) -> None:
         """See Session.pause."""

@@ -21,6 +21,7 @@ from realtime.messages import (
     Reason,
     Sighting,
     Sound,
+    SourceChange,
     StartOver,
     Track,
     WindowChoice,
@@ -104,6 +105,9 @@ class LiveScheduler:
         if isinstance(given, StartOver):
             self._begun = False
             self._awaited = max(self._awaited, self._clock.now())
+        elif isinstance(given, SourceChange) and given.connected:
+            self._begun = False
+            self._awaited = self._clock.now() + OPENING_SECONDS
         elif isinstance(given, Sighting):
             self._flows(given.timestamp, given.timestamp)
         elif isinstance(given, Sound):

@@ -7,26 +7,40 @@ while it is held only the ring is called, and what sightings are passed on to.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from typing import Final
 
 from realtime.messages import Sighting
 from realtime.rings import FrameRing
 from realtime.task import Watcher
 
+CATCH_UP_SECONDS: Final = 0.02  # longest that the newest picture waits for those before it
+LOOKS_AVERAGED: Final = 5
+
 
 class PictureSearch:
     """Lets a watcher look at pictures as they come and passes on what it sees.
 
-    When they come faster than they can be looked at, those that `frames` has lost are passed over,
-    and counted. What came before the first step is not for it.
+    Pictures that have gathered are passed over, and counted, where the newest would have to wait
+    for them; so are those that `frames` has lost. A quick machine looks at all that a network
+    delivers at once. What came before the first step is not for it.
     """
 
-    def __init__(self, frames: FrameRing, pass_on: Callable[[Sighting], None]) -> None:
-        """`pass_on` must return at once."""
+    def __init__(
+        self,
+        frames: FrameRing,
+        pass_on: Callable[[Sighting], None],
+        *,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`pass_on` must return at once; `now` in seconds, to see what a look takes."""
         self.skipped = 0  # pictures passed over because newer ones were waiting
         self.newest: Sighting | None = None  # of the present camera
         self._frames = frames
         self._pass_on = pass_on
+        self._now = now
+        self._look_seconds = 0.0  # on average
         self._lock = threading.Lock()
         self._seen: int | None = None  # pictures, None at a start
         self._starts = 0  # how often the search has started over …
@@ -41,9 +55,13 @@ class PictureSearch:
         if starts != self._watched:
             watcher.reset()
             self._watched = starts
-        self.skipped += missed
-        for frame in frames:
+        waiting = min(CATCH_UP_SECONDS / max(self._look_seconds, 1e-6), len(frames))
+        late = max(len(frames) - 1 - int(waiting), 0)
+        self.skipped += missed + late
+        for frame in frames[late:]:
+            started = self._now()
             sighting = watcher.look(frame)
+            self._look_seconds += (self._now() - started - self._look_seconds) / LOOKS_AVERAGED
             with self._lock:
                 if self._starts != starts:
                     break  # it is of what came before

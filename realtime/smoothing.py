@@ -52,10 +52,11 @@ class Smoother:
         self._time = time
         average = self._average
         best = int(average.argmax())
-        if self._label is not None and average[self._label] < config.unsure:
+        is_sure = average[best] >= config.sure
+        if self._label is not None and average[self._label] < config.unsure and not is_sure:
             self._label = None
         if self._label is None:
-            if average[best] >= config.sure:
+            if is_sure:
                 self._label, self._challenger = best, None
         elif (lead := average[best] - average[self._label]) < config.switch_margin:
             self._challenger = None

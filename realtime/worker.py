@@ -11,8 +11,9 @@ for `encode`. It owns the modalities, the smoother and the sound that windows ar
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from realtime.config import ConfigError, SessionConfig
 from realtime.messages import (
     LOW_CONFIDENCE,
+    NO_ANSWER,
     NO_INPUT,
     NO_SOURCE,
     NOT_DELIVERING,
@@ -41,6 +43,8 @@ from realtime.rings import SampleRing
 from realtime.smoothing import Smoother
 from realtime.task import Excerpt, Fusion, Modality, Network
 from realtime.windowing import WindowGrid
+
+logger = logging.getLogger(__name__)
 
 # Before this much input "not sure" is not the person's doing.
 STARTING_SECONDS = 1.0
@@ -102,6 +106,7 @@ class InferenceWorker:
         self._smoother = Smoother(config.smoothing)
         self._answered = 0  # index of the last window that was answered
         self._prepared_seconds = 0.0  # spent on windows to come
+        self._told_not_finite = False
 
     @property
     def tracks(self) -> Mapping[Track, TrackState]:
@@ -201,9 +206,16 @@ class InferenceWorker:
             for modality, excerpt in held
             if excerpt.absent is None
         }
-        fusion = probabilities = smoothed = label = shown = confidence = None
-        if inputs:
-            fusion = self._network.fuse(inputs)
+        fusion = self._network.fuse(inputs) if inputs else None
+        if fusion is not None and not np.isfinite(fusion.logits).all():
+            self._tell_not_finite(due.end)  # it would stay in every average to come
+            held = [
+                (modality, replace(excerpt, absent=excerpt.absent or NO_ANSWER))
+                for modality, excerpt in held
+            ]
+            fusion, inputs = None, {}
+        probabilities = smoothed = label = shown = confidence = None
+        if fusion is not None:
             probabilities = _softmax(fusion.logits)
             smoothed = self._smoother.update(due.end, probabilities)
             label = smoothed.label
@@ -217,7 +229,7 @@ class InferenceWorker:
             window_end=due.end,
             labels=labels,
             label=None if label is None else labels[label],
-            reason=None if label is not None else _reason(due, fusion),
+            reason=None if label is not None else _reason(held, fusion, starting=due.starting),
             confidence=confidence,
             logits=None if fusion is None else fusion.logits,
             probabilities=probabilities,
@@ -234,6 +246,11 @@ class InferenceWorker:
                 modality.learn(counted, min(hops, whole) / whole)
             prediction = modality.show(prediction, excerpt, counted, shown)
         return replace(prediction, inference_seconds=due.seconds + time.perf_counter() - started)
+
+    def _tell_not_finite(self, end: float) -> None:
+        if not self._told_not_finite:
+            logger.warning("the network gave no finite answer at %.1f s", end)
+        self._told_not_finite = True
 
     def _report(
         self, modality: Modality[Any, Any], absent: Reason | None, fusion: Fusion | None
@@ -256,13 +273,15 @@ class InferenceWorker:
         return bool(starts) and end - min(starts) < STARTING_SECONDS
 
 
-def _reason(due: DueWindow, fusion: Fusion | None) -> Reason:
+def _reason(
+    held: Iterable[tuple[Modality[Any, Any], Excerpt]], fusion: Fusion | None, *, starting: bool
+) -> Reason:
     """Why there is no label."""
     if fusion is not None:
         return LOW_CONFIDENCE
-    if due.starting:
+    if starting:
         return STARTING
-    reasons = (excerpt.absent for excerpt in due.excerpts if excerpt.absent is not None)
+    reasons = (excerpt.absent for _, excerpt in held if excerpt.absent is not None)
     gravest = max(reasons, key=lambda reason: reason.rank, default=NO_SOURCE)
     return NO_INPUT if gravest in NOT_DELIVERING else gravest
 

@@ -130,6 +130,29 @@ def test_a_lost_device_is_told_of_and_comes_back(caplog: pytest.LogCaptureFixtur
     assert thread.health().message == ""
 
 
+def test_another_device_in_the_place_of_one_that_went_is_told_before_its_packets() -> None:
+    class Headset(FailingSource[VideoPacket]):
+        """Goes; the system then gives what is built in."""
+
+        def open(self) -> None:
+            super().open()
+            self.name = "headset" if self.opened < 3 else "built in"
+
+    events: list[str] = []
+    source = Headset(pictures(2), at=1, times=3)
+    thread = CaptureThread(
+        source,
+        lambda _: events.append("picture"),
+        ManualClock(),
+        name="camera",
+        stall_seconds=0.5,
+        replaced=lambda: events.append("replaced"),
+    )
+    while source.opened < 4 or len(events) < 6:
+        thread.step()
+    assert events == ["picture", "picture", "replaced", "picture", "picture", "picture"]
+
+
 def test_attempts_become_rarer_and_start_afresh_after_success() -> None:
     source = FailingSource(pictures(1), at=None, times=6)
     thread = capture(source, lambda _: None)

@@ -30,3 +30,10 @@ def test_the_rate_of_what_has_stopped_sinks() -> None:
     assert packets.rate(1.0) == pytest.approx(10.0)
     assert packets.rate(2.0) == pytest.approx(5.0)
     assert packets.rate(9.0) == 0.0
+
+
+def test_what_a_driver_hands_over_at_once_is_no_rate() -> None:
+    packets = Rolling(2.0)
+    packets.add(0.0, 1.0)
+    packets.add(0.0005, 1.0)
+    assert packets.rate(0.0005) == pytest.approx(5.0)

@@ -29,15 +29,19 @@ from realtime.messages import (
     AudioPacket,
     FaceObservation,
     FloatArray,
+    Input,
     Prediction,
     SessionState,
     Sighting,
+    Sound,
+    SourceChange,
     SourceState,
+    Track,
     VideoPacket,
 )
 from realtime.recording.players import FramePlayer
 from realtime.session import Deadline, told
-from realtime.sources.base import NoDeviceError, Packet, SourceError
+from realtime.sources.base import NoDeviceError, Packet, Source, SourceError
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
 from realtime.task import Progress
 from realtime.windowing import WindowGrid
@@ -543,6 +547,59 @@ def test_a_camera_that_waits_for_another_to_let_go_is_opening_not_off() -> None:
     finally:
         blocked.release.set()
         session.stop()
+
+
+def test_choices_that_are_outdated_are_not_opened() -> None:
+    blocked, opened = BlockedSource(), list[str]()
+
+    def camera(selector: str, clock: Clock) -> Source[VideoPacket]:
+        opened.append(selector)
+        return blocked if selector == "0" else SyntheticCamera(clock)
+
+    session = LiveSession(task(arithmetic), microphone=None, camera_factory=camera)
+    session.start()
+    try:
+        assert blocked.reading.wait(PATIENCE_SECONDS)
+        for selector in ("1", "2", "3"):
+            session.set_camera(selector)
+        blocked.release.set()
+        wait_for(lambda: session.health().camera.state is SourceState.RUNNING, "the last camera")
+    finally:
+        blocked.release.set()
+        session.stop()
+    assert opened == ["0", "3"]
+
+
+def test_another_microphone_in_the_place_of_one_that_went_is_another_voice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Headset(FailingSource[AudioPacket]):
+        def open(self) -> None:
+            super().open()
+            self.name = "headset" if self.opened == 1 else "built in"
+
+    given: list[Input] = []
+    session = LiveSession(
+        task(arithmetic),
+        camera=None,
+        microphone_factory=lambda _selector, _clock: Headset(jittered_speech(1.0), at=50),
+    )
+    put = session._inbox.put
+
+    def noting(message: Input) -> None:
+        given.append(message)
+        put(message)
+
+    monkeypatch.setattr(session._inbox, "put", noting)
+    session.start()
+    try:
+        wait_for(lambda: session.health().microphone.name == "built in", "the other microphone")
+        wait_for(lambda: isinstance(given[-1], Sound), "its sound")
+    finally:
+        session.stop()
+    changes = [each for each in given if isinstance(each, SourceChange)]
+    heard = [each for each in changes if each.track is Track.SOUND]
+    assert heard == [SourceChange(track=Track.SOUND, connected=True)] * 2
 
 
 def test_devices_are_changed_while_running(session: LiveSession) -> None:

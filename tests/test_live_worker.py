@@ -77,7 +77,7 @@ def test_the_same_values_give_the_same_answers_without_a_clock() -> None:
     assert answers[-1].reason is NO_INPUT
     known = [answer.speaker_seconds for answer in answers]
     assert any(after < before for before, after in pairwise(known)), "somebody else came"
-    assert all(answer.latency_seconds is not None for answer in answers)
+    assert any(answer.latency_seconds is not None for answer in answers)
 
     noted = pickle.loads(pickle.dumps(driver.worker.given))  # plain values, and no array is shared
     untimed = [replace(answer, time_of_day=None) for answer in answers]

@@ -318,6 +318,12 @@ def test_playback_stays_where_the_analysis_fails(
     slow_engine.gate.set()
     wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
     assert session.playback.position == 0.5
+    session.seek(0.2)
+    session.resume()
+    now.advance(0.1)
+    assert session.playback.position == pytest.approx(0.3)
+    now.advance(60)
+    assert session.playback.position == session.playback.analysed
 
 
 def sound_with_a_gap(path: Path) -> Path:

@@ -66,6 +66,12 @@ def test_a_headline_is_never_far_behind_the_likeliest_class() -> None:
             assert behind < config.switch_at_once
 
 
+def test_two_classes_that_are_close_do_not_take_turns() -> None:
+    config = SmoothingConfig(decay_seconds=0)
+    one, other = (np.array([0.19, *pair], np.float32) for pair in ((0.455, 0.355), (0.355, 0.455)))
+    assert labels([one, other] * 20, config) == [1] * 40
+
+
 def test_unsure_is_an_answer_and_has_hysteresis() -> None:
     config = SmoothingConfig(decay_seconds=0, sure=0.5, unsure=0.4)
     between = np.array([0.3, 0.45, 0.25], np.float32)

@@ -15,8 +15,10 @@ from realtime.emotion.config import EmotionConfig
 from realtime.emotion.faces import FaceTracker, MediapipeDetector
 from realtime.emotion.reasons import CLIPPED, FEW_PICTURES, NO_FACE, SILENCE, TOO_DARK
 from realtime.emotion.speech import VoiceActivity
+from realtime.engine import Arrays
 from realtime.messages import (
     LOW_CONFIDENCE,
+    NO_ANSWER,
     NO_INPUT,
     NO_SOURCE,
     STALLED,
@@ -435,6 +437,49 @@ def test_when_nothing_flows_the_answer_says_so() -> None:
     silent = bench.run(3, 9, brightness=None, loudness=None)
     assert silent[-1].reason is NO_INPUT
     assert silent[-1].label is None
+
+
+def test_what_rests_on_nothing_has_no_delay() -> None:
+    bench = Bench(live=True)
+    bench.run(0, 3)
+    answers = bench.run(3, 9, brightness=None, loudness=None)
+    for answer in answers:
+        nothing = all(report.absent is STALLED for report in answer.modalities)
+        assert (answer.latency_seconds is None) == nothing
+    assert answers[-1].latency_seconds is None
+
+
+@pytest.mark.logs_warnings
+def test_an_answer_that_is_not_finite_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    whole = bench.engine.run
+
+    def spoiled(part: str, inputs: Arrays) -> Arrays:
+        found = whole(part, inputs)
+        return {**found, "logits": found["logits"] * np.nan} if part == "head" else found
+
+    before = bench.run(0, 3)[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.engine, "run", spoiled)
+        spoilt = bench.run(3, 3.5)
+    after = bench.run(3.5, 5)
+    assert {each.reason for each in spoilt} == {NO_ANSWER}
+    assert all(each.confidence is None and each.probabilities is None for each in spoilt)
+    assert not any(report.present for each in spoilt for report in each.modalities)
+    assert before.label is not None
+    assert {each.label for each in after} == {before.label}
+    assert all(each.confidence is not None and each.confidence > 0.5 for each in after)
+
+
+def test_another_camera_has_time_to_open() -> None:
+    bench = Bench(live=True)
+    bench.change_source(Track.SOUND, False)
+    bench.run(0, 6, loudness=None)
+    bench.change_source(Track.PICTURES, True)
+    assert bench.run(6, 8, brightness=None, loudness=None) == []
+    assert all(each.reason is not NO_INPUT for each in bench.run(8, 10, loudness=None))
+    bench.change_source(Track.PICTURES, True)
+    assert bench.run(10, 15, brightness=None, loudness=None)[-1].reason is NO_INPUT
 
 
 def test_a_pause_is_neither_a_load_nor_a_loss_of_input() -> None:

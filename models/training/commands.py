@@ -258,8 +258,8 @@ def _paper_task(
     """The task that the command is named after, its data prepared, on this process's device."""
     from dataclasses import replace
 
+    from models.cores import usable_cores
     from models.training import distributed
-    from models.training.paper.prepared import default_workers
     from models.training.paper.recipes import NtuRecipe, load_paper_recipe
     from models.training.paper.run import Protocol
     from models.training.paper.tasks import make_task
@@ -274,7 +274,7 @@ def _paper_task(
             raise typer.BadParameter("only NTU RGB+D has two splits", param_hint="--split")
         recipe = replace(recipe, split=split)
     context = _training_context(root, work_dir or Path("runs") / name, device)
-    count = default_workers() if workers is None else workers
+    count = usable_cores() if workers is None else workers
     with host.output(), distributed.joined(context.device) as own:
         context = replace(context, device=own)
         chosen = Protocol(protocol)

@@ -7,7 +7,6 @@ channels-first batches of one.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from models.attention import modality_share
 from models.checkpoint import CheckpointError
 from models.config import FACE, MODALITIES, VOICE, LiveNetConfig
+from models.cores import usable_cores
 from models.speaker import SpeakerOffset
 from realtime.config import WindowConfig
 from realtime.emotion.config import EmotionConfig
@@ -78,7 +78,7 @@ def in_onnxruntime(
 
     exported = exported_graphs(weights, progress=progress)
     # Nearly all of a hop's work, and the only part large enough for two threads to pay.
-    threads = {"encoder": min(2, os.cpu_count() or 1)}
+    threads = {"encoder": min(2, usable_cores())}
     return EmotionNetwork(OnnxEngine(exported.graphs, threads=threads), exported.config, settings)
 
 

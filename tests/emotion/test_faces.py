@@ -15,6 +15,7 @@ from realtime.messages import FaceObservation, Sighting, VideoPacket
 from realtime.rings import FrameRing
 from realtime.search import PictureSearch
 from tests.fakes.faces import face
+from tests.fakes.sources import ManualClock
 
 RATE = 10.0
 
@@ -176,6 +177,27 @@ def test_pictures_that_cannot_be_searched_in_time_are_passed_over() -> None:
     assert [each.face is not None for each in sightings] == [False, True, True, True]
     assert search.newest is sightings[-1]
     assert search.skipped == 8
+
+
+def test_where_a_search_is_slow_the_newest_picture_waits_for_none() -> None:
+    frames, sightings, clock = FrameRing(), list[Sighting](), ManualClock()
+
+    class Slow(ScriptedDetector):
+        def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+            clock.advance(0.05)
+            return super().detect(image)
+
+    tracker = FaceTracker(Slow([[face(0.5)]] * 40))
+    search = PictureSearch(frames, sightings.append, now=clock.now)
+    search.step(tracker)
+    image = np.full((90, 160, 3), 128, np.uint8)
+    for k in range(30):
+        frames.push(VideoPacket(timestamp=k / RATE, sequence=k, image=image))
+        if k < 10 or k % 3 == 2:  # then three come while one is searched
+            search.step(tracker)
+    assert [each.sequence for each in sightings[:10]] == list(range(10))
+    assert [each.sequence for each in sightings[-6:]] == [14, 17, 20, 23, 26, 29]
+    assert search.skipped == 30 - len(sightings)
 
 
 def test_what_came_before_a_search_or_another_camera_is_not_passed_over() -> None:

@@ -474,7 +474,7 @@ def test_how_well_the_voice_is_known_does_not_touch_the_axis(
         view.resize(width, 120)
         painted(view)
         assert ("−3 s" in written) is begins
-        known = written["voice known from 120 s of speech"]
+        known = written["voice known from 120 s"]
         assert known.right() < written["now"].right() - view.theme.px(30)
 
 

@@ -63,9 +63,9 @@ def sound_absence(prediction: Prediction) -> str:
 
 
 def voice_known(prediction: Prediction | None) -> str:
-    """From how much speech the voice is known, "" from less than a second of it."""
+    """From how long the voice is known, "" from less than a second."""
     seconds = 0.0 if prediction is None else prediction.speaker_seconds
-    return f"voice known from {seconds:.0f} s of speech" if seconds >= 1.0 else ""
+    return f"voice known from {seconds:.0f} s" if seconds >= 1.0 else ""
 
 
 def moments_curve(moments: FloatArray, top: float = 6.0) -> FloatArray:

@@ -8,7 +8,6 @@ the function returns.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -24,11 +23,6 @@ from models.training.loop import progress_bar
 Arrays = dict[str, NDArray[Any]]
 
 _SHOWN: Final = 3  # problems that are told in full
-
-
-def default_workers() -> int:
-    """As many as there are cores for this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prepared_folder(work_dir: Path, name: str, settings: object) -> Path:

@@ -54,7 +54,7 @@ def test_how_well_the_voice_is_known() -> None:
     prediction = make_prediction(10)
     assert shares.voice_known(None) == shares.voice_known(prediction) == ""
     known = replace(prediction, speaker_seconds=23.6)
-    assert shares.voice_known(known) == "voice known from 24 s of speech"
+    assert shares.voice_known(known) == "voice known from 24 s"
 
 
 def test_at_the_start_nothing_is_missing_yet() -> None:
