@@ -310,6 +310,7 @@ class Playback:
     playing: bool  # it moves, or does as soon as the analysis lets it
     sound_problem: str = ""  # why the sound cannot be heard, for people; empty while it can
     sound_waits: bool = False  # it is too near to the analysis for the sound to be heard
+    picture_late: bool = False  # the picture is still that of another moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

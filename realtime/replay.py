@@ -53,6 +53,9 @@ SLOWEST, FASTEST = 0.25, 4.0
 # Sound stops when the analysis is less than LEAST_LEAD ahead and resumes at ENOUGH_LEAD, so that it
 # does not stutter.
 LEAST_LEAD_SECONDS, ENOUGH_LEAD_SECONDS = 0.3, 1.0
+# A picture further than this from where playback stands is of another moment; one that is not there
+# after as long is told of.
+PICTURE_SECONDS = 0.3
 END_SECONDS = 0.05  # what is left of a recording that has as good as come to its end
 
 
@@ -103,6 +106,8 @@ class ReplaySession:
         self._engine_name = ""
         self._playhead = Playhead(self._now(), playing=play)
         self._preview: VideoPacket | None = None
+        self._preview_position = 0.0  # that it was looked for
+        self._moved_at = -math.inf  # when playback was last led elsewhere
         self._has_video = self._has_audio = False
         self._audible = False  # as far as the analysis lets it
         self._sound: SoundPlayback | None = None
@@ -221,7 +226,7 @@ class ReplaySession:
                 frame = player.frame_at(position)
                 shown = position
                 with self._lock:
-                    self._preview = frame
+                    self._preview, self._preview_position = frame, position
         except Exception as error:
             with self._lock:
                 self._unplayed = f"its picture stands still: {explain(error)[1]}"
@@ -259,7 +264,15 @@ class ReplaySession:
             playing=self._playhead.playing and not ended,
             sound_problem=problem,
             sound_waits=silent and self._playhead.playing and self._has_audio,
+            picture_late=self._is_picture_late(position)
+            and self._now() - self._moved_at > PICTURE_SECONDS
+            and not self._unplayed,
         )
+
+    def _is_picture_late(self, position: float) -> bool:
+        """Whether the picture is of another moment: after a leap it may take long to decode."""
+        apart = abs(position - self._preview_position)
+        return self._preview is not None and apart > PICTURE_SECONDS
 
     def _position(self) -> float:
         return self._playhead.position(
@@ -305,6 +318,8 @@ class ReplaySession:
         with self._lock:
             if position is None:
                 position = self._position()
+            else:
+                self._moved_at = self._now()
             self._playhead.place(position, self._now(), duration=self._duration)
             if playing is not None:
                 self._playhead.playing = playing
@@ -322,7 +337,7 @@ class ReplaySession:
             answered = 1 <= window <= len(self._archive.answers)
             preview = self._preview
             face = None
-            if preview is not None:
+            if preview is not None and not self._is_picture_late(playback.position):
                 face = face_at(preview.timestamp, self._archive.face(preview.timestamp))
             snapshot = Snapshot(
                 state=self._state,

@@ -400,6 +400,35 @@ def test_a_leap_leads_to_the_same_picture_where_times_begin_anew(tmp_path: Path)
         session.stop()
 
 
+def test_a_picture_that_takes_long_to_find_has_no_face_of_another_moment(
+    demo: Path, now: ManualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, free = FramePlayer.frame_at, threading.Event()
+
+    def slow(player: FramePlayer, seconds: float) -> VideoPacket:
+        assert seconds < 3.0 or free.wait(PATIENCE_SECONDS)
+        return found(player, seconds)
+
+    monkeypatch.setattr(FramePlayer, "frame_at", slow)
+    session = ReplaySession(demo, task(), play=False, now=now)
+    session.start()
+    try:
+        wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")
+        session.seek(2.0)
+        wait_for(lambda: session.snapshot().face is not None, "a face")
+        session.seek(3.5)
+        assert session.snapshot().face is None
+        assert not session.playback.picture_late  # which is told only where it lasts
+        now.advance(0.5)
+        assert session.playback.picture_late
+        free.set()
+        wait_for(lambda: not session.playback.picture_late, "the picture")
+        assert session.snapshot().face is not None
+    finally:
+        free.set()
+        session.stop()
+
+
 def _preview_time(session: ReplaySession) -> float:
     preview = session.snapshot().preview
     return -1.0 if preview is None else preview.timestamp

@@ -242,6 +242,7 @@ def replay_snapshot(state: SessionState = SessionState.RUNNING, **changes: Any) 
         "analysed": 16.0,
         "speed": 1.0,
         "playing": True,
+        "picture_late": False,
     }
     values |= {name: changes.pop(name) for name in values if name in changes}
     return make_snapshot(state, playback=Playback(**values), **changes)

@@ -12,6 +12,7 @@ from ui.present.words import PAUSED
 
 WAITS_FOR_ANALYSIS: Final = "Waiting for the analysis"
 SLOWED_BY_ANALYSIS: Final = "Slowed by the analysis"
+PICTURE_FOLLOWS: Final = "Looking for the picture"
 _HEELS_SECONDS: Final = 0.3  # nearer to the analysis than this, playback is held up by it
 
 
@@ -67,6 +68,8 @@ def badge(snapshot: Snapshot) -> str:
         if state is SessionState.PAUSED:
             return PAUSED
         return "Camera stalled" if snapshot.health.camera.state is SourceState.STALLED else ""
+    if playback.picture_late:
+        return PICTURE_FOLLOWS
     if playback.playing:
         if is_ahead(snapshot):
             return WAITS_FOR_ANALYSIS

@@ -30,6 +30,9 @@ def test_a_recording_that_stands_still_says_why() -> None:
         assert told(running, position < 16.0, playing=False, position=position) == "Paused"
     assert told(ended, playing=False) == "Paused"
     assert told(SessionState.FAILED, playing=False) == ""
+    for playing in (True, False):
+        late = told(ended, playing=playing, picture_late=True)
+        assert late == playback.PICTURE_FOLLOWS
 
 
 def test_what_is_paused_can_go_on() -> None:
