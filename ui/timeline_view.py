@@ -38,6 +38,7 @@ _FOOT: Final = 15.0  # design pixels for the times
 _BAND: Final = 14.0  # … for the labels
 _NOTCH: Final = 120  # eighths of a degree that a mouse's wheel turns at a time
 _LEAST_SPAN: Final = 5.0  # s, that the wheel shows of a recording
+_SOUGHT: Final = 0.9  # s, that no playback moves between two polls, but every key that seeks
 _TENTHS_BELOW: Final = 20.0  # s, of which whole seconds would say too little
 ZOOM: Final = 0.8  # of what is shown, by a notch of the wheel
 _MOST_ROWS: Final = 96  # of the stacked picture; Qt stretches it
@@ -104,9 +105,10 @@ class TimelineView(Panel):
         redraw = duration != self._duration
         moved = position != self._position or analysed != self._analysed
         passed = redraw or int(position) != int(self._position)  # to another second
-        seeks = position != self._position
+        # Whoever looks at another part stays there, until they seek.
+        follows = self._is_shown() or abs(position - self._position) > _SOUGHT
         self._duration, self._analysed, self._position = duration, analysed, position
-        if seeks:
+        if follows:
             self._follow()
         if redraw:
             self._render()
@@ -167,10 +169,15 @@ class TimelineView(Panel):
             self._part = part
             self._render()
 
+    def _is_shown(self) -> bool:
+        """Whether the part that is shown is that where playback stands."""
+        start, end = self.span()
+        return self._part is None or start <= self._position <= end
+
     def _follow(self) -> None:
         """Turn to the part where playback stands, unless that is shown."""
-        start, end = self.span()
-        if self._part is not None and not start <= self._position <= end:
+        if not self._is_shown():
+            start, end = self.span()
             self._show_part(self._position - 0.1 * (end - start), end - start)
 
     def chart(self) -> QRectF:

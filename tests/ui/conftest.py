@@ -68,21 +68,25 @@ def double_click(widget: QWidget, place: QPoint) -> None:
     _QTEST.mouseDClick(widget, Qt.MouseButton.LeftButton, pos=place)
 
 
-def turn_wheel(widget: QWidget) -> None:
-    """Turn the mouse's wheel one notch down over the middle of `widget`."""
-    place = widget.rect().center().toPointF()
-    none, down = QPoint(0, 0), QPoint(0, -120)
+def turn_wheel(
+    widget: QWidget, notches: int = -1, x: float | None = None, *, across: bool = False
+) -> bool:
+    """Turn the mouse's wheel over `widget`, by default in its middle; whether it was used."""
+    place, turned = widget.rect().center().toPointF(), 120 * notches
+    if x is not None:
+        place.setX(x)
     event = QWheelEvent(
         place,
         widget.mapToGlobal(place),
-        none,
-        down,
+        QPoint(),
+        QPoint(turned, 0) if across else QPoint(0, turned),
         Qt.MouseButton.NoButton,
         Qt.KeyboardModifier.NoModifier,
         Qt.ScrollPhase.NoScrollPhase,
         False,
     )
     QApplication.sendEvent(widget, event)
+    return event.isAccepted()
 
 
 def share_of_colour(image: QImage, name: str, tolerance: int = 12) -> float:

@@ -6,8 +6,8 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt
-from PyQt6.QtGui import QFont, QHelpEvent, QIcon, QImage, QWheelEvent
+from PyQt6.QtCore import QEvent, QPoint, QRect, QRectF, Qt
+from PyQt6.QtGui import QFont, QHelpEvent, QIcon, QImage
 from PyQt6.QtWidgets import QApplication, QLabel, QToolTip, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -31,7 +31,7 @@ from tests.fakes.session import (
     make_prediction,
     make_snapshot,
 )
-from tests.ui.conftest import click, double_click, has_colour, share_of_colour
+from tests.ui.conftest import click, double_click, has_colour, share_of_colour, turn_wheel
 from ui import icons, palette, rendering
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
@@ -650,40 +650,23 @@ def test_the_timelines_tip_says_why_there_is_no_answer(timeline: TimelineView) -
     assert timeline.tip_at(right) == "Not analysed yet, 0:40.0"
 
 
-def wheel(timeline: TimelineView, notches: int, x: float, *, across: bool = False) -> bool:
-    """Turn the wheel over the timeline; whether it was used."""
-    place, turned = QPointF(x, 50), 120 * notches
-    event = QWheelEvent(
-        place,
-        timeline.mapToGlobal(place),
-        QPoint(),
-        QPoint(turned, 0) if across else QPoint(0, turned),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(timeline, event)
-    return event.isAccepted()
-
-
 def test_the_wheel_shows_a_part_of_a_recording(timeline: TimelineView) -> None:
     timeline.clear(live=False)
     timeline.set_extent(600.0, 600.0, 300.0)
     whole = painted(timeline)
     x = timeline.chart().left() + 0.75 * timeline.chart().width()
     below = timeline.seconds_at(x)
-    assert wheel(timeline, 5, x)
+    assert turn_wheel(timeline, 5, x)
     start, end = timeline.span()
     assert end - start == pytest.approx(600.0 * 0.8**5)
     assert timeline.seconds_at(x) == pytest.approx(below)  # what is below the pointer stays there
     assert painted(timeline) != whole
-    wheel(timeline, 1, x, across=True)
+    turn_wheel(timeline, 1, x, across=True)
     assert timeline.span()[0] < start
-    wheel(timeline, 90, x)
+    turn_wheel(timeline, 90, x)
     assert timeline.span()[1] - timeline.span()[0] == pytest.approx(5.0)
-    wheel(timeline, 90, timeline.chart().right())
-    wheel(timeline, -90, x)
+    turn_wheel(timeline, 90, timeline.chart().right())
+    turn_wheel(timeline, -90, x)
     assert timeline.span() == (0.0, 600.0)
     assert painted(timeline) == whole
 
@@ -691,10 +674,10 @@ def test_the_wheel_shows_a_part_of_a_recording(timeline: TimelineView) -> None:
 def test_a_double_click_shows_the_whole_recording(timeline: TimelineView) -> None:
     timeline.clear(live=False)
     timeline.set_extent(600.0, 600.0, 300.0)
-    wheel(timeline, 5, 100)
+    turn_wheel(timeline, 5, 100)
     double_click(timeline, QPoint(100, 50))
     assert timeline.span() == (0.0, 600.0)
-    wheel(timeline, 5, 100)
+    turn_wheel(timeline, 5, 100)
     timeline.clear(live=False)  # another recording
     timeline.set_extent(30.0, 30.0, 0.0)
     assert timeline.span() == (0.0, 30.0)
@@ -710,7 +693,7 @@ def test_playback_stays_in_the_part_that_is_shown(timeline: TimelineView) -> Non
         start, end = timeline.span()
         assert start <= position <= end
         assert end - start == pytest.approx(60.0)
-    wheel(timeline, -1, 100)
+    turn_wheel(timeline, -1, 100)
     away = timeline.span()
     timeline.set_extent(600.0, 600.0, 10.0)  # paused: one may look elsewhere
     assert timeline.span() == away
@@ -718,7 +701,7 @@ def test_playback_stays_in_the_part_that_is_shown(timeline: TimelineView) -> Non
 
 def test_the_last_minute_cannot_be_zoomed(timeline: TimelineView) -> None:
     before = timeline.span()
-    assert not wheel(timeline, 3, 100)
+    assert not turn_wheel(timeline, 3, 100)
     timeline.zoom(0.5)
     assert timeline.span() == before
 
