@@ -40,6 +40,7 @@ _NOTCH: Final = 120  # eighths of a degree that a mouse's wheel turns at a time
 _LEAST_SPAN: Final = 5.0  # s, that the wheel shows of a recording
 _SOUGHT: Final = 0.9  # s, that no playback moves between two polls, but every key that seeks
 _TENTHS_BELOW: Final = 20.0  # s, of which whole seconds would say too little
+_REACH: Final = 6.0  # design pixels around the chart, where a press seeks as well
 ZOOM: Final = 0.8  # of what is shown, by a notch of the wheel
 _MOST_ROWS: Final = 96  # of the stacked picture; Qt stretches it
 
@@ -68,6 +69,7 @@ class TimelineView(Panel):
             "Above, how all classes stood at each moment; below, the answer of that moment.\n"
             "Where it is hatched there was none: not sure."
         )
+        self._dragged = False  # a press has sought, and its button is still down
         self._picture = QPixmap()  # of the chart; null where that has no room
         self._tip = ""  # that was shown last, and where
         self._tip_place = QPoint(), QPoint()
@@ -346,10 +348,19 @@ class TimelineView(Panel):
     # -- pointer -------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        self._seek(event)
+        if event is None or event.button() != Qt.MouseButton.LeftButton or self._live:
+            return
+        reach = self.theme.px(_REACH)
+        if self.chart().adjusted(-reach, -reach, reach, reach).contains(event.position()):
+            self._dragged = True
+            self._seek(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        self._seek(event)
+        if event is not None and self._dragged:
+            self._seek(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        self._dragged = False
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         if self._part is not None:  # its first click sought
@@ -369,10 +380,8 @@ class TimelineView(Panel):
             self.zoom(ZOOM**notches, self.seconds_at(event.position().x()))
         event.accept()
 
-    def _seek(self, event: QMouseEvent | None) -> None:
-        pressed = event is not None and event.buttons() & Qt.MouseButton.LeftButton
-        if event is not None and pressed and not self._live:
-            self.sought.emit(self.seconds_at(event.position().x()))
+    def _seek(self, event: QMouseEvent) -> None:
+        self.sought.emit(self.seconds_at(event.position().x()))
 
     def show_tip(self, place: QPoint, global_place: QPoint) -> None:
         self._tip, self._tip_place = self.tip_at(place), (place, global_place)
