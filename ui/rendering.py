@@ -21,14 +21,14 @@ HEAT_SIZE: Final = 72  # pixels along each side of the heatmap's picture
 _HEAT_FROM: Final = 0.25  # activation, up to which the heatmap is clear
 _HEAT_STEPS: Final = 9  # of its legend
 _PICTURE: Final = "#b4a79e"  # what stands for the picture there: skin of middle lightness, greyish
-_LARGE_PICTURE: Final = 1_500_000  # pixels above which smooth scaling would cost the frame rate
+_LARGE_PICTURE: Final = 1_500_000  # pixels above which scaling it here would cost the frame rate
 
 
 def picture(image: NDArray[np.uint8], size: QSize, *, mirrored: bool = False) -> QImage:
     """A camera image (height, width, 3), RGB, ready to be drawn on `size` device pixels.
 
     It has that size, smoothly scaled; only where that is very large it keeps its own, for the
-    painter to stretch in passing.
+    painter to stretch in passing, less finely.
     """
     shown = _wrap(np.ascontiguousarray(image), QImage.Format.Format_RGB888)
     if size.width() * size.height() <= _LARGE_PICTURE:

@@ -232,9 +232,12 @@ class VideoView(Panel):
         if self._packet is None or self.width() < 2 or self.height() < 2:
             self._image = None
             return
-        ratio = self.devicePixelRatioF()
-        size: QSize = (self.picture_area().size() * ratio).toSize()
+        size = self._pixels(self.picture_area())
         self._image = rendering.picture(self._packet.image, size, mirrored=self.mirrored)
+
+    def _pixels(self, area: QRectF) -> QSize:
+        """The size of `area` in device pixels."""
+        return (area.size() * self.devicePixelRatioF()).toSize()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self._scale_picture()
@@ -247,7 +250,10 @@ class VideoView(Panel):
         whole = self.picture_area()
         area = whole & QRectF(self.rect())
         painter.fillRect(self.rect(), QColor(palette.BACKGROUND))
+        smooth = QPainter.RenderHint.SmoothPixmapTransform
+        painter.setRenderHint(smooth, self._image.size() != self._pixels(whole))
         painter.drawImage(whole, self._image)
+        painter.setRenderHint(smooth, False)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._round_corners(painter, area)
         painter.setClipRect(area)

@@ -284,6 +284,16 @@ def video(qtbot: QtBot) -> VideoView:
     return view
 
 
+def test_a_very_large_picture_is_smooth(video: VideoView) -> None:
+    image = np.zeros((6, 8, 3), np.uint8)
+    image[:, 4:] = 255
+    packet = PICTURES.packet(1.0)
+    video.resize(1600, 1200)
+    video.show_frame(replace(packet, image=image), None)
+    row = painted(video).copy(700, 600, 200, 1)  # across the edge, which is a pixel of 200
+    assert len({row.pixelColor(x, 0).name() for x in range(200)}) > 20
+
+
 def test_the_picture_keeps_its_shape(video: VideoView) -> None:
     area = video.picture_area()
     assert area.width() / area.height() == pytest.approx(16 / 9, rel=0.01)
