@@ -32,6 +32,7 @@ from PyQt6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QTextBrowser,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -50,6 +51,10 @@ CAUTION: Final = (
 _COLUMN: Final = 430.0  # design pixels, of the explanations in the help …
 _TWO_COLUMNS: Final = 1000.0  # … which stand beside the keys where there is so much room
 
+# Buttons of Qt's own file dialog, whose arrows are black, and ours.
+_ARROWS: Final = {
+    "backButton": "arrow-left", "forwardButton": "arrow-right", "toParentButton": "arrow-up",
+}  # fmt: skip
 # What is offered, and its ending.
 _EXPORTS: Final = {"Comma-separated values (*.csv)": "csv", "JSON lines (*.jsonl)": "jsonl"}
 
@@ -203,6 +208,18 @@ class AboutDialog(QDialog):
 
 class ExportDialog(QFileDialog):
     """Asks for the file for answers, whose name always gets an ending that can be written."""
+def fit_in(dialog: QFileDialog) -> None:
+    """Give Qt's own file dialog arrows that are seen on the dark, and no more than the screen.
+
+    A dialog of the system's has neither these buttons nor a size of ours.
+    """
+    for name, icon in _ARROWS.items():
+        if (button := dialog.findChild(QToolButton, name)) is not None:
+            button.setIcon(icons.icon(icon))
+    dialog.ensurePolished()
+    _resize(dialog, dialog.sizeHint())
+
+
 
     chosen = pyqtSignal(Path)
     taken = pyqtSignal(Path)  # the completed name is that of a file, and nobody was asked about it
@@ -216,6 +233,7 @@ class ExportDialog(QFileDialog):
         self.fileSelected.connect(self._choose)
 
     def accept(self) -> None:
+        fit_in(self)
         """Complete the name before Qt asks whether to replace the file of that name."""
         line = self.findChild(QLineEdit, "fileNameEdit")  # none in a dialog of the system's
         name = "" if line is None else line.text().strip()

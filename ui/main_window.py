@@ -43,7 +43,7 @@ from ui.attention_view import AttentionView
 from ui.background import Background
 from ui.banner_view import BannerView
 from ui.bridge import Bridge
-from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
+from ui.dialogs import AboutDialog, ExportDialog, HelpDialog, fit_in
 from ui.header_view import HeaderView
 from ui.layout import USUAL, Layout, Views
 from ui.loading_view import LoadingView
@@ -505,6 +505,7 @@ class MainWindow(QMainWindow):
         )
         dialog.setOption(QFileDialog.Option.HideNameFilterDetails)  # a line of thirty endings
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        fit_in(dialog)
         dialog.fileSelected.connect(lambda path: self.switcher.open_recording(Path(path)))
         self._open_dialog(dialog)
 

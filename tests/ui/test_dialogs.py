@@ -7,17 +7,20 @@ from PyQt6.QtCore import QPoint, QRect, QSize, Qt, QTimer
 from PyQt6.QtWidgets import (
     QApplication,
     QDialog,
+    QFileDialog,
     QLabel,
     QLineEdit,
     QMessageBox,
     QPushButton,
     QScrollArea,
     QTextBrowser,
+    QToolButton,
 )
 from pytestqt.qtbot import QtBot
 
 from tests.fakes.session import FakeLiveSession, FakeReplaySession, ManualTime
-from tests.ui.conftest import OpenWindow, press, run, type_in
+from tests.ui.conftest import OpenWindow, has_colour, press, run, type_in
+from ui import palette
 from ui.dialogs import AboutDialog, ExportDialog, HelpDialog
 
 
@@ -84,6 +87,45 @@ def test_all_keys_are_seen_at_once_where_there_is_room(
     assert port is not None
     QApplication.processEvents()  # in which the bar goes
     assert port.rect().contains(whole.geometry())
+    dialog.close()
+
+
+@pytest.mark.parametrize("command", ["open", "export"])
+def test_a_file_dialog_of_qt_fits_on_a_small_screen(
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    window = open_window(replay)
+    run(window, now, 3.0)
+    room = QSize(640, 360)
+    put_dialogs_on_a_screen(monkeypatch, room)
+    window.commands[command].trigger()
+    (dialog,) = window.findChildren(QFileDialog)
+    dialog.grab()
+    assert dialog.height() < room.height()
+    assert dialog.width() < room.width()
+    for control in (*dialog.findChildren(QPushButton), *dialog.findChildren(QLineEdit)):
+        if control.isVisible():
+            assert dialog.rect().contains(QRect(control.mapTo(dialog, QPoint()), control.size()))
+    dialog.close()
+
+
+@pytest.mark.parametrize("command", ["open", "export"])
+def test_the_arrows_of_a_file_dialog_of_qt_are_seen(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime, command: str
+) -> None:
+    window = open_window(replay)
+    run(window, now, 3.0)
+    window.commands[command].trigger()
+    (dialog,) = window.findChildren(QFileDialog)
+    for name in ("backButton", "forwardButton", "toParentButton"):
+        button = dialog.findChild(QToolButton, name)
+        assert button is not None
+        button.setEnabled(True)
+        assert has_colour(button.grab().toImage(), palette.TEXT), name
     dialog.close()
 
 
