@@ -84,8 +84,8 @@ class HelpDialog(QDialog):
         if screen is not None and screen.availableGeometry().width() < px(_TWO_COLUMNS):
             columns.setDirection(QBoxLayout.Direction.TopToBottom)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(px(28), px(20), px(28), px(20))
-        layout.setSpacing(px(16))
+        layout.setContentsMargins(px(20), px(12), px(20), px(20))
+        layout.setSpacing(px(8))
         self._scrolled = _Scrolled(whole)
         layout.addWidget(self._scrolled)
         _add_close(self, layout)
@@ -154,6 +154,7 @@ class _Scrolled(QScrollArea):
 
     def __init__(self, whole: QWidget) -> None:
         super().__init__()
+        self.setAccessibleName("Keys, and what is shown")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidgetResizable(True)
@@ -164,7 +165,8 @@ class _Scrolled(QScrollArea):
         whole, bar = self.widget(), self.verticalScrollBar()
         assert whole is not None
         assert bar is not None
-        return whole.sizeHint() + QSize(bar.sizeHint().width(), 0)
+        frame = 2 * self.frameWidth()
+        return whole.sizeHint() + QSize(bar.sizeHint().width() + frame, frame)
 
 
 class AboutDialog(QDialog):
@@ -206,8 +208,6 @@ class AboutDialog(QDialog):
         _resize(self, QSize(px(680), px(580)))
 
 
-class ExportDialog(QFileDialog):
-    """Asks for the file for answers, whose name always gets an ending that can be written."""
 def fit_in(dialog: QFileDialog) -> None:
     """Give Qt's own file dialog arrows that are seen on the dark, and no more than the screen.
 
@@ -220,6 +220,8 @@ def fit_in(dialog: QFileDialog) -> None:
     _resize(dialog, dialog.sizeHint())
 
 
+class ExportDialog(QFileDialog):
+    """Asks for the file for answers, whose name always gets an ending that can be written."""
 
     chosen = pyqtSignal(Path)
     taken = pyqtSignal(Path)  # the completed name is that of a file, and nobody was asked about it
@@ -231,9 +233,9 @@ def fit_in(dialog: QFileDialog) -> None:
         self.setDefaultSuffix("csv")
         self.selectFile(name)
         self.fileSelected.connect(self._choose)
+        fit_in(self)
 
     def accept(self) -> None:
-        fit_in(self)
         """Complete the name before Qt asks whether to replace the file of that name."""
         line = self.findChild(QLineEdit, "fileNameEdit")  # none in a dialog of the system's
         name = "" if line is None else line.text().strip()

@@ -201,6 +201,9 @@ def _style_sheet(scale: float) -> str:
         padding: {px(10)}; selection-background-color: {p.ACCENT};
         selection-color: {p.BACKGROUND}; }}
     QTextBrowser:focus {{ border: {px(1)} solid {p.ACCENT}; }}
+    QScrollArea {{ border: {px(1)} solid transparent; border-radius: {px(RADIUS)};
+        padding: {px(7)}; }}
+    QScrollArea:focus {{ border-color: {p.ACCENT}; }}
     QScrollBar:vertical {{ background: transparent; width: {px(10)}; margin: 0; }}
     QScrollBar::handle:vertical {{ background: {p.LINE}; border-radius: {px(4)};
         min-height: {px(28)}; margin: {px(1)}; }}

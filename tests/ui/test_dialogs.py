@@ -90,6 +90,22 @@ def test_all_keys_are_seen_at_once_where_there_is_room(
     dialog.close()
 
 
+def test_where_help_scrolls_it_shows_that_it_has_the_focus(
+    qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    window.commands["help"].trigger()
+    (dialog,) = window.findChildren(HelpDialog)
+    qtbot.waitUntil(dialog.isActiveWindow)
+    scrolled = dialog.findChild(QScrollArea)
+    assert scrolled is not None
+    assert scrolled.accessibleName()
+    assert not has_colour(scrolled.grab().toImage(), palette.ACCENT)
+    scrolled.setFocus(Qt.FocusReason.TabFocusReason)
+    assert has_colour(scrolled.grab().toImage(), palette.ACCENT)
+    dialog.close()
+
+
 @pytest.mark.parametrize("command", ["open", "export"])
 def test_a_file_dialog_of_qt_fits_on_a_small_screen(
     open_window: OpenWindow,
