@@ -466,7 +466,7 @@ def test_a_recording_paused_before_its_first_answer_does_not_wait(
     press_focused(Qt.Key.Key_Home)
     run(window, now, 0.2)
     assert window.views.video.badge == window.views.answer.headline == "Paused"
-    assert window.views.answer.detail == "Play, or click the timeline"
+    assert window.views.answer.detail == "Play, or choose a place below"
     assert window.views.video.face_area() is not None
     qtbot.waitUntil(lambda: f"{HEATMAP_CAPTION}: {NO_MAP}" in written)
     replay.changes["face"] = None  # which takes its box away

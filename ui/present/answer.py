@@ -86,7 +86,7 @@ def absence(snapshot: Snapshot) -> tuple[str, str]:
         return "Not analysed yet", _wait(playback, snapshot.health.analysis_speed, goes_on)
     if not goes_on and state in (SessionState.RUNNING, SessionState.ENDED):
         is_whole = state is SessionState.ENDED
-        return "Analysed" if is_whole else PAUSED, "Play, or click the timeline"
+        return "Analysed" if is_whole else PAUSED, "Play, or choose a place below"
     return UNANSWERED
 
 
