@@ -23,6 +23,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from ui.panel import as_tip
+
 _NOTCH: Final = 120  # eighths of a degree that a mouse's wheel turns at a time
 _PRESSING: Final = (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _OPENING: Final = (
@@ -143,7 +145,7 @@ class Choice(QComboBox):
     def _tell(self) -> None:
         """Show the whole text of what is chosen in the tooltip; the field may be too narrow."""
         chosen = self.currentText()
-        self.setToolTip(f"{self._name}: {chosen}" if chosen else self._name)
+        self.setToolTip(as_tip(f"{self._name}: {chosen}" if chosen else self._name))
 
 
 class ElidedLabel(QLabel):
@@ -160,7 +162,7 @@ class ElidedLabel(QLabel):
     def set_whole(self, text: str) -> None:
         """Show another text."""
         self._whole = text
-        self.setToolTip(text)
+        self.setToolTip(as_tip(text))
         self.setAccessibleName(text)
         self._fit()
 

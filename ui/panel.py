@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Final
 
 from PyQt6.QtCore import QEvent, QPoint, QRect, QRectF, Qt
@@ -35,6 +36,13 @@ _ROW: Final = 18.0  # design pixels that a row of text and a bar wants
 _STILL: Final = 5e-4  # a bar nearer than this to its value has arrived
 
 
+def as_tip(text: str) -> str:
+    """`text` for a tooltip, escaped where Qt could take the name of a file in it for HTML."""
+    if "<" not in text and "&lt;" not in text:
+        return text
+    return f"<qt>{escape(text)}</qt>".replace("\n", "<br>")
+
+
 class Explained(QWidget):
     """A widget whose tooltip depends on where the pointer is."""
 
@@ -46,7 +54,7 @@ class Explained(QWidget):
 
     def show_tip(self, place: QPoint, global_place: QPoint) -> None:
         """Explain what is at a place in the widget, beside that place on the screen."""
-        QToolTip.showText(global_place, self.tip_at(place), self)
+        QToolTip.showText(global_place, as_tip(self.tip_at(place)), self)
 
     def tip_at(self, place: QPoint) -> str:
         """What is explained at a place in the widget, empty where that is nothing."""

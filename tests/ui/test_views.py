@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 from PyQt6.QtCore import QEvent, QPoint, QRect, QRectF, Qt
-from PyQt6.QtGui import QFont, QHelpEvent, QIcon, QImage
+from PyQt6.QtGui import QFont, QHelpEvent, QIcon, QImage, QTextDocument
 from PyQt6.QtWidgets import QApplication, QLabel, QToolTip, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -36,7 +36,7 @@ from ui import icons, palette, rendering
 from ui.actions import make_actions
 from ui.answer_view import AnswerView
 from ui.attention_view import AttentionView
-from ui.controls import ElidedLabel
+from ui.controls import Choice, ElidedLabel
 from ui.loading_view import LoadingView
 from ui.panel import Panel, text_width
 from ui.present.answer import NOT_SURE, absence, tag
@@ -520,6 +520,35 @@ def test_a_long_file_name_loses_its_middle(qtbot: QtBot) -> None:
     label.resize(4000, 20)
     label.grab()
     assert label.text() == label.toolTip() == name
+
+
+@pytest.mark.parametrize("name", ["a<b>x.mp4", "<i>talk.mp4", "&lt;talk.mp4"])
+def test_a_file_name_is_no_html(
+    qtbot: QtBot, now: ManualTime, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def read(tip: str) -> str:
+        document = QTextDocument()
+        if not Qt.mightBeRichText(tip):  # type: ignore[attr-defined]  # its type hints lack it
+            return tip
+        document.setHtml(tip)
+        return document.toPlainText()
+
+    label, choice, status = ElidedLabel(), Choice("Camera"), StatusView(Theme())
+    for widget in (label, choice, status):
+        qtbot.addWidget(widget)
+    label.set_whole(name)
+    assert read(label.toolTip()) == name
+    choice.fill([(name, 0)], 0)
+    assert read(choice.toolTip()) == f"Camera: {name}"
+    health = FakeLiveSession(now).snapshot().health
+    camera = SourceHealth(name=name, state=SourceState.RUNNING)
+    status.resize(1200, 40)
+    status.show_health(replace(health, camera=camera), 30.0, live=True)
+    shown: list[str] = []
+    monkeypatch.setattr(QToolTip, "showText", lambda _, text, *__: shown.append(text))
+    place = status.cell_areas()[-3].center().toPoint()
+    QApplication.sendEvent(status, QHelpEvent(QEvent.Type.ToolTip, place, place))
+    assert [read(each) for each in shown] == [f"{name}: {SourceState.RUNNING.value}"]
 
 
 @pytest.mark.parametrize("name", ["talk.mp4", "תרגול.mp4", "مقابلة"])
