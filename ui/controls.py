@@ -80,11 +80,12 @@ class Button(QToolButton):
 class Choice(QComboBox):
     """A combo box that changes only in its open list, never by wheel or arrow keys."""
 
-    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, parent: QWidget | None = None, *, keys: str = "") -> None:
+        """`keys`: those of the window that change it as well, for the tooltip."""
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAccessibleName(name)
-        self._name = name
+        self._hint = f"{name} ({keys})" if keys else name
         self.currentTextChanged.connect(self._tell)
         self._tell()
         self.setView(QListView())  # Fusion's own pop-up takes no style sheet
@@ -145,7 +146,7 @@ class Choice(QComboBox):
     def _tell(self) -> None:
         """Show the whole text of what is chosen in the tooltip; the field may be too narrow."""
         chosen = self.currentText()
-        self.setToolTip(as_tip(f"{self._name}: {chosen}" if chosen else self._name))
+        self.setToolTip(as_tip(f"{self._hint}: {chosen}" if chosen else self._hint))
 
 
 class ElidedLabel(QLabel):

@@ -46,7 +46,7 @@ class TransportView(QWidget):
         self.slider.setPageStep(10 * _STEPS_PER_SECOND)
         self.slider.setToolTip("Position in the recording (← and →)")
         self.slider.valueChanged.connect(self._seek)
-        self.speed_choice = Choice("Speed ([ and ])")
+        self.speed_choice = Choice("Speed", keys="[ and ]")
         self.show_speed(1.0)
         self.speed_choice.activated.connect(
             lambda index: self.speed_chosen.emit(self.speed_choice.itemData(index))
