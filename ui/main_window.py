@@ -109,6 +109,7 @@ class MainWindow(QMainWindow):
         self._settings = settings
         self._notices = NoticeBoard(settings)
         self._filing = Background("file-answers")
+        self._filed_of: ReplayControls | None = None  # the recording whose answers those are
         self._dialog: QDialog | None = None
 
         self.setWindowTitle("MSAF Live")
@@ -529,6 +530,10 @@ class MainWindow(QMainWindow):
 
     def write(self, path: Path) -> None:
         """Write live answers from now on."""
+        if self.live is None:  # which was left while the file was asked for
+            text = "Nothing is written: only live answers are, and this is a recording."
+            self._tell(Notice(text=text, severity=Severity.WARNING))
+            return
         self._file(lambda: self.switcher.log.open(path))
 
     def _ask_export(self) -> None:
@@ -542,12 +547,11 @@ class MainWindow(QMainWindow):
         if replay.path == self.options.demo:  # which lies among the program's own files
             folder = self._folder()
         name = replay.path.with_suffix(".csv").name
-        self._ask_file("Export answers", folder, name, self.export)
+        # The window may have gone on to another session by the time the file is chosen.
+        self._ask_file("Export answers", folder, name, lambda path: self.export(path, replay))
 
-    def export(self, path: Path) -> None:
-        """Write the recording's answers so far."""
-        if (replay := self.replay) is None:
-            return
+    def export(self, path: Path, replay: ReplayControls) -> None:
+        """Write the answers of a recording so far; it may have been stopped."""
         log = self.switcher.log.path  # which live sessions go on with
 
         def export() -> Written:
@@ -555,7 +559,7 @@ class MainWindow(QMainWindow):
                 spare_answers(path, log)
             return replay.export(path)
 
-        self._file(export)
+        self._file(export, of=replay)
 
     def _ask_file(self, title: str, folder: str, name: str, use: Callable[[Path], None]) -> None:
         dialog = ExportDialog(title, folder, name, self)
@@ -571,8 +575,11 @@ class MainWindow(QMainWindow):
         )
         self._open_dialog(dialog)
 
-    def _file(self, act: Callable[[], Written | None]) -> None:
-        """Do something with a file, which may take long, and say what became of it then."""
+    def _file(self, act: Callable[[], Written | None], *, of: ReplayControls | None = None) -> None:
+        """Do something with a file, which may take long, and say what became of it then.
+
+        `of`: the recording whose answers are written.
+        """
         if self._filing.busy:
             self._tell(Notice(text="The file before this one is still being written."))
             return
@@ -583,6 +590,7 @@ class MainWindow(QMainWindow):
             except (OSError, ValueError) as error:
                 return None, error
 
+        self._filed_of = of
         self._filing.call(call)
 
     def _filed(self, outcome: tuple[Written | None, Exception | None] | None) -> None:
@@ -590,7 +598,8 @@ class MainWindow(QMainWindow):
         if written is not None:
             severity = Severity.INFO if written.complete else Severity.WARNING
             notice = Notice(text=str(written), severity=severity)
-            self._tell(notice, partial=not written.complete)
+            goes_on = not written.complete and self._filed_of is self.replay
+            self._tell(notice, partial=goes_on)
         elif outcome is None or error is not None:
             told = ExitCode.UNEXPECTED.meaning if error is None else str(error)
             if isinstance(error, OSError):

@@ -134,7 +134,8 @@ def tab_to(name: str) -> None:
 
 
 def export(qtbot: QtBot, window: MainWindow, path: Path) -> None:
-    window.export(path)
+    assert window.replay is not None
+    window.export(path, window.replay)
     qtbot.waitUntil(lambda: not window._filing.busy)
 
 

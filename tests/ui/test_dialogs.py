@@ -202,7 +202,7 @@ def test_a_name_to_export_to_gets_an_ending_that_can_be_written(
     replay.path = tmp_path / "talk.mp4"
     window = open_window(replay)
     exported: list[Path] = []
-    monkeypatch.setattr(window, "export", exported.append)
+    monkeypatch.setattr(window, "export", lambda path, _of: exported.append(path))
     run(window, now, 3.0)
     window.commands["export"].trigger()
     (dialog,) = window.findChildren(ExportDialog)
@@ -227,7 +227,7 @@ def test_a_file_is_replaced_only_after_it_was_asked_about(
     (tmp_path / "results.v2.csv").write_text("of yesterday")
     window = open_window(replay)
     exported: list[Path] = []
-    monkeypatch.setattr(window, "export", exported.append)
+    monkeypatch.setattr(window, "export", lambda path, _of: exported.append(path))
     run(window, now, 3.0)
     window.commands["export"].trigger()
     (dialog,) = window.findChildren(ExportDialog)

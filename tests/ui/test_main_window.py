@@ -1,5 +1,6 @@
 """The window as a whole: layout, keys, modes, failures."""
 
+import json
 import threading
 from functools import partial
 from pathlib import Path
@@ -618,8 +619,8 @@ def test_an_export_that_takes_long_does_not_hold_the_window_up(
     monkeypatch.setattr(replay, "export", slow)
     window = open_window(replay)
     run(window, now, 8.0)
-    window.export(tmp_path / "talk.csv")
-    window.export(tmp_path / "again.csv")
+    window.export(tmp_path / "talk.csv", replay)
+    window.export(tmp_path / "again.csv", replay)
     assert window.views.banner.notice is not None
     assert window.views.banner.notice.text == "The file before this one is still being written."
     going_on.set()
@@ -749,6 +750,60 @@ def test_without_answers_there_is_nothing_to_export(
     assert not window.findChildren(QFileDialog)
     assert window.views.banner.notice is not None
     assert "no answers" in window.views.banner.notice.text
+
+
+@pytest.mark.parametrize("to", ["recording", "live"])
+def test_the_answers_exported_are_of_the_recording_that_they_were_asked_of(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
+    to: str,
+) -> None:
+    replay.path = tmp_path / "talk.mp4"
+    window = open_window(replay)
+    run(window, now, 2.0)
+    window.commands["export"].trigger()
+    (dialog,) = window.findChildren(ExportDialog)
+    if to == "live":
+        window.switcher.go_live()
+        qtbot.waitUntil(lambda: window.live is not None)
+    else:
+        open_file(qtbot, window, tmp_path / "other.mp4")
+    other = window.switcher.session
+    if isinstance(other, FakeReplaySession):
+        other.analysis_speed = 1000.0  # at its end before the answers are written
+    run(window, now, 2.0)
+    answers = len(replay.history())
+    dialog.fileSelected.emit(str(tmp_path / "talk.csv"))
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    run(window, now, 0.1)
+    assert json.loads((tmp_path / "talk.csv").read_text()) == {"predictions": answers}
+    assert window.views.banner.notice is not None
+    assert window.views.banner.notice.text.endswith(f"written to {tmp_path / 'talk.csv'}")
+    dialog.close()
+
+
+def test_live_answers_asked_for_before_a_recording_was_opened_are_not_written(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    factory: FakeFactory,
+    live: FakeLiveSession,
+    now: ManualTime,
+    tmp_path: Path,
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    window.commands["write"].trigger()
+    (dialog,) = window.findChildren(ExportDialog)
+    open_file(qtbot, window, tmp_path / "talk.mp4")
+    dialog.fileSelected.emit(str(tmp_path / "live.csv"))
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    assert window.views.banner.notice is not None
+    assert window.views.banner.notice.text.startswith("Nothing is written")
+    assert (factory.log.path, (tmp_path / "live.csv").exists()) == (None, False)
+    dialog.close()
 
 
 def test_a_recording_that_cannot_be_read_is_not_waited_for(
