@@ -57,6 +57,7 @@ REPLAY_ONLY: Final = (
     "sound", "zoom_in", "zoom_out", "zoom_whole", "export",
 )  # fmt: skip
 LIVE_ONLY: Final = ("refresh", "write")
+_ONCE: Final = ("live", "export")  # however long their keys are held down
 # Of a recording that failed there is nothing to play, and to look at only what was analysed.
 PLAYING: Final = ("pause", "slower", "faster", "sound")
 LOOKING: Final = ("back", "forward", "far_back", "far_forward", "begin", "end", "export")
@@ -84,7 +85,7 @@ def make_actions(parent: QObject) -> dict[str, QAction]:
         action.setShortcuts([QKeySequence(key) for key in entry.keys])
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setCheckable(entry.checkable)
-        action.setAutoRepeat(name in REPLAY_ONLY and not entry.checkable)
+        action.setAutoRepeat(name in REPLAY_ONLY and not (name in _ONCE or entry.checkable))
         if entry.icon is not None:
             action.setIcon(icons.icon(entry.icon, entry.lit))
             action.setIconVisibleInMenu(not entry.checkable)  # it would hide the check mark

@@ -308,8 +308,11 @@ class MainWindow(QMainWindow):
     # -- what is shown -------------------------------------------------------------------------
 
     def _show_snapshot(self, snapshot: Snapshot) -> None:
-        views, loading = self.views, snapshot.state is SessionState.LOADING
-        if loading:
+        views, going_live = self.views, self.switcher.going_live
+        loading = going_live or snapshot.state is SessionState.LOADING
+        if going_live:
+            views.loading.show_progress("Looking for cameras and microphones", None)
+        elif loading:
             views.loading.show_progress(snapshot.message, snapshot.progress)
         if loading != views.loading.isVisible():
             views.loading.setVisible(loading)
@@ -325,8 +328,8 @@ class MainWindow(QMainWindow):
             self._show_playback(playback, failed=failed, over=is_over(snapshot))
         else:
             self._dim(snapshot.state is SessionState.PAUSED)
-        views.answer.set_absence(absence(snapshot))
-        views.video.set_badge(badge(snapshot))
+        views.answer.set_absence(UNANSWERED if going_live else absence(snapshot))
+        views.video.set_badge("" if going_live else badge(snapshot))
         self._offer_pause(is_paused(snapshot))
         self._offer_writing()
 
@@ -335,10 +338,12 @@ class MainWindow(QMainWindow):
         self.views.transport.show_playback(playback)
         if over != self.views.answer.sums_up:
             self.views.answer.sum_up(self.views.timeline.label_shares() if over else None)
+        stopped = self.switcher.going_live
         for command in PLAYING:
-            self.commands[command].setEnabled(not failed)
+            self.commands[command].setEnabled(not failed and not stopped)
         for command in LOOKING:
-            self.commands[command].setEnabled(not failed or playback.analysed > 0)
+            there = not failed or playback.analysed > 0
+            self.commands[command].setEnabled(there and not stopped)
 
     def _show_picture(self, snapshot: Snapshot) -> None:
         self.views.video.show_frame(snapshot.preview, snapshot.face)

@@ -13,6 +13,7 @@ from typing import Protocol
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
+from realtime.errors import ExitCode
 from realtime.export import AnswerLog
 from realtime.session import Deadline, LiveControls, ReplayControls
 from realtime.sources.base import SourceError, UnreadableFileError
@@ -96,6 +97,11 @@ class SessionSwitcher(QObject):
         """Whether sessions are started at all."""
         return self._running
 
+    @property
+    def going_live(self) -> bool:
+        """Whether the session is left for devices that are still looked for."""
+        return self._going_live
+
     # -- start and end -------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -124,9 +130,8 @@ class SessionSwitcher(QObject):
             self.session.start()
 
     def _session_stopped(self) -> None:
-        if self._going_live:
-            self._listing.call(self._list_devices)
-        else:
+        self._look_to_go_live()
+        if not self._going_live:
             self._start_session()
 
     # -- another session -----------------------------------------------------------------------
@@ -163,8 +168,7 @@ class SessionSwitcher(QObject):
         self._wanted = None
         if error is not None:
             self._tell_unopened(error, path)
-            if self._going_live and not self._stopping.busy:  # what it had stopped for goes on
-                self._listing.call(self._list_devices)
+            self._look_to_go_live()
             return
         self._note_sources()
         has_told = self._change(lambda: self._factory.replay(path), path)
@@ -179,14 +183,21 @@ class SessionSwitcher(QObject):
         self._wanted = None
         self._note_sources()
         if (sources := self._sources) is not None:
+            self._going_live = False
             return self._change(lambda: self._factory.live(*sources))
         self._going_live = self._devices_asked_for = True
+        self.session.pause()  # its time would go on without pictures and sound
         if self._started:  # while its sound is played no new microphone can be found
             self._started = False
             self._stopping.call(self.session.stop)
         else:
-            self._listing.call(self._list_devices)
+            self._look_to_go_live()
         return False
+
+    def _look_to_go_live(self) -> None:
+        """Look for the devices to go live on, where that is asked for and the session stopped."""
+        if self._going_live and not self._stopping.busy:
+            self._listing.call(self._list_devices)
 
     def _note_sources(self) -> None:
         if (live := self.live) is not None:
@@ -196,12 +207,13 @@ class SessionSwitcher(QObject):
         self, make: Callable[[], LiveControls | ReplayControls], path: Path | None = None
     ) -> bool:
         """Leave the present session for another; returns whether something had to be told."""
-        self._going_live = False
         try:
             session = make()
         except (SourceError, OSError) as error:
             self._tell_unopened(error, path)
+            self._look_to_go_live()
             return True
+        self._going_live = False
         left, written = self.session, None
         if (replay := self.replay) is not None:
             written = replay.written
@@ -234,7 +246,10 @@ class SessionSwitcher(QObject):
 
     def _devices_listed(self, found: Devices | None) -> None:
         if found is None:
-            return
+            if not self._going_live:
+                return
+            problem = f"devices cannot be looked for: {ExitCode.UNEXPECTED.meaning}"
+            found = Listing((), problem, fault=True), Listing()
         self.devices = cameras, microphones = found
         self.listed.emit()
         problems = [each.problem for each in found if each.problem]

@@ -210,6 +210,101 @@ def test_a_recording_is_left_for_the_devices_that_are_there_then(
     assert window.views.header.camera_choice.currentText() == "Conference camera"
 
 
+def test_a_recording_that_is_left_stands_still_while_devices_are_looked_for(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_answer = threading.Event()
+
+    def look() -> Devices:
+        assert may_answer.wait(30.0)
+        return list_fake_devices()
+
+    window = open_window(replay)
+    qtbot.waitUntil(lambda: not window.switcher._listing.busy)
+    monkeypatch.setattr(window.switcher, "_list_devices", look)
+    run(window, now, 1.0)
+    press(window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    run(window, now, 1.0)
+    loading = window.views.loading
+    assert loading.isVisible()
+    assert loading.accessibleDescription() == "Looking for cameras and microphones"
+    for key in (Qt.Key.Key_Space, Qt.Key.Key_Right, Qt.Key.Key_BracketRight):
+        press(window, key)
+    window.views.timeline.sought.emit(9.0)
+    window.views.transport.sought.emit(9.0)
+    run(window, now, 1.0)
+    assert (replay.playing, replay.speed) == (False, 1.0)
+    assert replay.position_seconds == pytest.approx(1.0)
+    may_answer.set()
+    qtbot.waitUntil(lambda: window.live is not None)
+    run(window, now, 2.0)
+    assert not loading.isVisible()
+    assert window.commands["pause"].isEnabled()
+
+
+def test_going_live_again_waits_until_the_recording_is_stopped(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_stop = threading.Event()
+    done: list[str] = []
+
+    def stop() -> None:
+        assert may_stop.wait(30.0)
+        done.append("stopped")
+
+    def look() -> Devices:
+        done.append("looked")
+        return list_fake_devices()
+
+    window = open_window(replay)
+    qtbot.waitUntil(lambda: not window.switcher._listing.busy)
+    monkeypatch.setattr(replay, "stop", stop)
+    monkeypatch.setattr(window.switcher, "_list_devices", look)
+    for _ in range(2):
+        press(window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    window.switcher._listing.wait(30.0)
+    may_stop.set()
+    qtbot.waitUntil(lambda: window.live is not None)
+    assert done == ["stopped", "looked"]
+    assert not window.commands["live"].autoRepeat()
+    assert not window.commands["export"].autoRepeat()
+    assert window.commands["forward"].autoRepeat()
+
+
+def test_where_looking_for_devices_fails_one_goes_live_without_them(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    factory: FakeFactory,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def look() -> Devices:
+        raise RuntimeError("a driver crashed")
+
+    window = open_window(replay)
+    qtbot.waitUntil(lambda: not window.switcher._listing.busy)
+    monkeypatch.setattr(window.switcher, "_list_devices", look)
+    window.commands["live"].trigger()
+    qtbot.waitUntil(lambda: window.live is not None)
+    (session,) = factory.made
+    assert isinstance(session, FakeLiveSession)
+    assert (session.camera, session.microphone) == (None, None)
+    run(window, now, 2.0)
+    assert window.views.banner.notice is not None
+    assert window.views.banner.notice.text.startswith("Devices cannot be looked for")
+    assert "a driver crashed" in caplog.text
+
+
 def test_another_recording_goes_before_devices_that_are_still_listed(
     qtbot: QtBot,
     open_window: OpenWindow,
