@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QFileInfo, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QAction,
     QColor,
@@ -239,7 +239,8 @@ class ExportDialog(QFileDialog):
         """Complete the name before Qt asks whether to replace the file of that name."""
         line = self.findChild(QLineEdit, "fileNameEdit")  # none in a dialog of the system's
         name = "" if line is None else line.text().strip()
-        is_folder = Path(self.directory().filePath(name)).is_dir()  # which Qt opens instead
+        path = self.directory().filePath(name)
+        is_folder = QFileInfo(path).isDir()  # which Qt opens instead
         if line is not None and name and not is_folder:
             line.setText(self._completed(name))
         super().accept()
@@ -251,7 +252,7 @@ class ExportDialog(QFileDialog):
         completed name.
         """
         whole = Path(self._completed(path))
-        is_news = whole != Path(path) and whole.exists()
+        is_news = whole != Path(path) and QFileInfo(str(whole)).exists()
         (self.taken if is_news else self.chosen).emit(whole)
 
     def _completed(self, name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from PyQt6.QtCore import (
     QByteArray,
     QEvent,
+    QFileInfo,
     QMimeData,
     QSettings,
     QSize,
@@ -519,7 +520,8 @@ class MainWindow(QMainWindow):
         """The folder of the last recording, at first the system's for films."""
         last = self._settings.value(_FOLDER, "", type=str)
         films = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
-        there = (each for each in (last, films) if each and Path(each).is_dir())
+        # Path raises where a folder cannot be reached.
+        there = (each for each in (last, films) if QFileInfo(each).isDir())
         return next(there, str(Path.home()))
 
     # -- answers in files ----------------------------------------------------------------------
@@ -681,4 +683,4 @@ def _files(data: QMimeData | None) -> list[Path]:
     """The files of this computer among what is dragged, without folders and addresses."""
     urls = [] if data is None else data.urls()
     paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
-    return [path for path in paths if path.is_file()]
+    return [path for path in paths if QFileInfo(str(path)).isFile()]

@@ -215,6 +215,29 @@ def test_a_name_to_export_to_gets_an_ending_that_can_be_written(
     assert exported == [tmp_path / written_to]
 
 
+def test_a_name_too_long_for_a_file_is_told(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    replay: FakeReplaySession,
+    now: ManualTime,
+    tmp_path: Path,
+) -> None:
+    replay.path = tmp_path / "talk.mp4"
+    window = open_window(replay)
+    run(window, now, 3.0)
+    window.commands["export"].trigger()
+    (dialog,) = window.findChildren(ExportDialog)
+    line = dialog.findChild(QLineEdit)
+    assert line is not None
+    line.setText("x" * 300)
+    press(line, Qt.Key.Key_Return)
+    dialog.fileSelected.emit(str(tmp_path / ("y" * 300)))  # as a dialog of the system's does
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    assert window.views.banner.notice is not None
+    assert window.views.banner.notice.text.startswith("The answers cannot be written")
+    dialog.close()
+
+
 def test_a_file_is_replaced_only_after_it_was_asked_about(
     qtbot: QtBot,
     open_window: OpenWindow,

@@ -697,6 +697,20 @@ def test_recordings_are_first_looked_for_among_films(
     assert shown() == stick
 
 
+@pytest.mark.parametrize("command", ["open", "write"])
+def test_a_last_folder_that_cannot_be_reached_keeps_nothing_from_being_asked(
+    open_window: OpenWindow, live: FakeLiveSession, tmp_path: Path, command: str
+) -> None:
+    window = open_window(live)
+    unreachable = tmp_path / ("x" * 300)  # too long a name, of which Path raises as of a dead mount
+    window._settings.setValue("folder", str(unreachable))
+    window.commands[command].trigger()
+    (dialog,) = window.findChildren(QFileDialog)
+    assert Path(dialog.directory().absolutePath()) != unreachable
+    dialog.close()
+    assert not drop(window, QUrl.fromLocalFile(str(unreachable / "talk.mp4")))
+
+
 @pytest.mark.parametrize(
     ("ending", "picture", "sound"),
     [
