@@ -189,7 +189,7 @@ class MainWindow(QMainWindow):
         bridge.polled.connect(self._show_snapshot)
         bridge.pictured.connect(self._show_picture)
         bridge.predicted.connect(self._show_prediction)
-        bridge.grown.connect(views.timeline.extend)
+        bridge.grown.connect(self._extend_history)
         bridge.measured.connect(self._show_health)
         for view in (views.answer, views.shares, views.loading):
             bridge.ticked.connect(view.advance)
@@ -345,6 +345,11 @@ class MainWindow(QMainWindow):
         for command in LOOKING:
             there = not failed or playback.analysed > 0
             self.commands[command].setEnabled(there and not stopped)
+
+    def _extend_history(self, gained: list[Prediction]) -> None:
+        self.views.timeline.extend(gained)
+        if self.views.answer.sums_up:  # which it may have begun before the last answers came
+            self.views.answer.sum_up(self.views.timeline.label_shares())
 
     def _show_picture(self, snapshot: Snapshot) -> None:
         self.views.video.show_frame(snapshot.preview, snapshot.face)

@@ -41,7 +41,7 @@ from tests.ui.conftest import (
 from ui import palette
 from ui.dialogs import ExportDialog
 from ui.main_window import _ENDINGS, MainWindow, WindowOptions
-from ui.present.answer import BEFORE_THE_PAUSE, NOT_SURE
+from ui.present.answer import BEFORE_THE_PAUSE, NOT_SURE, summary
 from ui.present.notices import Severity
 from ui.present.playback import SLOWED_BY_ANALYSIS, WAITS_FOR_ANALYSIS
 from ui.video_view import HEATMAP_CAPTION, NO_FACE_HERE, NO_MAP
@@ -872,6 +872,22 @@ def test_at_its_end_a_recording_is_summed_up(
     run(window, now, 1.0)
     assert not answer.sums_up
     assert not answer.detail.startswith("Share of the time")
+
+
+def test_the_summary_counts_the_last_answers(
+    open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
+) -> None:
+    replay.duration_seconds = 6.0
+    window = open_window(replay)
+    window.commands["end"].trigger()
+    for _ in range(60):
+        now.advance(0.025)  # several polls between two looks at the history
+        window.bridge.poll()
+    assert window.views.answer.sums_up
+    told = summary(window.views.timeline.label_shares(), EMOTIONS)[1]
+    assert window.views.answer.accessibleDescription().endswith(
+        ", ".join(f"{bar.name} {bar.text}" for bar in told)
+    )
 
 
 def test_two_failed_devices_are_tried_again_together(
