@@ -329,6 +329,9 @@ class MainWindow(QMainWindow):
             self._show_playback(playback, failed=failed, over=is_over(snapshot))
         else:
             self._dim(snapshot.state is SessionState.PAUSED)
+            self.commands["pause"].setEnabled(not failed)
+            writing = self.switcher.log.path is not None
+            self.commands["write"].setEnabled(not failed or writing)
         views.answer.set_absence(UNANSWERED if going_live else absence(snapshot))
         views.video.set_badge("" if going_live else badge(snapshot))
         self._offer_pause(is_paused(snapshot))

@@ -42,7 +42,7 @@ from ui import palette
 from ui.dialogs import ExportDialog
 from ui.main_window import _ENDINGS, MainWindow, WindowOptions
 from ui.present.answer import BEFORE_THE_PAUSE, NOT_SURE, summary
-from ui.present.notices import Severity
+from ui.present.notices import Remedy, Severity
 from ui.present.playback import SLOWED_BY_ANALYSIS, WAITS_FOR_ANALYSIS
 from ui.video_view import HEATMAP_CAPTION, NO_FACE_HERE, NO_MAP
 
@@ -438,6 +438,32 @@ def test_a_failed_recording_cannot_be_played(
     window.switcher.go_live()
     qtbot.waitUntil(lambda: window.live is not None)
     assert window.commands["pause"].isEnabled()
+
+
+def test_a_failed_live_session_cannot_be_paused_or_written(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    now: ManualTime,
+    tmp_path: Path,
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    window.write(tmp_path / "session.csv")
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    live.state, live.message = SessionState.FAILED, "The weights are damaged."
+    run(window, now, 0.1)
+    pause, write = window.commands["pause"], window.commands["write"]
+    assert (pause.isEnabled(), write.isEnabled()) == (False, True)  # it can still be stopped
+    write.trigger()
+    qtbot.waitUntil(lambda: not window._filing.busy)
+    run(window, now, 0.1)
+    assert (pause.isEnabled(), write.isEnabled()) == (False, False)
+    press_focused(Qt.Key.Key_Space)
+    assert not live.paused
+    window.views.banner.remedied.emit(Remedy.SESSION)
+    run(window, now, 0.1)
+    assert (pause.isEnabled(), write.isEnabled()) == (True, True)
 
 
 def test_what_was_analysed_before_a_failure_can_be_looked_at_and_exported(
