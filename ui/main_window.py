@@ -171,6 +171,9 @@ class MainWindow(QMainWindow):
         is_activation = event is not None and event.type() == QEvent.Type.ActivationChange
         if is_activation and self._focus_is_lost():  # while another window was active
             self._focus_window()
+        if event is not None and event.type() == QEvent.Type.WindowStateChange:
+            # The window manager has keys and buttons of its own for that.
+            self.commands["full_screen"].setChecked(self.isFullScreen())
         super().changeEvent(event)
 
     def _focus_is_lost(self) -> bool:

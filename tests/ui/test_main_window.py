@@ -324,6 +324,18 @@ def test_full_screen_and_back(open_window: OpenWindow, live: FakeLiveSession) ->
     assert not window.isFullScreen()
 
 
+def test_full_screen_that_the_window_manager_ended_can_be_entered_again(
+    open_window: OpenWindow, live: FakeLiveSession
+) -> None:
+    window = open_window(live)
+    press(window, Qt.Key.Key_F11)
+    window.showNormal()  # as the window manager's own key does
+    assert not window.commands["full_screen"].isChecked()
+    press(window, Qt.Key.Key_F11)
+    assert window.isFullScreen()
+    assert window.commands["full_screen"].isChecked()
+
+
 def test_every_command_has_its_own_keys(open_window: OpenWindow, live: FakeLiveSession) -> None:
     window = open_window(live)
     keys = [key.toString() for action in window.commands.values() for key in action.shortcuts()]
