@@ -42,6 +42,7 @@ class Bridge(QObject):
         super().__init__(parent)
         self._now = now
         self._session: Session | None = None
+        self._seen = True
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(POLL_MILLISECONDS)
@@ -60,6 +61,13 @@ class Bridge(QObject):
         self._session = session
         self._forget()
         self._timer.start()
+
+    def set_seen(self, seen: bool) -> None:
+        """Whether anyone sees the views; else only the state and the history are passed on."""
+        if seen and not self._seen:  # the rate of what is shown begins anew
+            self._shown.clear()
+            self._started = self._now()
+        self._seen = seen
 
     def stop(self) -> None:
         """Watch nothing."""
@@ -80,15 +88,17 @@ class Bridge(QObject):
         now = self._now()
         snapshot = self._session.snapshot()
         self.polled.emit(snapshot)
-        self._look_at_picture(snapshot, now)
-        if now - self._answered >= ANSWER_SECONDS and snapshot.prediction is not self._prediction:
-            self._answered, self._prediction = now, snapshot.prediction
-            self.predicted.emit(snapshot.prediction)
         if now - self._grew >= HISTORY_SECONDS:
             self._grew = now
             if gained := list(self._session.history(self._last_index)):
                 self._last_index = gained[-1].window_index
                 self.grown.emit(gained)
+        if not self._seen:
+            return
+        self._look_at_picture(snapshot, now)
+        if now - self._answered >= ANSWER_SECONDS and snapshot.prediction is not self._prediction:
+            self._answered, self._prediction = now, snapshot.prediction
+            self.predicted.emit(snapshot.prediction)
         if now - self._measured >= HEALTH_SECONDS:
             self._measured = now
             self.measured.emit(snapshot.health, self.preview_rate)

@@ -174,6 +174,7 @@ class MainWindow(QMainWindow):
         if event is not None and event.type() == QEvent.Type.WindowStateChange:
             # The window manager has keys and buttons of its own for that.
             self.commands["full_screen"].setChecked(self.isFullScreen())
+            self.bridge.set_seen(not self.isMinimized())
         super().changeEvent(event)
 
     def _focus_is_lost(self) -> bool:

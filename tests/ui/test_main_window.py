@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPoint, QPointF, QRectF, QSettings, QStandardPaths, Qt, QUrl
-from PyQt6.QtGui import QDragEnterEvent, QDropEvent
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QFileDialog, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -38,7 +38,7 @@ from tests.ui.conftest import (
     share_of_colour,
     tab_to,
 )
-from ui import palette
+from ui import palette, rendering
 from ui.dialogs import ExportDialog
 from ui.main_window import _ENDINGS, MainWindow, WindowOptions
 from ui.present.answer import BEFORE_THE_PAUSE, NOT_SURE, summary
@@ -334,6 +334,36 @@ def test_full_screen_that_the_window_manager_ended_can_be_entered_again(
     press(window, Qt.Key.Key_F11)
     assert window.isFullScreen()
     assert window.commands["full_screen"].isChecked()
+
+
+def test_a_minimised_window_draws_no_pictures(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    scaled: list[int] = []
+    picture = rendering.picture
+
+    def count(*args: Any, **options: Any) -> QImage:
+        scaled.append(1)
+        return picture(*args, **options)
+
+    monkeypatch.setattr(rendering, "picture", count)
+    window.showMinimized()
+    scaled.clear()
+    live.changes.update(label=None, reason=TOO_DARK)
+    live.health_changes["camera"] = SourceHealth(name="Camera", state=SourceState.STALLED)
+    run(window, now, 2.0)
+    assert scaled == []
+    assert window.views.answer.headline == "Neutral"
+    assert window.views.banner.notice is not None
+    assert "nothing arrives" in window.views.banner.notice.text
+    assert window.bridge._last_index >= 38
+    window.showNormal()
+    scaled.clear()
+    window.bridge.poll()
+    assert scaled == [1]
+    assert window.views.answer.headline == NOT_SURE
 
 
 def test_every_command_has_its_own_keys(open_window: OpenWindow, live: FakeLiveSession) -> None:
