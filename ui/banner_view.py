@@ -37,6 +37,7 @@ class BannerView(QWidget):
         self.setAccessibleName("Notice")
         self.theme = theme
         self._notice: Notice | None = None
+        self._seen = True
         self.reading = QTimer(self)  # runs while a notice is shown that only informs
         self.reading.setSingleShot(True)
         self.reading.setInterval(READING_MILLISECONDS)
@@ -83,6 +84,12 @@ class BannerView(QWidget):
         else:
             self.reading.stop()
 
+    def set_seen(self, seen: bool) -> None:
+        """Whether anyone can read it; from then on what only informs is shown as long as ever."""
+        self._seen = seen
+        if self.reading.isActive():
+            self.reading.start()
+
     def set_theme(self, theme: Theme) -> None:
         """Lay out at another scale."""
         self.theme = theme
@@ -121,7 +128,8 @@ class BannerView(QWidget):
             self.remedied.emit(self._notice.remedy)
 
     def _expire(self) -> None:
-        if self.underMouse():  # it is being read, or about to be dismissed
+        # Under the mouse it is being read, or about to be dismissed.
+        if self.underMouse() or not self._seen:
             self.reading.start()
         else:
             self._dismiss()

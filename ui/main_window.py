@@ -174,7 +174,9 @@ class MainWindow(QMainWindow):
         if event is not None and event.type() == QEvent.Type.WindowStateChange:
             # The window manager has keys and buttons of its own for that.
             self.commands["full_screen"].setChecked(self.isFullScreen())
-            self.bridge.set_seen(not self.isMinimized())
+            seen = not self.isMinimized()
+            self.bridge.set_seen(seen)
+            self.views.banner.set_seen(seen)
         super().changeEvent(event)
 
     def _focus_is_lost(self) -> bool:

@@ -142,6 +142,30 @@ def test_a_notice_that_only_informs_goes_by_itself(
     assert not window.views.banner.reading.isActive()  # a failure stays until it is dismissed
 
 
+def test_nothing_is_read_in_a_minimised_window(
+    qtbot: QtBot,
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    reading, expired = window.views.banner.reading, []
+    reading.timeout.connect(lambda: expired.append(window.views.banner.notice))
+    window.showMinimized()
+    reading.setInterval(0)
+    qtbot.waitUntil(lambda: len(expired) > 1)
+    assert expired[-1] is not None
+    assert expired[-1].text == PRIVACY
+    again: list[bool] = []
+    with monkeypatch.context() as patches:
+        patches.setattr(reading, "start", lambda: again.append(window.isMinimized()))
+        window.showNormal()
+    assert again == [False]  # there is as much time as ever to read it
+    qtbot.waitUntil(lambda: window.views.banner.notice is None)
+
+
 # -- without a window --------------------------------------------------------------------------
 
 
