@@ -689,6 +689,7 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         self._settings.setValue(_GEOMETRY, self.saveGeometry())
+        self.hide()  # to stop may take a moment, in which it would stand still
         self.stop()
         super().closeEvent(event)
 

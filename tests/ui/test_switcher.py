@@ -39,6 +39,20 @@ def test_closing_the_window_stops_the_session(
     assert live.stopped == 1
 
 
+def test_a_window_that_is_closed_is_gone_before_its_session_is_stopped(
+    open_window: OpenWindow,
+    live: FakeLiveSession,
+    now: ManualTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(live)
+    run(window, now, 2.0)
+    visible: list[bool] = []
+    monkeypatch.setattr(live, "stop", lambda: visible.append(window.isVisible()))
+    window.close()
+    assert visible == [False]
+
+
 def test_looking_for_devices_says_what_stands_in_the_way(
     qtbot: QtBot, open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
 ) -> None:
