@@ -15,6 +15,7 @@ from ui import icons, palette
 from ui.controls import Button
 from ui.present.notices import Notice, Remedy, Severity
 from ui.theme import RADIUS, Theme
+from ui.wrapping import breakable
 
 READING_MILLISECONDS: Final = 6000  # how long a notice that only informs is shown
 _LOOKS: Final = {
@@ -72,7 +73,8 @@ class BannerView(QWidget):
             return
         self._notice = notice
         if notice is not None:
-            self._text.setText(notice.text)
+            self._text.setText(breakable(notice.text))
+            self._text.setAccessibleName(notice.text)
             self.setAccessibleDescription(notice.text)
             if notice.remedy is not None:
                 self._button.setText(_BUTTONS.get(notice.remedy, "Retry"))

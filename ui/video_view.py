@@ -27,6 +27,7 @@ from ui import icons, palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, legend, text_width, write
 from ui.present.answer import answer, spoken, tag
 from ui.theme import BODY, CAPTION, MEDIUM, RADIUS, SEMIBOLD, TITLE, Theme
+from ui.wrapping import breakable
 
 _MOST_CROPPED: Final = 1.06  # a picture whose shape differs by less fills the view
 _WRAPPED: Final = int(Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap)
@@ -287,7 +288,8 @@ class VideoView(Panel):
         write(painter, line, title, font(TITLE, SEMIBOLD), palette.TEXT, CENTRE)
         painter.setFont(font(BODY))
         painter.setPen(QColor(palette.TEXT_SOFT))
-        painter.drawText(area.adjusted(0, line.bottom() - area.top(), 0, 0), _WRAPPED, advice)
+        below = area.adjusted(0, line.bottom() - area.top(), 0, 0)
+        painter.drawText(below, _WRAPPED, breakable(advice))
         self._paint_badge(painter)
 
     def _round_corners(self, painter: QPainter, area: QRectF) -> None:
