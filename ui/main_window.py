@@ -335,7 +335,7 @@ class MainWindow(QMainWindow):
             self._show_playback(playback, failed=failed, over=is_over(snapshot))
         else:
             self._dim(snapshot.state is SessionState.PAUSED)
-            self.commands["pause"].setEnabled(not failed)
+            self.commands["pause"].setEnabled(not failed and not loading)
             writing = self.switcher.log.path is not None
             self.commands["write"].setEnabled(not failed or writing)
         views.answer.set_absence(UNANSWERED if going_live else absence(snapshot))

@@ -508,6 +508,18 @@ def test_a_failed_live_session_cannot_be_paused_or_written(
     assert (pause.isEnabled(), write.isEnabled()) == (True, True)
 
 
+def test_a_live_session_that_still_loads_offers_no_pause(
+    open_window: OpenWindow, live: FakeLiveSession, now: ManualTime
+) -> None:
+    live.state = SessionState.LOADING
+    window = open_window(live)
+    run(window, now, 0.1)
+    assert not window.commands["pause"].isEnabled()
+    live.state = SessionState.RUNNING
+    run(window, now, 0.1)
+    assert window.commands["pause"].isEnabled()
+
+
 def test_what_was_analysed_before_a_failure_can_be_looked_at_and_exported(
     open_window: OpenWindow, replay: FakeReplaySession, now: ManualTime
 ) -> None:
