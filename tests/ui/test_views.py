@@ -479,7 +479,7 @@ def test_how_well_the_voice_is_known_does_not_touch_the_axis(
     view = SpectrogramView(3.0, Theme(0.84))
     qtbot.addWidget(view)
     view.show_prediction(make_prediction(10, speaker_seconds=120.0))
-    for width, begins in ((206, False), (390, True)):
+    for width, begins in ((150, False), (390, True)):
         written.clear()
         view.resize(width, 120)
         painted(view)
