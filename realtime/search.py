@@ -55,10 +55,11 @@ class PictureSearch:
         if starts != self._watched:
             watcher.reset()
             self._watched = starts
-        waiting = min(CATCH_UP_SECONDS / max(self._look_seconds, 1e-6), len(frames))
-        late = max(len(frames) - 1 - int(waiting), 0)
-        self.skipped += missed + late
-        for frame in frames[late:]:
+        # As many before the newest as it may wait for.
+        affordable = int(CATCH_UP_SECONDS / max(self._look_seconds, 1e-6))
+        frames, waited = frames[-1 - affordable :], len(frames)
+        self.skipped += missed + waited - len(frames)
+        for frame in frames:
             started = self._now()
             sighting = watcher.look(frame)
             self._look_seconds += (self._now() - started - self._look_seconds) / LOOKS_AVERAGED
