@@ -73,11 +73,17 @@ class VoiceEncoderConfig:
     width: int = 384
     layers: int = 4
     heads: int = 6
-    max_frames: int = 150  # encoder frames of the longest window, 3 s
+    max_frames: int = 150  # of 20 ms, before any are averaged, in the longest window, 3 s
+    halved_after: int = 0  # number of layers after which frames are averaged in pairs; 0: never
     channels: int = 128  # of the frames that leave the encoder
 
     def __post_init__(self) -> None:
         check_positive(self, "n_mels", "width", "layers", "heads", "max_frames", "channels")
+        if not 0 <= self.halved_after < self.layers:
+            raise ValueError(
+                f"halved_after must be 0 or more and below the {self.layers} layers, not "
+                f"{self.halved_after}"
+            )
         if self.width % self.heads:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
 

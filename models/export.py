@@ -6,7 +6,7 @@ of its own makes them (`python -m models.export`): it can be ended at any moment
 thread could not. Thread: any. Inputs and outputs of the graphs:
 
     trunk    crops (n, 1, 48, 48)                          → maps (n, C, S, S)
-    encoder  mel (B, 80, n)                                → frames (B, C, n / 2)
+    encoder  mel (B, 80, n)                                → frames (B, C, U), of 20 or 40 ms
     head     maps (B, C, T, S, S), frames (B, C, U),
              present (B, 2) bool, speaker (B, C)           → the fields of models.live.FusionOutput
 """
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REVISION: Final = 4
+REVISION: Final = 5
 """Counts changes of the graphs, so that old caches are not taken for new."""
 
 PARTS: Final = ("trunk", "encoder", "head")

@@ -15,7 +15,7 @@ and calls the three parts (`trunk`, `encoder`, `head`) itself. T and U are whate
 images are left out, an absent modality is said by the mask. Thread: the caller's. Shape letters:
 
     B  batch        T  face maps in the window       N  channel blocks of both modalities
-    C  channels     U  voice frames, one per 20 ms   c  channels of a block
+    C  channels     U  voice frames, 20 or 40 ms     c  channels of a block
     K  classes      S  height and width of a face map
 """
 

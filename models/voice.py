@@ -1,9 +1,11 @@
-"""The voice branch: log-mel frames → speech encoder → 128 channels every 20 ms.
+"""The voice branch: log-mel frames → speech encoder → 128 channels every 20 or 40 ms.
 
 The encoder has the shape of Whisper's, so that training can begin from Whisper tiny.en; only its
-positions are cut, from 30 s to the 3 s of a window.
+positions are cut, from 30 s to the 3 s of a window, and its upper layers may see half as many
+frames: what they tell of an expression changes slowly, and they take half the time.
 
-Shapes: B batch, N mel frames (10 ms), T = ⌈N / 2⌉ encoder frames (20 ms), W width.
+Shapes: B batch, N mel frames (10 ms), T encoder frames, ⌈N / 2⌉ of 20 ms and, after
+`halved_after` layers, half of that, rounded up, of 40 ms; W width.
 """
 
 from __future__ import annotations
@@ -61,6 +63,8 @@ class VoiceEncoder(nn.Module):
     def hidden_states(self, mel: Tensor) -> list[Tensor]:
         """(B, n_mels, N) → the output of each layer, (B, T, W), not yet normalised.
 
+        Those after `halved_after` layers have half as many frames.
+
         Raises
         ------
         ValueError
@@ -75,22 +79,36 @@ class VoiceEncoder(nn.Module):
         x = functional.gelu(self.conv2(x)).transpose(1, 2)
         x = x + self.positions[: x.shape[1]]
         states = []
-        for layer in self.layers:
+        for index, layer in enumerate(self.layers):
+            if index > 0 and index == self.config.halved_after:  # 0 is never
+                x = _halved(x)
             x = layer(x)
             states.append(x)
         return states
 
     def combine(self, states: list[Tensor]) -> Tensor:
-        """Mix layer outputs, (B, T, W) each, into frames (B, channels, T)."""
+        """Mix layer outputs, (B, T, W) each, into frames (B, channels, T), T that of the last."""
+        normed = [norm(x) for norm, x in zip(self.norms, states, strict=True)]
+        early = self.config.halved_after
+        same_length = [*map(_halved, normed[:early]), *normed[early:]]
         shares = self.mix.softmax(dim=0).unbind()
-        mixed = torch.stack(
-            [share * norm(x) for share, norm, x in zip(shares, self.norms, states, strict=True)]
-        ).sum(dim=0)
+        weighted = [share * x for share, x in zip(shares, same_length, strict=True)]
+        mixed = torch.stack(weighted).sum(dim=0)
         return self.project(mixed).transpose(1, 2)  # type: ignore[no-any-return]
 
     def forward(self, mel: Tensor) -> Tensor:
-        """(B, n_mels, N) log-mel, N ≤ 2 · max_frames → (B, channels, ⌈N / 2⌉)."""
+        """(B, n_mels, N) log-mel, N ≤ 2 · max_frames → (B, channels, T)."""
         return self.combine(self.hidden_states(mel))
+
+
+def _halved(x: Tensor) -> Tensor:
+    """Means of pairs of frames, (B, T, W) → (B, ⌈T / 2⌉, W); an odd last frame stays as it is.
+
+    Spelled out, since onnxruntime's pooling does not end as torch's does where a pair is cut off.
+    """
+    first = x[:, ::2]
+    second = torch.cat([x[:, 1::2], x[:, -1:]], dim=1)[:, : first.shape[1]]
+    return (first + second) / 2
 
 
 class VoiceClassifier(nn.Module):

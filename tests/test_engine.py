@@ -32,7 +32,9 @@ MEL = RNG.normal(size=(80, 120)).astype(np.float32)
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small untrained network in a file, and a cache of its own for the graphs."""
     torch.manual_seed(3)
-    network = LiveNet(LiveNetConfig(voice=VoiceEncoderConfig(width=48, layers=1, heads=2)))
+    network = LiveNet(
+        LiveNetConfig(voice=VoiceEncoderConfig(width=48, layers=2, heads=2, halved_after=1))
+    )
     for module in network.modules():  # statistics as after training, not at their start
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.1, 0.1)  # type: ignore[union-attr]
@@ -81,7 +83,7 @@ def test_shapes_and_sums(weights: Path) -> None:
     maps = np.stack([network.face_map(CROP)] * 3, axis=1)
     frames = network.voice_frames(MEL)
     assert maps.shape == (128, 3, 6, 6)
-    assert frames.shape == (128, 60)
+    assert frames.shape == (128, 30)
     fusion = network.fuse({FACE: {"maps": maps}, VOICE: {"frames": frames}})
     assert fusion.logits.shape == (7,)
     assert fusion.face_activation.shape == (7, 6, 6)

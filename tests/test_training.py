@@ -53,7 +53,7 @@ soundfile = pytest.importorskip("soundfile")
 TINY = LiveRecipe(
     network=LiveNetConfig(
         face=FaceTrunkConfig(resolution=32, channels=16),
-        voice=VoiceEncoderConfig(width=16, layers=1, heads=2, channels=16),
+        voice=VoiceEncoderConfig(width=16, layers=2, heads=2, channels=16, halved_after=1),
     ),
     face=FaceStageConfig(
         initial="random", cycles=(1,), coarse_epochs=0, batch_size=16, warm_up_steps=1
@@ -351,7 +351,7 @@ def test_damaged_layers_are_made_again(data_root: Path, tmp_path: Path) -> None:
     task = VoiceTask.live(data_root, config)
     torch.manual_seed(0)
     model = VoiceClassifier(TINY.network.voice)
-    made = _FrozenStates(context, model, task, config).validation.clone()
+    made = [layer.clone() for layer in _FrozenStates(context, model, task, config).validation]
     path = tmp_path / "voice" / "frozen" / "validation.pt"
     path.write_bytes(path.read_bytes()[:1000])
     again = _FrozenStates(context, model, task, config).validation
@@ -849,6 +849,7 @@ def test_the_shipped_recipe_is_read() -> None:
     recipe = load_recipe()
     assert recipe.face.initial == "faceres"
     assert recipe.network.lowest_attention == 0.2
+    assert recipe.network.voice.halved_after == 2
     assert isinstance(recipe.fusion.voice_seconds, tuple)
 
 

@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,27 @@ def test_encoder_names_both_numbers_when_the_spectrogram_does_not_fit() -> None:
         encoder(torch.randn(1, 8, 41))
 
 
+@pytest.mark.parametrize("columns", [1, 2, 3, 5, 38, 40])
+def test_upper_layers_read_means_of_pairs(columns: int) -> None:
+    encoder = VoiceEncoder(replace(SMALL, halved_after=2)).eval()
+    with torch.inference_mode():
+        states = encoder.hidden_states(mel := torch.randn(2, 8, columns))
+        frames = -(-columns // 2)
+        assert [state.shape[1] for state in states] == [frames, frames, -(-frames // 2)]
+        pairs = [states[1][:, i : i + 2].mean(dim=1) for i in range(0, frames, 2)]
+        torch.testing.assert_close(states[2], encoder.layers[2](torch.stack(pairs, dim=1)))
+        assert encoder(mel).shape == (2, 6, -(-frames // 2))
+        assert encoder(mel).isfinite().all()
+
+
 @pytest.mark.parametrize(
-    ("sizes", "message"), [({"width": 10, "heads": 3}, "10 .* 3 heads"), ({"layers": 0}, "not 0")]
+    ("sizes", "message"),
+    [
+        ({"width": 10, "heads": 3}, "10 .* 3 heads"),
+        ({"layers": 0}, "not 0"),
+        ({"halved_after": 4}, "below the 4 layers, not 4"),
+        ({"halved_after": -1}, "not -1"),
+    ],
 )
 def test_impossible_sizes_are_refused(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -149,7 +149,7 @@ def test_both_modalities_count_once_they_are_there() -> None:
     assert newest.spectrogram is not None
     assert newest.spectrogram.shape == (80, 300)
     assert newest.voice_moments is not None
-    assert len(newest.voice_moments) == 150
+    assert len(newest.voice_moments) == 75
 
 
 def test_each_slot_goes_through_the_trunk_once() -> None:

@@ -138,7 +138,7 @@ class EmotionNetwork:
         return self._run("trunk", crops=crop[None, None])
 
     def voice_frames(self, mel: FloatArray) -> FloatArray:
-        """Log-mel (80, n) → encoded frames (channels, n / 2)."""
+        """Log-mel (80, n) → encoded frames (channels, n_frames)."""
         return self._run("encoder", mel=mel[None])
 
     def _run(self, part: str, **inputs: FloatArray) -> FloatArray:

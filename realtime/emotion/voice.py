@@ -36,7 +36,7 @@ class VoiceExcerpt(Excerpt):
     mel_end: float | None  # s, time just after it
     speech: bool  # somebody speaks in the last two hops
     sound_level: float | None  # dBFS
-    frames: FloatArray | None = None  # (channels, n / 2), once it is encoded
+    frames: FloatArray | None = None  # (channels, n_frames), once it is encoded
 
 
 class Voice(Modality[VoiceExcerpt, EmotionFusion]):
@@ -55,7 +55,7 @@ class Voice(Modality[VoiceExcerpt, EmotionFusion]):
         speaker: SpeakerOffset,
         encoder: Callable[[FloatArray], FloatArray],
     ) -> None:
-        """`encoder`: log-mel (80, n) → frames (channels, n / 2), called on any thread."""
+        """`encoder`: log-mel (80, n) → frames (channels, n_frames), called on any thread."""
         self._config = config
         self._windows = windows
         self._grid = WindowGrid(windows)

@@ -50,7 +50,7 @@ class ArithmeticEngine:
 
     def _encoder(self, mel: FloatArray) -> dict[str, FloatArray]:
         self.encoder_runs += 1
-        return {"frames": np.full((16, mel.shape[2] // 2), mel[0].max(), np.float32)}
+        return {"frames": np.full((16, mel.shape[2] // 4), mel[0].max(), np.float32)}
 
     def _head(
         self, maps: FloatArray, frames: FloatArray, present: Any, speaker: FloatArray

@@ -313,7 +313,7 @@ def _sound() -> FloatArray:
 
 
 def _moments(seconds: float) -> FloatArray:
-    times = np.linspace(seconds - 3, seconds, 150)
+    times = np.linspace(seconds - 3, seconds, 75)
     weights = 0.15 + np.clip(np.sin(5.3 * times), 0, 1) ** 2 * (1.4 + np.sin(1.9 * times))
     return np.asarray(weights / weights.sum(), dtype=np.float32)
 

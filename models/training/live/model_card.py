@@ -104,7 +104,7 @@ its pictures, so nothing can be said by sex, age or skin for the face.
 - FER+ has few disgusted and fearful faces (191 and 655 of 28,558 training pictures).
 - Faces in profile, strong side light, hands or masks over the mouth and very small faces are rare
   in the training data: expect errors.
-- Nine other checkpoints of this project were scored on the same test people. Every epoch,
+- Ten other checkpoints of this project were scored on the same test people. Every epoch,
   setting and temperature was chosen on validation people.
 - One person at a time. Where two people speak, the voice may be somebody else's.
 - Probabilities were calibrated on validation people of the same data sets; on other cameras, rooms

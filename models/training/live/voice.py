@@ -207,14 +207,14 @@ def _train_frozen(
         order = torch.randperm(len(states.train_labels), generator=generator)
         return list(torch.split(order, 2 * config.batch_size))
 
-    def logits(network: VoiceClassifier, layers: Tensor) -> Tensor:
-        rows = layers.to(context.device).float().unbind(dim=1)
-        return network.classify(network.encoder.combine(list(rows)))
+    def logits(network: VoiceClassifier, layers: list[Tensor]) -> Tensor:
+        moved = [layer.to(context.device).float() for layer in layers]
+        return network.classify(network.encoder.combine(moved))
 
     def loss(network: nn.Module, rows: Tensor) -> Tensor:
         assert isinstance(network, VoiceClassifier)
         return functional.cross_entropy(
-            logits(network, states.train[rows]).float(),
+            logits(network, [layer[rows] for layer in states.train]).float(),
             states.train_labels[rows].to(context.device),
             weight=class_weights,
             label_smoothing=config.label_smoothing,
@@ -223,7 +223,8 @@ def _train_frozen(
     def validate(network: nn.Module, labels: IntArray) -> dict[str, float]:
         assert isinstance(network, VoiceClassifier)
         parts = [
-            logits(network, part).softmax(1).cpu() for part in torch.split(states.validation, 32)
+            logits(network, list(layers)).softmax(1).cpu()
+            for layers in zip(*(torch.split(layer, 32) for layer in states.validation), strict=True)
         ]
         return _scores(torch.cat(parts).numpy(), labels)
 
@@ -300,13 +301,13 @@ class _FrozenStates:
         self.train_labels = labels.repeat(config.frozen_variants)
 
     @cached_property
-    def train(self) -> Tensor:
-        """(variants · clips, layers, T, W)."""
+    def train(self) -> list[Tensor]:
+        """Per layer (variants · clips, T, W)."""
         return self._cached("train", self._train_mels)
 
     @cached_property
-    def validation(self) -> Tensor:
-        """(n, layers, T, W)."""
+    def validation(self) -> list[Tensor]:
+        """Per layer (n, T, W)."""
         people = self._task.validation
         assert people is not None
         return self._cached("validation", lambda: torch.split(people.mels, 16))
@@ -330,7 +331,7 @@ class _FrozenStates:
 
     def _cached(
         self, name: str, mels: Callable[[], Iterator[Tensor] | tuple[Tensor, ...]]
-    ) -> Tensor:
+    ) -> list[Tensor]:
         path = self._path(name)
         with suppress(DataError):  # not there, or damaged
             return load_state(path, mmap=True)  # type: ignore[no-any-return]
@@ -344,9 +345,9 @@ class _FrozenStates:
             bar = progress.add_task(f"voice: layers of {name} clips", total=None, note="")
             for mel in mels():
                 layers = self._model.encoder.hidden_states(mel.to(self._context.device))
-                parts.append(torch.stack(layers, dim=1).half().cpu())
+                parts.append([layer.half().cpu() for layer in layers])
                 progress.update(bar, advance=len(mel))
-        save_atomically(torch.cat(parts), path)
+        save_atomically([torch.cat(layer) for layer in zip(*parts, strict=True)], path)
         self._model.train()
         return load_state(path, mmap=True)  # type: ignore[no-any-return]
 
