@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.recordings import first_seconds
+
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("main", "models", "realtime", "ui")
 THREAD_PATIENCE_SECONDS = 3.0
@@ -103,6 +105,12 @@ def _no_unexpected_warning(request: pytest.FixtureRequest) -> Iterator[None]:
 def demo() -> Path:
     """The recording that comes with the program."""
     return ROOT / "realtime" / "data" / "demo.mp4"
+
+
+@pytest.fixture(scope="session")
+def opening(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 8 s of the demo, face and voice: enough where its rest would change nothing."""
+    return first_seconds(demo, tmp_path_factory.mktemp("opening") / "opening.mp4", 8.0)
 
 
 @pytest.fixture(scope="session")

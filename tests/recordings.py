@@ -52,6 +52,19 @@ def tone(seconds: float, sample_rate: int, channels: int) -> NDArray[np.float32]
     return np.asarray(tones, np.float32)
 
 
+def first_seconds(recording: Path, path: Path, seconds: float) -> Path:
+    """Write what a recording holds before `seconds`, nothing of it coded anew."""
+    with av.open(str(recording)) as source, av.open(str(path), "w") as container:
+        tracks = {
+            stream.index: container.add_stream_from_template(stream) for stream in source.streams
+        }
+        for packet in source.demux():
+            if packet.pts is not None and packet.pts * packet.time_base < seconds:
+                packet.stream = tracks[packet.stream.index]
+                container.mux(packet)
+    return path
+
+
 def movie(
     path: Path,
     *,

@@ -116,30 +116,30 @@ def test_two_replays_are_identical(demo: Path, demo_answers: list[Prediction]) -
     assert all(each.latency_seconds is None for each in demo_answers)
 
 
-def test_its_threads_change_nothing(demo: Path, demo_answers: list[Prediction]) -> None:
-    plain = []
-    with MediapipeDetector() as detector, Recording(demo) as recording:
+def test_its_threads_change_nothing(opening: Path) -> None:
+    threaded, plain = answers(opening), []
+    with MediapipeDetector() as detector, Recording(opening) as recording:
         driver = SteppedDriver(arithmetic_network(), FaceTracker(detector))
         for packet in recording:
             driver.push(packet)
             plain += driver.answers()
-    assert len(plain) >= len(demo_answers) - 2  # those of the very end are due to its being known
-    for ours, theirs in zip(plain, demo_answers, strict=False):
+    assert len(plain) >= len(threaded) - 2  # those of the very end are due to its being known
+    for ours, theirs in zip(plain, threaded, strict=False):
         assert bits(ours) == bits(theirs)
 
 
-def test_an_abandoned_analysis_leaves_no_thread(demo: Path) -> None:
-    with Recording(demo) as recording:
+def test_an_abandoned_analysis_leaves_no_thread(opening: Path) -> None:
+    with Recording(opening) as recording:
         predictions = analyse(recording, arithmetic_network(), watch_face)
         next(predictions)
         predictions.close()
 
 
-def test_analyses_leave_nothing_running(demo: Path) -> None:
+def test_analyses_leave_nothing_running(opening: Path) -> None:
     process = psutil.Process()
-    answers(demo)  # what is started once and for all
+    answers(opening)  # what is started once and for all
     before = process.num_threads()
-    answers(demo)
+    answers(opening)
     wait_for(lambda: process.num_threads() <= before, "the end of all threads, mediapipe's too")
 
 

@@ -33,13 +33,13 @@ from tests.recordings import cut, joined, movie, sound_file
 
 
 @pytest.fixture(scope="module")
-def demo_answers(demo: Path) -> list[Prediction]:
-    return answers(demo)
+def demo_answers(opening: Path) -> list[Prediction]:
+    return answers(opening)
 
 
 @pytest.fixture
-def session(demo: Path) -> Iterator[ReplaySession]:
-    session = ReplaySession(demo, task(), play=False)
+def session(opening: Path) -> Iterator[ReplaySession]:
+    session = ReplaySession(opening, task(), play=False)
     yield session
     session.stop()
 
@@ -90,11 +90,11 @@ def test_what_is_written_of_a_recording_that_is_cut_off_says_so(tmp_path: Path) 
 
 
 def test_a_writer_gets_the_same_answers_and_the_end_is_noted(
-    demo: Path, demo_answers: list[Prediction], tmp_path: Path
+    opening: Path, demo_answers: list[Prediction], tmp_path: Path
 ) -> None:
     path, same = tmp_path / "answers.csv", tmp_path / "same.csv"
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, task(), writer=writer)
+        session = ReplaySession(opening, task(), writer=writer)
         session.start()
         wait_for(lambda: bool(session.snapshot().notes), "the note about the file")
         session.stop()
@@ -105,10 +105,10 @@ def test_a_writer_gets_the_same_answers_and_the_end_is_noted(
     assert path.read_bytes() == same.read_bytes()
 
 
-def test_an_export_spares_the_file_that_is_being_written(demo: Path, tmp_path: Path) -> None:
+def test_an_export_spares_the_file_that_is_being_written(opening: Path, tmp_path: Path) -> None:
     path = tmp_path / "answers.csv"
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, task(), writer=writer)
+        session = ReplaySession(opening, task(), writer=writer)
         with pytest.raises(SameFileError):
             session.export(path)
         session.start()
@@ -146,8 +146,8 @@ def test_playback_moves_pauses_and_comes_to_an_end(session: ReplaySession) -> No
     assert session.playback.position < 2
 
 
-def test_stopping_breaks_the_loading_off(demo: Path) -> None:
-    session = ReplaySession(demo, task(endless))
+def test_stopping_breaks_the_loading_off(opening: Path) -> None:
+    session = ReplaySession(opening, task(endless))
     session.start()
     wait_for(lambda: session.snapshot().progress == 0.5, "loading")
     session.stop()
@@ -170,9 +170,11 @@ def slow_engine() -> GatedEngine:
 
 
 @pytest.fixture
-def slow_session(demo: Path, slow_engine: GatedEngine, now: ManualTime) -> Iterator[ReplaySession]:
+def slow_session(
+    opening: Path, slow_engine: GatedEngine, now: ManualTime
+) -> Iterator[ReplaySession]:
     """A session whose analysis has come as far as its engine goes for now."""
-    session = ReplaySession(demo, slow(slow_engine), now=now)
+    session = ReplaySession(opening, slow(slow_engine), now=now)
     session.start()
     try:
         assert slow_engine.waiting.wait(PATIENCE_SECONDS)
@@ -183,11 +185,11 @@ def slow_session(demo: Path, slow_engine: GatedEngine, now: ManualTime) -> Itera
 
 
 def test_a_writer_keeps_what_there_is_when_the_analysis_is_left(
-    demo: Path, slow_engine: GatedEngine, tmp_path: Path
+    opening: Path, slow_engine: GatedEngine, tmp_path: Path
 ) -> None:
     path = tmp_path / "part.csv"
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, slow(slow_engine), writer=writer)
+        session = ReplaySession(opening, slow(slow_engine), writer=writer)
         session.start()
         assert slow_engine.waiting.wait(PATIENCE_SECONDS)
         threading.Timer(0.0, slow_engine.gate.set).start()
@@ -200,11 +202,11 @@ def test_a_writer_keeps_what_there_is_when_the_analysis_is_left(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_named(opening: Path, tmp_path: Path) -> None:
     path = tmp_path / "answers.csv"
     path.symlink_to("/dev/full")
     with PredictionWriter(path) as writer:
-        session = ReplaySession(demo, task(), writer=writer)
+        session = ReplaySession(opening, task(), writer=writer)
         session.start()
         wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
         session.stop()
@@ -213,13 +215,13 @@ def test_a_file_that_cannot_be_written_is_named(demo: Path, tmp_path: Path) -> N
 
 
 def test_a_picture_that_stands_still_is_told_of(
-    demo: Path, monkeypatch: pytest.MonkeyPatch
+    opening: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_player: FramePlayer, _seconds: float) -> None:
         raise UnreadableFileError("demo.mp4 cannot be shown any more")
 
     monkeypatch.setattr(FramePlayer, "frame_at", fail)
-    session = ReplaySession(demo, task())
+    session = ReplaySession(opening, task())
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end")
@@ -232,8 +234,8 @@ def test_a_picture_that_stands_still_is_told_of(
         session.start()
 
 
-def test_before_a_recording_is_open_nobody_knows_what_it_lacks(demo: Path) -> None:
-    health = ReplaySession(demo, task()).snapshot().health
+def test_before_a_recording_is_open_nobody_knows_what_it_lacks(opening: Path) -> None:
+    health = ReplaySession(opening, task()).snapshot().health
     assert health.camera.state is health.microphone.state is SourceState.OPENING
 
 
@@ -360,14 +362,14 @@ def test_the_spectrogram_is_that_of_the_answer(
     assert expected[-1].spectrogram is not None
 
 
-def test_while_a_spectrogram_is_made_nobody_waits(demo: Path) -> None:
+def test_while_a_spectrogram_is_made_nobody_waits(opening: Path) -> None:
     locked: list[bool] = []
 
     def spectrogram(sound: FloatArray) -> FloatArray:
         locked.append(watched._lock.locked())
         return sound[None]
 
-    watched = ReplaySession(demo, replace(task(), spectrogram=spectrogram), play=False)
+    watched = ReplaySession(opening, replace(task(), spectrogram=spectrogram), play=False)
     watched.start()
     try:
         wait_for(lambda: watched.snapshot().state is SessionState.ENDED, "the end of the analysis")
@@ -401,7 +403,7 @@ def test_a_leap_leads_to_the_same_picture_where_times_begin_anew(tmp_path: Path)
 
 
 def test_a_picture_that_takes_long_to_find_has_no_face_of_another_moment(
-    demo: Path, now: ManualTime, monkeypatch: pytest.MonkeyPatch
+    opening: Path, now: ManualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, free = FramePlayer.frame_at, threading.Event()
 
@@ -410,7 +412,7 @@ def test_a_picture_that_takes_long_to_find_has_no_face_of_another_moment(
         return found(player, seconds)
 
     monkeypatch.setattr(FramePlayer, "frame_at", slow)
-    session = ReplaySession(demo, task(), play=False, now=now)
+    session = ReplaySession(opening, task(), play=False, now=now)
     session.start()
     try:
         wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end of the analysis")

@@ -221,8 +221,8 @@ def sound(time: float, seconds: float) -> AudioPacket:
     return AudioPacket(timestamp=time, sequence=0, samples=samples, sample_rate=16000)
 
 
-def test_a_recording_is_answered_by_another_task(demo: Path) -> None:
-    found = answers(demo)
+def test_a_recording_is_answered_by_another_task(opening: Path) -> None:
+    found = answers(opening)
     assert len(found) > 50
     newest = found[-1]
     assert newest.label in DayOrNight.labels
@@ -237,25 +237,25 @@ def test_a_recording_is_answered_by_another_task(demo: Path) -> None:
 
 @pytest.mark.parametrize("pending", [0, 3, 12])
 def test_how_many_windows_are_under_way_changes_nothing(
-    demo: Path, monkeypatch: pytest.MonkeyPatch, pending: int
+    opening: Path, monkeypatch: pytest.MonkeyPatch, pending: int
 ) -> None:
     driver = stepped(DayOrNight())
     expected = []
-    with Recording(demo) as recording:
+    with Recording(opening) as recording:
         for packet in recording:
             driver.push(packet)
             expected += driver.answers()
     monkeypatch.setattr(analysis, "MOST_PENDING", pending)
-    assert bits(answers(demo)[: len(expected)]) == bits(expected)
+    assert bits(answers(opening)[: len(expected)]) == bits(expected)
 
 
-def test_sessions_run_another_task(demo: Path) -> None:
+def test_sessions_run_another_task(opening: Path) -> None:
     live = LiveSession(
         TASK,
         camera_factory=lambda _selector, clock: SyntheticCamera(clock, size=(160, 120)),
         microphone_factory=lambda _selector, clock: SyntheticMicrophone(clock),
     )
-    for session in (live, ReplaySession(demo, TASK, play=False)):
+    for session in (live, ReplaySession(opening, TASK, play=False)):
         session.start()
         try:
             wait_for(lambda: len(session.history()) > 5, "answers")  # noqa: B023

@@ -11,7 +11,7 @@ from tests.ui.conftest import OpenWindow, click, press, run, turn_wheel
 
 @pytest.fixture
 def long_replay(now: ManualTime) -> FakeReplaySession:
-    return FakeReplaySession(now, loading_seconds=0.0, duration_seconds=600.0, analysis_speed=1e3)
+    return FakeReplaySession(now, loading_seconds=0.0, duration_seconds=150.0, analysis_speed=1e3)
 
 
 def mouse(widget: QWidget, kind: QEvent.Type, place: QPointF) -> None:
@@ -65,7 +65,7 @@ def test_a_double_click_that_moves_a_little_seeks_nowhere_else(
     sought = long_replay.position_seconds
     assert 2.0 < sought < 50.0
     mouse(timeline, kinds.MouseButtonDblClick, place)
-    assert timeline.span() == (0.0, 600.0)
+    assert timeline.span() == (0.0, 150.0)
     mouse(timeline, kinds.MouseMove, place + QPointF(1, 0))
     mouse(timeline, kinds.MouseButtonRelease, place + QPointF(1, 0))
     assert long_replay.position_seconds == sought
@@ -91,9 +91,9 @@ def test_only_presses_on_the_chart_seek(
     assert long_replay.position_seconds > 10.0
     kinds = QEvent.Type
     mouse(timeline, kinds.MouseButtonPress, chart.center())
-    for across, seconds in ((0.7, 420.0), (1.5, 600.0)):  # a drag goes on beside the chart
+    for across, seconds in ((0.7, 105.0), (1.5, 150.0)):  # a drag goes on beside the chart
         mouse(timeline, kinds.MouseMove, QPointF(chart.left() + across * chart.width(), -20.0))
         assert long_replay.position_seconds == pytest.approx(seconds)
     mouse(timeline, kinds.MouseButtonRelease, chart.center())
     mouse(timeline, kinds.MouseMove, chart.center())
-    assert long_replay.position_seconds == pytest.approx(600.0)
+    assert long_replay.position_seconds == pytest.approx(150.0)
