@@ -264,10 +264,15 @@ def test_a_stage_that_is_not_finished_is_not_taken(
             "face/state",
         ),
         (replace(TINY.network, voice=replace(TINY.network.voice, channels=8)), "fusion", "voice/"),
+        (
+            replace(TINY.network, voice=replace(TINY.network.voice, halved_after=0)),
+            "fusion",
+            "voice/",
+        ),
         (replace(TINY.network, hidden=32), "final", "fusion/state"),
     ],
 )
-def test_stages_of_a_network_of_other_sizes_are_told_of(
+def test_stages_of_another_network_are_told_of(
     data_root: Path, trained: Path, tmp_path: Path, network: LiveNetConfig, stage: str, lacking: str
 ) -> None:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)

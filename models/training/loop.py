@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -177,6 +177,12 @@ def load_state(
         ) from None
 
 
+OTHER_NETWORK: Final = (
+    "{} was trained with another [network] than the settings have now: give the settings that it "
+    "was trained with, or train its stage again"
+)
+
+
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Give `network` the weights that were read from `path`.
 
@@ -188,10 +194,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], path: Path) 
     try:
         network.load_state_dict(weights)
     except RuntimeError:
-        raise DataError(
-            f"{path} was trained with another [network] than the settings have now: give the "
-            "settings that it was trained with, or train its stage again"
-        ) from None
+        raise DataError(OTHER_NETWORK.format(path)) from None
 
 
 def cosine_schedule(

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,6 +38,7 @@ from models.training.data import (
 from models.training.live.voice_settings import VoiceStageConfig
 from models.training.live.voice_windows import VoiceEpoch, VoiceEvaluation, augmented_mels
 from models.training.loop import (
+    OTHER_NETWORK,
     RunContext,
     begin_stage,
     content_digest,
@@ -55,6 +56,8 @@ from models.training.whisper import start_from_whisper
 from models.voice import VoiceClassifier, VoiceEncoder
 
 WEIGHTS: Final = "voice.safetensors"
+ENCODER: Final = "encoder"
+"""What says in that file with which VoiceEncoderConfig it was trained."""
 """The trained classifier inside the stage's folder."""
 
 STAGE: Final = "voice"
@@ -136,7 +139,8 @@ def train_voice(
         write_whole(directory / f"{way}.json", json.dumps(figures[way], indent=2) + "\n")
     better = task.ways[-1] if task.validation is None else _better(figures)
     model.load_state_dict(weights[better])
-    write_whole(directory / WEIGHTS, save(weights[better]))
+    metadata = {ENCODER: repr(model.encoder.config)}
+    write_whole(directory / WEIGHTS, save(weights[better], metadata))
     return model.eval(), figures[better]
 
 
@@ -152,16 +156,20 @@ def load_voice(
     Raises
     ------
     DataError
-        Its weights are not there, damaged, or of other sizes than `encoder`.
+        Its weights are not there, damaged, or were trained with another encoder.
     """
     model, path = VoiceClassifier(encoder), context.stage_dir(stage) / WEIGHTS
     try:
         weights = load_file(path)
+        with safe_open(path, "pt") as file:
+            noted = (file.metadata() or {}).get(ENCODER)
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"{path} cannot be read ({error}): delete it, and training makes it again"
         ) from None
     load_weights(model, weights, path)
+    if noted != repr(model.encoder.config):  # weights are the same however frames are averaged
+        raise DataError(OTHER_NETWORK.format(path))
     return model.to(context.device).eval()
 
 
