@@ -376,12 +376,14 @@ def window_rate(plan: Plan) -> list[Figure]:
 
 
 def own_memory() -> float:
-    """MB that this process alone holds.
+    """MB that this process alone has filled.
 
-    Not the resident size, which also counts pages of libraries and files, and falls when the system
-    takes those away.
+    On Linux without the pages of libraries and files: the system takes those away as it likes, and
+    while another program has loaded the same libraries, they are nobody's alone.
     """
-    return float(psutil.Process().memory_full_info().uss) / MEGABYTE
+    held = psutil.Process().memory_full_info()
+    filled = held.rss - held.shared + held.swap if psutil.LINUX else held.uss
+    return float(filled) / MEGABYTE
 
 
 def _answer_figures(

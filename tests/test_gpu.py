@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 
 from models.checkpoint import default_weights
 from models.config import FACE, VOICE
 from realtime.analysis import analyse
+from realtime.bench import own_memory
 from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, load_emotion_network
 from realtime.messages import FloatArray
@@ -85,10 +85,10 @@ def test_memory_stays_where_it_is(gpu: EmotionNetwork) -> None:
     for seed in range(5):
         answers(gpu, seed)
     allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
-    held = psutil.Process().memory_full_info().uss
+    held = own_memory()
     for _ in range(20):
         for seed in range(5):
             answers(gpu, seed)
     assert torch.cuda.memory_allocated() == allocated
     assert torch.cuda.memory_reserved() - reserved < 8e6
-    assert psutil.Process().memory_full_info().uss - held < 20e6
+    assert own_memory() - held < 20
