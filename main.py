@@ -125,6 +125,18 @@ def _failures_told() -> Iterator[None]:
         raise typer.Exit(code) from None
 
 
+def _while_it_is_read(write: Writer) -> Writer:
+    """Goes on without standard output once its reader has gone: a file was asked for too."""
+
+    def attempt(prediction: Prediction) -> None:
+        try:
+            write(prediction)
+        except (BrokenPipeError, SystemExit):  # rich makes the latter of the former
+            _write_nowhere()
+
+    return attempt
+
+
 def _write_nowhere() -> None:
     """Lead standard output nowhere, so that what is left of it is no failure at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -576,9 +588,11 @@ def _report(
     from realtime.export import Written
     from realtime.headless import ErrorConsole, json_writer, report, text_writer
 
-    writers = [json_writer(sys.stdout) if headless else text_writer(Console()), progress]
-    if writer is not None:
-        writers.append(writer.write)
+    tell = json_writer(sys.stdout) if headless else text_writer(Console())
+    if writer is None:
+        writers = [tell, progress]
+    else:
+        writers = [_while_it_is_read(tell), progress, writer.write]
     try:
         report(predictions, writers, summary)
     except KeyboardInterrupt:

@@ -40,15 +40,15 @@ _MEANINGS: Final = {
     ExitCode.DONE: "done (Ctrl-C or SIGTERM is the ordinary way to end `live` without --seconds)",
     ExitCode.UNEXPECTED: "an unexpected failure; the log file has the details",
     ExitCode.WRONG_USE: "wrong use of the command line or of a setting",
-    ExitCode.NO_DEVICE: "no camera or microphone at all; without a window also when one that was "
-    "named is not there, or gone for 8 seconds",
+    ExitCode.NO_DEVICE: "nothing to watch or listen to (plain `live` shows the demo); without a "
+    "window also when a device that was named is not there, or gone for 8 seconds",
     ExitCode.UNREADABLE_FILE: "a file cannot be read or written",
     ExitCode.DAMAGED_WEIGHTS: "the network's weights are missing or damaged",
     ExitCode.NO_TRAINING_DATA: "training data, a starting point, an earlier stage or a package for "
     "training is missing",
     ExitCode.BUDGET_MISSED: "bench: a figure is outside its budget",
-    ExitCode.INTERRUPTED: "stopped before the end: by Ctrl-C or SIGTERM, with replay --out also "
-    "by closing the window",
+    ExitCode.INTERRUPTED: "stopped before the end: by Ctrl-C or SIGTERM without a window, with "
+    "replay --out also by closing the window",
 }
 
 # Looked up along the method resolution order, so that the most particular class decides.

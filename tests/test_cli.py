@@ -1160,6 +1160,23 @@ def test_a_reader_that_leaves_ends_it_quietly(
 
 
 @needs_weights
+def test_a_file_is_written_to_its_end_though_the_reader_leaves(
+    process: Callable[..., subprocess.Popen[str]], opening: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.jsonl"
+    program = process("replay", opening, "--headless", "--out", table, "--device", "cpu")
+    assert program.stdout is not None
+    assert program.stdout.readline()
+    program.stdout.close()
+    assert program.stderr is not None
+    err = program.stderr.read()
+    assert program.wait(timeout=60) == ExitCode.DONE, err
+    lines = table.read_text().splitlines()
+    assert len(lines) > 70
+    assert f"{len(lines)} answers written to" in err
+
+
+@needs_weights
 @pytest.mark.skipif(os.name == "nt", reason="descriptors as on POSIX")
 def test_nobody_need_read_what_is_told(opening: Path, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
