@@ -56,9 +56,10 @@ from models.training.whisper import start_from_whisper
 from models.voice import VoiceClassifier, VoiceEncoder
 
 WEIGHTS: Final = "voice.safetensors"
+"""The trained classifier inside the stage's folder."""
+
 ENCODER: Final = "encoder"
 """What says in that file with which VoiceEncoderConfig it was trained."""
-"""The trained classifier inside the stage's folder."""
 
 STAGE: Final = "voice"
 WAYS: Final = ("frozen", "tuned")
