@@ -6,6 +6,7 @@ Durations are in seconds, rates in Hz.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
@@ -31,6 +32,25 @@ def check_positive(config: object, *names: str) -> None:
     for name in names:
         if (value := getattr(config, name)) < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+
+
+def check_range(config: object, low: float, high: float, *names: str) -> None:
+    """ValueError where one of these settings is below `low` or above `high`, which may be inf."""
+    for name in names:
+        if not low <= (value := getattr(config, name)) <= high:
+            wanted = f"{low} or more" if math.isinf(high) else f"between {low} and {high}"
+            raise ValueError(f"{name} must be {wanted}, not {value}")
+
+
+def check_interval(config: object, low: float, high: float, *names: str) -> None:
+    """ValueError where one of these pairs does not rise, or lies outside `low` to `high`."""
+    for name in names:
+        first, last = getattr(config, name)
+        if not low <= first <= last <= high:
+            raise ValueError(
+                f"{name} must be two numbers between {low} and {high}, the lower one first, not "
+                f"{first} and {last}"
+            )
 
 
 class PlainConfig:

@@ -100,7 +100,7 @@ class MSAF(nn.Module):
             as it is in a compiled or exported network.
         """
         unused: list[int] = []
-        if not _is_traced():
+        if not is_traced():
             unused = self._check(features, present)
         given, device = features, features[0].device
         if present is not None and present.device != device:
@@ -179,7 +179,7 @@ class MSAF(nn.Module):
         if count == 1:
             return [None] * len(features)
         dtype = self._segments.norm.weight.dtype
-        if _is_traced() or torch.compiler.is_compiling():  # lengths may be free: not to be compared
+        if is_traced() or torch.compiler.is_compiling():  # lengths may be free: not to be compared
             return [_member(each.shape[2], count, each.device, dtype) for each in features]
         made: dict[int, Tensor] = {}
         for each in features:
@@ -371,7 +371,8 @@ class _BatchNorm(nn.BatchNorm1d):
         return super().forward(input)
 
 
-def _is_traced() -> bool:
+def is_traced() -> bool:
+    """Whether a graph is being recorded for export, in which sizes may not be compared."""
     return torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined, no-any-return]
 
 

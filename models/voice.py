@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from models.config import VoiceEncoderConfig
 from models.labels import EMOTIONS
+from models.msaf import is_traced
 from models.sequence import AttentionPool, SequenceBranch
 
 
@@ -73,7 +74,7 @@ class VoiceEncoder(nn.Module):
         bins, frames = mel.shape[1:]
         if bins != self.config.n_mels:
             raise ValueError(f"expected {self.config.n_mels} mel bins, got {bins}")
-        if not torch.compiler.is_exporting() and frames > 2 * self.config.max_frames:
+        if not is_traced() and frames > 2 * self.config.max_frames:
             raise ValueError(f"at most {2 * self.config.max_frames} mel frames, got {frames}")
         x = functional.gelu(self.conv1(mel))
         x = functional.gelu(self.conv2(x)).transpose(1, 2)

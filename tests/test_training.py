@@ -21,7 +21,7 @@ from models.checkpoint import LIVE
 from models.config import FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.live import FusionHead, FusionOutput, LiveNet
 from models.training import loop
-from models.training.data import ACTORS, OTHER_FOLDS, DataError, without
+from models.training.data import ACTORS, OTHER_FOLDS, DataError, VoiceClip, without
 from models.training.live import fusion, fusion_answers, fusion_features, fusion_pairs
 from models.training.live.calibration import (
     calibration_error_floor,
@@ -31,6 +31,7 @@ from models.training.live.calibration import (
 )
 from models.training.live.evaluate import evaluate_live
 from models.training.live.face import FaceStageConfig
+from models.training.live.fusion import behind
 from models.training.live.fusion_features import FaceFeatures, VoiceFeatures, face_sequence
 from models.training.live.fusion_pairs import TrainingPairs, evaluation_batches, paired_voices
 from models.training.live.fusion_settings import FusionStageConfig
@@ -44,6 +45,7 @@ from models.training.live.train import (
 )
 from models.training.live.voice import VoiceTask, _FrozenStates, train_voice
 from models.training.live.voice_settings import VoiceStageConfig
+from models.training.live.voice_windows import augmented_mels
 from models.training.loop import RunContext, begin_stage
 from models.training.settings import RecipeError, StageError
 from models.voice import VoiceClassifier, VoiceEncoder
@@ -270,13 +272,21 @@ def test_a_stage_that_is_not_finished_is_not_taken(
             "voice/",
         ),
         (replace(TINY.network, hidden=32), "final", "fusion/state"),
+        # Weights of the same sizes.
+        (
+            replace(TINY.network, face=replace(TINY.network.face, resolution=48)),
+            "fusion",
+            "stage face",
+        ),
+        (replace(TINY.network, lowest_attention=0.5), "final", "stage fusion"),
     ],
 )
 def test_stages_of_another_network_are_told_of(
     data_root: Path, trained: Path, tmp_path: Path, network: LiveNetConfig, stage: str, lacking: str
 ) -> None:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    with pytest.raises(DataError, match=rf"{lacking}.* was trained with another \[network\]"):
+    message = rf"{lacking}.* was trained with another \[network\]"
+    with pytest.raises((DataError, StageError), match=message):
         train_live(
             context_of(data_root, tmp_path),
             replace(TINY, network=network),
@@ -293,6 +303,28 @@ def test_other_settings_are_not_resumed_but_begun_again(
     recipe = replace(TINY, fusion=replace(TINY.fusion, learning_rate=1e-2, epochs=1))
     train_live(context_of(data_root, work), recipe, ("fusion",), weights=work / "live.safetensors")
     assert len((work / "fusion" / "log.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_head_killed_before_its_first_epoch_is_not_taken(
+    data_root: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that was there belongs to other branches by then."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    context, weights = context_of(data_root, tmp_path), tmp_path / "new.safetensors"
+    recipe = replace(TINY, voice=replace(TINY.voice, dropout=0.5))
+    with pytest.raises(StageError, match="behind another face or voice"):
+        train_live(context, recipe, ("voice",), weights)
+
+    def killed(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("models.training.live.fusion.fit", killed)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                train_live(context, recipe, ("fusion",), weights)
+    with pytest.raises(StageError, match=r"behind another|has not been trained yet"):
+        train_live(context, recipe, ("final",), weights)
 
 
 def test_a_fusion_of_other_features_is_begun_again(
@@ -318,7 +350,7 @@ def test_branches_of_other_settings_are_begun_again(
     shutil.copytree(trained, work)
     recipe = replace(TINY, voice=replace(TINY.voice, dropout=0.5, frozen_variants=2))
     context = context_of(data_root, work)
-    with pytest.raises(StageError, match="the stage fusion was trained with another face or voice"):
+    with pytest.raises(StageError, match="behind another face or voice"):
         train_live(context, recipe, ("voice",), weights=work / "new.safetensors")
     old, new = (weights_of(root / "voice" / "voice.safetensors") for root in (trained, work))
     assert any((old[name] != new[name]).any() for name in old)
@@ -399,7 +431,7 @@ def test_branches_of_other_data_are_begun_again(
     shutil.copytree(trained, work)
     context = context_of(other_data(data_root, tmp_path / "data"), work)
     logs = {path: path.read_text() for path in (work / stage).rglob("log.jsonl")}
-    with pytest.raises(StageError, match="the stage fusion was trained with another face or voice"):
+    with pytest.raises(StageError, match="behind another face or voice"):
         train_live(context, TINY, (stage,), work / "new.safetensors")
     assert logs
     assert all(path.read_text() != before for path, before in logs.items())
@@ -563,6 +595,21 @@ def test_a_selection_of_other_weights_is_not_taken_for_theirs(
         evaluate_live(context_of(data_root, tmp_path), trained / "live.safetensors", TINY)
 
 
+@pytest.mark.parametrize("content", [None, "", "{}", "3"])
+def test_figures_of_a_choice_that_are_gone_are_told_of(
+    data_root: Path, trained: Path, tmp_path: Path, content: str | None
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    figures = tmp_path / "voice" / "frozen.json"
+    figures.unlink()
+    if content is not None:
+        figures.write_text(content)
+    with pytest.raises(
+        DataError, match=r"frozen\.json, by which .* run `train live --stage voice`"
+    ):
+        train_live(context_of(data_root, tmp_path), TINY, ("final",), tmp_path / "new.safetensors")
+
+
 def test_the_way_that_was_better_is_gone_again(data_root: Path, tmp_path: Path) -> None:
     context = context_of(data_root, tmp_path)
     for way, figure in (("frozen", 0.6), ("tuned", 0.5)):
@@ -586,6 +633,26 @@ def test_features_of_other_weights_are_made_anew(data_root: Path, trained: Path)
     torch.testing.assert_close(
         other.frames.float(), first.frames.float() + 1.0, atol=5e-3, rtol=5e-3
     )
+
+
+def test_voices_with_other_masks_are_made_anew(data_root: Path, tmp_path: Path) -> None:
+    first, other = (
+        fusion_features.training_voices(
+            context_of(data_root, tmp_path), nn.Identity(), TINY.fusion, config
+        )
+        for config in (TINY.voice, replace(TINY.voice, mask_bins=0, mask_frames=0))
+    )
+    assert not torch.equal(first[0].frames, other[0].frames)
+
+
+def test_masks_reach_every_bin_and_frame() -> None:
+    config = VoiceStageConfig(mask_bins=60, mask_frames=0)
+    clip = VoiceClip("one", 0, 0, 1, np.random.default_rng(0).normal(size=8000).astype(np.float32))
+    rng = np.random.default_rng(0)
+    mels = augmented_mels([clip] * 200, [clip], 0.5, config, rng)
+    masked = mels.std(axis=2) == 0
+    assert masked[:, 0].any()
+    assert masked[:, -1].any()
 
 
 def test_features_of_other_settings_are_made_anew(data_root: Path, trained: Path) -> None:
@@ -883,6 +950,16 @@ def test_the_shipped_recipe_is_read() -> None:
         ("[fusion]\nepochs = 0", r"\[fusion\] epochs must be at least 1, not 0"),
         ("[fusion]\nvoice_seconds = [0.1]", r"must be of 0.5 s or more, not \(0.1, 3.0\)"),
         ("[fusion]\nface_only = 0.9", r"at most 1 together, not 0\.9 and 0\.15"),
+        ("[face]\ndropout = 1.5", r"\[face\] dropout must be between 0 and 1, not 1\.5"),
+        ("[face]\nlearning_rate = nan", r"face\.learning_rate must be a finite number, not nan"),
+        ("[face.augmentation]\nnoise = -1", r"\[face\.augmentation\] noise must be 0 or more"),
+        ("[voice]\nmask_bins = 81", "mask_bins must be between 0 and 80, not 81"),
+        ("[voice]\nmask_frames = -1", "mask_frames must be 0 or more, not -1"),
+        (
+            "[voice.augmentation]\nspeed_range = [1.1, 0.9]",
+            r"speed_range must be two .* the lower one first, not 1\.1 and 0\.9",
+        ),
+        ("[network.face]\nimage_size = 64", "network.face.image_size must be 48, as the data is"),
         ("[face]\nbatch_size = 0", r"\[face\] batch_size must be at least 1, not 0"),
         ("[network.voice]\nwidth = 192", "width must be 384, as in Whisper tiny.en, not 192"),
         ("[network.voice]\nn_mels = 128", "network.voice.n_mels must be 80, as the data is"),
@@ -899,6 +976,13 @@ def test_a_bad_recipe_is_explained(tmp_path: Path, text: str, message: str) -> N
     assert str(path) in str(error.value)
 
 
+def test_a_recipe_in_another_encoding_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes("# größer\nseed = 4\n".encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"mine\.toml is no text in UTF-8"):
+        load_recipe(path)
+
+
 def test_a_good_recipe_is_read(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("seed = 4\n[network.voice]\nlayers = 2\n[fusion]\nface_only = 0\n")
@@ -909,7 +993,12 @@ def test_a_good_recipe_is_read(tmp_path: Path) -> None:
 
 
 def test_a_stage_is_taken_as_it_stands(data_root: Path, trained: Path) -> None:
+    network = LIVE.read(trained / "selection.safetensors").network()
     head = take_stage(
-        context_of(data_root, trained), "fusion", FusionHead(TINY.network), TINY.fusion.epochs
+        context_of(data_root, trained),
+        "fusion",
+        FusionHead(TINY.network),
+        TINY.fusion.epochs,
+        behind(network),
     )
     assert not head.training

@@ -15,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from models.arrays import FloatArray
+from models.config import check_interval, check_range
 from models.mel import SAMPLE_RATE
 
 Samples = FloatArray
@@ -38,6 +39,14 @@ class AudioAugmentation:
     clipping: float = 0.08
     companding: float = 0.06
     gain_decibels: float = 6.0  # standard deviation, cut at two of them
+
+    def __post_init__(self) -> None:
+        chances = ("speed", "reverberation", "colour", "telephone", "noise", "clipping")
+        check_range(self, 0, 1, *chances, "companding")
+        check_range(self, 0, 60, "gain_decibels")
+        check_interval(self, 0.1, 10, "speed_range")
+        check_interval(self, 0.01, 10, "decay_seconds")
+        check_interval(self, -60, 100, "snr_decibels")
 
 
 def augment_audio(

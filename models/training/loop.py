@@ -37,7 +37,7 @@ from rich.progress import (
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.files import written_whole
+from models.files import write_whole, written_whole
 from models.training import distributed
 from models.training.data import DataError
 
@@ -138,11 +138,18 @@ def content_digest(*parts: object) -> str:
     return digest.hexdigest()
 
 
-def begin_stage(context: RunContext, name: str, trail: str, made: Iterable[Path] = ()) -> None:
+NETWORK: Final = "network.txt"
+"""Beside the state of a stage: what its network is, for those who take its weights."""
+
+
+def begin_stage(
+    context: RunContext, name: str, trail: str, made: Iterable[Path] = (), *, network: str = ""
+) -> None:
     """Forget a stage, and what was `made` of it, that began otherwise or nobody knows how.
 
     `trail` is all that its weights depend on, data too; a digest of it lies beside the state. With
-    it go the log and what the stage's folder keeps of features.
+    it go the log and what the stage's folder keeps of features. `network` is noted for those who
+    will take the weights, since others may have the same sizes.
     """
     if distributed.is_first():
         digest = hashlib.sha256(trail.encode()).hexdigest()
@@ -152,6 +159,7 @@ def begin_stage(context: RunContext, name: str, trail: str, made: Iterable[Path]
             for stale in (*directory.glob("*.pt"), directory / "log.jsonl", *made):
                 stale.unlink(missing_ok=True)
             record.write_text(digest)
+        write_whole(directory / NETWORK, network)  # only now, that it stands by no older weights
     distributed.wait()
 
 
@@ -296,6 +304,8 @@ def fit(
         first_epoch, best, best_weights = state["epoch"], state["best"], state["best_weights"]
         if distributed.is_first():
             console.print(f"{name}: resuming after epoch {first_epoch} of {epochs}")
+    elif distributed.is_first():
+        (directory / "log.jsonl").unlink(missing_ok=True)  # of a state that is gone
 
     parallel = distributed.parallel(model, context.device)
 

@@ -6,6 +6,7 @@ Thread: any.
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -44,6 +45,8 @@ def read_settings(owner: type[Settings], path: Path) -> Settings:
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path} is no text in UTF-8, as TOML must be") from None
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: {error}") from None
     try:
@@ -88,6 +91,8 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
     accepted = typing.get_args(kind) if origin in (typing.Union, types.UnionType) else (kind,)
     if float in accepted and type(value) is int:
         return float(value)
+    if type(value) is float and not math.isfinite(value):
+        raise RecipeError(f"{name} must be a finite number, not {value}")
     if type(value) not in accepted:
         expected = " or ".join(getattr(one, "__name__", str(one)) for one in accepted)
         raise RecipeError(f"{name} = {value!r} is not {expected}")

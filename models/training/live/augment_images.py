@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
+from models.config import check_range
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceAugmentation:
@@ -35,6 +37,12 @@ class FaceAugmentation:
     jpeg_chance: float = 0.2
     occlusion_chance: float = 0.15
     clean_chance: float = 0.0  # pictures that only move, so that good pictures stay common
+
+    def __post_init__(self) -> None:
+        chances = ("blur_chance", "resolution_chance", "jpeg_chance", "occlusion_chance")
+        check_range(self, 0, 1, *chances, "clean_chance")
+        strengths = ("strength", "rotation_degrees", "scale", "shift", "shear", "contrast")
+        check_range(self, 0, math.inf, *strengths, "brightness", "gamma", "light", "noise")
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """uint8 or float (B, H, W) → float (B, 1, H, W), each picture changed in its own way."""

@@ -31,6 +31,7 @@ from models.training.live.calibration import (
     expected_calibration_error,
 )
 from models.training.live.face import face_scores
+from models.training.live.fusion import behind
 from models.training.live.fusion_answers import (
     SESSION_START,
     Answers,
@@ -307,7 +308,8 @@ def score_dropout(
 ) -> dict[str, float] | None:
     """Balanced accuracy with both modalities, trained with and without modality dropout."""
     try:
-        head = take_stage(context, WITHOUT_DROPOUT, FusionHead(network.config), epochs)
+        head = FusionHead(network.config)
+        take_stage(context, WITHOUT_DROPOUT, head, epochs, behind(network))
     except StageError:
         return None
     without = answers(head.to(context.device), *people, network.config, context.device)["both"]

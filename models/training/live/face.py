@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.arrays import FloatArray
-from models.config import FaceTrunkConfig, check_positive
+from models.config import FaceTrunkConfig, check_positive, check_range
 from models.face import FaceClassifier
 from models.training.data import FerPlus, load_ferplus
 from models.training.live.augment_images import FaceAugmentation
@@ -60,7 +60,10 @@ class FaceStageConfig:
     def __post_init__(self) -> None:
         if self.initial not in ("faceres", "random"):
             raise ValueError(f"initial must be 'faceres' or 'random', not {self.initial!r}")
-        check_positive(self, "batch_size")
+        check_positive(self, "batch_size", "coarse_resolution")
+        check_range(self, 0, 1, "dropout", "label_smoothing", "rare_power")
+        rates = ("learning_rate", "trunk_rate", "weight_decay")
+        check_range(self, 0, math.inf, *rates, "frozen_layers", "warm_up_steps")
         if not self.cycles or min(self.cycles) < 1:
             raise ValueError(f"cycles must be one number of epochs or more, not {self.cycles}")
         if not 0 <= self.coarse_epochs <= min(self.cycles):
@@ -94,7 +97,7 @@ def train_face(
     train = load_ferplus(context.data_root, "train")
     validation = load_ferplus(context.data_root, "validation")
     trail = (config, trunk, context.seed, content_digest(train, validation))
-    begin_stage(context, "face", repr(trail))
+    begin_stage(context, "face", repr(trail), network=repr(trunk))
     seed_everything(context.seed)
     model = FaceClassifier(trunk, config.dropout)
     if config.initial == "faceres":
@@ -121,7 +124,7 @@ def train_face(
 
     def validate(network: nn.Module) -> dict[str, float]:
         assert isinstance(network, FaceClassifier)
-        network.trunk.resolution = model.trunk.resolution
+        network.trunk.resolution = trunk.resolution  # also of coarse epochs: what will be used
         return face_scores(network, validation, context.device)
 
     best = fit(

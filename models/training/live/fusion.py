@@ -9,6 +9,7 @@ Thread: the trainer's; any device. Shapes:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from models.config import CONDITIONS, LiveNetConfig
 from models.labels import EMOTIONS
-from models.live import FusionHead, LiveNet
+from models.live import LiveNet
 from models.training.live.fusion_answers import answers
 from models.training.live.fusion_features import FaceFeatures, VoiceFeatures, evaluation_voices
 from models.training.live.fusion_pairs import PairBatch, TrainingPairs
@@ -84,22 +85,22 @@ def parameter_groups(head: nn.Module, config: FusionStageConfig) -> list[dict[st
 def train_fusion(
     context: RunContext,
     config: FusionStageConfig,
-    head: FusionHead,
-    network: LiveNetConfig,
+    network: LiveNet,
     training: tuple[FaceFeatures, Sequence[VoiceFeatures]],
     validation: tuple[FaceFeatures, VoiceFeatures] | None,
     *,
     name: str = "fusion",
 ) -> dict[str, float]:
-    """Train `head` in place; resumable. Returns the figures of the chosen epoch.
+    """Train the head of `network` in place; resumable. Returns the figures of the chosen epoch.
 
     The epoch is chosen by the mean of the three conditions' balanced accuracy on validation people;
     without them, when all has been chosen, it is the last. A run that began from other branches or
     settings is not resumed but begun again.
     """
     data = [tensor for each in (training[0], *training[1], *(validation or ())) for tensor in each]
-    settings = (config, network, context.seed)
-    begin_stage(context, name, content_digest(settings, *head.state_dict().values(), *data))
+    head, sizes = network.head, network.config
+    trail = content_digest((config, sizes, context.seed), *head.state_dict().values(), *data)
+    begin_stage(context, name, trail, network=behind(network))
     head.to(context.device)
     optimizer = torch.optim.AdamW(parameter_groups(head, config), weight_decay=config.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -109,13 +110,13 @@ def train_fusion(
     )
 
     def validate(model: nn.Module, people: tuple[FaceFeatures, VoiceFeatures]) -> dict[str, float]:
-        said = answers(model, *people, network, context.device)
+        said = answers(model, *people, sizes, context.device)
         figures = {condition: said[condition].balanced_accuracy for condition in CONDITIONS}
         return figures | {"mean": float(np.mean(list(figures.values())))}
 
     def loss(model: nn.Module, batch: PairBatch) -> Tensor:
         moved = PairBatch(*(part.to(context.device) for part in batch))
-        return fusion_loss(model, moved, config, network)
+        return fusion_loss(model, moved, config, sizes)
 
     return fit(
         name=name,
@@ -125,13 +126,23 @@ def train_fusion(
         scheduler=scheduler,
         epochs=config.epochs,
         batches=lambda epoch: TrainingPairs(
-            *training, config, network, seed=context.seed * 1000 + epoch
+            *training, config, sizes, seed=context.seed * 1000 + epoch
         ),
         loss=loss,
         validate=partial(validate, people=validation) if validation else None,
         score="mean",
         ema_decay=0.98,
     )
+
+
+def behind(network: LiveNet) -> str:
+    """Digest of what a head belongs to: the settings and the weights of the branches before it.
+
+    Not the temperatures, which are found when the head has been trained.
+    """
+    settings = replace(network.config, temperatures=(1.0, 1.0, 1.0))
+    weights = [*network.trunk.state_dict().values(), *network.encoder.state_dict().values()]
+    return content_digest(repr(settings), *weights)
 
 
 @torch.inference_mode()

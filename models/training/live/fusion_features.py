@@ -179,8 +179,9 @@ def training_voices(
         labels = torch.tensor([clip.label for clip in clips])
         return labels, torch.tensor([clip.actor for clip in clips]), *sets
 
+    masks = (augmentation.mask_bins, augmentation.mask_frames)
     settings = [(seconds, changes.augmentation) for seconds, changes in wanted]
-    key = (settings, content_digest(*clips))
+    key = (settings, masks, content_digest(*clips))
     labels, actors, *sets = _cached(context, f"voice-{people}", encoder, key, make)
     by_length: dict[int, list[Tensor]] = {}
     for frames in sets:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from models.config import check_positive
+from models.config import check_interval, check_positive, check_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,10 @@ class FusionStageConfig:
     def __post_init__(self) -> None:
         sizes = ("epochs", "batch_size", "faces_per_class", "evaluation_faces_per_class")
         check_positive(self, *sizes, "key_images")
+        check_range(self, 0, 1, "poor_faces", "onset")
+        rates = ("learning_rate", "warm_rate", "attention_rate", "weight_decay")
+        check_range(self, 0, math.inf, *rates, "auxiliary", "balance")
+        check_interval(self, -60, 100, "poor_snr_decibels")
         if self.pairs_per_epoch < self.batch_size:
             raise ValueError(
                 f"pairs_per_epoch = {self.pairs_per_epoch} makes no batch of {self.batch_size}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.alignment import CROP_SIZE
 from models.config import LiveNetConfig
 from models.labels import EMOTIONS
 from models.mel import HOP, MELS, SAMPLE_RATE
@@ -34,6 +35,7 @@ class LiveRecipe:
         for name, value, known in (
             ("labels", network.labels, EMOTIONS),
             ("sample_rate", network.sample_rate, SAMPLE_RATE),
+            ("face.image_size", network.face.image_size, CROP_SIZE),
             ("voice.n_mels", network.voice.n_mels, MELS),
         ):
             if value != known:

@@ -23,13 +23,13 @@ from torch import nn
 from models.checkpoint import LIVE, Checkpoint, default_weights, round_as_stored
 from models.config import CONDITIONS, LiveNetConfig
 from models.face import FaceClassifier
-from models.files import check_writable, write_whole
+from models.files import check_writable
 from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import FusionHead, LiveNet
 from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
 from models.training.live.calibration import expected_calibration_error, fit_temperature
 from models.training.live.face import train_face
-from models.training.live.fusion import learn_voice_means, train_fusion
+from models.training.live.fusion import behind, learn_voice_means, train_fusion
 from models.training.live.fusion_answers import answers
 from models.training.live.fusion_features import (
     FaceFeatures,
@@ -42,9 +42,9 @@ from models.training.live.recipe import LiveRecipe
 from models.training.live.voice import STAGE as VOICE_STAGE
 from models.training.live.voice import WEIGHTS, VoiceTask, load_voice, train_voice
 from models.training.loop import (
+    NETWORK,
     RunContext,
     console,
-    content_digest,
     load_state,
     load_weights,
     seed_everything,
@@ -71,9 +71,6 @@ SELECTION: Final = "selection.safetensors"
 
 WITHOUT_DROPOUT: Final = "fusion-without-modality-dropout"
 """Stage of the same head trained on complete pairs only, to know what modality dropout costs."""
-
-BRANCHES: Final = "branches.txt"
-"""Beside the state of a head: the digest of the face and voice weights that it learned behind."""
 
 NOT_TRAINED: Final = "the stage {0} has not been trained yet: run `train live --stage {0}` first"
 
@@ -114,8 +111,8 @@ def train_live(
     """
     if unknown := set(stages) - set(STAGES):
         raise RecipeError(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
-    if weights is not None:
-        check_writable(weights)  # hours before it comes to that
+    weights = weights or default_weights()
+    check_writable(weights)  # hours before it comes to that
     context = replace(context, seed=recipe.seed)
     lacking = [
         stage
@@ -129,7 +126,8 @@ def train_live(
     if lacking and not {"fusion", "final", "folds"} & set(stages):
         _tell_lacking(stages, lacking)
         return None
-    face = take_stage(context, "face", FaceClassifier(recipe.network.face), recipe.face.epochs)
+    face = FaceClassifier(recipe.network.face)
+    take_stage(context, "face", face, recipe.face.epochs, repr(recipe.network.face))
     voice = take_voice(context, recipe, "voice", VOICE_STAGE)
     network = _branches_joined(context, recipe, face, voice)
     validation = evaluation_features(context, network, recipe.fusion, "validation")
@@ -139,9 +137,8 @@ def train_live(
             (WITHOUT_DROPOUT, replace(recipe.fusion, face_only=0.0, voice_only=0.0)),
             ("fusion", recipe.fusion),
         ):
-            _note_branches(context, name, network)
-            head = _new_head(recipe, face, voice)
-            train_fusion(context, settings, head, recipe.network, training, validation, name=name)
+            network.head = _new_head(recipe, face, voice)
+            train_fusion(context, settings, network, training, validation, name=name)
     _take_head(context, recipe, "fusion", network, "fusion")
     learn_voice_means(context, network, "train")
     chosen = calibrated(network, validation, context.device)
@@ -153,7 +150,7 @@ def train_live(
     temperatures = chosen.config.temperatures
     train = "final" in stages
     final = _trained_as_chosen(context, recipe, face, temperatures, "final", "final", train=train)
-    written = LIVE.save(weights or default_weights(), final, final.config, origin(FINAL_ACTORS))
+    written = LIVE.save(weights, final, final.config, origin(FINAL_ACTORS))
     if "folds" in stages:
         for fold in OTHER_FOLDS:
             people = without(fold)
@@ -198,11 +195,8 @@ def _trained_as_chosen(
     network = _branches_joined(context, recipe, face, voice)
     if train:
         training = _fusion_training(context, recipe, network, people)
-        _note_branches(context, fusion_stage, network)
-        head = _new_head(recipe, face, voice)
-        train_fusion(
-            context, recipe.fusion, head, recipe.network, training, None, name=fusion_stage
-        )
+        network.head = _new_head(recipe, face, voice)
+        train_fusion(context, recipe.fusion, network, training, None, name=fusion_stage)
     _take_head(context, recipe, fusion_stage, network, name)
     learn_voice_means(context, network, people)
     return with_temperatures(network, temperatures)
@@ -243,44 +237,35 @@ def _new_head(recipe: LiveRecipe, face: FaceClassifier, voice: VoiceClassifier) 
     return head
 
 
-def _note_branches(context: RunContext, name: str, network: LiveNet) -> None:
-    """Keep beside a head which branches it learns behind."""
-    write_whole(context.work_dir / name / BRANCHES, _branches(network))
-
-
 def _take_head(
     context: RunContext, recipe: LiveRecipe, name: str, network: LiveNet, stage: str
 ) -> None:
     """Load the head in the folder `name`, of `stage`, which must have learned behind `network`'s
     branches.
     """
-    take_stage(context, name, network.head, recipe.fusion.epochs, stage=stage)
-    noted = context.work_dir / name / BRANCHES
-    if not noted.is_file() or noted.read_text() != _branches(network):
-        raise StageError(
-            f"the stage {stage} was trained with another face or voice than the work folder has "
-            f"now: run `train live --stage {stage}`"
-        )
-
-
-def _branches(network: LiveNet) -> str:
-    branches = (network.trunk, network.encoder)
-    weights = [tensor for branch in branches for tensor in branch.state_dict().values()]
-    return content_digest(repr([branch.config for branch in branches]), *weights)
+    take_stage(context, name, network.head, recipe.fusion.epochs, behind(network), stage=stage)
 
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def take_stage(
-    context: RunContext, name: str, network: Network, epochs: int, *, stage: str | None = None
+    context: RunContext,
+    name: str,
+    network: Network,
+    epochs: int,
+    made_of: str,
+    *,
+    stage: str | None = None,
 ) -> Network:
     """Load the best weights of the folder `name`, of `stage`, into `network`.
+
+    `made_of` is what :func:`begin_stage` should have noted of the network then.
 
     Raises
     ------
     StageError
-        It has not been trained, or not for all of its `epochs`.
+        It has not been trained, or not for all of its `epochs`, or as another network.
     DataError
         Its state is damaged, or of a network of other sizes.
     """
@@ -294,6 +279,13 @@ def take_stage(
             f"`train live --stage {stage}` goes on with it"
         )
     load_weights(network, state["best_weights"], path)
+    noted = path.with_name(NETWORK)
+    if not noted.is_file() or noted.read_text() != made_of:  # other settings, weights of that size
+        raise StageError(
+            f"the stage {stage} was trained with another [network] than the settings have now, or "
+            f"behind another face or voice: run `train live --stage {stage}`, or give the settings "
+            "that it was trained with"
+        )
     return network.eval()
 
 
@@ -305,9 +297,8 @@ def start_from_branches(
     Attention starts near even: each of N blocks is multiplied by about L + (1 - L) / N. Linear
     layers behind it are scaled up to make good for that.
     """
-    lowest = config.lowest_attention
-    gain_maps = 1.0 / (lowest + (1.0 - lowest) / sum(config.map_block_counts))
-    gain_sequences = 1.0 / (lowest + (1.0 - lowest) / sum(config.sequence_block_counts))
+    gain_maps = replace(config.map_fusion, identity_start=True).gain
+    gain_sequences = replace(config.sequence_fusion, identity_start=True).gain
     head.voice_sequence.load_state_dict(voice.sequence.state_dict())
     with torch.no_grad():
         for own, learned in (

@@ -93,9 +93,15 @@ class VoiceTask:
 
     @classmethod
     def chosen(cls, context: RunContext, people: str, stage: str) -> VoiceTask:
-        """The same from other `people` (a key of ACTORS), the way that validation actors chose."""
+        """The same from other `people` (a key of ACTORS), the way that validation actors chose.
+
+        Raises
+        ------
+        DataError
+            The figures by which they chose are not there or damaged, or the clips are.
+        """
         directory = context.stage_dir(STAGE)
-        better = _better({way: json.loads((directory / f"{way}.json").read_text()) for way in WAYS})
+        better = _better({way: _noted_figures(directory / f"{way}.json") for way in WAYS})
         return cls(
             clips=list(load_ravdess(context.data_root, ACTORS[people])),
             validation=None,
@@ -143,6 +149,18 @@ def train_voice(
     metadata = {ENCODER: repr(model.encoder.config)}
     write_whole(directory / WEIGHTS, save(weights[better], metadata))
     return model.eval(), figures[better]
+
+
+def _noted_figures(path: Path) -> dict[str, float]:
+    try:
+        figures: dict[str, float] = json.loads(path.read_text())
+        figures["balanced_accuracy"]
+    except (OSError, ValueError, LookupError, TypeError):
+        raise DataError(
+            f"{path}, by which a way of training was chosen, cannot be read: "
+            "run `train live --stage voice`"
+        ) from None
+    return figures
 
 
 def _better(figures: dict[str, dict[str, float]]) -> str:

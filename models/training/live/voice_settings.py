@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-from models.config import check_positive
+from models.config import check_positive, check_range
+from models.mel import MELS
 from models.training.augment_audio import AudioAugmentation
 
 
@@ -42,3 +44,9 @@ class VoiceStageConfig:
                 f"({self.window_seconds}), not {self.shortest_seconds}"
             )
         check_positive(self, "batch_size", "frozen_variants", "frozen_epochs", "epochs")
+        check_range(self, 0, 1, "short_batches", "dropout", "label_smoothing", "mixup")
+        check_range(self, 0, 1, "layer_decay")
+        check_range(self, 0, MELS, "mask_bins")
+        check_range(self, 0, math.inf, "mask_frames", "weight_decay", "warm_up_epochs")
+        rates = ("frozen_learning_rate", "encoder_learning_rate", "head_learning_rate")
+        check_range(self, 0, math.inf, *rates)

@@ -97,10 +97,10 @@ def augmented_mels(
         mean = mel.mean()
         for _ in range(rng.integers(3)):
             width = rng.integers(config.mask_bins + 1)
-            start = rng.integers(mel.shape[0] - width)
+            start = rng.integers(mel.shape[0] - width + 1)
             mel[start : start + width] = mean
         for _ in range(rng.integers(3)):
             width = rng.integers(min(config.mask_frames, mel.shape[1] // 4) + 1)
-            start = rng.integers(mel.shape[1] - width)
+            start = rng.integers(mel.shape[1] - width + 1)
             mel[:, start : start + width] = mean
     return mels

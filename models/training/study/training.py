@@ -65,7 +65,6 @@ def train(
     network.to(device).train()
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer, rates = _optimizer(network, settings, pretrained, device)
-    slow = [rate < settings.learning_rate for rate in rates]
     batches = max(1, len(rows) // settings.batch_size)
     total = settings.epochs * batches
     warm_up = max(1, total // 20)
@@ -75,8 +74,8 @@ def train(
         for batch in np.array_split(rng.permutation(rows), batches):
             schedule = cosine_factor(step, warm_up, total)
             holds = step < settings.held * total
-            for group, rate, held in zip(optimizer.param_groups, rates, slow, strict=True):
-                group["lr"] = 0.0 if held and holds else rate * schedule
+            for group, (rate, slow) in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = 0.0 if slow and holds else rate * schedule
             optimizer.zero_grad(set_to_none=True)
             with half_precision(device, settings.half):
                 value = _loss(
@@ -175,8 +174,11 @@ def mixup_loss(
 
 def _optimizer(
     network: FusedNetwork, settings: Settings, pretrained: bool, device: torch.device
-) -> tuple[torch.optim.Optimizer, list[float]]:
-    """AdamW, and the highest learning rate of each of its groups; biases and norms do not decay."""
+) -> tuple[torch.optim.Optimizer, list[tuple[float, bool]]]:
+    """AdamW, and of each of its groups the highest learning rate and whether it was trained before.
+
+    Biases and norms do not decay.
+    """
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
@@ -187,7 +189,8 @@ def _optimizer(
         for (_, decays), members in groups.items()
     ]
     rates = [
-        settings.learning_rate * (settings.tuning_factor if slow else 1.0) for slow, _ in groups
+        (settings.learning_rate * (settings.tuning_factor if slow else 1.0), slow)
+        for slow, _ in groups
     ]
     return torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=True), rates
 
