@@ -18,10 +18,20 @@ from typer.testing import CliRunner
 
 import main
 from models.arrays import FloatArray
+from models.config import VoiceEncoderConfig
 from models.labels import RAVDESS_EMOTIONS
 from models.training.data import ACTOR_FOLDS, DataError, load_ravdess
 from models.training.loop import RunContext
-from models.training.study import protocol, ravdess, report, results, training, tuning, variants
+from models.training.study import (
+    networks,
+    protocol,
+    ravdess,
+    report,
+    results,
+    training,
+    tuning,
+    variants,
+)
 from models.training.study.action import CLASSES as ACTIONS
 from models.training.study.action import action, normalised
 from models.training.study.cost import measure
@@ -30,7 +40,7 @@ from models.training.study.networks import Branch, FusedNetwork, Fusion, layout
 from models.training.study.protocol import Cell, Choice, Study, rows_of
 from models.training.study.ravdess import Clips, read_clips, window_statistics
 from models.training.study.sentiment import MODALITIES, NOISE, sentiment
-from models.training.study.sessions import ORDERS
+from models.training.study.sessions import ORDERS, predict_in_sessions
 from models.training.study.task import (
     BEST_FUSED,
     NO_LABEL,
@@ -40,6 +50,7 @@ from models.training.study.task import (
     Task,
     VectorInputs,
 )
+from models.voice import VoiceEncoder
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -363,6 +374,10 @@ def test_a_fingerprint_knows_the_data(task: Task, context: RunContext) -> None:
         replace(task, features=lambda _fold: changed),
     )
     assert len({Study(each, context).fingerprint(row, fold) for each in tasks}) == len(tasks)
+    quieter = replace(task, noise={0: 1.0})
+    assert Study(quieter, context).fingerprint(row, fold) != Study(task, context).fingerprint(
+        row, fold
+    )
     same = replace(task, labels=task.labels.clone(), features=lambda _fold: features)
     assert Study(same, context).fingerprint(row, fold) == Study(task, context).fingerprint(
         row, fold
@@ -727,6 +742,29 @@ def test_variants_of_an_earlier_run_are_kept(
     assert "variants" not in chosen  # other networks chose the rows beside them
 
 
+def test_a_fingerprint_knows_what_joins_the_branches(
+    task: Task, context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold, row = task.folds[0], rows_of(task)[-1]
+    assert row.key == "msaf-pretrained"
+    before = Study(task, context).fingerprint(row, fold)
+    monkeypatch.setattr(networks, "JOINT_CHANNELS", 1)
+    assert Study(task, context).fingerprint(row, fold) != before
+
+
+def test_a_class_that_nobody_trained_on_leaves_sessions_their_offsets(
+    task: Task, context: RunContext
+) -> None:
+    fold, rows = task.folds[0], rows_of(task)
+    branches = {"wide": _builder(6, 3), "narrow": _builder(4, 3)}
+    study = Study(replace(task, classes=("no", "yes", "never"), branches=branches), context)
+    network = study.network(rows[0], rows[0].choices[0])
+    said = predict_in_sessions(
+        study.task, network, task.inputs(fold, fold.train), fold, (0,), torch.device("cpu")
+    )
+    assert np.ptp(said, axis=0).max() > 0  # what was heard before tells in what comes after
+
+
 def test_a_fingerprint_tells_inputs_and_folds_apart(task: Task, context: RunContext) -> None:
     fold, row = task.folds[0], rows_of(task)[-1]
     rows, asked = fold.inner[0]
@@ -838,12 +876,25 @@ def test_features_of_other_recordings_are_made_anew(
     (folder / "03-01-02-01-01-01-01.flac").touch()
     ravdess.whisper_statistics(context)
     assert len(made) == 3
-    assert stage() not in stages
+    assert (added := stage()) not in stages
+    (folder / "03-01-02-01-01-01-01.flac").write_bytes(b"other sound under the same name")
+    ravdess.whisper_statistics(context)
+    assert len(made) == 4
+    assert stage() not in {*stages, added}
     assert stage(epochs=3) != stage()
     for path in (context.work_dir / "features").iterdir():
         path.write_bytes(b"no features")
     ravdess.whisper_statistics(context)
-    assert len(made) == 4
+    assert len(made) == 5
+    sizes = replace(VoiceEncoderConfig(), heads=4)
+    monkeypatch.setattr(ravdess, "VoiceEncoderConfig", lambda: sizes)
+    ravdess.whisper_statistics(context)
+    assert len(made) == 6
+
+
+def test_layers_of_unequal_length_have_statistics_too() -> None:
+    encoder = VoiceEncoder(VoiceEncoderConfig(width=16, layers=3, heads=2, halved_after=1)).eval()
+    assert ravdess.statistics(encoder, torch.randn(2, 80, 100)).shape == (2, 3 * 2 * 16)
 
 
 def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(

@@ -221,12 +221,13 @@ class Study:
             self.task.extractor,
             self.task.data,
             asdict(self.task.settings),
+            sorted(self.task.noise.items()),
             SMOOTHING,
             *(asdict(each) for each in rows),
             *([SESSION_SETTINGS] if self.task.sessions else []),
         ]
         people = [part.tolist() for part in (fold.train, fold.test, *chain(*fold.inner))]
-        layouts = [layout(builder()) for builder in self.task.branches.values()]
+        layouts = [layout(self.network(each, choice)) for each in rows for choice in each.choices]
         trail = json.dumps([values, people, layouts, self._digests[fold.name]])
         return hashlib.sha256(trail.encode()).hexdigest()
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.arrays import FloatArray, IntArray
+from models.config import VoiceEncoderConfig
 from models.files import written_whole
 from models.mel import SAMPLE_RATE, log_mel
 from models.paper.mfcc_cnn import COEFFICIENTS
@@ -69,6 +70,7 @@ class Clips:
     labels: IntArray  # (n,) into RAVDESS_EMOTIONS
     actors: IntArray  # (n,)
     folds: tuple[Fold, ...]
+    sound: str = ""  # digest of their files
 
     @property
     def female(self) -> NDArray[np.bool_]:
@@ -85,6 +87,9 @@ def read_clips(data_root: Path) -> Clips:
         There are none.
     """
     files = ravdess_files(data_root)
+    sound = hashlib.sha256()
+    for file in files:
+        sound.update(file.path.read_bytes())
     actors = np.array([file.actor for file in files])
     folds = []
     for index, test_actors in enumerate(ACTOR_FOLDS):
@@ -99,7 +104,8 @@ def read_clips(data_root: Path) -> Clips:
             )
         )
     names = tuple(file.path.stem for file in files)
-    return Clips(names, np.array([file.emotion for file in files]), actors, tuple(folds))
+    emotions = np.array([file.emotion for file in files])
+    return Clips(names, emotions, actors, tuple(folds), sound.hexdigest())
 
 
 def action_units(data_root: Path, clips: Clips) -> FloatArray:
@@ -180,8 +186,8 @@ def recorded() -> str:
 
 
 def heard() -> str:
-    """Settings that an encoder's statistics are made with."""
-    return repr((recorded(), VIEWS, WINDOW))
+    """Settings that an encoder's statistics are made with, its own too."""
+    return repr((recorded(), VIEWS, WINDOW, VoiceEncoderConfig()))
 
 
 def whisper_statistics(context: RunContext) -> Tensor:
@@ -231,8 +237,7 @@ def statistics(encoder: VoiceEncoder, mel: Tensor) -> Tensor:
     """Log-mel (B, 80, N) → mean and deviation over time of each layer, (B, layers · 2 · width)."""
     states = encoder.hidden_states(mel)
     normed = [norm(x.float()) for norm, x in zip(encoder.norms, states, strict=True)]
-    stacked = torch.stack(normed, dim=1)  # (B, layers, T, W)
-    return torch.cat([stacked.mean(dim=2), stacked.std(dim=2)], dim=2).flatten(1)
+    return torch.cat([part for x in normed for part in (x.mean(dim=1), x.std(dim=1))], dim=1)
 
 
 class ClipStatistics(nn.Module):
@@ -281,6 +286,7 @@ def _save(values: NDArray[Any], path: Path) -> None:
 
 def _path(context: RunContext, name: str, settings: str) -> Path:
     """Of a file of features: another one for other settings or clips."""
-    key = repr((settings, read_clips(context.data_root).names))
+    clips = read_clips(context.data_root)
+    key = repr((settings, clips.names, clips.sound))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     return context.stage_dir("features") / f"{name}-{digest}.npy"

@@ -72,12 +72,15 @@ def predict_in_sessions(
 def _class_means(
     task: Task, inputs: Inputs, fold: Fold, modalities: tuple[int, ...]
 ) -> list[torch.Tensor]:
-    """Per modality what each class is on average among training people, (K, ...)."""
+    """Per modality what each class is on average among training people, (K, ...).
+
+    Of a class that none of them showed it is the mean of all, 0.
+    """
     features, labels = inputs.clean(fold.train), task.labels[fold.train]
     return [
         torch.stack(
             [
-                features[index][labels == number].float().mean(dim=0)
+                features[index][labels == number].float().mean(dim=0).nan_to_num()
                 for number in range(len(task.classes))
             ]
         )

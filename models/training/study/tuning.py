@@ -146,7 +146,8 @@ def stage(
 ) -> str:
     """Folder of one encoder, another one for other settings, seed, people or layout."""
     people = [(clips.names[row], int(clips.labels[row])) for row in rows]
-    trail = repr((made_with(config), context.seed, clips.names, people, layout(branch())))
+    learned = (clips.names, clips.sound, people)
+    trail = repr((made_with(config), context.seed, *learned, layout(branch())))
     return f"tuned/{hashlib.sha256(trail.encode()).hexdigest()[:8]}"
 
 
