@@ -523,6 +523,22 @@ def test_missing_data_is_said(tmp_path: Path) -> None:
         train_live(context_of(tmp_path / "nowhere", tmp_path), TINY)
 
 
+def test_data_without_an_emotion_is_told_of(data_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data_root, root)
+    with np.load(root / "ferplus.npz") as archive:
+        arrays = dict(archive)
+    arrays["votes"][arrays["split"] == 1] = np.eye(10, dtype=np.uint8)[4] * 9
+    np.savez(root / "ferplus.npz", **arrays)
+    with pytest.raises(DataError, match=r"ferplus\.npz: no face for validation is neutral or "):
+        train_live(context_of(root, tmp_path / "work"), TINY, weights=tmp_path / "new.safetensors")
+    for path in (root / "ravdess_speech").glob("03-01-05-*.flac"):
+        if path.stem.endswith(("-08", "-17")):
+            path.unlink()
+    with pytest.raises(DataError, match="no clip of the actors for validation is angry: get it"):
+        train_live(context_of(root, tmp_path / "work"), TINY, ("voice",))
+
+
 def test_evaluation_and_model_card(
     data_root: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -836,6 +852,14 @@ def test_in_a_session_a_voice_becomes_known() -> None:
     assert surer > before + 1.0
     men, women = (adapted.after(odd=odd) for odd in (True, False))
     assert len(men.labels) == len(women.labels) == 21 * 8 * 3
+    # One has a clip less: of the other, all are heard.
+    fewer = VoiceFeatures(*(each[:-3] for each in voices))
+    said = fusion_answers.session_answers(
+        Leaning(), faces, fewer, "voice only", network, torch.device("cpu")
+    )
+    assert len(said.after(odd=False).labels) == 21 * 8 * 3
+    assert len(said.after(odd=True).labels) == 20 * 8 * 3
+    assert len(said.after(20).labels) == 8 * 3
 
 
 def test_a_face_sequence_moves_and_may_begin_neutral() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import FloatArray, IntArray
-from models.labels import FERPLUS_EMOTIONS
+from models.labels import EMOTIONS, FERPLUS_EMOTIONS
 from models.mel import SAMPLE_RATE
 
 ACTOR_FOLDS: Final = (
@@ -262,6 +262,27 @@ def load_ravdess(data_root: Path, actors: tuple[int, ...] = EVERYBODY) -> Iterat
     for path, emotion, actor in ravdess_files(data_root, actors):
         label = RAVDESS_TO_EMOTION[emotion]
         yield VoiceClip(path.stem, emotion, label, actor, _read_clip(path))
+
+
+def voice_clips(data_root: Path, people: str) -> list[VoiceClip]:
+    """All clips of `people`, a key of ACTORS, among them some of every one of EMOTIONS.
+
+    Raises
+    ------
+    DataError
+        An emotion is missing, or a clip is damaged.
+    """
+    clips = list(load_ravdess(data_root, ACTORS[people]))
+    labels = np.array([clip.label for clip in clips])
+    require_every_class(labels, data_root / "ravdess_speech", f"clip of the actors for {people}")
+    return clips
+
+
+def require_every_class(labels: IntArray, path: Path, what: str) -> None:
+    """DataError where one of EMOTIONS is not among the `labels` of what `path` holds."""
+    missing = [name for index, name in enumerate(EMOTIONS) if not (labels == index).any()]
+    if missing:
+        raise DataError(f"{path}: no {what} is {' or '.join(missing)}: {GET_AGAIN}")
 
 
 def _read_clip(path: Path) -> FloatArray:

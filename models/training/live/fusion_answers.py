@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from models.arrays import FloatArray, IntArray
@@ -57,15 +58,16 @@ class Answers(NamedTuple):
 class SessionAnswers(NamedTuple):
     """What the head said to clips that it heard one after the other, several sessions at a time."""
 
-    logits: FloatArray  # (clips of a session, sessions, windows of a clip, K)
-    labels: IntArray  # (clips of a session, sessions)
-    actors: IntArray  # (clips of a session, sessions)
+    logits: FloatArray  # (clips of the longest session, sessions, windows of a clip, K)
+    labels: IntArray  # (clips of the longest session, sessions)
+    actors: IntArray  # (clips of the longest session, sessions)
+    heard: NDArray[np.bool_]  # (clips of the longest session, sessions) False: it is over by then
 
     def after(self, clips: int = 0, *, odd: bool | None = None) -> Answers:
         """All windows from clip number `clips` on, of men only (`odd`) or women only."""
-        kept = np.ones_like(self.labels[clips:], dtype=np.bool_)
+        kept = self.heard[clips:]
         if odd is not None:
-            kept = (self.actors[clips:] % 2 == 1) == odd
+            kept = kept & ((self.actors[clips:] % 2 == 1) == odd)
         logits, labels = self.logits[clips:][kept], self.labels[clips:][kept]
         return Answers(logits.reshape(-1, logits.shape[-1]), np.repeat(labels, logits.shape[1]))
 
@@ -143,8 +145,11 @@ def session_answers(
     if neutral_first:
         emotional = voices.labels[::CLIP_WINDOWS].numpy() != EMOTIONS.index("neutral")
         sessions = [each[np.argsort(emotional[each], kind="stable")] for each in sessions]
-    length = min(len(session) for session in sessions)
-    clips = np.stack([session[:length] for session in sessions], axis=1)  # (length, sessions)
+    step = np.arange(max(len(session) for session in sessions))[:, None]
+    ends = np.array([len(session) for session in sessions])
+    # A session that is over goes on with its last clip, at which nobody looks again.
+    places = np.minimum(step, ends - 1).T
+    clips = np.stack([each[at] for each, at in zip(sessions, places, strict=True)], axis=1)
     speaker = SpeakerOffset(
         (len(sessions), network.voice.channels),
         prior_windows=network.speaker_prior_windows,
@@ -153,8 +158,8 @@ def session_answers(
     pools = [np.flatnonzero(faces.labels.numpy() == index) for index in range(len(EMOTIONS))]
     grid = np.linspace(0.0, 1.0, network.max_maps, dtype=np.float32)
     windows, logits = np.arange(CLIP_WINDOWS), []
-    for step in clips:
-        voice = (CLIP_WINDOWS * step[:, None] + windows).ravel()
+    for met in clips:
+        voice = (CLIP_WINDOWS * met[:, None] + windows).ravel()
         face = np.array([rng.choice(pools[label]) for label in voices.labels[voice].tolist()])
         present = np.tile([condition == "both", True], (len(voice), 1))
         batch = make_batch(faces, voices, face, voice, present, np.tile(grid, (len(voice), 1)))
@@ -163,9 +168,9 @@ def session_answers(
         said = head(*inputs)
         if adapt:
             residual = said.voice_residual.float().cpu().numpy()
-            speaker.hear(residual.reshape(len(step), CLIP_WINDOWS, -1).mean(axis=1))
-        logits.append(said.logits.float().cpu().numpy().reshape(len(step), CLIP_WINDOWS, -1))
+            speaker.hear(residual.reshape(len(met), CLIP_WINDOWS, -1).mean(axis=1))
+        logits.append(said.logits.float().cpu().numpy().reshape(len(met), CLIP_WINDOWS, -1))
     rows = CLIP_WINDOWS * torch.from_numpy(clips)
     return SessionAnswers(
-        np.stack(logits), voices.labels[rows].numpy(), voices.actors[rows].numpy()
+        np.stack(logits), voices.labels[rows].numpy(), voices.actors[rows].numpy(), step < ends
     )

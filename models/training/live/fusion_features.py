@@ -24,7 +24,7 @@ from models.labels import EMOTIONS, FERPLUS_TO_EMOTION
 from models.live import LiveNet
 from models.mel import log_mel
 from models.training.augment_audio import add_noise, centred_window, random_noise
-from models.training.data import ACTORS, DataError, load_ferplus, load_ravdess
+from models.training.data import DataError, load_ferplus, require_every_class, voice_clips
 from models.training.live.augment_images import FaceAugmentation
 from models.training.live.fusion_settings import FusionStageConfig
 from models.training.live.voice_settings import VoiceStageConfig
@@ -100,6 +100,7 @@ def face_features(
         generator = torch.Generator().manual_seed(context.seed)
         emotion_of = np.array([-1 if e is None else e for e in FERPLUS_TO_EMOTION])
         labels = emotion_of[data.labels]
+        require_every_class(labels, context.data_root / "ferplus.npz", f"face for {split}")
         picks = np.concatenate(
             [
                 _draw(np.flatnonzero(labels == emotion), limit, training, rng)
@@ -160,7 +161,7 @@ def training_voices(
     wanted = [(seconds, augmentation) for seconds in config.voice_seconds]
     wanted += [(seconds, noisy) for seconds in config.poor_voice_seconds]
 
-    clips = list(load_ravdess(context.data_root, ACTORS[people]))
+    clips = voice_clips(context.data_root, people)
 
     def make() -> tuple[Tensor, ...]:
         rng = np.random.default_rng(context.seed)
@@ -205,7 +206,7 @@ def evaluation_voices(
     As a sliding window comes by: the speech in the middle, and half a second to either side. The
     windows of a clip follow each other. `poor` ones are hard to hear (POOR_SNR).
     """
-    clips = list(load_ravdess(context.data_root, ACTORS[people]))
+    clips = voice_clips(context.data_root, people)
     count = round(network.window_seconds * network.sample_rate)
     shift = network.sample_rate // 2
 

@@ -27,14 +27,7 @@ from models.arrays import FloatArray, IntArray
 from models.config import VoiceEncoderConfig
 from models.files import write_whole
 from models.labels import EMOTIONS
-from models.training.data import (
-    ACTORS,
-    TRAIN_ACTORS,
-    VALIDATION_ACTORS,
-    DataError,
-    VoiceClip,
-    load_ravdess,
-)
+from models.training.data import DataError, VoiceClip, voice_clips
 from models.training.live.voice_settings import VoiceStageConfig
 from models.training.live.voice_windows import VoiceEpoch, VoiceEvaluation, augmented_mels
 from models.training.loop import (
@@ -79,9 +72,9 @@ class VoiceTask:
     def live(cls, data_root: Path, config: VoiceStageConfig) -> VoiceTask:
         """What the voice branch of the live network learns; DataError without the data."""
         return cls(
-            clips=list(load_ravdess(data_root, TRAIN_ACTORS)),
+            clips=voice_clips(data_root, "train"),
             validation=VoiceEvaluation.of(
-                list(load_ravdess(data_root, VALIDATION_ACTORS)), config.window_seconds
+                voice_clips(data_root, "validation"), config.window_seconds
             ),
             stage=STAGE,
         )
@@ -103,7 +96,7 @@ class VoiceTask:
         directory = context.stage_dir(STAGE)
         better = _better({way: _noted_figures(directory / f"{way}.json") for way in WAYS})
         return cls(
-            clips=list(load_ravdess(context.data_root, ACTORS[people])),
+            clips=voice_clips(context.data_root, people),
             validation=None,
             stage=stage,
             ways=WAYS[: WAYS.index(better) + 1],
