@@ -11,6 +11,7 @@ if __name__ == "__main__":  # Ctrl-C ends it without a traceback of what is bein
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import logging
+import mimetypes
 import os
 import re
 import sys
@@ -229,6 +230,20 @@ def _with_known_ending(out: Path | None) -> Path | None:
     raise typer.BadParameter(f"{fault}: answers are written to a file that ends in .csv or .jsonl")
 
 
+def _camera_selector(typed: str | None) -> str | None:
+    if typed is None or typed == "none":
+        return typed
+    kind = None if re.search("[/:]", typed) else mimetypes.guess_type(typed)[0]
+    if (kind or "").startswith("video/") or ("://" not in typed and Path(typed).is_file()):
+        raise typer.BadParameter(f"{typed!r} is no camera but a file: `replay {typed}` analyses it")
+    from realtime.devices.addresses import camera_selector
+
+    try:
+        return camera_selector(typed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 Headless = Annotated[
     bool, typer.Option("--headless", help="No window: one JSON object per answer on stdout.")
 ]
@@ -267,6 +282,7 @@ def live(
         str | None,
         typer.Option(
             metavar="N|URL|none",
+            callback=_camera_selector,
             help="Camera number, or the address of a network camera (IP camera; MJPEG over HTTP, "
             "RTSP); else the first one.",
             show_default=False,

@@ -202,6 +202,22 @@ def test_a_file_for_answers_needs_an_ending_and_a_name(run: Run, typed: str, tol
     assert f"{told}: answers are written to a file that ends in .csv" in shown(result.stderr)
 
 
+@pytest.mark.parametrize("typed", ["foo", "-1", "ftp://camera/1", "", "http://"])
+def test_what_is_no_camera_is_wrong_use(run: Run, typed: str) -> None:
+    result = run("live", "--headless", "--camera", typed)
+    assert (result.exit_code, result.stdout) == (ExitCode.WRONG_USE, "")
+    assert "a camera is chosen by its number (0), as a device (/dev/video0)" in shown(result.stderr)
+
+
+def test_a_file_in_place_of_a_camera_is_told_what_reads_it(
+    run: Run, demo: Path, tmp_path: Path
+) -> None:
+    for typed in (demo, "clip.mp4"):
+        result = run("live", "--headless", "--camera", typed)
+        assert (result.exit_code, result.stdout) == (ExitCode.WRONG_USE, "")
+        assert "is no camera but a file: `replay" in shown(result.stderr)
+
+
 # -- replay -----------------------------------------------------------------------------------
 
 

@@ -139,15 +139,27 @@ def test_an_address_may_lack_its_protocol(typed: str, address: str) -> None:
     [
         ("10.0.0.20:8080/video", "http://10.0.0.20:8080/video"),
         ("localhost/video", "http://localhost/video"),
-        ("rtsp://camera/1", "rtsp://camera/1"),
-        ("2", "2"),
+        ("camera.local", "http://camera.local"),
+        ("RTSP://user:secret@camera/1", "RTSP://user:secret@camera/1"),
+        ("http://[fe80::1]:8080/", "http://[fe80::1]:8080/"),
+        (" 2 ", "2"),
         ("/dev/video2", "/dev/video2"),
-        ("Webcam", "Webcam"),  # refused when it is opened
-        ("none", None),
     ],
 )
-def test_a_camera_is_a_number_or_an_address(typed: str, chosen: str | None) -> None:
-    assert choice.chosen_devices(typed, "none")[0] == chosen
+def test_a_camera_is_a_number_or_an_address(typed: str, chosen: str) -> None:
+    assert addresses.camera_selector(typed) == chosen
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("", "foo", "-1", "-1.5", "/dev/null", "..", "a b.c", "ftp://camera/1", "rtmp://camera"),
+        *("http://", "http://:80/video", "http:///video", "http://camera:99999/", "http://[fe80/"),
+    ],
+)
+def test_what_no_camera_can_be_asked_at_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match="a camera is chosen by its number"):
+        addresses.camera_selector(typed)
 
 
 class Cameras:

@@ -6,6 +6,12 @@ import re
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+CAMERA_WANTED: Final = (
+    "a camera is chosen by its number (0), as a device (/dev/video0) or by an address that begins "
+    "with http://, https://, rtsp:// or rtsps:// and names a host"
+)
+
+_SCHEMES: Final = ("http", "https", "rtsp", "rtsps")
 _PASSWORD: Final = re.compile(r"(pass\w*|pwd|pw)[=:]", re.IGNORECASE)
 """As many recorders have it in the path: /user=admin&password=…&channel=1."""
 
@@ -14,6 +20,31 @@ def local_number(selector: str) -> int | None:
     """Number of the local camera that `selector` means, None where it is an address."""
     number = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", selector.strip())
     return int(number[1]) if number else None
+
+
+def is_address(selector: str) -> bool:
+    """Whether `selector` is an address that a camera can be asked at."""
+    try:
+        parts = urlsplit(selector)
+        host = parts.hostname if parts.port is None or parts.port else None
+    except ValueError:  # of what is no port, and of brackets
+        return False
+    return parts.scheme in _SCHEMES and re.match(r"[\w:]", host or "") is not None
+
+
+def camera_selector(typed: str) -> str:
+    """Selector of the camera that somebody typed, an address perhaps without its http://.
+
+    Raises ValueError for what is neither a number nor an address.
+    """
+    selector = typed.strip()
+    if local_number(selector) is not None:
+        return selector
+    if re.fullmatch(r"[^\s/]+[.:/]\S*", selector):  # no bare word
+        address = network_address(selector)
+        if is_address(address):
+            return address
+    raise ValueError(CAMERA_WANTED)
 
 
 def network_address(text: str) -> str:

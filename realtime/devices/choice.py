@@ -5,9 +5,6 @@ Thread: any but for `chosen_devices`.
 
 from __future__ import annotations
 
-import re
-
-from realtime.devices.addresses import network_address
 from realtime.devices.cameras import ask_for_camera, list_cameras
 from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
 from realtime.devices.sound import list_microphones
@@ -23,7 +20,7 @@ def chosen_devices(
 ) -> tuple[str | None, str | None, list[str]]:
     """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
 
-    An address may come without its http://. The third is why devices that nobody chose could not be
+    The third is why devices that nobody chose could not be
     looked for. A microphone's number means what it stands for now: it may be another one when it is
     opened. Thread: main, see `ask_for_camera`.
     """
@@ -32,8 +29,6 @@ def chosen_devices(
         cameras = list_cameras()
         camera = next((each.selector for each in cameras), None)
         faults += [cameras.problem] if cameras.fault else []
-    elif re.fullmatch(r"[^\s/]+[.:/]\S*", camera):  # no number, and no name of a device
-        camera = network_address(camera)
     else:
         ask_for_camera(camera)
     if microphone is None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.clock import Clock
-from realtime.devices.addresses import local_number, public_name
+from realtime.devices.addresses import CAMERA_WANTED, is_address, local_number, public_name
 from realtime.devices.cameras import CAMERAS_IN_USE, OPENING_CAMERA, camera_backend, opencv
 from realtime.devices.video4linux import camera_name
 from realtime.messages import VideoPacket
@@ -24,7 +24,6 @@ from realtime.sources.base import NoDeviceError, Source, SourceError
 
 OPEN_TIMEOUT_SECONDS: Final = 4.0  # of an address
 READ_TIMEOUT_SECONDS: Final = 2.0
-_SCHEMES: Final = ("http://", "https://", "rtsp://", "rtsps://")
 
 
 class CameraSource(Source[VideoPacket]):
@@ -65,13 +64,10 @@ class CameraSource(Source[VideoPacket]):
             with OPENING_CAMERA[number]:
                 capture = self._open_local(number)
                 CAMERAS_IN_USE.add(number)
-        elif self._selector.lower().startswith(_SCHEMES):
+        elif is_address(self._selector):
             capture = self._open_address()
         else:
-            raise NoDeviceError(
-                f"{self._name} cannot be opened: a camera is chosen by its number or by an "
-                f"address beginning with http:// or rtsp://"
-            )
+            raise NoDeviceError(f"{self._name} cannot be opened: {CAMERA_WANTED}")
         self._capture, self._sequence = capture, 0
 
     def read(self, timeout_seconds: float) -> VideoPacket | None:
