@@ -244,6 +244,12 @@ def _camera_selector(typed: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from None
 
 
+def _with_name(file: Path) -> Path:
+    if not file.name:  # as of "", which is the folder that we are in
+        raise typer.BadParameter("it names no file")
+    return file
+
+
 Headless = Annotated[
     bool, typer.Option("--headless", help="No window: one JSON object per answer on stdout.")
 ]
@@ -387,6 +393,7 @@ def replay(
         typer.Argument(
             metavar="FILE",
             readable=False,  # not to be looked at: reading it tells
+            callback=_with_name,
             help="A recording of any kind.",
             show_default=False,
         ),
@@ -733,7 +740,9 @@ def _bench_msaf(device: Device, *, json: bool) -> None:
 def convert(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE.pth", readable=False, help="What torch.save wrote."),
+        typer.Argument(
+            metavar="FILE.pth", readable=False, callback=_with_name, help="What torch.save wrote."
+        ),
     ],
     kind: Annotated[
         Literal["ravdess", "mosei", "ntu", "resnext3d", "mfcc", "lstm", "i3d", "resnet50", "hcn"],

@@ -166,6 +166,8 @@ def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         ["live", "--seconds", "0"],
         ["--microscope", "0"],
         ["replay"],
+        ["replay", "", "--headless"],
+        ["convert", "", "--kind", "ravdess", "--out", "a.safetensors"],
         ["replay", "x.mp4", "--headless", "--speed", "fast"],
         ["replay", "x.mp4", "--headless", "--speed", "-1"],
         ["replay", "x.mp4", "--headless", "--out", "answers.txt"],
