@@ -31,6 +31,7 @@ from realtime.config import WindowConfig
 from realtime.errors import interrupted
 from realtime.export import record_of
 from realtime.messages import (
+    STARTING,
     Health,
     Prediction,
     SessionState,
@@ -391,20 +392,20 @@ def text_writer(console: Console) -> Writer:
 
 
 def line(prediction: Prediction) -> Text:
-    """`12.3 s  happy  ███████▊   78 %  face 62 %  voice 38 %`."""
+    """`12.3 s  happy  ━━━━━━━━━━━━━━━━····  78 %  face 62 %  voice 38 %`."""
     sure = prediction.label is not None
     text = Text(f"{prediction.window_end:7.1f} s  ")
     text.append(f"{_outcome(prediction):<26}", style="bold" if sure else "dim")
     confidence = prediction.confidence
     full = round(20 * (confidence or 0.0))
     text.append("━" * full, style="cyan" if sure else "dim")
-    text.append("━" * (20 - full), style="bright_black")
+    text.append("·" * (20 - full), style="bright_black")
     text.append("   – %" if confidence is None else f" {100 * confidence:3.0f} %")
     for each in prediction.modalities:
         what = (
             f"{100 * each.share:3.0f} %"
             if each.share is not None
-            else each.absence(live=prediction.live)
+            else each.absence(live=prediction.live, starting=prediction.reason is STARTING)
         )
         text.append(f"  {each.name} {what:<9}", style="" if each.present else "dim")
     if prediction.latency_seconds is not None:

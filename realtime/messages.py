@@ -174,11 +174,13 @@ class ModalityReport:
         """Whether the answer rests on this modality."""
         return self.absent is None
 
-    def absence(self, *, live: bool) -> str:
+    def absence(self, *, live: bool, starting: bool = False) -> str:
         """Why it does not count, in a word or two for people; empty where it does.
 
-        A recording may lack a track, or only the end of it.
+        A recording may lack a track, or only the end of it. `starting`: so is the whole answer.
         """
+        if starting and self.absent is not None and self.absent.at_first:
+            return STARTING.name
         if self.absent is NO_SOURCE and not live:
             return {Track.PICTURES: "no picture here", Track.SOUND: "no sound here"}[self.track]
         return "" if self.absent is None else self.absent.short

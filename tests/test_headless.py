@@ -18,7 +18,16 @@ from rich.console import Console
 
 from models.checkpoint import CheckpointError
 from realtime import headless
-from realtime.messages import Health, Prediction, SessionState, SourceHealth, SourceState
+from realtime.emotion.reasons import FEW_PICTURES
+from realtime.messages import (
+    NO_SOURCE,
+    STARTING,
+    Health,
+    Prediction,
+    SessionState,
+    SourceHealth,
+    SourceState,
+)
 from realtime.sources.base import NoDeviceError
 from tests.fakes.session import FakeLiveSession, ManualTime, absent_prediction, make_prediction
 
@@ -253,6 +262,28 @@ def test_a_line_says_what_how_sure_and_from_what() -> None:
     assert "voice no sound here" in told
     assert "0 %" not in told
     assert " ms" not in told
+
+
+def test_a_line_s_bar_is_read_without_colours() -> None:
+    sure = replace(make_prediction(7), confidence=0.75)
+    assert f"{15 * '━'}{5 * '·'}  75 %" in rendered(headless.line(sure))
+    assert 20 * "·" in rendered(headless.line(absent_prediction()))
+
+
+def test_a_line_says_that_it_is_starting_as_the_window_does() -> None:
+    absent = absent_prediction()
+    early = replace(
+        absent,
+        reason=STARTING,
+        modalities=tuple(
+            replace(each, absent=why)
+            for each, why in zip(absent.modalities, (FEW_PICTURES, NO_SOURCE), strict=True)
+        ),
+    )
+    told = rendered(headless.line(early))
+    assert "not sure (starting)" in told
+    assert "face starting" in told
+    assert "voice no sound here" in told
 
 
 def test_what_is_off_is_called_so_as_in_the_window() -> None:

@@ -41,8 +41,7 @@ def shares(prediction: Prediction | None, modalities: Sequence[str]) -> tuple[Sh
 def _share(report: ModalityReport, *, starting: bool, live: bool) -> Share:
     name = sentence(report.name)
     if not report.present or report.share is None:
-        early = starting and report.absent is not None and report.absent.at_first
-        words = "starting" if early else report.absence(live=live)
+        words = report.absence(live=live, starting=starting)
         return Share(name=name, share=None, equal=None, text=words, opinion="")
     return Share(
         name=name,
