@@ -117,8 +117,7 @@ def _failures_told() -> Iterator[None]:
 
             logger.info("unexpected failure", exc_info=error)  # only the file shows it
             sentence += f" (details in {log_directory() / 'msaf-live.log'})"
-        with suppress(OSError):  # the code tells it too
-            typer.echo(f"msaf-live: {sentence}", err=True)
+        typer.echo(f"msaf-live: {sentence}", err=True)
         try:
             sys.stdout.flush()
         except OSError:  # Python would fail of it once more at the end
@@ -589,9 +588,11 @@ def _show(
 
 def _steps() -> Steps:
     """What the program is at, on standard error."""
-    from realtime.headless import ErrorConsole, Steps
+    from rich.console import Console
 
-    return Steps(ErrorConsole())
+    from realtime.headless import Steps
+
+    return Steps(Console(stderr=True))
 
 
 def _report(
@@ -609,13 +610,13 @@ def _report(
     from rich.console import Console
 
     from realtime.export import Written
-    from realtime.headless import ErrorConsole, json_writer, report, text_writer
+    from realtime.headless import json_writer, report, text_writer
 
     tell = json_writer(sys.stdout) if headless else text_writer(Console())
     if writer is None:
         writers = [tell, progress]
-    else:
-        writers = [_while_it_is_read(tell), progress, writer.write]
+    else:  # the file first: it has what standard output may have no room for
+        writers = [writer.write, _while_it_is_read(tell), progress]
     try:
         report(predictions, writers, summary)
     except KeyboardInterrupt:
@@ -627,7 +628,7 @@ def _report(
         if summary.answers or told:
             if writer is not None:
                 told += (str(Written(path=writer.path, count=writer.count)),)
-            ErrorConsole().print(summary.table(told))
+            Console(stderr=True).print(summary.table(told))
 
 
 @app.command()
@@ -689,7 +690,7 @@ def bench(
         return
     from models.checkpoint import default_weights
     from realtime import bench as benchmark
-    from realtime.headless import ErrorConsole, has_screen
+    from realtime.headless import has_screen
     from ui.measure import shown_rate
 
     if not has_screen():
@@ -708,7 +709,7 @@ def bench(
         ),
     )
     with _output():
-        status = ErrorConsole()
+        status = Console(stderr=True)
         result = benchmark.run(plan, lambda text: status.print(f"measuring: {text}", style="dim"))
         if json:
             typer.echo(encoder.dumps(result.as_json(), indent=2, allow_nan=False))
@@ -769,9 +770,9 @@ def main() -> None:
     A thread that did not end in time (a driver that blocks, a library that is still being loaded)
     is left, and must not meet the end of the interpreter: most libraries crash there.
     """
-    from realtime.output import open_closed_streams
+    from realtime.output import mend_streams
 
-    open_closed_streams()
+    mend_streams()
     try:
         app()
     except SystemExit as end:

@@ -211,17 +211,6 @@ def _log_new_messages(sources: Mapping[str, SourceHealth], messages: dict[str, s
         messages[kind] = source.message
 
 
-class ErrorConsole(Console):
-    """Standard error, for people; that nobody reads it any more ends nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(stderr=True)
-
-    def on_broken_pipe(self) -> None:
-        """See Console.on_broken_pipe, which ends the program."""
-        self.quiet = True
-
-
 class Steps(Closing):
     """What the program is at while no answer comes: a bar on a terminal, else a line per step.
 

@@ -7,6 +7,7 @@ output belongs to the answers.
 from __future__ import annotations
 
 import faulthandler
+import io
 import logging
 import logging.handlers
 import os
@@ -64,8 +65,28 @@ def set_up_logging(verbosity: int = 0) -> None:
             logging.getLogger(name).setLevel(logging.DEBUG)
 
 
-def open_closed_streams() -> None:
-    """Lead standard streams that are closed, as after `>&-`, nowhere.
+class Told(io.TextIOWrapper):
+    """Standard error, for people: what it cannot take is lost, and ends nothing."""
+
+    def write(self, text: str, /) -> int:
+        """See TextIOBase.write."""
+        with suppress(OSError):  # nobody reads it any more, or the disk is full
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """See IOBase.flush."""
+        with suppress(OSError):
+            super().flush()
+
+    def close(self) -> None:
+        """See IOBase.close."""
+        with suppress(OSError):
+            super().close()
+
+
+def mend_streams() -> None:
+    """Lead standard streams that are closed, as after `>&-`, nowhere; make standard error `Told`.
 
     Otherwise the next files opened get descriptors 0 to 2, and native libraries' output ends up in
     them.
@@ -76,7 +97,8 @@ def open_closed_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     sys.stdout = sys.stdout or os.fdopen(1, "w")
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
+    err = sys.stderr or os.fdopen(2, "w")
+    sys.stderr = Told(err.buffer, err.encoding, err.errors, line_buffering=True)
 
 
 @contextmanager
@@ -105,7 +127,7 @@ def native_chatter_in_file() -> Iterator[None]:
     with (
         path.open("ab") as sink,
         os.fdopen(os.dup(1), "w", buffering=1, **_TEXT) as out,
-        os.fdopen(os.dup(2), "w", buffering=1, **_TEXT) as err,
+        Told(os.fdopen(os.dup(2), "wb"), line_buffering=True, **_TEXT) as err,
     ):
         for descriptor in (1, 2):
             os.dup2(sink.fileno(), descriptor)

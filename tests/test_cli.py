@@ -1228,6 +1228,61 @@ def test_help_that_cannot_be_written(arguments: list[str]) -> None:
     assert ended.stderr == "msaf-live: no room left on the disk\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--version"], ExitCode.DONE),
+        (["frobnicate"], ExitCode.WRONG_USE),
+        (["replay", "nowhere.mp4", "--headless"], ExitCode.UNREADABLE_FILE),
+    ],
+)
+def test_what_is_told_may_be_lost_and_the_code_stays(arguments: list[str], code: ExitCode) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = subprocess.run(
+            [sys.executable, "main.py", *arguments], cwd=ROOT, stderr=full, timeout=60
+        )
+    assert ended.returncode == code
+
+
+@needs_weights
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_answers_are_whole_though_what_is_told_is_lost(opening: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.jsonl"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = subprocess.run(
+            [sys.executable, "main.py", "replay", opening, "--headless", "--out", table],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            timeout=150,
+        )
+    assert ended.returncode == ExitCode.DONE
+    assert len(ended.stdout.splitlines()) > 45
+    assert table.read_text() == ended.stdout
+
+
+@needs_weights
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_a_file_has_the_answers_that_standard_output_had_no_room_for(
+    opening: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.jsonl"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = subprocess.run(
+            [sys.executable, "main.py", "replay", opening, "--headless", "--out", table],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=150,
+        )
+    assert ended.returncode == ExitCode.UNREADABLE_FILE
+    assert "msaf-live: no room left on the disk" in ended.stderr
+    assert json.loads(table.read_text().splitlines()[0])["window_end"] == 0.1
+
+
 def test_help_may_be_read_in_part(process: Callable[..., subprocess.Popen[str]]) -> None:
     program = process("--help")
     assert program.stdout is not None

@@ -152,10 +152,10 @@ def test_a_name_that_is_no_text_can_be_told(
 def test_closed_streams_are_not_taken_for_files(tmp_path: Path) -> None:
     script = (
         "import os, sys\n"
-        "from realtime.output import open_closed_streams\n"
+        "from realtime.output import mend_streams\n"
         "for descriptor in range(3): os.close(descriptor)\n"
         "sys.stdin = sys.stdout = sys.stderr = None\n"
-        "open_closed_streams()\n"
+        "mend_streams()\n"
         "with open(sys.argv[1], 'w') as table:\n"
         "    print('an answer', flush=True)\n"
         "    os.write(1, b'chatter')\n"
