@@ -538,7 +538,7 @@ def _replay_as_text(
 
 def _speed(text: str) -> float | None:
     """Factor of real time; None is as fast as it goes."""
-    if text == "max":
+    if text.lower() == "max":
         return None
     try:
         factor = float(text)

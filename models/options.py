@@ -33,8 +33,32 @@ def _as_typed(params: Iterable[Any]) -> list[Any]:
     return params
 
 
+def _plainly(error: Any) -> str:
+    """What is wrong with an argument; of numbers and choices typer has the words of pydantic."""
+    cause: Any = error.__cause__
+    fault = cause.errors()[0] if hasattr(cause, "errors") else None
+    if fault is not None and fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    if fault is None or not fault["type"].startswith(("int", "float", "greater", "less")):
+        return str(error.message)
+    low, high = error.param.min, error.param.max
+    whole = fault["type"].startswith("int") or isinstance(low, int)
+    limits = "" if low is None else f" of {low} or more"
+    if high is not None:
+        limits = f" from {low} to {high}"
+    return f"must be a {'whole ' * whole}number{limits}, not {fault['input']!r}"
+
+
 class PlainCommand(TyperCommand):
     """A command whose help shows options and arguments as they are to be typed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See click's Command.parse_args."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = _plainly(error)
+            raise
 
     def get_params(self, ctx: Any) -> list[Any]:
         """See click's Command.get_params."""

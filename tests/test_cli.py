@@ -183,6 +183,26 @@ def test_wrong_use(run: Run, arguments: list[str]) -> None:
     assert result.stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("live --seconds abc", "'--seconds': must be a number of 0.1 or more, not 'abc'"),
+        ("live --seconds nan", "'--seconds': must be a number of 0.1 or more, not 'nan'"),
+        ("bench --minutes 0", "'--minutes': must be a number of 0.1 or more, not '0'"),
+        ("train live --seed 1.5", "must be a whole number from 0 to 4294967295, not '1.5'"),
+        ("train live --seed -1", "must be a whole number from 0 to 4294967295, not '-1'"),
+        ("train ntu --root . --workers 0", "must be a whole number of 1 or more, not '0'"),
+        ("train ntu --root . --fold x", "'--fold': must be a whole number, not 'x'"),
+        ("replay x --speed abc", "--speed: must be a positive number or max, not 'abc'"),
+        ("live --device tpu", "'--device': 'tpu' is not one of 'auto', 'cpu', 'cuda'."),
+    ],
+)
+def test_what_is_no_such_number_or_choice_is_said_plainly(run: Run, typed: str, told: str) -> None:
+    result = run(*typed.split())
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert told in shown(result.stderr)
+
+
 def test_a_file_in_place_of_a_command_is_told_what_reads_it(run: Run, demo: Path) -> None:
     result = run(demo)
     assert result.exit_code == ExitCode.WRONG_USE
@@ -242,7 +262,9 @@ def test_headless_replay_writes_json_lines_and_nothing_else(
 
 
 def test_replay_twice_gives_identical_lines(run: Run, quick: None, opening: Path) -> None:
-    first, second = (run("replay", opening, "--headless", "--speed", "max") for _ in range(2))
+    first, second = (
+        run("replay", opening, "--headless", "--speed", speed) for speed in ("max", "MAX")
+    )
     assert first.stdout == second.stdout
     assert first.stdout
 
