@@ -35,7 +35,7 @@ from models.training.live.fusion import behind
 from models.training.live.fusion_features import FaceFeatures, VoiceFeatures, face_sequence
 from models.training.live.fusion_pairs import TrainingPairs, evaluation_batches, paired_voices
 from models.training.live.fusion_settings import FusionStageConfig
-from models.training.live.model_card import model_card
+from models.training.live.model_card import _dropout, model_card
 from models.training.live.recipe import LiveRecipe, load_recipe
 from models.training.live.train import (
     start_from_branches,
@@ -566,6 +566,15 @@ def test_evaluation_and_model_card(
     assert results["weights"]["file_sha256"] in card
     assert f"{100 * results['ferplus_test']['accuracy']:.1f} %" in card
     assert "{" not in card
+
+
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [(-0.73, "nothing: it gains 0.7 points"), (-0.03, "0.0 points"), (0.42, "0.4 points")],
+)
+def test_the_card_says_what_modality_dropout_costs_or_gains(cost: float, told: str) -> None:
+    figures = {"with": 0.9207, "without": 0.9207 + cost / 100, "cost_points": cost}
+    assert _dropout(figures).endswith(f"| {told} |")
 
 
 def test_every_actor_is_judged_by_a_network_that_never_heard_them(

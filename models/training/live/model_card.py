@@ -332,13 +332,15 @@ def _folds(figures: Mapping[str, Mapping[str, float]] | None) -> str:
 def _dropout(figures: Mapping[str, float] | None) -> str:
     if figures is None:
         return ""
+    cost = round(figures["cost_points"], 1)
     row = (
         "validation pairs",
         _percent(figures["with"]),
         _percent(figures["without"]),
-        f"{round(figures['cost_points'], 1) + 0.0:+.1f} points",
+        f"nothing: it gains {-cost:.1f} points" if cost < 0.0 else f"{abs(cost):.1f} points",
     )
-    return _table(("both present, balanced", "with modality dropout", "without", "cost"), [row])
+    header = ("with modality dropout", "without", "what it costs (from unrounded figures)")
+    return _table(("both present, balanced", *header), [row])
 
 
 def _weakest(conditions: Mapping[str, Any]) -> str:
