@@ -97,8 +97,8 @@ def mend_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     sys.stdout = sys.stdout or os.fdopen(1, "w")
-    err = sys.stderr or os.fdopen(2, "w")
-    sys.stderr = Told(err.buffer, err.encoding, err.errors, line_buffering=True)
+    # Of its own file object: who drops the one that was there closes what it writes to.
+    sys.stderr = Told(os.fdopen(2, "wb", closefd=False), line_buffering=True, **_TEXT)
 
 
 @contextmanager

@@ -1265,6 +1265,13 @@ def test_what_is_told_may_be_lost_and_the_code_stays(arguments: list[str], code:
             [sys.executable, "main.py", *arguments], cwd=ROOT, stderr=full, timeout=60
         )
     assert ended.returncode == code
+    closed = subprocess.run(
+        [sys.executable, "main.py", *arguments],
+        cwd=ROOT,
+        preexec_fn=lambda: os.close(2),  # as a shell does for `2>&-`
+        timeout=60,
+    )
+    assert closed.returncode == code
 
 
 @needs_weights
