@@ -348,7 +348,8 @@ def test_headless_live_writes_answers_for_so_long(
     assert "Summary" in result.stderr
 
 
-LIVE = ("live", "--camera", "0", "--microphone", "default", "--seconds", "1")
+DEVICES = ("--camera", "0", "--microphone", "default")
+LIVE = ("live", *DEVICES, "--seconds", "1")
 
 
 def test_live_answers_are_written_as_they_are_printed(
@@ -384,7 +385,7 @@ def test_a_window_writes_live_answers_to_the_last_and_says_so(
         return len(synthetic[0].history()) > 5
 
     close_when(answered)
-    result = run(*LIVE, "--out", out)
+    result = run("live", *DEVICES, "--out", out)
     assert any(f"answers are written to {out}" in each.lower() for each in told)
     history = synthetic[0].history()
     ends = [float(row["window_end"]) for row in csv.DictReader(out.read_text().splitlines())]
