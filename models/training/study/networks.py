@@ -33,7 +33,7 @@ class Fusion:
     learned_weights: bool = False  # average: one weight per branch, learned, from 1 / M on
     hidden: int = 0  # concatenation: width of a layer before the answer; 0 is none
     reduction: int = 4  # mmtm, msaf; 0 (msaf): at most 4, but see JOINT_CHANNELS
-    blocks: int = 4  # msaf: blocks of the narrowest modality at each place
+    blocks: int = 2  # msaf: blocks of the narrowest modality at each place; all the paper's have 2
     lowest_attention: float = 0.0  # msaf
     block_dropout: float = 0.2  # msaf
     # msaf: begin by changing nothing; concatenation: begin as the average

@@ -25,9 +25,9 @@ VARIANTS: Final[dict[str, Choice]] = {
         fusion=Fusion(kind="concatenation", identity_start=True)
     ),
     "… beginning with a random head": Choice(fusion=Fusion(kind="concatenation")),
-    "MSAF as in the paper: L 0, p 0.2, 4 blocks in the narrowest": Choice(fusion=PAPER),
+    "MSAF as in the paper: L 0, p 0.2, 2 blocks in the narrowest": Choice(fusion=PAPER),
     "… joint feature of a quarter of a block": Choice(fusion=replace(PAPER, reduction=4)),
-    "… 2 wide blocks": Choice(fusion=replace(PAPER, blocks=2)),
+    "… 4 narrower blocks": Choice(fusion=replace(PAPER, blocks=4)),
     "… 8 narrow blocks": Choice(fusion=replace(PAPER, blocks=8)),
     "… lowest attention L 0.5": Choice(fusion=replace(PAPER, lowest_attention=0.5)),
     "… L 0.5 and no block dropout, as the paper's NTU network": Choice(
@@ -44,7 +44,7 @@ VARIANTS: Final[dict[str, Choice]] = {
     ),
     "… without block dropout": Choice(fusion=replace(IDENTITY, block_dropout=0.0)),
     "… warm-up, as above": Choice(fusion=IDENTITY, held=0.2),
-    "… 2 wide blocks, as above": Choice(fusion=replace(IDENTITY, blocks=2)),
+    "… 4 narrower blocks, as above": Choice(fusion=replace(IDENTITY, blocks=4)),
     "… 8 narrow blocks, as above": Choice(fusion=replace(IDENTITY, blocks=8)),
     "… lowest attention L 0, as in the paper": Choice(
         fusion=replace(IDENTITY, lowest_attention=0.0)
