@@ -155,6 +155,21 @@ def test_from_videos_to_figures(root: Path, trained: Path) -> None:
         train(context, TINY, Protocol.HONEST, 4)
 
 
+def test_what_is_wrong_is_said_before_samples_are_prepared(root: Path, tmp_path: Path) -> None:
+    context = context_of(root, tmp_path)
+    for protocol in Protocol:
+        task = task_of(context, TINY, protocol)
+        with pytest.raises(RecipeError, match="no fold 9; ravdess has 1 to 3"):
+            train_task(task, context, protocol, (9,))
+        with pytest.raises(StageError, match="has not been trained to its end"):
+            evaluate_task(task, context, protocol)
+        last = task.stages[-1]
+        single = replace(last, settings=replace(last.settings, batch_size=1))
+        with pytest.raises(RecipeError, match="batch_size = 1 is less than 2 samples"):
+            train_task(replace(task, stages=(single,)), context, protocol)
+    assert not (tmp_path / "prepared").exists()
+
+
 def test_the_papers_network_itself(root: Path, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "prepared", tmp_path / "prepared")
     context = context_of(root, tmp_path)
@@ -171,6 +186,7 @@ def test_as_many_mfcc_are_prepared_as_the_network_takes(root: Path, tmp_path: Pa
         network = replace(TINY.network, coefficients=coefficients)
         context, recipe = context_of(root, tmp_path), replace(TINY, network=network)
         task = ravdess_task(context, recipe, Protocol.HONEST, 1, BrightFace)
+        task.prepare()
         voice = task.samples.sample(0, None, 1)[1]
         built = task.format.build(task.config).eval()
         assert task.stages[1].part(built)(voice[None]).shape == (1, 8)

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.paper.config import MoseiConfig, NtuConfig, RavdessConfig
 from models.training.study.action import CLASSES, FRAMES, depth_branch, skeleton_branch
 from models.training.study.cost import measure
 from models.training.study.emotion import face_branch, mfcc_branch, statistics_branch
 from models.training.study.networks import FUSIONS, Branch, FusedNetwork, Fusion
+from models.training.study.protocol import PAPER
 from models.training.study.sentiment import BranchBuilder
 
 
@@ -65,10 +67,10 @@ def test_concatenation_that_starts_as_averaging_equals_it_and_learns(hidden: int
 
 @pytest.mark.parametrize(
     ("narrowest", "joint"),
-    [(64, 8), (32, 8), (16, 4), (128, 8), (512, 32), (96, 8), (40, 10)],
+    [(64, 8), (32, 8), (16, 8), (8, 4), (128, 16), (512, 64), (96, 12), (40, 10)],
 )
 def test_msafs_joint_feature_is_as_wide_as_the_papers(narrowest: int, joint: int) -> None:
-    """Blocks are of a quarter of the narrowest modality."""
+    """Blocks are of half the narrowest modality."""
     fusion = Fusion(kind="msaf", reduction=0)
     network = FusedNetwork([branch(narrowest // 2), branch(narrowest)], fusion, 3)
     assert network.joint_channels[1] == joint
@@ -128,3 +130,11 @@ def test_operations_of_attention_are_counted() -> None:
     layers = features * width + width * 3 * width + width * width + width * classes
     attention = 2 * count * width  # per utterance: with every other one, then what they say
     assert cost.flops == 2 * count * (layers + attention)
+
+
+def test_msaf_is_cut_and_dropped_as_in_the_paper() -> None:
+    ravdess = RavdessConfig()
+    places = (*ravdess.fusions, MoseiConfig().fusion, *NtuConfig().fusions)
+    assert {min(place.block_counts) for place in places} == {PAPER.blocks}
+    assert PAPER.lowest_attention == ravdess.lowest_attention
+    assert PAPER.block_dropout == ravdess.block_dropout

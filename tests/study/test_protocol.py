@@ -138,7 +138,7 @@ def test_everything_is_measured_and_written(
         assert 0.0 <= pair["resampled_p"] <= 1.0
         assert pair["units_better"] + pair["units_worse"] <= 3
         assert (pair["network"] == "msaf-paper") <= (pair["against"] == "average")
-    assert figures["rows"]["msaf-scratch"]["joint_channels"][-1] == 2
+    assert figures["rows"]["msaf-scratch"]["joint_channels"][-1] == 4
     assert figures["rows"]["mmtm-scratch"]["joint_channels"] == ()
     assert figures["targets"][0]["aim"] == 0.5
     page = tmp_path / "results.md"
@@ -155,7 +155,7 @@ def test_everything_is_measured_and_written(
         "Settings",
         "the most frequent class",
         "MSAF, as in the paper",
-        "d = 2",
+        "d = 4",
     ):
         assert word in text
     assert text.index("In sessions") < text.index("Per class")  # explained before it is used

@@ -203,6 +203,11 @@ def ntu_fold(samples: Sequence[NtuSample], split: str, honest: bool) -> Fold:
     return fold
 
 
+def samples_folder(work_dir: Path, settings: NtuPreparation) -> Path:
+    """Where :func:`prepare_samples` leaves what it prepares."""
+    return prepared_folder(work_dir, "ntu", (FORMAT, settings))
+
+
 def prepare_samples(
     samples: Sequence[NtuSample], settings: NtuPreparation, work_dir: Path, workers: int
 ) -> Path:
@@ -213,7 +218,7 @@ def prepare_samples(
     DataError
         Some samples are damaged; the others are prepared by then.
     """
-    folder = prepared_folder(work_dir, "ntu", (FORMAT, settings))
+    folder = samples_folder(work_dir, settings)
 
     def maker(sample: NtuSample) -> Callable[[], Arrays]:
         return lambda: prepare_sample(sample, settings)

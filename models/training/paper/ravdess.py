@@ -157,8 +157,9 @@ def actor_folds(recordings: Sequence[Recording], count: int, honest: bool) -> li
     if count < least or len(actors) % count:
         there = ", ".join(f"{actor:02d}" for actor in actors)
         raise DataError(
-            f"{len(actors)} actors cannot be divided into {count} folds (at least {least}): "
-            f"RAVDESS has {ACTORS}, here are {there}"
+            f"of RAVDESS's {ACTORS} actors {len(actors)} are here ({there}), which cannot be "
+            f"divided into {count} folds, of which there must be {least} or more: get the others, or name "
+            "with --config a file that has another number of `folds`"
         )
     size = len(actors) // count
     groups = [actors[start : start + size] for start in range(0, len(actors), size)]
@@ -183,6 +184,11 @@ def actor_folds(recordings: Sequence[Recording], count: int, honest: bool) -> li
     return folds
 
 
+def recordings_folder(work_dir: Path, settings: RavdessPreparation, coefficients: int) -> Path:
+    """Where :func:`prepare_recordings` leaves what it prepares."""
+    return prepared_folder(work_dir, "ravdess", (settings, coefficients))
+
+
 def prepare_recordings(
     recordings: Sequence[Recording],
     settings: RavdessPreparation,
@@ -200,7 +206,7 @@ def prepare_recordings(
     DataError
         Some recordings are damaged or show no face; the others are prepared by then.
     """
-    folder = prepared_folder(work_dir, "ravdess", (settings, coefficients))
+    folder = recordings_folder(work_dir, settings, coefficients)
     finders = threading.local()
 
     def maker(recording: Recording) -> Callable[[], Arrays]:

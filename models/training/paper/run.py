@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import Format
+from models.checkpoint import Format, WeightsFile
 from models.config import PlainConfig
 from models.files import write_whole
 from models.training import distributed
@@ -89,7 +89,8 @@ class Task:
     format: Format[Any, Any]  # of its file, which also builds it
     origin: Mapping[str, str]  # what stands in that file besides
     stages: tuple[Stage, ...]
-    samples: Samples
+    samples: Samples  # which can be told and counted before they are prepared
+    prepare: Callable[[], object] = lambda: None
     workers: int  # threads that make samples ready; 0 where there is nothing to do
     folds: tuple[Fold, ...]
     begin_fold: Callable[[Fold], None]  # fits scalers on its training samples
@@ -126,10 +127,11 @@ def train_task(
     """
     for stage in task.stages:  # now, not when those before it are trained
         check_batch_size(stage.settings.batch_size)
-    context = replace(context, seed=task.seed)
+    context, chosen = replace(context, seed=task.seed), _chosen(task, folds)
     if distributed.is_first():
         console.print(f"{task.name}: {task.found}")
-    return [_train_fold(task, fold, context, protocol) for fold in _chosen(task, folds)]
+    task.prepare()
+    return [_train_fold(task, fold, context, protocol) for fold in chosen]
 
 
 def _chosen(task: Task, numbers: Sequence[int]) -> list[Fold]:
@@ -306,10 +308,12 @@ def evaluate_task(
     }
     said, truth = [], []
     rows: list[int] = []
-    for fold in _chosen(task, folds):
+    chosen = _chosen(task, folds)
+    files = [_trained(task, fold, context.work_dir / protocol, protocol) for fold in chosen]
+    task.prepare()  # which takes hours: whether there is anything to score is known by now
+    for fold, file in zip(chosen, files, strict=True):
         task.begin_fold(fold)
-        network = _trained(task, fold, context.work_dir / protocol / fold.name / WEIGHTS, protocol)
-        network = network.to(context.device)
+        network = file.network().to(context.device)
         with progress_bar() as progress:
             bar = progress.add_task(f"{task.name}: {fold.name}", total=len(fold.test), note="")
             advance = partial(progress.advance, bar)
@@ -327,8 +331,11 @@ def evaluate_task(
     return results
 
 
-def _trained(task: Task, fold: Fold, path: Path, protocol: Protocol) -> nn.Module:
-    """The fold's network, in evaluation mode."""
+def _trained(
+    task: Task, fold: Fold, folder: Path, protocol: Protocol
+) -> WeightsFile[Any, nn.Module]:
+    """The fold's weights, which belong to these samples and settings."""
+    path = folder / fold.name / WEIGHTS
     if not path.is_file():
         option = "" if protocol is Protocol.HONEST else f" --protocol {protocol}"
         raise StageError(
@@ -345,5 +352,4 @@ def _trained(task: Task, fold: Fold, path: Path, protocol: Protocol) -> nn.Modul
             f"{fold.people}): give `evaluate` the --root and --config of `train`, or train again "
             "with another --work-dir"
         )
-    network: nn.Module = file.network()
-    return network
+    return file

@@ -64,16 +64,8 @@ def ravdess_task(
     """
     recordings = ravdess.find_recordings(context.data_root)
     folds = ravdess.actor_folds(recordings, recipe.folds, protocol is Protocol.HONEST)
-    folder = _first_alone(
-        lambda: ravdess.prepare_recordings(
-            recordings,
-            recipe.preparation,
-            recipe.network.coefficients,
-            context.work_dir,
-            finder,
-            workers,
-        )
-    )
+    made_for = recipe.preparation, recipe.network.coefficients
+    folder = ravdess.recordings_folder(context.work_dir, *made_for)
     samples = ravdess.RavdessSamples(folder, recordings, recipe.augmentation)
     actors = np.array([each.actor for each in recordings])
 
@@ -111,6 +103,11 @@ def ravdess_task(
             ),
         ),
         samples=samples,
+        prepare=lambda: _first_alone(
+            lambda: ravdess.prepare_recordings(
+                recordings, *made_for, context.work_dir, finder, workers
+            )
+        ),
         workers=workers,
         folds=tuple(folds),
         begin_fold=_nothing,
@@ -188,9 +185,7 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
     found = ntu.find_samples(context.data_root, recipe.complete)
     honest = protocol is Protocol.HONEST
     fold = ntu.ntu_fold(found, recipe.split, honest)
-    folder = _first_alone(
-        lambda: ntu.prepare_samples(found, recipe.preparation, context.work_dir, workers)
-    )
+    folder = ntu.samples_folder(context.work_dir, recipe.preparation)
 
     def output(network: nn.Module, batch: Batch) -> Any:
         return network(*batch[:2], batch[2] if recipe.tell_absent else None)
@@ -227,6 +222,9 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
             ),
         ),
         samples=ntu.NtuSamples(folder, found, recipe.taking),
+        prepare=lambda: _first_alone(
+            lambda: ntu.prepare_samples(found, recipe.preparation, context.work_dir, workers)
+        ),
         workers=workers,
         folds=(fold,),
         begin_fold=_nothing,
