@@ -158,8 +158,8 @@ def actor_folds(recordings: Sequence[Recording], count: int, honest: bool) -> li
         there = ", ".join(f"{actor:02d}" for actor in actors)
         raise DataError(
             f"of RAVDESS's {ACTORS} actors {len(actors)} are here ({there}), which cannot be "
-            f"divided into {count} folds, of which there must be {least} or more: get the others, or name "
-            "with --config a file that has another number of `folds`"
+            f"divided into {count} folds, of which there must be {least} or more: get the others, "
+            "or name with --config a file that has another number of `folds`"
         )
     size = len(actors) // count
     groups = [actors[start : start + size] for start in range(0, len(actors), size)]
