@@ -340,7 +340,7 @@ def fit(
             states = {key: part.state_dict() for key, part in parts.items()}
             about = {"epoch": epoch + 1, "best": best, "best_weights": best_weights}
             save_atomically(states | about, state_path)
-            _log(directory, name, figures, time.monotonic() - started)
+            _log(directory, name, figures, time.monotonic() - started, context.device)
     if distributed.is_first():
         model.load_state_dict(best_weights)
     distributed.weights_from_first(model)
@@ -361,9 +361,16 @@ def _run(
     return running
 
 
-def _log(directory: Path, name: str, figures: Mapping[str, float], seconds: float) -> None:
+def _log(
+    directory: Path,
+    name: str,
+    figures: Mapping[str, float],
+    seconds: float,
+    device: torch.device,
+) -> None:
     """An epoch as a line in the stage's log, and on the console."""
+    line = {**figures, "seconds": round(seconds, 1), "device": device.type}
     with (directory / "log.jsonl").open("a") as log:
-        log.write(json.dumps({**figures, "seconds": round(seconds, 1)}) + "\n")
+        log.write(json.dumps(line) + "\n")
     text = " ".join(f"{key} {value:.4g}" for key, value in figures.items())
     console.print(f"{name}: {text} ({seconds:.0f} s)")

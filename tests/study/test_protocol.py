@@ -929,6 +929,7 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
     kept = tuning.tuned_statistics(context, clips, rows, statistics_branch)
     torch.testing.assert_close(kept.float(), values, atol=2e-3, rtol=2e-3)
     assert not list(folder.glob("*/state.pt"))
+    assert tuning.tuning_time(context, clips, statistics_branch).device == "cpu"
     heard = {int(row) for _, each in tuner._batches(0) for row in each}
     assert set(clips.actors[sorted(heard)]) == {10}  # neither tested nor validating actors
     for name in ("recordings", "recording-ends"):

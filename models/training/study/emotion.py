@@ -41,7 +41,7 @@ from models.training.study.tuning import (
     made_with,
     trained_on,
     tuned_statistics,
-    tuning_seconds,
+    tuning_time,
 )
 
 VOICES: Final = ("mfcc", "whisper", "tuned")
@@ -129,7 +129,7 @@ def emotion(context: RunContext, voice: str) -> Task:
         }[voice],
         extractor=f"{_EXTRACTORS[voice]}; OpenFace's action units",
         extractor_alone=_EXTRACTORS[voice],
-        extraction_seconds=partial(tuning_seconds, context, clips, statistics_branch)
+        extraction_training=partial(tuning_time, context, clips, statistics_branch)
         if voice == "tuned"
         else None,
         # Fine-tuned or not, it is the same network.

@@ -67,11 +67,13 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
     fold = task.folds[0]
     sample = task.inputs(fold, fold.train).clean(fold.test[:1])
     rows = {row.key: _row(study, row, cells[row.key], sample) for row in study.wanted}
+    trained = None if task.extraction_training is None else task.extraction_training()
     return {
         "title": task.title if len(rows) > 1 else task.title_alone,
         "protocol": task.protocol,
         "extractor": task.extractor if len(rows) > 1 else task.extractor_alone,
-        "extraction_seconds": task.extraction_seconds() if task.extraction_seconds else None,
+        "extraction_seconds": None if trained is None else trained.seconds,
+        "extraction_device": None if trained is None else trained.device,
         "extraction": _extraction(study),
         "classes": list(task.classes),
         "unit": task.unit,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -67,6 +67,13 @@ class Inputs(Protocol):
         """The same as trained on, changed at random."""
 
 
+class TrainingTime(NamedTuple):
+    """How long something was trained, by its logs, and on what."""
+
+    seconds: float
+    device: str  # torch's name of its type; of several, the last
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Task:
     """Data, folds, branches and settings of one comparison."""
@@ -96,7 +103,7 @@ class Task:
     data: str = ""  # settings that the inputs were made with; other ones begin all cells again
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
     extractor_alone: str = ""  # of these what the first branch reads
-    extraction_seconds: Callable[[], float] | None = None  # what training that took
+    extraction_training: Callable[[], TrainingTime] | None = None  # what training that took
     # The network that computed it, and what that reads of one clip; see `cost.measure`.
     extraction: Callable[[], tuple[nn.Module, list[Tensor]]] | None = None
 

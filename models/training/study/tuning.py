@@ -49,7 +49,7 @@ from models.training.study.ravdess import (
     whisper_statistics,
     window_statistics,
 )
-from models.training.study.task import Fold, Rows
+from models.training.study.task import Fold, Rows, TrainingTime
 from models.training.study.training import mixup_loss
 from models.voice import VoiceEncoder
 
@@ -122,14 +122,17 @@ def tuned_statistics(
     return made
 
 
-def tuning_seconds(context: RunContext, clips: Clips, branch: Callable[[], Branch]) -> float:
-    """How long the encoders of all folds were trained, by their logs."""
+def tuning_time(context: RunContext, clips: Clips, branch: Callable[[], Branch]) -> TrainingTime:
+    """How long the encoders of all folds were trained."""
     config = TuningConfig()
     people = [rows for fold in clips.folds for rows in trained_on(fold)]
     stages = [stage(context, config, clips, rows, branch) for rows in people]
     logs = [log for name in stages for log in (context.work_dir / name).glob("*/log.jsonl")]
-    lines = [line for log in logs for line in log.read_text().splitlines()]
-    return float(sum(json.loads(line)["seconds"] for line in lines))
+    epochs = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    devices = [each.get("device", "") for each in epochs]
+    return TrainingTime(
+        float(sum(each["seconds"] for each in epochs)), devices[-1] if devices else ""
+    )
 
 
 def trained_on(fold: Fold) -> list[Rows]:
