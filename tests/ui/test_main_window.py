@@ -478,8 +478,7 @@ def test_a_failed_recording_cannot_be_played(
     assert all(control.isEnabled() for control in controls)
     assert has_colour(transport.grab().copy(transport.slider.geometry()).toImage(), palette.TEXT)
     window.switcher.go_live()
-    qtbot.waitUntil(lambda: window.live is not None)
-    assert window.commands["pause"].isEnabled()
+    qtbot.waitUntil(lambda: window.live is not None and window.commands["pause"].isEnabled())
 
 
 def test_a_failed_live_session_cannot_be_paused_or_written(

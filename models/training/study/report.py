@@ -109,9 +109,9 @@ ten, whose curves are averaged.
   another. It is not the published protocol, which the aims are about, and its figures are not to be
   compared with figures under that.
 
-Tested are MSAF with identity start, which validation people prefer to the paper's, against each
-branch alone and every other fusion, the paper's MSAF among them; and the paper's MSAF against
-averaging.
+Tested are MSAF with identity start, which validation people prefer to the paper's nearly
+everywhere, against each branch alone and every other fusion, the paper's MSAF among them; and the
+paper's MSAF against averaging.
 
 - **p (sign flip)** flips, person by person (of CMU-MOSI video by video), what each adds to the
   difference, right answers averaged over seeds; **better / worse** counts them. It takes the
@@ -167,8 +167,9 @@ decided by the paper and by what is asked, but in the knowledge of those figures
   identity start, of which validation people think both alike, four blocks came to 84.4 and 85.1,
   85.9 and 85.6, 66.6 and 67.7, 97.0 and 97.4, 79.2 and 78.6 %. Figures of MSAF in the points above
   are of four blocks. Rows that this does not touch were computed again too: those with Whisper and
-  of CMU-MOSI came out the same to the last digit, those with MFCC up to
-  1.4 points differently (averaging, pre-trained: 66.0 % before), why is not on record.
+  of CMU-MOSI came out the same to the last digit, those with MFCC and of
+  UTD-MHAD up to 1.4 points differently (averaging with MFCC, pre-trained: 66.0 % before), why is
+  not on record.
 """
 
 
