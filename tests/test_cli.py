@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import IO, Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -1235,23 +1235,28 @@ def test_nobody_need_read_what_is_told(opening: Path, tmp_path: Path) -> None:
     assert len(table.read_text().splitlines()) > 45
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["replay", "--help"]])
-def test_help_that_cannot_be_written(arguments: list[str]) -> None:
+@pytest.fixture
+def full_disk() -> Iterator[IO[str]]:
+    """A file that takes nothing."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no such device here")
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        ended = subprocess.run(
-            [sys.executable, "main.py", *arguments],
-            cwd=ROOT,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-        )
-    assert ended.returncode == ExitCode.UNREADABLE_FILE
-    assert ended.stderr == "msaf-live: no room left on the disk\n"
+        yield full
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def ended(*arguments: str | Path, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """The program as a process of its own, at its end."""
+    program = [sys.executable, "main.py", *map(str, arguments)]
+    return subprocess.run(program, cwd=ROOT, text=True, timeout=150, **streams)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["replay", "--help"]])
+def test_help_that_cannot_be_written(full_disk: IO[str], arguments: list[str]) -> None:
+    result = ended(*arguments, stdout=full_disk, stderr=subprocess.PIPE)
+    assert result.returncode == ExitCode.UNREADABLE_FILE
+    assert result.stderr == "msaf-live: no room left on the disk\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -1260,56 +1265,33 @@ def test_help_that_cannot_be_written(arguments: list[str]) -> None:
         (["replay", "nowhere.mp4", "--headless"], ExitCode.UNREADABLE_FILE),
     ],
 )
-def test_what_is_told_may_be_lost_and_the_code_stays(arguments: list[str], code: ExitCode) -> None:
-    with open("/dev/full", "w") as full:  # noqa: PTH123
-        ended = subprocess.run(
-            [sys.executable, "main.py", *arguments], cwd=ROOT, stderr=full, timeout=60
-        )
-    assert ended.returncode == code
-    closed = subprocess.run(
-        [sys.executable, "main.py", *arguments],
-        cwd=ROOT,
-        preexec_fn=lambda: os.close(2),  # as a shell does for `2>&-`
-        timeout=60,
-    )
+def test_what_is_told_may_be_lost_and_the_code_stays(
+    full_disk: IO[str], arguments: list[str], code: ExitCode
+) -> None:
+    assert ended(*arguments, stderr=full_disk).returncode == code
+    closed = ended(*arguments, preexec_fn=lambda: os.close(2))  # as a shell does for `2>&-`
     assert closed.returncode == code
 
 
 @needs_weights
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
-def test_answers_are_whole_though_what_is_told_is_lost(opening: Path, tmp_path: Path) -> None:
-    table = tmp_path / "table.jsonl"
-    with open("/dev/full", "w") as full:  # noqa: PTH123
-        ended = subprocess.run(
-            [sys.executable, "main.py", "replay", opening, "--headless", "--out", table],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=full,
-            text=True,
-            timeout=150,
-        )
-    assert ended.returncode == ExitCode.DONE
-    assert len(ended.stdout.splitlines()) > 45
-    assert table.read_text() == ended.stdout
+def test_answers_are_whole_though_what_is_told_is_lost(
+    full_disk: IO[str], opening: Path, tmp_path: Path
+) -> None:
+    replay = ("replay", opening, "--headless", "--out", table := tmp_path / "table.jsonl")
+    result = ended(*replay, stdout=subprocess.PIPE, stderr=full_disk)
+    assert result.returncode == ExitCode.DONE
+    assert len(result.stdout.splitlines()) > 45
+    assert table.read_text() == result.stdout
 
 
 @needs_weights
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
 def test_a_file_has_the_answers_that_standard_output_had_no_room_for(
-    opening: Path, tmp_path: Path
+    full_disk: IO[str], opening: Path, tmp_path: Path
 ) -> None:
-    table = tmp_path / "table.jsonl"
-    with open("/dev/full", "w") as full:  # noqa: PTH123
-        ended = subprocess.run(
-            [sys.executable, "main.py", "replay", opening, "--headless", "--out", table],
-            cwd=ROOT,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=150,
-        )
-    assert ended.returncode == ExitCode.UNREADABLE_FILE
-    assert "msaf-live: no room left on the disk" in ended.stderr
+    replay = ("replay", opening, "--headless", "--out", table := tmp_path / "table.jsonl")
+    result = ended(*replay, stdout=full_disk, stderr=subprocess.PIPE)
+    assert result.returncode == ExitCode.UNREADABLE_FILE
+    assert "msaf-live: no room left on the disk" in result.stderr
     assert json.loads(table.read_text().splitlines()[0])["window_end"] == 0.1
 
 

@@ -31,7 +31,7 @@ from models.training.live.calibration import (
 )
 from models.training.live.evaluate import evaluate_live
 from models.training.live.face import FaceStageConfig
-from models.training.live.fusion import behind
+from models.training.live.fusion import head_made_for
 from models.training.live.fusion_features import FaceFeatures, VoiceFeatures, face_sequence
 from models.training.live.fusion_pairs import TrainingPairs, evaluation_batches, paired_voices
 from models.training.live.fusion_settings import FusionStageConfig
@@ -1032,6 +1032,6 @@ def test_a_stage_is_taken_as_it_stands(data_root: Path, trained: Path) -> None:
         "fusion",
         FusionHead(TINY.network),
         TINY.fusion.epochs,
-        behind(network),
+        head_made_for(network),
     )
     assert not head.training

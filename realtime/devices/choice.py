@@ -20,9 +20,9 @@ def chosen_devices(
 ) -> tuple[str | None, str | None, list[str]]:
     """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
 
-    The third is why devices that nobody chose could not be
-    looked for. A microphone's number means what it stands for now: it may be another one when it is
-    opened. Thread: main, see `ask_for_camera`.
+    The third is why devices that nobody chose could not be looked for. A microphone's number means
+    what it stands for now: it may be another one when it is opened. Thread: main, see
+    `ask_for_camera`.
     """
     faults = []
     if camera is None:

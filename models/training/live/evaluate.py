@@ -31,7 +31,7 @@ from models.training.live.calibration import (
     expected_calibration_error,
 )
 from models.training.live.face import face_scores
-from models.training.live.fusion import behind
+from models.training.live.fusion import head_made_for
 from models.training.live.fusion_answers import (
     SESSION_START,
     Answers,
@@ -309,7 +309,7 @@ def score_dropout(
     """Balanced accuracy with both modalities, trained with and without modality dropout."""
     try:
         head = FusionHead(network.config)
-        take_stage(context, WITHOUT_DROPOUT, head, epochs, behind(network))
+        take_stage(context, WITHOUT_DROPOUT, head, epochs, head_made_for(network))
     except StageError:
         return None
     without = answers(head.to(context.device), *people, network.config, context.device)["both"]

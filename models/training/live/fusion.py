@@ -98,9 +98,10 @@ def train_fusion(
     settings is not resumed but begun again.
     """
     data = [tensor for each in (training[0], *training[1], *(validation or ())) for tensor in each]
-    head, sizes = network.head, network.config
-    trail = content_digest((config, sizes, context.seed), *head.state_dict().values(), *data)
-    begin_stage(context, name, trail, network=behind(network))
+    head = network.head
+    settings = (config, network.config, context.seed)
+    trail = content_digest(settings, *head.state_dict().values(), *data)
+    begin_stage(context, name, trail, network=head_made_for(network))
     head.to(context.device)
     optimizer = torch.optim.AdamW(parameter_groups(head, config), weight_decay=config.weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -110,13 +111,13 @@ def train_fusion(
     )
 
     def validate(model: nn.Module, people: tuple[FaceFeatures, VoiceFeatures]) -> dict[str, float]:
-        said = answers(model, *people, sizes, context.device)
+        said = answers(model, *people, network.config, context.device)
         figures = {condition: said[condition].balanced_accuracy for condition in CONDITIONS}
         return figures | {"mean": float(np.mean(list(figures.values())))}
 
     def loss(model: nn.Module, batch: PairBatch) -> Tensor:
         moved = PairBatch(*(part.to(context.device) for part in batch))
-        return fusion_loss(model, moved, config, sizes)
+        return fusion_loss(model, moved, config, network.config)
 
     return fit(
         name=name,
@@ -126,7 +127,7 @@ def train_fusion(
         scheduler=scheduler,
         epochs=config.epochs,
         batches=lambda epoch: TrainingPairs(
-            *training, config, sizes, seed=context.seed * 1000 + epoch
+            *training, config, network.config, seed=context.seed * 1000 + epoch
         ),
         loss=loss,
         validate=partial(validate, people=validation) if validation else None,
@@ -135,7 +136,7 @@ def train_fusion(
     )
 
 
-def behind(network: LiveNet) -> str:
+def head_made_for(network: LiveNet) -> str:
     """Digest of what a head belongs to: the settings and the weights of the branches before it.
 
     Not the temperatures, which are found when the head has been trained.

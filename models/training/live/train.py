@@ -29,7 +29,7 @@ from models.live import FusionHead, LiveNet
 from models.training.data import ACTORS, FINAL_ACTORS, OTHER_FOLDS, TRAIN_ACTORS, without
 from models.training.live.calibration import expected_calibration_error, fit_temperature
 from models.training.live.face import train_face
-from models.training.live.fusion import behind, learn_voice_means, train_fusion
+from models.training.live.fusion import head_made_for, learn_voice_means, train_fusion
 from models.training.live.fusion_answers import answers
 from models.training.live.fusion_features import (
     FaceFeatures,
@@ -243,7 +243,9 @@ def _take_head(
     """Load the head in the folder `name`, of `stage`, which must have learned behind `network`'s
     branches.
     """
-    take_stage(context, name, network.head, recipe.fusion.epochs, behind(network), stage=stage)
+    take_stage(
+        context, name, network.head, recipe.fusion.epochs, head_made_for(network), stage=stage
+    )
 
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -167,9 +167,8 @@ decided by the paper and by what is asked, but in the knowledge of those figures
   identity start, of which validation people think both alike, four blocks came to 84.4 and 85.1,
   85.9 and 85.6, 66.6 and 67.7, 97.0 and 97.4, 79.2 and 78.6 %. Figures of MSAF in the points above
   are of four blocks. Rows that this does not touch were computed again too: those with Whisper and
-  of CMU-MOSI came out the same to the last digit, those with MFCC and of
-  UTD-MHAD up to 1.4 points differently (averaging with MFCC, pre-trained: 66.0 % before), why is
-  not on record.
+  of CMU-MOSI came out the same to the last digit, those with MFCC and of UTD-MHAD up
+  to 1.4 points differently (averaging with MFCC, pre-trained: 66.0 % before), why is not on record.
 """
 
 

@@ -129,10 +129,8 @@ def tuning_time(context: RunContext, clips: Clips, branch: Callable[[], Branch])
     stages = [stage(context, config, clips, rows, branch) for rows in people]
     logs = [log for name in stages for log in (context.work_dir / name).glob("*/log.jsonl")]
     epochs = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-    devices = [each.get("device", "") for each in epochs]
-    return TrainingTime(
-        float(sum(each["seconds"] for each in epochs)), devices[-1] if devices else ""
-    )
+    seconds = float(sum(each["seconds"] for each in epochs))
+    return TrainingTime(seconds, epochs[-1].get("device", "") if epochs else "")
 
 
 def trained_on(fold: Fold) -> list[Rows]:
