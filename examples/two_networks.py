@@ -31,6 +31,9 @@ class Joined(nn.Module):
 
 
 if __name__ == "__main__":
-    logits, attention = Joined()(torch.rand(4, 3, 64, 64), torch.randn(4, 64, 100))
+    x, y, joined = torch.rand(4, 3, 64, 64), torch.randn(4, 64, 100), Joined()
+    logits, _ = joined.eval()(x, y)  # before any training: what the two say together
+    print("what they say apart is kept:", torch.allclose(logits, picture(x) + sound(y), atol=1e-5))
+    logits, attention = joined.train()(x, y)
     nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()
     print("logits", tuple(logits.shape), "attention", tuple(attention.shape))
