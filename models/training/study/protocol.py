@@ -221,7 +221,6 @@ class Study:
             self.task.extractor,
             self.task.data,
             asdict(self.task.settings),
-            sorted(self.task.noise.items()),
             SMOOTHING,
             *(asdict(each) for each in rows),
             *([SESSION_SETTINGS] if self.task.sessions else []),

@@ -88,9 +88,11 @@ ten, whose curves are averaged.
   = 0.5 and no dropout). **Identity start**: L = 0.5 and p = 0.1; MSAF's last layer begins at zero
   and what comes out is multiplied by a fixed 1 / (L + (1 - L) / N), so that nothing is changed at
   first. MMTM needs no such start: its gates begin near 1.
-- **±** is the standard deviation over folds and seeds; **balanced** the mean over classes of the
-  part that is found. **The most frequent class** is the answer of whoever always says the one that
-  test people show most.
+- **Accuracy** is the mean of single networks over folds and seeds, **±** their standard deviation;
+  **together** that of one answer from the networks of all seeds, the mean of their
+  log-probabilities (an ensemble costs as many times as much). **Balanced** is the mean over classes
+  of the part that is found. **The most frequent class** is the answer of whoever always says the
+  one that test people show most.
 - **Parameters, MFLOP, ms** (millions of operations and time per clip) are those of the network
   behind the features named above each table, with the setting chosen in most folds (of two chosen
   as often, the first); time for one clip at a time (of CMU-MOSI, whose networks read a video's
@@ -154,10 +156,13 @@ decided by the paper and by what is asked, but in the knowledge of those figures
 - **On CMU-MOSI one network per split chose**, as elsewhere. The paper's MSAF was best there after 2
   of 20 epochs, when networks of other seeds were not ready, and came to 65.3 ± 15.8 % from scratch
   and 71.2 ± 11.0 % pre-trained. Ten networks choose now, of every row.
-- **Fine-tuned voices had no noise where they are fused.** Pre-trained, averaging came to 84.8 %,
-  concatenation to 84.0, MMTM to 83.9, MSAF to 84.3 as in the paper and 84.9 with identity start;
-  from scratch to 84.5, 83.8, 83.1, 82.6 and 84.2. With noise where the voice learns alone, too,
-  that came to 77.2 % (78.2 without); validation people did not prefer it.
+- **Fine-tuned voices were read by encoders that knew the people who learn**: one per fold, which
+  had heard all its training people. What learns on such features trusts the voice too much. Alone
+  that came to 78.2 %. Fused it came, pre-trained, to 84.8 % by averaging, 84.0 by concatenation,
+  83.9 by MMTM, 84.3 and 84.9 by MSAF as in the paper and with identity start (four blocks); from
+  scratch to 84.5, 83.8, 83.1, 82.6 and 84.2. Then with noise of 4 deviations on the voice where it
+  is fused, and two blocks, to 85.9, 86.0, 85.9, 85.4 and 85.9; from scratch to 85.8, 85.9, 85.6,
+  84.7 and 85.7. The encoders are cross-fitted now, four for each test person, without noise.
 - **MSAF had four blocks in the narrowest modality**, half as wide as the paper has them at all of
   its places: the row called the paper's was not the paper's, and this page held against the paper
   what was this study's own choice. Validation people prefer two blocks for it in every task. From
@@ -166,9 +171,10 @@ decided by the paper and by what is asked, but in the knowledge of those figures
   CMU-MOSI, and from scratch was behind averaging by 5.2 and 7.5 points with the first two. With
   identity start, of which validation people think both alike, four blocks came to 84.4 and 85.1,
   85.9 and 85.6, 66.6 and 67.7, 97.0 and 97.4, 79.2 and 78.6 %. Figures of MSAF in the points above
-  are of four blocks. Rows that this does not touch were computed again too: those with Whisper and
-  of CMU-MOSI came out the same to the last digit, those with MFCC and of UTD-MHAD up
-  to 1.4 points differently (averaging with MFCC, pre-trained: 66.0 % before), why is not on record.
+  are of four blocks where nothing else is said. Rows that this does not touch were computed again
+  too: those with Whisper and of CMU-MOSI came out the same to the last digit, those with MFCC and
+  of UTD-MHAD up to 1.4 points differently (averaging with MFCC, pre-trained: 66.0 % before), why is
+  not on record.
 """
 
 
@@ -266,6 +272,7 @@ def table(task: Figures) -> str:
         [
             *_network(row),
             f"{row['accuracy']:.1%} ± {100 * row['deviation']:.1f}",
+            _together(row),
             f"{row['balanced_accuracy']:.1%}",
             f"{row['parameters']:,}",
             f"{row['flops'] / 1e6:.2f}",
@@ -274,8 +281,13 @@ def table(task: Figures) -> str:
         ]
         for row in task["rows"].values()
     ]
-    head = ["network", "branches", "accuracy", "balanced", "parameters", "MFLOP", "ms", "min"]
-    return _markdown(head, [_most_frequent(task), *rows])
+    figures = ["accuracy", "together", "balanced", "parameters", "MFLOP", "ms", "min"]
+    return _markdown(["network", "branches", *figures], [_most_frequent(task), *rows])
+
+
+def _together(row: Figures) -> str:
+    """Figures of an earlier version do not have it."""
+    return f"{row['together']:.1%}" if "together" in row else "–"
 
 
 def _most_frequent(task: Figures) -> list[str]:
@@ -285,7 +297,8 @@ def _most_frequent(task: Figures) -> list[str]:
     # Of classes that are as frequent any would do.
     name = f' ("{named}")' if counts.count(max(counts)) == 1 else ""
     balanced = 1 / sum(count > 0 for count in counts)
-    return [f"the most frequent class{name}", "", f"{share:.1%}", f"{balanced:.1%}", *["–"] * 4]
+    measured = [f"{share:.1%}", "–", f"{balanced:.1%}"]
+    return [f"the most frequent class{name}", "", *measured, *["–"] * 4]
 
 
 def section(task: Figures) -> str:
@@ -380,9 +393,12 @@ def _extraction(task: Figures) -> str:
     """What was computed before any of the networks, and how long it took where that is known."""
     if not task["extractor"]:
         return ""
-    seconds, where = task.get("extraction_seconds"), task.get("extraction_device")
-    on = {"cuda": " on a GPU", "cpu": " on a CPU"}.get(where or "", "")
-    took = f" (training: {seconds / 60:.0f} minutes{on})" if seconds else ""
+    on = {"cuda": " on a GPU", "cpu": " on a CPU"}
+    times = [
+        f"{seconds / 60:.0f} minutes{on.get(device, '')}"
+        for device, seconds in sorted((task.get("extraction_training") or {}).items())
+    ]
+    took = f" (training: {' and '.join(times)})" if times else ""
     cost = task.get("extraction")
     each = (
         ""
@@ -463,8 +479,9 @@ def _summary(tasks: Sequence[Figures]) -> str:
             task["title"],
             _named(task["rows"][target["row"]]),
             f"{target['accuracy']:.1%}",
+            _together(task["rows"][target["row"]]),
             f"≥ {target['aim']:.1%}",
-            "reached" if target["reached"] else "missed",
+            _verdict(target, task["rows"][target["row"]]),
         ]
         for task in tasks
         for target in task["targets"]
@@ -479,8 +496,9 @@ def _summary(tasks: Sequence[Figures]) -> str:
         [
             "## What was to reach\n",
             "Of the fused rows those that validation people prefer, of all and of MSAF's; not "
-            "those that came out best on test people.\n",
-            _markdown(["task", "network", "accuracy", "aim", ""], rows),
+            "those that came out best on test people. Aims are about accuracy, not about networks "
+            "together.\n",
+            _markdown(["task", "network", "accuracy", "together", "aim", ""], rows),
             f"All rows together trained for {seconds / 60:.0f} minutes of processor time, choices "
             f"included, the fine-tuning of encoders not ({machine()}).\n",
             "### What others report\n",
@@ -489,6 +507,13 @@ def _summary(tasks: Sequence[Figures]) -> str:
             _markdown(["task", "network", "accuracy", "protocol"], _KNOWN),
         ]
     )
+
+
+def _verdict(target: Figures, row: Figures) -> str:
+    """Of the aim, which is about single networks."""
+    if target["reached"]:
+        return "reached"
+    return "missed, together reached" if row.get("together", 0.0) >= target["aim"] else "missed"
 
 
 def _tried(task: Figures) -> str:

@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -67,13 +68,11 @@ def collect(study: Study, cells: dict[str, list[Cell]]) -> Figures:
     fold = task.folds[0]
     sample = task.inputs(fold, fold.train).clean(fold.test[:1])
     rows = {row.key: _row(study, row, cells[row.key], sample) for row in study.wanted}
-    trained = None if task.extraction_training is None else task.extraction_training()
     return {
         "title": task.title if len(rows) > 1 else task.title_alone,
         "protocol": task.protocol,
         "extractor": task.extractor if len(rows) > 1 else task.extractor_alone,
-        "extraction_seconds": None if trained is None else trained.seconds,
-        "extraction_device": None if trained is None else trained.device,
+        "extraction_training": task.extraction_training() if task.extraction_training else None,
         "extraction": _extraction(study),
         "classes": list(task.classes),
         "unit": task.unit,
@@ -112,6 +111,7 @@ def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) ->
         "accuracy": (over := spread(scores.ravel().tolist()))["mean"],
         "deviation": over["deviation"],
         "scores": scores.tolist(),  # (folds, seeds)
+        "together": _together(task, cells),
         "balanced_accuracy": counted_balanced_accuracy(matrix),
         "recall": counted_recalls(matrix, task.classes),
         "confusion": matrix.tolist(),
@@ -169,6 +169,15 @@ def _scores(task: Task, cells: Sequence[Cell]) -> NDArray[np.float64]:
             for fold, cell in zip(task.folds, cells, strict=True)
         ]
     )
+
+
+def _together(task: Task, cells: Sequence[Cell]) -> float:
+    """Accuracy, as mean over folds, of the seeds' answers averaged (log-probabilities)."""
+    scores = []
+    for fold, cell in zip(task.folds, cells, strict=True):
+        answers = torch.from_numpy(cell.logits).log_softmax(dim=-1).mean(dim=0)
+        scores.append(accuracy(answers.numpy(), task.labels[fold.test].numpy()))
+    return float(np.mean(scores))
 
 
 def _by_sex(task: Task, cells: Sequence[Cell]) -> dict[str, float] | None:

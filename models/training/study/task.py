@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -67,13 +67,6 @@ class Inputs(Protocol):
         """The same as trained on, changed at random."""
 
 
-class TrainingTime(NamedTuple):
-    """How long something was trained, by its logs, and on what."""
-
-    seconds: float
-    device: str  # torch's name of its type; of several, the last
-
-
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Task:
     """Data, folds, branches and settings of one comparison."""
@@ -97,13 +90,12 @@ class Task:
     )  # key of a row, or BEST_FUSED → accuracy
     title_alone: str = ""  # of the table that holds but the first branch
     notes: tuple[str, ...] = ()  # what was not chosen inside the training people, and how
-    # Modality → deviation of the white noise on its features wherever modalities learn together.
-    noise: Mapping[int, float] = field(default_factory=dict)
     sessions: bool = False  # score test people's clips one after the other too
     data: str = ""  # settings that the inputs were made with; other ones begin all cells again
     extractor: str = ""  # what was computed once, and so is not in parameters, FLOPs and time
     extractor_alone: str = ""  # of these what the first branch reads
-    extraction_training: Callable[[], TrainingTime] | None = None  # what training that took
+    # What training that took: device, by torch's name of its type → seconds.
+    extraction_training: Callable[[], dict[str, float]] | None = None
     # The network that computed it, and what that reads of one clip; see `cost.measure`.
     extraction: Callable[[], tuple[nn.Module, list[Tensor]]] | None = None
 

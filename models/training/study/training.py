@@ -137,10 +137,6 @@ def _loss(
     device: torch.device,
 ) -> Tensor:
     every = inputs.augmented(batch, rng)
-    if len(modalities) > 1:
-        for index, level in task.noise.items():
-            drawn = torch.from_numpy(rng.standard_normal(every[index].shape, np.float32))
-            every[index] = every[index] + level * drawn
     features = [every[index].to(device, torch.float32) for index in modalities]
     steps = task.steps(batch)
     targets = labels[batch]
