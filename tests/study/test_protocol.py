@@ -22,6 +22,7 @@ from models.labels import RAVDESS_EMOTIONS
 from models.training.data import ACTOR_FOLDS, DataError, load_ravdess
 from models.training.loop import RunContext
 from models.training.study import (
+    crossfit,
     networks,
     protocol,
     ravdess,
@@ -882,50 +883,76 @@ def test_layers_of_unequal_length_have_statistics_too() -> None:
     assert ravdess.statistics(encoder, torch.randn(2, 80, 100)).shape == (2, 3 * 2 * 16)
 
 
-def test_people_are_read_by_encoders_that_never_heard_them() -> None:
-    """Of five folds' people those who learn each by one encoder, those tested by all four."""
-    of = np.arange(20) % 5
-    folds = tuple(
-        Fold(str(k), np.flatnonzero(of != k), np.flatnonzero(of == k), ()) for k in range(5)
-    )
-    clips = Clips(tuple("abcdefghijklmnopqrst"), np.zeros(20, np.int64), of, folds)
-    for fold in folds:
-        parts = tuning.parts(clips, fold)
+@pytest.fixture
+def five_folds() -> Clips:
+    """500 clips of a class each, every fifth of which another fold tests."""
+    of = np.arange(500) % 5
+    folds = [Fold(str(k), np.flatnonzero(of != k), np.flatnonzero(of == k), ()) for k in range(5)]
+    return Clips(tuple(map(str, range(500))), np.zeros(500, np.int64), of, tuple(folds))
+
+
+def test_people_are_read_by_encoders_that_never_heard_them(five_folds: Clips) -> None:
+    torch.manual_seed(0)
+    for fold in five_folds.folds:
+        parts = crossfit.parts(five_folds, fold)
         assert len(parts) == 4
         assert sorted(np.concatenate([left_out for left_out, _ in parts])) == fold.train.tolist()
         for left_out, learned in parts:
             assert not set(learned) & {*left_out, *fold.test}
             assert sorted({*learned, *left_out}) == fold.train.tolist()
-        said = torch.randn(2, 20, 3)
-        standard = tuning._standardised(said, fold.train)
-        every = [said.clone() for _ in parts]
-        torch.testing.assert_close(tuning.cross_fitted(every, clips, fold), standard)
-        # What one encoder mistakes is read of those alone who are left to it.
-        left_out = parts[2][0]
-        every[2][:, left_out] = said[:, left_out.tolist()[::-1]]
-        read = tuning.cross_fitted(every, clips, fold)
-        mistaken = standard[:, left_out.tolist()[::-1]]
-        torch.testing.assert_close(read[:, left_out], mistaken)
-        assert not torch.allclose(mistaken, standard[:, left_out])
-    shared = {tuple(rows) for fold in folds for _, rows in tuning.parts(clips, fold)}
+    shared = {
+        tuple(rows) for fold in five_folds.folds for _, rows in crossfit.parts(five_folds, fold)
+    }
     assert len(shared) == 10  # of 20: those without people of two folds serve both
+    fold = five_folds.folds[1]
+    said = torch.randn(2, 500, 3)
+    (standard,) = VectorInputs.scaled([said], fold.train).views
+    every = [said.clone() for _ in range(4)]
+    torch.testing.assert_close(crossfit.cross_fitted(every, five_folds, fold), standard)
+    # What one encoder mistakes is read of those alone who are left to it.
+    left_out = crossfit.parts(five_folds, fold)[2][0]
+    every[2][:, left_out] = said[:, left_out[::-1].copy()]
+    read = crossfit.cross_fitted(every, five_folds, fold)
+    mistaken = standard[:, left_out[::-1].copy()]
+    torch.testing.assert_close(read[:, left_out], mistaken)
+    assert not torch.allclose(mistaken, standard[:, left_out])
 
 
-def test_encoders_that_use_other_words_are_brought_together() -> None:
-    """Four that say the same turned about, with what they know of people who are left out."""
-    of = np.arange(500) % 5
-    parts = [np.flatnonzero(of == k) for k in range(5)]
-    every = np.arange(500)
-    folds = tuple(Fold(str(k), np.setdiff1d(every, part), part, ()) for k, part in enumerate(parts))
-    clips = Clips(tuple(map(str, every)), np.zeros(500, np.int64), of, folds)
+def test_nothing_of_test_people_reaches_those_who_learn(five_folds: Clips) -> None:
+    torch.manual_seed(0)
+    fold = five_folds.folds[3]
+    said = [torch.randn(2, 500, 6) for _ in range(4)]
+    read = crossfit.cross_fitted(said, five_folds, fold)
+    for each in said:
+        each[:, fold.test] = 100.0 * torch.randn(2, 100, 6)
+    other = crossfit.cross_fitted(said, five_folds, fold)
+    assert torch.equal(read[:, fold.train], other[:, fold.train])
+    assert not torch.equal(read[:, fold.test], other[:, fold.test])
+
+
+def test_encoders_that_use_other_words_are_brought_together(five_folds: Clips) -> None:
+    """Four that say the same turned about, also of people whom no regression is made on."""
+    torch.manual_seed(0)
+    fold = five_folds.folds[0]
     known = torch.randn(1, 500, 3) @ torch.randn(3, 8)
     turned = [known @ torch.linalg.qr(torch.randn(8, 8)).Q for _ in range(4)]
-    standard = [tuning._standardised(each, folds[0].train) for each in turned]
-    read = tuning.cross_fitted(turned, clips, folds[0])
+    standard = VectorInputs.scaled(turned, fold.train).views
+    read = crossfit.cross_fitted(turned, five_folds, fold)
     mean = torch.stack(standard).mean(dim=0)
-    for values, part in zip(standard, parts[1:], strict=True):
+    for values, (part, _) in zip(standard, crossfit.parts(five_folds, fold), strict=True):
         before, after = values[:, part] - mean[:, part], read[:, part] - mean[:, part]
         assert after.square().mean() < 0.3 * before.square().mean()
+
+
+def test_a_cross_fitted_voice_is_as_dear_as_all_its_encoders() -> None:
+    config = VoiceEncoderConfig(width=16, layers=3, heads=2, halved_after=1)
+    encoders = [VoiceEncoder(config).eval() for _ in range(4)]
+    mel = [torch.zeros(1, 80, 100)]
+    one = measure(ravdess.ClipStatistics(encoders[0]), mel, None, torch.device("cpu"))
+    all_four = crossfit.CrossFittedVoice(encoders, 3 * 2 * 16)
+    cost = measure(all_four, mel, None, torch.device("cpu"))
+    assert cost.flops == 4 * (one.flops + 2 * 96 * 96)
+    assert cost.parameters == 4 * (one.parameters + 96 * 96)
 
 
 def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
@@ -942,7 +969,7 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
             soundfile.write(folder / name, tone.astype(np.float32), 16000)
     monkeypatch.setattr(ravdess, "start_from_whisper", lambda _encoder, _cache_dir: None)
     clips = read_clips(context.data_root)
-    rows = clips.folds[0].inner[0][0]
+    ((_, rows), _) = crossfit.parts(clips, clips.folds[0])
     spoken = ravdess.recordings(context)
     for row, clip in enumerate(load_ravdess(context.data_root)):
         np.testing.assert_allclose(spoken.samples_of(0, row), clip.samples, atol=1e-4)
@@ -960,11 +987,11 @@ def test_an_encoder_is_tuned_on_a_folds_people_and_read_by_the_branch(
     kept = tuning.tuned_statistics(context, clips, rows, statistics_branch)
     torch.testing.assert_close(kept.float(), values, atol=2e-3, rtol=2e-3)
     assert not list(folder.glob("*/state.pt"))
-    times = tuning.tuning_time(context, clips, statistics_branch)
+    times = crossfit.training_seconds(context, clips, statistics_branch)
     assert list(times) == ["cpu"]
     assert times["cpu"] > 0.0
     heard = {int(row) for _, each in tuner._batches(0) for row in each}
-    assert set(clips.actors[sorted(heard)]) == {10}  # neither tested nor validating actors
+    assert set(clips.actors[sorted(heard)]) == {10}  # neither tested actors nor those left out
     for name in ("recordings", "recording-ends"):
         (damaged,) = context.work_dir.rglob(f"{name}-*.npy")
         damaged.write_bytes(b"no sound")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,16 +241,15 @@ def statistics(encoder: VoiceEncoder, mel: Tensor) -> Tensor:
 
 
 class ClipStatistics(nn.Module):
-    """What Whisper's rows read of one clip, as a network whose cost can be measured."""
+    """What the frozen Whisper's rows read of one clip, as a network whose cost can be measured."""
 
-    def __init__(self, encoders: Sequence[VoiceEncoder]) -> None:
+    def __init__(self, encoder: VoiceEncoder) -> None:
         super().__init__()
-        self.encoders = nn.ModuleList(encoders)
+        self.encoder = encoder
 
     def forward(self, inputs: list[Tensor], _steps: Tensor | None = None) -> Tensor:
         """[log-mel (1, 80, N)] → (1, layers · 2 · width)."""
-        every = [statistics(encoder, inputs[0]) for encoder in self.encoders]  # type: ignore[arg-type]
-        return torch.stack(every).mean(dim=0)
+        return statistics(self.encoder, inputs[0])
 
 
 def mfcc_sequences(context: RunContext) -> Tensor:

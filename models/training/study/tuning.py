@@ -1,15 +1,10 @@
-"""Fine-tunes Whisper tiny.en's encoder on the emotion in RAVDESS voices, and reads it cross-fitted.
+"""Fine-tunes Whisper tiny.en's encoder on the emotion in RAVDESS voices, for given people.
 
-A fine-tuned encoder tells of the clips that it learned from more than of other people's, and what
-learns on such features trusts the voice too much. So they are made the way of stacking (Wolpert
-1992, doi:10.1016/S0893-6080(05)80023-1): for each fold as many encoders as its training people have
-parts, each learning from all parts but one; the people of that part are read with it, and test
-people, whom no encoder of the fold heard, with all of them, averaged. An encoder's own passes are
-not chosen: all of them are trained. The study's voice branch learns on the frozen encoder's
-statistics first, and only then all of it does, at a low rate: beginning with an untrained head
-would bend good features out of shape (Kumar et al. 2022, arXiv 2202.10054). What the study reads
-are the same statistics as of the frozen encoder. Thread: the study's; any device. Shapes: B batch,
-K classes, V views, n clips.
+Its own passes are not chosen: all of them are trained. The study's voice branch learns on the
+frozen encoder's statistics first, and only then all of it does, at a low rate: beginning with an
+untrained head would bend good features out of shape (Kumar et al. 2022, arXiv 2202.10054). What the
+study reads are the same statistics as of the frozen encoder, cross-fitted. Thread: the study's; any
+device. Shapes: B batch, K classes.
 """
 
 from __future__ import annotations
@@ -17,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -52,7 +47,7 @@ from models.training.study.ravdess import (
     whisper_statistics,
     window_statistics,
 )
-from models.training.study.task import Fold, Rows
+from models.training.study.task import Rows
 from models.training.study.training import mixup_loss
 from models.voice import VoiceEncoder
 
@@ -104,63 +99,6 @@ class TunedVoice(nn.Module):
         return self.network([standard.clamp(-5.0, 5.0)])  # type: ignore[no-any-return]
 
 
-def cross_fitted(statistics: Sequence[Tensor], clips: Clips, fold: Fold) -> Tensor:
-    """What those who learn in `fold` read of the voice, (V, n, 3072).
-
-    `statistics` are `fold_statistics`. Encoders that were trained apart say the same in different
-    words: what each says is standardised and then brought, by a ridge regression on the people that
-    it learned from, near to what all of them say in the mean.
-    """
-    standard = [_standardised(each.float(), fold.train) for each in statistics]
-    mean = torch.stack(standard).mean(dim=0)
-    split = parts(clips, fold)
-    mapped = [
-        values + values @ _ridge(values[:, learned], (mean - values)[:, learned])
-        for values, (_, learned) in zip(standard, split, strict=True)
-    ]
-    made = torch.stack(mapped).mean(dim=0)
-    for values, (left_out, _) in zip(mapped, split, strict=True):
-        made[:, left_out] = values[:, left_out]
-    return made
-
-
-def _standardised(values: Tensor, rows: Rows) -> Tensor:
-    """By the clean view of `rows`, cut at five deviations."""
-    known = values[0, rows]
-    scale = known.std(dim=0) + _EPSILON
-    return ((values - known.mean(dim=0)) / scale).clamp(-5.0, 5.0)
-
-
-def _ridge(values: Tensor, wanted: Tensor) -> Tensor:
-    """(V, m, F) both → (F, F), with which `values` come near to `wanted`.
-
-    The penalty is the variance of a standardised feature: of 0.003 to 100 times as much, 1 is what
-    brings people nearest whom the regression was not made on (training people of folds 1 and 3; no
-    label is used).
-    """
-    x, y = values.flatten(0, 1), wanted.flatten(0, 1)
-    squares = x.T @ x
-    squares.diagonal().add_(len(x))
-    solved: Tensor = torch.linalg.solve(squares, x.T @ y)
-    return solved
-
-
-def fold_statistics(
-    context: RunContext, clips: Clips, fold: Fold, branch: Callable[[], Branch]
-) -> list[Tensor]:
-    """`tuned_statistics` of the encoders of a fold, one for each of its `parts`."""
-    return [tuned_statistics(context, clips, learned, branch) for _, learned in parts(clips, fold)]
-
-
-def parts(clips: Clips, fold: Fold) -> list[tuple[Rows, Rows]]:
-    """A fold's training people by the fold that tests them: (those, all others of them)."""
-    split = [
-        (np.intersect1d(fold.train, other.test), np.setdiff1d(fold.train, other.test))
-        for other in clips.folds
-    ]
-    return [each for each in split if len(each[0])]
-
-
 def tuned_statistics(
     context: RunContext, clips: Clips, rows: Rows, branch: Callable[[], Branch]
 ) -> Tensor:
@@ -182,12 +120,11 @@ def tuned_statistics(
     return made
 
 
-def tuning_time(
-    context: RunContext, clips: Clips, branch: Callable[[], Branch]
+def tuning_seconds(
+    context: RunContext, clips: Clips, people: Iterable[Rows], branch: Callable[[], Branch]
 ) -> dict[str, float]:
-    """Seconds that the encoders of all folds were trained, by device; two folds share one."""
+    """How long the encoders tuned on these people were trained, by device, each counted once."""
     config = TuningConfig()
-    people = [rows for fold in clips.folds for _, rows in parts(clips, fold)]
     stages = dict.fromkeys(stage(context, config, clips, rows, branch) for rows in people)
     logs = [log for name in stages for log in (context.work_dir / name).glob("*/log.jsonl")]
     seconds: dict[str, float] = {}
