@@ -232,7 +232,8 @@ def _with_known_ending(out: Path | None) -> Path | None:
 def _camera_selector(typed: str | None) -> str | None:
     if typed is None or typed == "none":
         return typed
-    kind = None if re.search("[/:]", typed) else mimetypes.guess_type(typed)[0]
+    host = re.match(r"[^/]*(:|\..*/)", typed)  # folders rarely look like one
+    kind = None if host else mimetypes.guess_type(typed)[0]
     if (kind or "").startswith("video/") or ("://" not in typed and Path(typed).is_file()):
         raise typer.BadParameter(f"{typed!r} is no camera but a file: `replay {typed}` analyses it")
     from realtime.devices.addresses import camera_selector

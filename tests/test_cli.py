@@ -234,7 +234,7 @@ def test_what_is_no_camera_is_wrong_use(run: Run, typed: str) -> None:
 def test_a_file_in_place_of_a_camera_is_told_what_reads_it(
     run: Run, demo: Path, tmp_path: Path
 ) -> None:
-    for typed in (demo, "clip.mp4"):
+    for typed in (demo, "clip.mp4", "clips/talk.mp4"):
         result = run("live", "--headless", "--camera", typed)
         assert (result.exit_code, result.stdout) == (ExitCode.WRONG_USE, "")
         assert "is no camera but a file: `replay" in shown(result.stderr)
