@@ -36,6 +36,13 @@ class MSAFConfig:
                 f"channels must name the width of each modality, as (40, 24), not {self.channels!r}"
             ) from None
         object.__setattr__(self, "channels", channels)
+        for name in ("block_channels", "reduction", "segments"):
+            try:
+                object.__setattr__(self, name, operator.index(getattr(self, name)))
+            except TypeError:
+                raise ValueError(
+                    f"{name} must be a whole number, not {getattr(self, name)!r}"
+                ) from None
         if not self.channels or min(self.channels) < 1:
             raise ValueError(f"channels must name one positive width or more, not {self.channels}")
         if self.block_channels < 1 or self.reduction < 1:

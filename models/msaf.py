@@ -72,9 +72,6 @@ class MSAF(nn.Module):
         self.segments = nn.ModuleList([_Segments(config)])
         self._counts = list(config.block_counts)
         self.register_load_state_dict_pre_hook(_load_joined)  # type: ignore[no-untyped-call]
-        if config.identity_start:
-            for parameter in self._segments.excite.parameters():
-                nn.init.zeros_(parameter)
 
     def forward(self, features: Sequence[Tensor], present: Tensor | None = None) -> MSAFOutput:
         """Fuse one feature per modality.
@@ -303,7 +300,8 @@ class _Segments(nn.Module):
         reduced = width // config.reduction
         self.squeeze = nn.Linear(width, self.count * reduced)
         self.norm = _BatchNorm(self.count * reduced)
-        self.excite = nn.Linear(reduced, self.count * sum(config.block_counts) * width)
+        kind = _ZeroLinear if config.identity_start else nn.Linear
+        self.excite = kind(reduced, self.count * sum(config.block_counts) * width)
 
     def forward(self, joint: Tensor) -> Tensor:
         """Sums of all blocks (B, S, c) → (B, S, N * c)."""
@@ -354,6 +352,15 @@ def join_segments(state: MutableMapping[str, Tensor], prefix: str) -> None:
 def _load_joined(_module: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
     if any(name.startswith(f"{prefix}segments.1.") for name in state):
         join_segments(state, prefix)
+
+
+class _ZeroLinear(nn.Linear):
+    """A linear layer that begins at zero, also where it is begun anew (`to_empty`, FSDP)."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()  # which draws as another layer would: what follows is the same
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
 
 
 class _BatchNorm(nn.BatchNorm1d):

@@ -199,6 +199,19 @@ def test_identity_start_changes_nothing_until_it_learns(segments: int, lowest: f
     assert (last.abs().sum() > 0) == (lowest < 1.0)
 
 
+def test_identity_start_stands_where_weights_are_made_later() -> None:
+    """As FSDP and others do: a network without weights first, each part begun where it will be."""
+    config = MSAFConfig(channels=(8, 8), block_channels=4, identity_start=True)
+    with torch.device("meta"):
+        msaf = MSAF(config)
+    msaf.to_empty(device="cpu")
+    for part in msaf.modules():
+        if hasattr(part, "reset_parameters"):
+            part.reset_parameters()  # type: ignore[operator]
+    features = [torch.randn(4, 8, 3), torch.randn(4, 8)]
+    torch.testing.assert_close(msaf.eval()(features).features, features)
+
+
 # What goes wrong in the public reference, one test each.
 
 
@@ -428,6 +441,7 @@ def test_it_tells_what_it_is() -> None:
         ({"channels": 40}, r"width of each modality, as \(40, 24\), not 40"),
         ({"channels": (40, 2.5)}, r"not \(40, 2.5\)"),
         ({"channels": (4, 0)}, r"not \(4, 0\)"),
+        ({"block_channels": 8.0}, "block_channels must be a whole number, not 8.0"),
         ({"block_channels": 0}, "not 0 and 4"),
         ({"block_channels": 10}, "10 is not a multiple of reduction 4"),
         ({"lowest_attention": 1.5}, "not 1.5"),

@@ -195,6 +195,26 @@ def test_a_score_that_is_no_number_keeps_no_epoch(tmp_path: Path) -> None:
     assert (best["epoch"], best["accuracy"]) == (2, 0.5)
 
 
+def test_training_that_diverges_says_so_and_keeps_what_was_there(tmp_path: Path) -> None:
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    values = iter([1.0, math.nan])
+    with pytest.raises(RecipeError, match=r"stage: training has diverged \(loss nan, .* lower"):
+        loop.fit(
+            name="stage",
+            context=context_of(tmp_path, tmp_path),
+            model=model,
+            optimizer=optimizer,
+            scheduler=loop.cosine_schedule(optimizer, 1, 4),
+            epochs=4,
+            batches=lambda _epoch: [torch.ones(1, 1)],
+            loss=lambda network, batch: network(batch).mean() * next(values),
+            validate=None,
+        )
+    assert torch.isfinite(model.weight).all()
+    assert torch.load(tmp_path / "stage" / "state.pt", weights_only=True)["epoch"] == 1
+
+
 def draws_of(work: Path, epochs: int) -> list[float]:
     """One number from torch's generator per epoch that `loop.fit` trains."""
     model = nn.Linear(1, 1)
@@ -451,15 +471,23 @@ def test_a_fusion_of_other_validation_people_is_begun_again(
     assert state.stat().st_mtime_ns != before
 
 
-def test_a_state_without_a_record_is_begun_again(tmp_path: Path) -> None:
+def test_a_stage_that_began_otherwise_is_set_aside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As is one of which there is no record. Features, which cost little, go."""
     context = context_of(tmp_path, tmp_path)
-    state, log, made = (tmp_path / name for name in ("one/state.pt", "one/log.jsonl", "made"))
+    names = ("one/state.pt", "one/log.jsonl", "made", "one/features.pt")
+    state, log, made, features = paths = [tmp_path / name for name in names]
     for trail, forgotten in (("settings", True), ("settings", False), ("others", True)):
         context.stage_dir("one")
-        for path in (state, log, made):
-            path.touch()
+        for path in paths:
+            path.write_text(trail)
         begin_stage(context, "one", trail, [made])
-        assert [path.exists() for path in (state, log, made)] == [not forgotten] * 3
+        assert [path.exists() for path in paths] == [not forgotten] * 4
+        assert ("one: begun anew" in " ".join(capsys.readouterr().err.split())) == forgotten
+    for path in (state, log, made):
+        assert path.with_name(f"{path.name}.before").read_text() == "others"
+    assert not features.with_name("features.pt.before").exists()
 
 
 def test_the_shipped_network_learns_from_the_validation_actors_too(

@@ -22,9 +22,9 @@ class Branch(nn.Module):
         self.late = late
         self.classify = classify
 
-    def forward(self, x: Tensor) -> Tensor:
-        """One modality alone → (B, K)."""
-        out: Tensor = self.classify(self.late(self.early(x)))
+    def forward(self, x: Tensor, *known: Tensor | None) -> Tensor:
+        """One modality alone → (B, K); `known` is what `late` takes besides its features."""
+        out: Tensor = self.classify(self.late(self.early(x), *known))
         return out
 
 

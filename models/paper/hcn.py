@@ -101,8 +101,9 @@ class JoinPersons(nn.Module):
 
 
 def hcn(classes: int = 60, *, steps: int = STEPS, dropout: float = 0.4) -> Branch:
-    """Skeletons (B, 3, T, V, P) → logits (B, K); T is fixed by the weights.
+    """Skeletons (B, 3, T, V, P), and (B, P) bool who is there → logits (B, K).
 
+    Without the latter all are. T is fixed by the weights.
     `early` ends with (B, P, 128, T/8, T/8), each person's features apart, `late` with (B, 512).
     """
     check_skeleton_steps(steps)

@@ -200,8 +200,9 @@ def _evaluate_paper(parts: PaperParts, folds: list[int]) -> None:
     from models.training.paper.report import report
     from models.training.paper.run import evaluate_task
 
+    results = evaluate_task(*parts, folds)
     if is_first():
-        report(evaluate_task(*parts, folds), Console())
+        report(results, Console())
 
 
 def _paper_command(work: Callable[[PaperParts, list[int]], None]) -> Callable[..., None]:

@@ -40,6 +40,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from models.files import write_whole, written_whole
 from models.training import distributed
 from models.training.data import DataError
+from models.training.settings import RecipeError
 
 logger = logging.getLogger(__name__)
 console = Console(stderr=True)
@@ -138,6 +139,10 @@ def content_digest(*parts: object) -> str:
     return digest.hexdigest()
 
 
+STATE: Final = "state.pt"
+LOG: Final = "log.jsonl"
+"""Of a stage, in its folder; both grow with each epoch."""
+
 NETWORK: Final = "network.txt"
 """Beside the state of a stage: what its network is, for those who take its weights."""
 
@@ -145,19 +150,30 @@ NETWORK: Final = "network.txt"
 def begin_stage(
     context: RunContext, name: str, trail: str, made: Iterable[Path] = (), *, network: str = ""
 ) -> None:
-    """Forget a stage, and what was `made` of it, that began otherwise or nobody knows how.
+    """Set a stage aside, and what was `made` of it, that began otherwise or nobody knows how.
 
-    `trail` is all that its weights depend on, data too; a digest of it lies beside the state. With
-    it go the log and what the stage's folder keeps of features. `network` is noted for those who
-    will take the weights, since others may have the same sizes.
+    `trail` is all that its weights depend on, data too; a digest of it lies beside the state. What
+    was trained and made is kept, until the next time, under names that end in .before; what the
+    stage's folder keeps of features goes. `network` is noted for those who will take the weights,
+    since others may have the same sizes.
     """
     if distributed.is_first():
         digest = hashlib.sha256(trail.encode()).hexdigest()
         directory = context.stage_dir(name)
         record = directory / "start.txt"
         if not record.is_file() or record.read_text() != digest:
-            for stale in (*directory.glob("*.pt"), directory / "log.jsonl", *made):
-                stale.unlink(missing_ok=True)
+            state = directory / STATE
+            aside = [each for each in (state, directory / LOG, *made) if each.is_file()]
+            for stale in aside:
+                stale.replace(stale.with_name(f"{stale.name}.before"))
+            for stale in directory.glob("*.pt"):
+                stale.unlink()
+            if aside:
+                console.print(
+                    f"{name}: begun anew, since settings, seed or data are not those of before; "
+                    f"what there was: {', '.join(f'{each}.before' for each in aside)}",
+                    soft_wrap=True,
+                )
             record.write_text(digest)
         write_whole(directory / NETWORK, network)  # only now, that it stands by no older weights
     distributed.wait()
@@ -277,12 +293,14 @@ def fit(
     ------
     DataError
         The state to go on from is damaged.
+    RecipeError
+        Loss or gradient is no number any more; the state of the epoch before is there still.
     OSError
         The state cannot be written; the one of the epoch before is there still.
     """
     keep_freed_memory()
     directory = context.stage_dir(name)
-    state_path = directory / "state.pt"
+    state_path = directory / STATE
     averaged = AveragedModel(
         model,
         multi_avg_fn=get_ema_multi_avg_fn(ema_decay),  # type: ignore[no-untyped-call]
@@ -305,7 +323,7 @@ def fit(
         if distributed.is_first():
             console.print(f"{name}: resuming after epoch {first_epoch} of {epochs}")
     elif distributed.is_first():
-        (directory / "log.jsonl").unlink(missing_ok=True)  # of a state that is gone
+        (directory / LOG).unlink(missing_ok=True)  # of a state that is gone
 
     parallel = distributed.parallel(model, context.device)
 
@@ -314,11 +332,16 @@ def fit(
         with half_precision(context.device, autocast):
             value = loss(parallel, batch)
         value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        if not math.isfinite(reached := float(value.detach())) or not math.isfinite(norm):
+            raise RecipeError(
+                f"{name}: training has diverged (loss {reached:g}, gradient {float(norm):g}): set "
+                "its learning_rate lower, and begin again"
+            )
         optimizer.step()
         scheduler.step()
         averaged.update_parameters(model)
-        return float(value.detach())
+        return reached
 
     with progress_bar() as progress:
         for epoch in range(first_epoch, epochs):
@@ -370,7 +393,7 @@ def _log(
 ) -> None:
     """An epoch as a line in the stage's log, and on the console."""
     line = {**figures, "seconds": round(seconds, 1), "device": device.type}
-    with (directory / "log.jsonl").open("a") as log:
+    with (directory / LOG).open("a") as log:
         log.write(json.dumps(line) + "\n")
     text = " ".join(f"{key} {value:.4g}" for key, value in figures.items())
     console.print(f"{name}: {text} ({seconds:.0f} s)")

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 
 class RecipeError(ValueError):
-    """A recipe file does not fit; the message quotes the key and its value."""
+    """A setting does not fit, or with it training diverges; the message names it."""
 
 
 class StageError(RuntimeError):

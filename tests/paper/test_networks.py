@@ -251,6 +251,20 @@ def test_an_absent_person_has_no_say_in_ntu() -> None:
     torch.testing.assert_close(network(clips, skeletons, present), before)
 
 
+def test_an_absent_person_has_no_say_in_the_skeleton_branch_alone() -> None:
+    torch.manual_seed(0)
+    branch = hcn(4).eval()
+    torch.nn.init.ones_(
+        branch.get_parameter("late.conv6.0.bias")
+    )  # which answers to a skeleton of zeros
+    skeletons = torch.randn(2, 3, 32, 25, 2)
+    skeletons[0, ..., 1] = 0.0
+    there = torch.tensor([[True, False], [True, True]])
+    alone, both = branch(skeletons[:1, ..., :1]), branch(skeletons)
+    torch.testing.assert_close(branch(skeletons, there), torch.cat([alone, both[1:]]))
+    assert not torch.allclose(alone, both[:1])
+
+
 def test_a_branch_alone_answers_as_its_stages_do() -> None:
     network, (clips, mfcc) = small_ravdess()
     network.eval()

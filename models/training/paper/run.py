@@ -4,7 +4,8 @@
     WORK/honest/fold-1/face/                   a stage: resumable state, log.jsonl
     WORK/honest/fold-1/weights.safetensors     the fold's network, when it is done
     WORK/honest/results.json                   what `evaluate` measured; of some folds
-                                               alone, results-FOLD.json
+                                               alone, and of a split of NTU RGB+D,
+                                               results-FOLD.json
 
 Two protocols. `honest`: people whom training does not see choose the epoch, and the test people are
 looked at once, by `evaluate`. `paper`: as in the paper, which chose the epoch on the people that it
@@ -98,6 +99,7 @@ class Task:
     score: str  # the figure that chooses the epoch
     lowest: bool = False  # is it the epoch where that figure is lowest?
     details: Callable[[Any, Any, Sequence[int]], dict[str, Any]]  # of all test answers together
+    results: str = "results"  # of all folds, the file without its ending
     chooses: str  # who chooses the epoch, for the report
     found: str  # how much of the official data is there, for the report
 
@@ -292,6 +294,8 @@ def evaluate_task(
 ) -> Results:
     """Score each fold's network on its test people; writes and returns the figures.
 
+    Of several processes the first one does, once all have the samples; the others get nothing.
+
     Raises
     ------
     StageError
@@ -311,6 +315,8 @@ def evaluate_task(
     chosen = _chosen(task, folds)
     files = [_trained(task, fold, context.work_dir / protocol, protocol) for fold in chosen]
     task.prepare()  # which takes hours: whether there is anything to score is known by now
+    if not distributed.is_first():
+        return {}
     for fold, file in zip(chosen, files, strict=True):
         task.begin_fold(fold)
         network = file.network().to(context.device)
@@ -326,7 +332,7 @@ def evaluate_task(
     results["together"] = task.details(np.concatenate(said), np.concatenate(truth), rows)
     # Figures of some folds do not take the place of those of all.
     part = "-".join(["", *results["folds"]]) if len(results["folds"]) < len(task.folds) else ""
-    path = context.work_dir / protocol / f"results{part}.json"
+    path = context.work_dir / protocol / f"{task.results}{part}.json"
     write_whole(path, json.dumps(results, indent=2) + "\n")
     return results
 

@@ -211,7 +211,7 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
         origin={"data": "NTU RGB+D (Shahroudy et al. 2016)", "terms": "for research"},
         stages=(
             _branch("rgb", 0, recipe.rgb),
-            _branch("skeleton", 1, recipe.skeleton),
+            _branch("skeleton", 1, recipe.skeleton, persons=recipe.tell_absent),
             Stage(
                 name="fusion",
                 part=lambda network: network,
@@ -231,6 +231,7 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
         figures=class_figures,
         score="accuracy",
         details=lambda logits, labels, _rows: _class_details(logits, labels, names),
+        results=f"results-{recipe.split}",
         chooses=_NTU_CHOOSES[recipe.split] if honest else OPTIMISTIC,
         found=f"{len(found):,} of {ntu.OFFICIAL:,} official samples",
     )
@@ -253,11 +254,15 @@ def make_task(
             return ntu_task(context, recipe, protocol, workers)
 
 
-def _branch(name: str, place: int, settings: Any) -> Stage:
-    """One branch alone, on the modality at that place of a batch."""
+def _branch(name: str, place: int, settings: Any, *, persons: bool = False) -> Stage:
+    """One branch alone, on the modality at that place of a batch.
+
+    With `persons` it is told which of the two of NTU RGB+D's skeletons are there.
+    """
 
     def answer(branch: nn.Module, batch: Batch) -> Tensor:
-        out: Tensor = branch(batch[place])
+        known = (batch[2][:, 1:],) if persons else ()
+        out: Tensor = branch(batch[place], *known)
         return out
 
     return Stage(
@@ -265,7 +270,7 @@ def _branch(name: str, place: int, settings: Any) -> Stage:
         part=lambda network: getattr(network, name),
         settings=settings,
         answer=answer,
-        loss=lambda branch, batch: functional.cross_entropy(branch(batch[place]), batch[-1]),
+        loss=lambda branch, batch: functional.cross_entropy(answer(branch, batch), batch[-1]),
         only=place,
     )
 
