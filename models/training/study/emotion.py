@@ -211,8 +211,8 @@ def _whisper(context: RunContext, _clips: Clips) -> _Voice:
     statistics = whisper_statistics(context)
     return _Voice(
         branch=statistics_branch,
-        extractor="Whisper tiny.en's encoder as it comes (8.2 M parameters); mean and deviation of "
-        "each layer over 3 s around the speech",
+        extractor="Whisper tiny.en's encoder as it comes; mean and deviation of each layer over "
+        "3 s around the speech",
         kept=lambda _fold: [statistics],
         read=lambda _fold: statistics,
         made_with=heard(),
@@ -230,11 +230,10 @@ def _tuned(context: RunContext, clips: Clips) -> _Voice:
 
     return _Voice(
         branch=statistics_branch,
-        extractor="Whisper tiny.en's encoder, fine-tuned and cross-fitted: four per fold (8.2 M "
-        "parameters each), each having learned from all training people but one other fold's, who "
-        "are read with it; test people are read with all four, averaged; mean and deviation of "
-        "each layer over 3 s around the speech, of each encoder brought near to the others' by a "
-        "linear map (9.4 M parameters)",
+        extractor="Whisper tiny.en's encoder, fine-tuned and cross-fitted: four per fold, each "
+        "having learned from all training people but one other fold's, who are read with it; test "
+        "people are read with all four, averaged; mean and deviation of each layer over 3 s around "
+        "the speech, of each encoder brought near to the others' by a linear map",
         kept=kept,
         read=read,
         made_with=cross_fitted_with(TuningConfig()),

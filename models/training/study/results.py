@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import combinations
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from models.arrays import FloatArray, IntArray
 from models.training.data import DataError
-from models.training.loop import load_state, save_atomically
+from models.training.loop import content_digest, load_state, save_atomically
 from models.training.scores import counted_balanced_accuracy, counted_recalls, spread
 from models.training.study.cost import Cost, measure
 from models.training.study.networks import FusedNetwork
@@ -25,7 +27,6 @@ from models.training.study.protocol import Cell, Choice, Row, Study
 from models.training.study.statistics import (
     confusion_matrix,
     corrected_resampled_test,
-    holm,
     sign_flip_test,
     sum_per_unit,
 )
@@ -131,10 +132,12 @@ def _row(study: Study, row: Row, cells: Sequence[Cell], sample: list[Tensor]) ->
 def _cost(
     study: Study, network: FusedNetwork, row: Row, choice: Choice, sample: list[Tensor]
 ) -> Cost:
-    """Measured once for the same network, however many rows and tables have it."""
+    """Measured once for the same network and code, however many rows and tables have it."""
     inputs = [sample[index] for index in row.modalities]
     trail = [
         str(network),
+        torch.__version__,
+        _sources(network),
         asdict(choice.fusion),
         [list(each.shape) for each in inputs],
         str(study.context.device),
@@ -147,6 +150,13 @@ def _cost(
     cost = measure(network, inputs, steps, study.context.device)
     save_atomically(asdict(cost), path)
     return cost
+
+
+def _sources(network: FusedNetwork) -> str:
+    """Digest of the files that this project's parts of a network are written in."""
+    names = {type(part).__module__ for part in network.modules()}
+    files = sorted(str(sys.modules[name].__file__) for name in names if name.startswith("models."))
+    return content_digest(*(Path(file).read_text(encoding="utf-8") for file in files))
 
 
 def _confusion(task: Task, logits: Sequence[FloatArray]) -> IntArray:
@@ -239,8 +249,7 @@ def accuracy_by_unit(task: Task, cells: Sequence[Cell]) -> NDArray[np.float64]:
 def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
     """MSAF against each branch alone and every other fusion, with the same pre-training.
 
-    `holm_p` is what a claim stands on: the sign flip over people, corrected for the number of
-    comparisons of the task. `resampled_p` stands beside it as it is.
+    p-values as they are: the page corrects them for the number of its comparisons.
     """
     share = float(np.mean([len(fold.test) / len(fold.train) for fold in task.folds]))
     pairs: list[Figures] = []
@@ -261,8 +270,6 @@ def _paired(task: Task, cells: dict[str, list[Cell]]) -> list[Figures]:
                 "resampled_p": corrected_resampled_test(differences, share),
             }
         )
-    for pair, corrected in zip(pairs, holm([pair["sign_flip_p"] for pair in pairs]), strict=True):
-        pair["holm_p"] = corrected
     return pairs
 
 
