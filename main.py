@@ -17,7 +17,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -36,6 +36,7 @@ from models.options import (
 )
 from models.training.commands import evaluate_app, prepare_app, train_app
 from realtime.errors import ExitCode, explain, interrupted
+from realtime.output import lead_nowhere, log_directory, native_chatter_in_file, set_up_logging
 
 if TYPE_CHECKING:
     from realtime.emotion.faces import MediapipeDetector
@@ -107,21 +108,21 @@ def _failures_told() -> Iterator[None]:
     except (typer.Exit, typer.Abort, typer.TyperException):
         raise
     except (BrokenPipeError, SystemExit):  # rich makes the latter of the former
-        _write_nowhere()  # whoever read the answers has gone, as `| head` does
+        lead_nowhere(sys.stdout)  # whoever read the answers has gone, as `| head` does
         raise typer.Exit(ExitCode.DONE) from None
     except (Exception, KeyboardInterrupt) as error:
-        # A library that was being loaded makes an ImportError of Ctrl-C.
-        code, sentence = explain(KeyboardInterrupt() if interrupted.is_set() else error)
+        code, sentence = explain(error)
+        # What was interrupted may fail of it in ways of its own, as a library being loaded does.
+        if interrupted.is_set() and (code is ExitCode.UNEXPECTED or isinstance(error, ImportError)):
+            code, sentence = explain(KeyboardInterrupt())
         if code is ExitCode.UNEXPECTED:
-            from realtime.output import log_directory
-
             logger.info("unexpected failure", exc_info=error)  # only the file shows it
             sentence += f" (details in {log_directory() / 'msaf-live.log'})"
         typer.echo(f"msaf-live: {sentence}", err=True)
         try:
             sys.stdout.flush()
         except OSError:  # Python would fail of it once more at the end
-            _write_nowhere()
+            lead_nowhere(sys.stdout)
         raise typer.Exit(code) from None
 
 
@@ -132,20 +133,13 @@ def _while_it_is_read(write: Writer) -> Writer:
         try:
             write(prediction)
         except (BrokenPipeError, SystemExit):  # rich makes the latter of the former
-            _write_nowhere()
+            lead_nowhere(sys.stdout)
 
     return attempt
 
 
-def _write_nowhere() -> None:
-    """Lead standard output nowhere, so that what is left of it is no failure at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
 def _set_up(verbosity: int) -> None:
     """Logs, and SIGTERM as another Ctrl-C: with this every command begins."""
-    from realtime.output import set_up_logging
-
     set_up_logging(verbosity)
     interrupted.clear()
     if threading.current_thread() is threading.main_thread():
@@ -157,13 +151,6 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, and remember it where that gets lost."""
     interrupted.set()
     raise KeyboardInterrupt
-
-
-def _output() -> AbstractContextManager[None]:
-    """Answers alone on standard output; libraries that print by themselves go to a file."""
-    from realtime.output import native_chatter_in_file
-
-    return native_chatter_in_file()
 
 
 def _sessions(weights: Path | None, device: Device, *, adapt: bool = True) -> Sessions:
@@ -189,7 +176,7 @@ app = Commands(
     add_completion=False,
     context_settings={
         "help_option_names": ["-h", "--help"],
-        "obj": Host(begin=_set_up, output=_output, face_finder=_face_finder),
+        "obj": Host(begin=_set_up, output=native_chatter_in_file, face_finder=_face_finder),
     },
     pretty_exceptions_enable=False,
 )
@@ -323,7 +310,7 @@ def live(
             "both are switched off, which leaves nothing to go by",
             param_hint="--camera, --microphone",
         )
-    with _output():
+    with native_chatter_in_file():
         camera, microphone, faults = chosen_devices(camera, microphone)
     trouble = "; ".join(faults)
     trouble = trouble[:1].upper() + trouble[1:]
@@ -357,7 +344,7 @@ def live(
         raise typer.Exit(code)
     summary = Summary()
     with (
-        _output(),
+        native_chatter_in_file(),
         _steps() as steps,
         closing(
             live_predictions(
@@ -500,7 +487,7 @@ def _replay_as_text(
     from realtime.recording.recording import Recording
 
     with (
-        _output(),
+        native_chatter_in_file(),
         Recording(file) as recording,
         nullcontext() if out is None else PredictionWriter(out) as writer,
         _steps() as steps,
@@ -565,7 +552,7 @@ def _show(
     from ui.app import run_window
     from ui.main_window import WindowOptions
 
-    with _output(), sessions.log as log:
+    with native_chatter_in_file(), sessions.log as log:
         code = run_window(
             session,
             sessions,
@@ -641,7 +628,7 @@ def devices(verbose: Verbose = 0) -> None:
 
     from realtime.devices.choice import list_devices
 
-    with _output():
+    with native_chatter_in_file():
         cameras, microphones = list_devices()
     for listing in (cameras, microphones):
         if listing.problem:
@@ -709,7 +696,7 @@ def bench(
             session, sessions, seconds, task.labels(), task.modalities
         ),
     )
-    with _output():
+    with native_chatter_in_file():
         status = Console(stderr=True)
         result = benchmark.run(plan, lambda text: status.print(f"measuring: {text}", style="dim"))
         if json:
@@ -729,7 +716,7 @@ def _bench_msaf(device: Device, *, json: bool) -> None:
     from realtime import fusion_bench
 
     where = torch_device(device)
-    with _output():
+    with native_chatter_in_file():
         status = Console(stderr=True)
         costs = measure(where, lambda text: status.print(f"measuring: {text}", style="dim"))
         if json:

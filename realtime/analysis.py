@@ -14,11 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
 
+from models.arrays import FloatArray
 from models.cores import usable_cores
 from realtime.config import SessionConfig
 from realtime.messages import (
     AudioPacket,
-    FloatArray,
     Prediction,
     Sighting,
     Sound,

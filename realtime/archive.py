@@ -12,14 +12,8 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from realtime.messages import (
-    Attention,
-    Box,
-    FaceObservation,
-    FloatArray,
-    Prediction,
-    Sighting,
-)
+from models.arrays import FloatArray
+from realtime.messages import Attention, Box, FaceObservation, Prediction, Sighting
 from realtime.rings import SampleRing
 
 _LOUDEST: Final = 32767  # 16 bit are what most recordings have

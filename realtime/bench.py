@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.arrays import FloatArray
 from models.checkpoint import default_weights
 from models.config import FACE, VOICE
 from models.cores import usable_cores
@@ -34,7 +35,7 @@ from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, in_torch
 from realtime.engine import OnnxEngine
 from realtime.live import LiveSession
-from realtime.messages import FloatArray, Health, Prediction, SessionState
+from realtime.messages import Health, Prediction, SessionState
 from realtime.recording.players import FramePlayer
 from realtime.recording.recording import Recording
 from realtime.rings import SampleRing

@@ -117,6 +117,8 @@ class CaptureThread(Generic[Packet]):
             if not self._open:
                 self._source.open()
                 self._open = True
+                if self._stopping.is_set():  # it took long: nothing is said of it any more
+                    return 0.0
                 self._next_sequence = 0
                 if self._device not in ("", self._source.name):
                     self._replaced()

@@ -18,10 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from models.arrays import FloatArray
 from models.files import SameFileError
 from realtime.clock import clock_time
 from realtime.closing import Closing
-from realtime.messages import FloatArray, Prediction
+from realtime.messages import Prediction
 
 _DIGITS = 6
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from models.arrays import FloatArray
 
 
 class Track(StrEnum):
@@ -268,7 +268,7 @@ class SourceHealth:
     name: str  # "Logitech C920", "demo.mkv", "none"
     state: SourceState = SourceState.OFF
     rate: float = 0.0  # packets (video) or samples (audio) per second
-    dropped: int = 0  # packets that the driver lost
+    dropped: int = 0  # pictures that could not be decoded, blocks that the driver lost
     message: str = ""  # what is wrong and what to do, for people
 
 

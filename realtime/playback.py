@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from models.arrays import FloatArray
 from realtime.closing import Closing
 from realtime.devices.sound import PORTAUDIO, loudspeaker
-from realtime.messages import FloatArray
 from realtime.recording.players import SoundPlayer
 from realtime.sources.base import SourceError
 

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from models.arrays import FloatArray
 from realtime.analysis import analyse
 from realtime.archive import Archive
 from realtime.config import SessionConfig
@@ -27,7 +28,6 @@ from realtime.export import (
     write_predictions,
 )
 from realtime.messages import (
-    FloatArray,
     Health,
     Playback,
     Prediction,

@@ -16,7 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from realtime.messages import AudioPacket, FloatArray
+from models.arrays import FloatArray
+from realtime.messages import AudioPacket
 from realtime.rings import GAP_SECONDS
 
 _PASS_BAND: Final = 0.95  # of the lower of both Nyquist frequencies, where the filter is at half

@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from realtime.messages import FloatArray, VideoPacket
+from models.arrays import FloatArray
+from realtime.messages import VideoPacket
 
 GAP_SECONDS: Final = 0.05  # sound further than this from where it should follow on starts anew
 SLACK_SECONDS: Final = 0.001  # a packet's time may differ this much from the count; clocks jitter

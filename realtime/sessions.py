@@ -28,28 +28,35 @@ class Sessions:
         self.log = AnswerLog()
         """Takes what live sessions answer."""
         self._newest: LiveSession | ReplaySession | None = None
+        self._unwritten: OSError | None = None  # what the answers of an earlier one met
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""
         from realtime.live import LiveSession
 
-        self._newest = session = LiveSession(
+        session = LiveSession(
             self.task,
             camera=camera,
             microphone=microphone,
             config=self.config,
             log=self.log,
         )
+        self._made(session)
         return session
 
     def replay(self, path: Path, writer: PredictionWriter | None = None) -> ReplaySession:
         """A session on a recording, not yet started; `writer` gets the answers too."""
         from realtime.replay import ReplaySession
 
-        self._newest = session = ReplaySession(
-            path, self.task, config=self.config, writer=writer, sound=True
-        )
+        session = ReplaySession(path, self.task, config=self.config, writer=writer, sound=True)
+        self._made(session)
         return session
+
+    def _made(self, session: LiveSession | ReplaySession) -> None:
+        failure = None if self._newest is None else self._newest.failure
+        if isinstance(failure, OSError) and self._unwritten is None:
+            self._unwritten = failure
+        self._newest = session
 
     def check(self, path: Path) -> None:
         """Open a recording and close it; raises UnreadableFileError when it cannot be read."""
@@ -58,6 +65,8 @@ class Sessions:
         Recording(path).close()
 
     def raise_failure(self) -> None:
-        """Raise what the session failed of that was made last."""
+        """Raise what the newest session failed of, or that an earlier one's answers are lost."""
         if self._newest is not None and self._newest.failure is not None:
             raise self._newest.failure
+        if self._unwritten is not None:
+            raise self._unwritten

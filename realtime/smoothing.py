@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import FloatArray
 from realtime.config import SmoothingConfig
-from realtime.messages import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

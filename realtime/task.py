@@ -13,16 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from models.arrays import FloatArray
 from realtime.config import WindowConfig
-from realtime.messages import (
-    Attention,
-    FloatArray,
-    Prediction,
-    Reason,
-    Sighting,
-    Track,
-    VideoPacket,
-)
+from realtime.messages import Attention, Prediction, Reason, Sighting, Track, VideoPacket
 from realtime.rings import SampleRing
 
 Progress = Callable[[float, str], None]

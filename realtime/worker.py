@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import FloatArray
 from realtime.config import ConfigError, SessionConfig
 from realtime.messages import (
     LOW_CONFIDENCE,
@@ -27,7 +28,6 @@ from realtime.messages import (
     NO_SOURCE,
     NOT_DELIVERING,
     STARTING,
-    FloatArray,
     Given,
     ModalityReport,
     Prediction,

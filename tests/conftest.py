@@ -23,7 +23,8 @@ THREAD_PATIENCE_SECONDS = 3.0
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks on shared cores
 os.environ.pop("PYTHONUNBUFFERED", None)  # which hides what is lost when output is written at last
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="msaf-live-state-")  # log files
+_state = tempfile.TemporaryDirectory(prefix="msaf-live-state-", ignore_cleanup_errors=True)
+os.environ["XDG_STATE_HOME"] = _state.name  # log files
 
 _started_by: dict[threading.Thread, str] = {}
 _start = threading.Thread.start

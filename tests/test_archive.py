@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.arrays import FloatArray
 from models.mel import log_mel
 from realtime.analysis import analyse
 from realtime.archive import Archive
 from realtime.config import WindowConfig
 from realtime.emotion.faces import watch_face
-from realtime.messages import FaceObservation, FloatArray, Prediction, Sighting
+from realtime.messages import FaceObservation, Prediction, Sighting
 from realtime.recording.recording import Recording
 from tests.fakes.engine import arithmetic_network
 

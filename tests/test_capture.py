@@ -153,6 +153,31 @@ def test_another_device_in_the_place_of_one_that_went_is_told_before_its_packets
     assert events == ["picture", "picture", "replaced", "picture", "picture", "picture"]
 
 
+def test_another_device_that_opens_after_the_end_is_not_told_of() -> None:
+    """Its driver took longer than anybody waited, and others may be in use by now."""
+
+    class Slow(FailingSource[VideoPacket]):
+        def open(self) -> None:
+            super().open()
+            if self.opened > 1:
+                self.name = "Headset"
+                thread.tell_to_stop()
+
+    told: list[str] = []
+    source = Slow(pictures(4), at=1)
+    thread = CaptureThread(
+        source,
+        lambda _: told.append("picture"),
+        ManualClock(),
+        name="camera",
+        stall_seconds=0.5,
+        replaced=lambda: told.append("another"),
+    )
+    while source.opened < 2:
+        thread.step()
+    assert "another" not in told
+
+
 def test_attempts_become_rarer_and_start_afresh_after_success() -> None:
     source = FailingSource(pictures(1), at=None, times=6)
     thread = capture(source, lambda _: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import importlib
 import json
 import os
@@ -19,6 +20,7 @@ from typing import IO, Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import main
@@ -1303,6 +1305,43 @@ def test_help_may_be_read_in_part(process: Callable[..., subprocess.Popen[str]])
     assert (program.returncode, err) == (ExitCode.DONE, "")
 
 
+@needs_weights
+@pytest.mark.skipif(os.name == "nt", reason="limits as on POSIX")
+def test_a_reader_that_leaves_costs_no_file_per_answer(
+    process: Callable[..., subprocess.Popen[str]], demo: Path, tmp_path: Path
+) -> None:
+    """Fewer files may be open than there are answers."""
+    import resource
+
+    out = tmp_path / "answers.jsonl"
+    program = process("replay", demo, "--headless", "--device", "cpu", "--out", out)
+    resource.prlimit(program.pid, resource.RLIMIT_NOFILE, (120, 120))
+    assert program.stdout is not None
+    assert program.stdout.readline()
+    program.stdout.close()
+    assert program.stderr is not None
+    err = program.stderr.read()
+    assert program.wait(timeout=120) == ExitCode.DONE, err
+    assert len(out.read_text().splitlines()) > 150
+
+
+@needs_weights
+@pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
+def test_sigterm_ends_it_while_nobody_reads(
+    process: Callable[..., subprocess.Popen[str]], demo: Path
+) -> None:
+    program = process("replay", demo, "--headless", "--device", "cpu")
+    assert program.stderr is not None
+    waits = Path(f"/proc/{program.pid}/wchan")
+    while "pipe_write" not in waits.read_text():  # what it says stands in the pipe, which is full
+        assert program.poll() is None
+        time.sleep(0.01)
+    program.send_signal(signal.SIGTERM)
+    err = program.stderr.read()  # to its end, which is the program's
+    assert program.wait(timeout=60) == ExitCode.INTERRUPTED
+    assert err.endswith("msaf-live: stopped\n")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
 def test_ctrl_c_while_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
@@ -1334,6 +1373,30 @@ def test_a_missing_training_package_is_said_with_how_to_get_it() -> None:
     assert "soxr" in sentence
     assert '-e ".[train]"' in sentence
     assert errors.explain(ModuleNotFoundError("none", name="other"))[0] is ExitCode.UNEXPECTED
+
+
+def test_answers_that_could_not_be_written_are_told_of_at_the_end_whatever_came_after() -> None:
+    sessions = Sessions(emotion_task(None, "cpu"))
+    sessions.live(None, None).failure = OSError(errno.ENOSPC, "No space left", "session.csv")
+    sessions.live(None, None)
+    with pytest.raises(OSError, match=r"session\.csv"):
+        sessions.raise_failure()
+
+
+def test_what_fails_of_its_own_after_ctrl_c_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    errors.interrupted.set()
+    try:
+        codes = []
+        for failure in (OSError(errno.ENOSPC, "No space left", "a.csv"), ImportError("half")):
+            with pytest.raises(typer.Exit) as ended, main._failures_told():
+                raise failure
+            codes.append(ended.value.exit_code)
+    finally:
+        errors.interrupted.clear()
+    assert codes == [ExitCode.UNREADABLE_FILE, ExitCode.INTERRUPTED]
+    assert capsys.readouterr().err == (
+        "msaf-live: a.csv: no room left on the disk\nmsaf-live: stopped\n"
+    )
 
 
 def test_the_window_is_told_which_files_are_no_recordings(tmp_path: Path) -> None:

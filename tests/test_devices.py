@@ -442,6 +442,26 @@ def test_a_sound_system_that_hangs_is_told_of(monkeypatch: pytest.MonkeyPatch) -
     assert "does not answer" in found.problem
 
 
+def test_a_sound_server_that_never_answers_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It accepts whoever asks, and is silent: PortAudio waits for it for good."""
+    answers = threading.Event()
+    module = SimpleNamespace(
+        PortAudioError=RuntimeError, _terminate=lambda: None, _initialize=answers.wait
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    monkeypatch.setattr(sound, "PORTAUDIO_PATIENCE_SECONDS", 0.01)
+    portaudio = PortAudio()
+    for _ in range(2):  # asked once more, it still has the first
+        with pytest.raises(SourceError, match="does not answer: start it"), portaudio.devices():
+            pass
+    answers.set()
+    monkeypatch.setattr(sound, "PORTAUDIO_PATIENCE_SECONDS", 60.0)
+    with portaudio.devices() as found:
+        assert found is module
+
+
 def test_a_sound_system_that_does_not_come_back_is_told_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

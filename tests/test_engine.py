@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.arrays import FloatArray
 from models.checkpoint import LIVE, CheckpointError
 from models.config import FACE, VOICE, LiveNetConfig, VoiceEncoderConfig
 from models.live import LiveNet
@@ -21,7 +22,6 @@ from realtime.emotion.network import (
     load_emotion_network,
 )
 from realtime.engine import has_gpu
-from realtime.messages import FloatArray
 
 RNG = np.random.default_rng(5)
 CROP = RNG.random((48, 48), np.float32)

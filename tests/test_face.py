@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +35,7 @@ from models.training.live.face import (
 from models.training.live.face_start import load_faceres, read_tensors
 from models.training.loop import RunContext
 from models.training.starting_points import StartingPointError
+from tests.conftest import ROOT
 
 SMALL = FaceTrunkConfig(resolution=32, channels=12)
 CPU = torch.device("cpu")
@@ -326,6 +329,20 @@ def test_a_sequence_moves_little_and_keeps_its_light() -> None:
 
 
 # --- stage
+
+
+def test_looking_for_faces_needs_no_sound_system() -> None:
+    """mediapipe's package would load sounddevice, which a sound server can keep from ending."""
+    script = (
+        "import sys\n"
+        "from realtime.emotion.faces import MediapipeDetector\n"
+        "MediapipeDetector().close()\n"
+        "print('sounddevice' in sys.modules)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, timeout=60
+    )
+    assert told.stdout.split() == [b"False"]
 
 
 def test_stage_settings_name_what_does_not_fit() -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from models.arrays import FloatArray
 from models.checkpoint import default_weights
 from models.config import FACE, VOICE
 from realtime.analysis import analyse
 from realtime.bench import own_memory
 from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork, in_onnxruntime, load_emotion_network
-from realtime.messages import FloatArray
 from realtime.recording.recording import Recording
 
 pytestmark = pytest.mark.gpu

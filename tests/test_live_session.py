@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from models.arrays import FloatArray
 from models.checkpoint import CheckpointError
 from realtime import live
 from realtime.clock import Clock, MonotonicClock
@@ -28,7 +29,6 @@ from realtime.messages import (
     STARTING,
     AudioPacket,
     FaceObservation,
-    FloatArray,
     Input,
     Prediction,
     SessionState,

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.arrays import FloatArray
 from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
 from realtime.devices import sound
 from realtime.devices.listing import MicrophoneInfo
 from realtime.devices.sound import PORTAUDIO, list_microphones
-from realtime.messages import AudioPacket, FloatArray, SourceState
+from realtime.messages import AudioPacket, SourceState
 from realtime.resampling import SpeechResampler
 from realtime.sources import microphone as microphone_module
 from realtime.sources.base import NoDeviceError, SourceError

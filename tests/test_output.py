@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,59 @@ def test_only_python_reaches_the_terminal(
     assert err.splitlines() == ["progress", "msaf-live: careful"]
     assert (logs / "native.log").read_text() == "chatter on 1\nchatter on 2\n"
     assert (sys.stdout, sys.stderr) == streams
+
+
+def test_what_libraries_print_does_not_fill_the_disk(
+    monkeypatch: pytest.MonkeyPatch, logs: Path
+) -> None:
+    """A camera's odd pictures are a line each, for as long as it runs."""
+    use_own_streams(monkeypatch)
+    monkeypatch.setattr(output, "_NATIVE_LOG_BYTES", 100)
+    monkeypatch.setattr(output, "_NATIVE_LOG_SECONDS", 0.001)
+    with output.native_chatter_in_file():
+        os.write(2, b"x" * 200)
+        deadline = time.monotonic() + 20.0
+        while (logs / "native.log").stat().st_size:
+            assert time.monotonic() < deadline, "it was not emptied"
+            time.sleep(0.001)
+        os.write(2, b"after")
+    assert (logs / "native.log").read_text() == "after"
+
+
+def test_a_log_that_another_program_holds_is_written_on(
+    monkeypatch: pytest.MonkeyPatch, logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on Windows, where a file that is open cannot be given another name."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "rename", refuse)
+    output.set_up_logging()
+    (handler,) = [
+        each for each in logging.getLogger().handlers if isinstance(each, output._RotatingFile)
+    ]
+    handler.maxBytes = 10
+    for text in ("the first", "the second"):
+        logging.getLogger("realtime.example").info(text)
+    kept = (logs / "msaf-live.log").read_text()
+    assert "the first" in kept
+    assert "the second" in kept
+    assert capsys.readouterr().err == ""
+
+
+def test_libraries_are_told_how_to_behave_before_one_is_loaded() -> None:
+    """OpenCV on Windows reads some of it as it is loaded, which the task does before a camera."""
+    script = (
+        "import main, sys, os\n"
+        "main._set_up(0)\n"
+        "assert 'cv2' not in sys.modules\n"
+        "print(os.environ['OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS'])\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, timeout=60
+    )
+    assert told.stdout.split() == [b"0"]
 
 
 def test_captured_streams_are_left_alone(capsys: pytest.CaptureFixture[str], logs: Path) -> None:

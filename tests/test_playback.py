@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.arrays import FloatArray
 from realtime.clock import MonotonicClock
-from realtime.messages import AudioPacket, FloatArray, SessionState
+from realtime.messages import AudioPacket, SessionState
 from realtime.playback import (
     BEHIND_SECONDS,
     BLOCK_SECONDS,

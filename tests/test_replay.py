@@ -12,15 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.arrays import FloatArray
 from models.files import SameFileError
 from realtime.export import PredictionWriter, record_of, write_predictions
-from realtime.messages import (
-    FloatArray,
-    Prediction,
-    SessionState,
-    SourceState,
-    VideoPacket,
-)
+from realtime.messages import Prediction, SessionState, SourceState, VideoPacket
 from realtime.recording.players import FramePlayer
 from realtime.recording.recording import Recording
 from realtime.replay import ReplaySession

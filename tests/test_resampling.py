@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
-from realtime.messages import AudioPacket, FloatArray
+from models.arrays import FloatArray
+from realtime.messages import AudioPacket
 from realtime.resampling import SpeechResampler, _bank
 from realtime.rings import GAP_SECONDS
 from realtime.sources.synthetic import speech_like

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from models.arrays import FloatArray
 from realtime.config import SmoothingConfig
-from realtime.messages import FloatArray
 from realtime.smoothing import Smoother
 
 HAPPY = np.array([0.1, 0.8, 0.1], np.float32)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.arrays import FloatArray
 from realtime import analysis
 from realtime.analysis import analyse
 from realtime.clock import Clock
@@ -20,7 +21,6 @@ from realtime.messages import (
     NO_SOURCE,
     Attention,
     AudioPacket,
-    FloatArray,
     Prediction,
     Reason,
     SessionState,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.arrays import FloatArray
 from realtime.config import ConfigError, SessionConfig, WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.faces import FaceTracker, MediapipeDetector
@@ -23,7 +24,6 @@ from realtime.messages import (
     NO_SOURCE,
     STALLED,
     STARTING,
-    FloatArray,
     Prediction,
     Sound,
     StartOver,

@@ -114,7 +114,7 @@ class Layout(QObject):
         for floating in (views.loading, views.banner):
             floating.setParent(self.central)  # last, to lie above all else
         views.video.installEventFilter(self)
-        self._apply_theme()
+        self.dress()
 
     def fit(self, size: QSize) -> None:
         """Lay out for a window of `size`."""
@@ -122,7 +122,7 @@ class Layout(QObject):
         if (theme, shape) != (self.theme, self._shape):
             self.theme, self._shape = theme, shape
             self._arrange()
-            self._apply_theme()
+            self.dress()
 
     def _arrange(self) -> None:
         """Put everything where the window's shape has room for it."""
@@ -155,7 +155,8 @@ class Layout(QObject):
             if button.property("labelled"):
                 button.setToolButtonStyle(style)
 
-    def _apply_theme(self) -> None:
+    def dress(self) -> None:
+        """Give everything the sizes, fonts and symbols of the present theme and screen."""
         theme, shape = self.theme, self._shape
         gap = theme.px(GAP)
         self._window.setStyleSheet(theme.style_sheet())

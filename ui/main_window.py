@@ -167,6 +167,12 @@ class MainWindow(QMainWindow):
             return True
         return super().focusNextPrevChild(forward)
 
+    def event(self, event: QEvent | None) -> bool:
+        done = super().event(event)
+        if event is not None and event.type() == QEvent.Type.DevicePixelRatioChange:
+            self._layout.dress()  # on another screen: symbols are drawn for its points
+        return done
+
     def changeEvent(self, event: QEvent | None) -> None:
         is_activation = event is not None and event.type() == QEvent.Type.ActivationChange
         if is_activation and self._focus_is_lost():  # while another window was active

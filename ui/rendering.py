@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QImage, QTransform
 
+from models.arrays import FloatArray
 from models.config import FACE_STRIDE
-from realtime.messages import FloatArray
 from ui.palette import HEAT_STOPS, lookup_table, rgb
 
 HEAT_SIZE: Final = 72  # pixels along each side of the heatmap's picture

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.messages import FloatArray, Prediction
+from models.arrays import FloatArray
+from realtime.messages import Prediction
 
 NOT_SURE: Final = -1
 NOTHING: Final = -2

@@ -22,7 +22,8 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QWidget
 
 from models.alignment import CROP_SIZE
-from realtime.messages import FaceObservation, FloatArray, Prediction, VideoPacket
+from models.arrays import FloatArray
+from realtime.messages import FaceObservation, Prediction, VideoPacket
 from ui import icons, palette, rendering
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, legend, text_width, write
 from ui.present.answer import answer, spoken, tag

@@ -7,7 +7,6 @@ pixels.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 from collections import defaultdict
@@ -16,6 +15,7 @@ from typing import Any, Final
 from realtime.devices.addresses import local_number
 from realtime.devices.listing import CameraInfo, CameraMode, Listing
 from realtime.devices.video4linux import listed_cameras
+from realtime.output import set_up_libraries
 
 logger = logging.getLogger(__name__)
 
@@ -24,21 +24,11 @@ CAMERAS_IN_USE: Final[set[int]] = set()
 """Numbers of the local cameras that this process has open."""
 OPENING_CAMERA: Final[defaultdict[int, threading.Lock]] = defaultdict(threading.Lock)
 """Of each number, held while that camera is opened, by a session or to list it."""
-_OPENCV_SETTINGS: Final = {
-    "OPENCV_LOG_LEVEL": "SILENT",
-    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET
-    # RTSP over TCP, since over UDP one lost packet smears the picture for seconds. Whatever is set
-    # here, OpenCV 4.11 takes TCP and heeds no other option.
-    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp",
-    "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "2",  # seconds; 10 would hold up whoever wants to stop
-    "OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS": "0",  # on, opening takes most of a minute
-}
 
 
 def opencv() -> Any:
     """The module cv2, told to keep its messages to itself; what the environment says stays."""
-    for name, value in _OPENCV_SETTINGS.items():
-        os.environ.setdefault(name, value)
+    set_up_libraries()
     import cv2
 
     cv2.setLogLevel(0)  # in case it was loaded before the settings were there

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,7 @@ _CONVERTERS: Final = frozenset(
 # so that a microphone's blocks can be no smaller.
 ALSA_PERIODS: Final = 8
 PORTAUDIO_PATIENCE_SECONDS: Final = 5.0  # sound servers take seconds to wake sleeping devices
+_SILENT: Final = "the sound system does not answer: start it or the computer anew"
 
 
 class PortAudio:
@@ -37,7 +39,8 @@ class PortAudio:
 
     PortAudio looks for devices only when it is initialised, so what is plugged in later is found by
     doing that again, which would break an open stream. Thread: any; one lock, held while devices
-    are listed, opened or closed. A driver may keep it for good, so that nobody waits long for it.
+    are listed, opened or closed. A driver or a sound server may keep it for good, so that nobody
+    waits long for it, and what may hang is done on a thread of its own.
     """
 
     def __init__(self) -> None:
@@ -54,33 +57,54 @@ class PortAudio:
     def devices(self) -> Iterator[Any]:
         """The module sounddevice with a list of devices as new as may be.
 
-        Nobody else lists, opens or closes meanwhile. Raises SourceError where PortAudio is missing
-        or does not work, also while it is asked: a device may go between two questions.
+        Nobody else lists, opens or closes meanwhile. Raises SourceError where PortAudio is missing,
+        does not work or does not come back, also while it is asked: a device may go between two
+        questions.
         """
-        with self._held():
-            is_new = "sounddevice" not in sys.modules
-            try:
-                import sounddevice
+        if not self._lock.acquire(timeout=PORTAUDIO_PATIENCE_SECONDS):
+            raise SourceError(_SILENT)
+        renewed: Future[Any] = Future()
+        threading.Thread(
+            target=self._renew, args=(renewed,), name="asking for sound", daemon=True
+        ).start()
+        try:
+            sounddevice = renewed.result(PORTAUDIO_PATIENCE_SECONDS)
+        except BaseException as error:
+            # Who hangs in PortAudio keeps it.
+            renewed.add_done_callback(lambda _: self._lock.release())
+            raise SourceError(_SILENT) if isinstance(error, TimeoutError) else error from None
+        try:
+            yield sounddevice
+        # A device's name may be in no known code.
+        except (sounddevice.PortAudioError, UnicodeDecodeError) as error:
+            raise SourceError(f"the sound system does not answer: {error}") from error
+        finally:
+            self._lock.release()
 
-                _cut_finely(sounddevice)
-                if not is_new and not self.in_use:
-                    if self._initialised:
-                        sounddevice._terminate()
-                        self._initialised = False
-                    sounddevice._initialize()
-                    self._initialised = True
-            except OSError as error:
-                raise SourceError(
-                    "the sound library PortAudio is missing: install it with "
-                    "`sudo apt install libportaudio2` and start again"
-                ) from error
-            except Exception as error:  # sounddevice.PortAudioError; its class needs the import
-                raise SourceError(f"the sound system does not answer: {error}") from error
-            try:
-                yield sounddevice
-            # A device's name may be in no known code.
-            except (sounddevice.PortAudioError, UnicodeDecodeError) as error:
-                raise SourceError(f"the sound system does not answer: {error}") from error
+    def _renew(self, renewed: Future[Any]) -> None:
+        """Load sounddevice, or have it look for devices anew. Thread: one of its own."""
+        is_new = "sounddevice" not in sys.modules
+        try:
+            import sounddevice
+
+            _cut_finely(sounddevice)
+            if not is_new and not self.in_use:
+                if self._initialised:
+                    sounddevice._terminate()
+                    self._initialised = False
+                sounddevice._initialize()
+                self._initialised = True
+        except OSError:
+            error = SourceError(
+                "the sound library PortAudio is missing: install it with "
+                "`sudo apt install libportaudio2` and start again"
+            )
+        except Exception as failure:  # sounddevice.PortAudioError; its class needs the import
+            error = SourceError(f"the sound system does not answer: {failure}")
+        else:
+            renewed.set_result(sounddevice)
+            return
+        renewed.set_exception(error)
 
     def opened(self) -> None:
         """A stream was opened; call it inside `devices`."""
@@ -118,15 +142,6 @@ class PortAudio:
         with self._lock:
             stream.close(ignore_errors=True)
             self._streams -= 1
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=PORTAUDIO_PATIENCE_SECONDS):
-            raise SourceError("the sound system does not answer: start it or the computer anew")
-        try:
-            yield
-        finally:
-            self._lock.release()
 
 
 def _cut_finely(sounddevice: Any) -> None:

@@ -10,20 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.arrays import FloatArray
 from models.config import FACE
 from realtime.config import WindowConfig
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.fusion import EmotionFusion
 from realtime.emotion.reasons import FEW_PICTURES, NO_FACE, TOO_DARK
-from realtime.messages import (
-    STALLED,
-    FaceObservation,
-    FloatArray,
-    Prediction,
-    Reason,
-    Sighting,
-    Track,
-)
+from realtime.messages import STALLED, FaceObservation, Prediction, Reason, Sighting, Track
 from realtime.task import Excerpt, Modality
 from realtime.windowing import WindowGrid
 

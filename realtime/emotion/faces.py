@@ -9,22 +9,27 @@ the same faces.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Final, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray
 from realtime.closing import Closing
 from realtime.emotion.features import align_face, brightness
-from realtime.messages import Box, FaceObservation, FloatArray, Sighting, VideoPacket
+from realtime.messages import Box, FaceObservation, Sighting, VideoPacket
 
 KEEP_SECONDS: Final = 1.0  # that the followed face may be lost, or another one larger
 SETTLE_SECONDS: Final = 0.3  # that a face new to the scene is seen at one place, to be followed
 LARGER: Final = 1.8  # a face with so many times the followed one's area is clearly larger
 SMOOTHING_SECONDS: Final = 0.04  # in which a detection's weight in the smoothed one falls to 1/e
 SEARCH_SECONDS: Final = 0.024  # at least, from one searched image to the next (docs/adr/0006)
+
+_HEARING: Final = "mediapipe.tasks.python.audio"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +66,14 @@ class MediapipeDetector(Closing):
     _LEAST_SCORE = 0.5
 
     def __init__(self) -> None:
+        # Its package loads sounddevice for tasks that hear, and with it asks a sound server, which
+        # may never answer.
+        nothing = ModuleType(_HEARING)
+        sys.modules.setdefault(_HEARING, nothing)
         from mediapipe.python.solutions.face_detection import FaceDetection
 
+        if sys.modules[_HEARING] is nothing:
+            del sys.modules[_HEARING]
         self._network = FaceDetection(model_selection=0, min_detection_confidence=self._LEAST_SCORE)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alignment import CANONICAL_KEYPOINTS, CROP_SIZE
-from realtime.messages import FloatArray
+from models.arrays import FloatArray
 
 # A face is first cut out this many times finer than the crop and then averaged down, since taking
 # every n-th pixel of a large face would alias.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from realtime.messages import FloatArray
+from models.arrays import FloatArray
 from realtime.task import Fusion
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.arrays import FloatArray
 from models.attention import modality_share
 from models.checkpoint import CheckpointError
 from models.config import FACE, MODALITIES, VOICE, LiveNetConfig
@@ -24,7 +25,7 @@ from realtime.emotion.fusion import EmotionFusion
 from realtime.emotion.speech import VoiceActivity
 from realtime.emotion.voice import Voice
 from realtime.engine import Engine, OnnxEngine, has_gpu
-from realtime.messages import Attention, FloatArray
+from realtime.messages import Attention
 from realtime.rings import SampleRing
 from realtime.task import Contribution, Progress
 

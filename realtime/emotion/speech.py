@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realtime.messages import FloatArray
+from models.arrays import FloatArray
 from realtime.onnx import inference_session
 
 CHUNK_SAMPLES = 512  # 32 ms at 16 kHz, the only size silero-vad 6 takes

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.arrays import FloatArray
 from models.config import VOICE
 from models.mel import SlidingLogMel
 from models.speaker import SpeakerOffset
@@ -19,7 +20,7 @@ from realtime.emotion.config import EmotionConfig
 from realtime.emotion.fusion import EmotionFusion
 from realtime.emotion.reasons import CLIPPED, SILENCE
 from realtime.emotion.speech import VoiceActivity
-from realtime.messages import FloatArray, Prediction, Reason, Track
+from realtime.messages import Prediction, Reason, Track
 from realtime.rings import SampleRing
 from realtime.task import Excerpt, Modality
 from realtime.windowing import Span, WindowGrid

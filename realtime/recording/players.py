@@ -16,8 +16,9 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
+from models.arrays import FloatArray
 from realtime.closing import Closing
-from realtime.messages import FloatArray, VideoPacket
+from realtime.messages import VideoPacket
 from realtime.recording.container import DECODING_ERRORS
 from realtime.recording.recording import Recording
 from realtime.recording.track import RecordedTrack, samples_of

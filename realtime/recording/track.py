@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from realtime.messages import FloatArray
+from models.arrays import FloatArray
 from realtime.recording.container import (
     DECODING_ERRORS,
     FAR_AHEAD,

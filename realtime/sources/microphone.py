@@ -21,10 +21,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from models.arrays import FloatArray
 from realtime.clock import Clock
 from realtime.devices.listing import MicrophoneInfo
 from realtime.devices.sound import ALSA_PERIODS, PORTAUDIO, microphones
-from realtime.messages import AudioPacket, FloatArray
+from realtime.messages import AudioPacket
 from realtime.sources.base import NoDeviceError, Source, SourceError
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray
 from realtime.clock import Clock
-from realtime.messages import AudioPacket, FloatArray, VideoPacket
+from realtime.messages import AudioPacket, VideoPacket
 from realtime.sources.base import Packet, Source, SourceError
 from realtime.sources.microphone import BLOCK_SECONDS
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import FloatArray
 from models.config import MODALITIES, FaceTrunkConfig, LiveNetConfig, VoiceEncoderConfig
 from models.mel import log_mel
 from realtime.analysis import analyse
@@ -19,7 +20,7 @@ from realtime.emotion.faces import watch_face
 from realtime.emotion.network import EmotionNetwork
 from realtime.emotion.speech import VoiceActivity
 from realtime.engine import Arrays
-from realtime.messages import FloatArray, Prediction
+from realtime.messages import Prediction
 from realtime.recording.recording import Recording
 from realtime.task import Progress, Task, Watcher
 

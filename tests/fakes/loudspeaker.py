@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from realtime.messages import FloatArray
+from models.arrays import FloatArray
 
 
 class PortAudioError(Exception):

@@ -21,7 +21,7 @@ from typing import IO, Self
 import numpy as np
 import pytest
 
-from realtime.messages import FloatArray
+from models.arrays import FloatArray
 
 PATIENCE_SECONDS = 20.0
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import FloatArray
 from models.labels import EMOTIONS
 from realtime.config import SessionConfig
 from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
@@ -29,7 +30,6 @@ from realtime.messages import (
     Attention,
     Box,
     FaceObservation,
-    FloatArray,
     Health,
     ModalityReport,
     Playback,

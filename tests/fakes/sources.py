@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from realtime.messages import AudioPacket, FloatArray, VideoPacket
+from models.arrays import FloatArray
+from realtime.messages import AudioPacket, VideoPacket
 from realtime.sources.base import Packet, Source, SourceError
 from realtime.sources.microphone import SampleClock
 from realtime.sources.synthetic import speech_like

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from realtime.messages import AudioPacket, FloatArray, VideoPacket
+from models.arrays import FloatArray
+from realtime.messages import AudioPacket, VideoPacket
 from realtime.recording.players import FramePlayer
 from realtime.recording.recording import Recording
 from realtime.recording.track import RecordedTrack

@@ -3,15 +3,24 @@
 from pathlib import Path
 
 import pytest
-from PyQt6.QtCore import QPoint, QSize
-from PyQt6.QtWidgets import QAbstractButton, QDialog, QInputDialog, QLineEdit, QMenu
+from PyQt6.QtCore import QEvent, QPoint, QSize
+from PyQt6.QtGui import QPixmap
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QDialog,
+    QInputDialog,
+    QLineEdit,
+    QMenu,
+)
 from pytestqt.qtbot import QtBot
 
 from realtime.devices.listing import CameraInfo, Listing
 from realtime.messages import SourceHealth, SourceState
 from tests.fakes.session import FakeLiveSession, ManualTime, fake_microphone
 from tests.ui.conftest import OpenWindow, click, has_colour, run, type_in
-from ui import palette
+from ui import icons, palette
+from ui.header_view import HeaderView
 
 
 def test_devices_are_offered_as_soon_as_they_are_known(
@@ -25,6 +34,23 @@ def test_devices_are_offered_as_soon_as_they_are_known(
         "Studio camera", "Lid camera", "No camera", "Network camera…",
     ]  # fmt: skip
     assert window.views.header.microphone_choice.currentText() == "System default"
+
+
+def test_symbols_are_drawn_anew_for_the_points_of_another_screen(
+    open_window: OpenWindow, live: FakeLiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = open_window(live)
+    draw, sizes = icons.brand_mark, []
+
+    def drawn(size: int) -> QPixmap:
+        sizes.append(size)
+        return draw(size)
+
+    monkeypatch.setattr(icons, "brand_mark", drawn)
+    for ratio in (1.0, 2.0):
+        monkeypatch.setattr(HeaderView, "devicePixelRatioF", lambda _, ratio=ratio: ratio)
+        QApplication.sendEvent(window, QEvent(QEvent.Type.DevicePixelRatioChange))
+    assert sizes[1] == 2 * sizes[0]
 
 
 @pytest.mark.parametrize("size", [QSize(960, 600), QSize(1280, 720), QSize(1080, 1920)])

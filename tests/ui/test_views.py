@@ -11,17 +11,11 @@ from PyQt6.QtGui import QFont, QHelpEvent, QIcon, QImage, QTextDocument
 from PyQt6.QtWidgets import QApplication, QLabel, QToolTip, QWidget
 from pytestqt.qtbot import QtBot
 
+from models.arrays import FloatArray
 from models.config import MODALITIES
 from models.labels import EMOTIONS
 from realtime.emotion.reasons import NO_FACE, SILENCE
-from realtime.messages import (
-    LOW_CONFIDENCE,
-    FloatArray,
-    Playback,
-    Prediction,
-    SourceHealth,
-    SourceState,
-)
+from realtime.messages import LOW_CONFIDENCE, Playback, Prediction, SourceHealth, SourceState
 from tests.fakes.session import (
     DrawnPictures,
     FakeLiveSession,

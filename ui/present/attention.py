@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from realtime.messages import Attention, FloatArray, Prediction
+from models.arrays import FloatArray
+from realtime.messages import Attention, Prediction
 from ui.present.words import sentence
 
 

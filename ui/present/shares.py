@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.messages import STARTING, FloatArray, ModalityReport, Prediction, Track
+from models.arrays import FloatArray
+from realtime.messages import STARTING, ModalityReport, Prediction, Track
 from ui.present.words import percent, sentence
 
 

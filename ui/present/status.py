@@ -81,7 +81,7 @@ def status_cells(health: Health, shown_rate: float, *, live: bool) -> tuple[Cell
             tip=(
                 f"Left out because newer ones waited: {health.windows_skipped} answers, "
                 f"{health.frames_skipped} pictures. "
-                f"Lost before they arrived: {health.camera.dropped} pictures, "
+                f"Not readable: {health.camera.dropped} pictures. Lost before they arrived: "
                 f"{health.microphone.dropped} pieces of sound"
             ),
         ),
