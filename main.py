@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
@@ -302,7 +302,7 @@ def live(
 ) -> None:
     """Camera and microphone; the demo recording where there is neither."""
     from realtime.devices.choice import chosen_devices
-    from realtime.headless import Summary, has_screen, live_predictions
+    from realtime.headless import has_screen
 
     chosen = {"camera": camera, "microphone": microphone}
     if set(chosen.values()) == {"none"}:
@@ -342,6 +342,20 @@ def live(
         code = _show(sessions, session, seconds, notice=trouble)
         sessions.raise_failure()
         raise typer.Exit(code)
+    _live_as_text(sessions, session, seconds, required, headless=headless)
+
+
+def _live_as_text(
+    sessions: Sessions,
+    session: LiveSession,
+    seconds: float | None,
+    required: Sequence[str],
+    *,
+    headless: bool,
+) -> None:
+    """Answers as lines; `required` names the devices that have to be there."""
+    from realtime.headless import Summary, live_predictions
+
     summary = Summary()
     with (
         native_chatter_in_file(),

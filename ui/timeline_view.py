@@ -28,11 +28,11 @@ from PyQt6.QtWidgets import QToolTip, QWidget
 from realtime.clock import clock_time
 from realtime.messages import Prediction
 from ui import palette, rendering
+from ui.answer_track import NOT_SURE, NOTHING, AnswerTrack, runs
 from ui.panel import CENTRE, LEFT, RIGHT, Panel, fill, hatch, text_width, write
 from ui.present.timeline import axis_end, short_names, timeline_words
 from ui.present.words import percent, sentence
 from ui.theme import CAPTION, SEMIBOLD, Theme
-from ui.track import NOT_SURE, NOTHING, Track, runs
 
 _FOOT: Final = 15.0  # design pixels for the times
 _BAND: Final = 14.0  # … for the labels
@@ -80,7 +80,7 @@ class TimelineView(Panel):
     def clear(self, *, live: bool) -> None:
         """Begin anew, for live input or for a recording."""
         self._live = live
-        self._track = Track(self._labels, self._history_seconds if live else None)
+        self._track = AnswerTrack(self._labels, self._history_seconds if live else None)
         self._duration = self._history_seconds if live else 0.0
         self._analysed = self._position = 0.0
         self._part: tuple[float, float] | None = None  # of the recording, None for the whole
@@ -99,7 +99,7 @@ class TimelineView(Panel):
             self.show_tip(*self._tip_place)  # of what is there now
 
     def label_shares(self) -> tuple[float, ...]:
-        """See Track.label_shares."""
+        """See AnswerTrack.label_shares."""
         return self._track.label_shares()
 
     def set_extent(self, duration: float, analysed: float, position: float) -> None:

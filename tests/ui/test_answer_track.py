@@ -6,11 +6,11 @@ import pytest
 from models.labels import EMOTIONS
 from realtime.emotion.reasons import SILENCE
 from tests.fakes.session import absent_prediction, make_prediction
-from ui.track import NOT_SURE, NOTHING, Track, runs
+from ui.answer_track import NOT_SURE, NOTHING, AnswerTrack, runs
 
 
 def test_columns_hold_what_was_predicted_there() -> None:
-    track = Track(EMOTIONS)
+    track = AnswerTrack(EMOTIONS)
     track.extend([make_prediction(index) for index in range(1, 21)])
     columns = track.columns(0.0, 4.0, 40)
     assert (columns.labels[:20] == 0).all()
@@ -20,7 +20,7 @@ def test_columns_hold_what_was_predicted_there() -> None:
 
 
 def test_the_time_of_each_class_is_a_part_of_all_that_was_answered() -> None:
-    track = Track(EMOTIONS)
+    track = AnswerTrack(EMOTIONS)
     assert track.label_shares() == (0.0,) * 7
     track.extend([make_prediction(index, label="happy") for index in range(1, 41)])
     track.extend([absent_prediction(index) for index in range(41, 51)])
@@ -32,7 +32,7 @@ def test_the_time_of_each_class_is_a_part_of_all_that_was_answered() -> None:
 
 
 def test_gaps_longer_than_half_a_second_stay_gaps() -> None:
-    track = Track(EMOTIONS)
+    track = AnswerTrack(EMOTIONS)
     track.extend([make_prediction(10), make_prediction(40)])
     assert track.label_at(0.9) != NOTHING
     assert track.label_at(2.0) == NOTHING
@@ -40,7 +40,7 @@ def test_gaps_longer_than_half_a_second_stay_gaps() -> None:
 
 
 def test_not_sure_is_not_nothing() -> None:
-    track = Track(EMOTIONS)
+    track = AnswerTrack(EMOTIONS)
     track.extend([make_prediction(9, label=None, reason=SILENCE), absent_prediction(10)])
     columns = track.columns(0.8, 1.0, 2)
     assert columns.labels.tolist() == [NOT_SURE, NOT_SURE]
@@ -49,7 +49,7 @@ def test_not_sure_is_not_nothing() -> None:
 
 
 def test_live_it_forgets_the_old() -> None:
-    track = Track(EMOTIONS, keep_seconds=2.0)
+    track = AnswerTrack(EMOTIONS, keep_seconds=2.0)
     for index in range(1, 101):
         track.extend([make_prediction(index)])
     assert len(track) == 31  # two seconds, and one that is scrolling out
@@ -57,7 +57,7 @@ def test_live_it_forgets_the_old() -> None:
 
 
 def test_equal_labels_that_follow_each_other_are_one_stretch() -> None:
-    track = Track(EMOTIONS)
+    track = AnswerTrack(EMOTIONS)
     for label, indices in (("sad", range(1, 21)), (None, range(21, 31)), ("sad", range(60, 71))):
         reason = None if label else SILENCE
         track.extend([make_prediction(index, label=label, reason=reason) for index in indices])
@@ -65,7 +65,7 @@ def test_equal_labels_that_follow_each_other_are_one_stretch() -> None:
     labels, times = [each.label for each in track.stretches], [each[1:] for each in track.stretches]
     assert labels == [sad, NOT_SURE, sad]
     assert np.allclose(times, [(0.1, 2.0), (2.0, 3.0), (6.0, 7.0)])
-    live = Track(EMOTIONS, keep_seconds=2.0)
+    live = AnswerTrack(EMOTIONS, keep_seconds=2.0)
     for index in range(1, 101):
         label = EMOTIONS[index // 10 % 2]
         live.extend([make_prediction(index, label=label, reason=None)])
@@ -74,7 +74,7 @@ def test_equal_labels_that_follow_each_other_are_one_stretch() -> None:
 
 
 def test_nothing_yet() -> None:
-    track = Track(EMOTIONS, keep_seconds=60.0)
+    track = AnswerTrack(EMOTIONS, keep_seconds=60.0)
     track.extend([])
     columns = track.columns(-60.0, 0.0, 5)
     assert (columns.labels == NOTHING).all()

@@ -37,7 +37,7 @@ class Stretch(NamedTuple):
     end: float
 
 
-class Track:
+class AnswerTrack:
     """Keeps of every prediction what the timeline draws; live, only the last `keep_seconds`."""
 
     def __init__(self, labels: tuple[str, ...], keep_seconds: float | None = None) -> None:
