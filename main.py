@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from realtime.export import PredictionWriter
     from realtime.headless import Steps, Summary, Writer
     from realtime.live import LiveSession
-    from realtime.messages import Prediction
+    from realtime.messages import Health, Prediction
     from realtime.replay import ReplaySession
     from realtime.sessions import Sessions
 
@@ -217,12 +217,17 @@ def _with_known_ending(out: Path | None) -> Path | None:
 
 
 def _camera_selector(typed: str | None) -> str | None:
-    if typed is None or typed == "none":
-        return typed
+    if typed is None or typed.lower() == "none":
+        return typed and "none"
+    if "://" not in typed and Path(typed).is_file():
+        raise typer.BadParameter(f"{typed!r} is no camera but a file: `replay {typed}` analyses it")
     host = re.match(r"[^/]*(:|\..*/)", typed)  # folders rarely look like one
     kind = None if host else mimetypes.guess_type(typed)[0]
-    if (kind or "").startswith("video/") or ("://" not in typed and Path(typed).is_file()):
-        raise typer.BadParameter(f"{typed!r} is no camera but a file: `replay {typed}` analyses it")
+    if (kind or "").startswith("video/"):
+        raise typer.BadParameter(
+            f"{typed!r} is no camera but looks like a recording, which is not there: those go to "
+            "`replay`"
+        )
     from realtime.devices.addresses import camera_selector
 
     try:
@@ -232,8 +237,8 @@ def _camera_selector(typed: str | None) -> str | None:
 
 
 def _with_name(file: Path) -> Path:
-    if not file.name:  # as of "", which is the folder that we are in
-        raise typer.BadParameter("it names no file")
+    if not file.name:  # "" is the folder that we are in
+        raise typer.BadParameter("it names a folder, and no file")
     return file
 
 
@@ -312,6 +317,10 @@ def live(
         )
     with native_chatter_in_file():
         camera, microphone, faults = chosen_devices(camera, microphone)
+    if chosen["camera"] is None and camera is None and microphone is not None:
+        faults.append("no camera was found: only the voice is judged")
+    if chosen["microphone"] is None and microphone is None and camera is not None and not faults:
+        faults.append("no microphone was found: only the face is judged")
     trouble = "; ".join(faults)
     trouble = trouble[:1].upper() + trouble[1:]
     if trouble:
@@ -356,20 +365,26 @@ def _live_as_text(
     """Answers as lines; `required` names the devices that have to be there."""
     from realtime.headless import Summary, live_predictions
 
-    summary = Summary()
+    summary, log = Summary(), sessions.log
+
+    def watch(health: Health) -> None:
+        summary.watch(health)
+        if log.failure is not None:  # nobody is there to be told and to make room
+            raise log.failure
+
     with (
         native_chatter_in_file(),
         _steps() as steps,
         closing(
             live_predictions(
-                session, seconds, required=required, watch=summary.watch, loading=steps.loading
+                session, seconds, required=required, watch=watch, loading=steps.loading
             )
         ) as answers,
     ):
 
         def written_to_the_end() -> Iterator[str]:
             answers.close()  # which ends the session: nothing more will be written
-            written = sessions.log.finish()
+            written = log.finish()
             if written is not None and summary.answers:
                 yield str(written)
             elif written is not None:  # nothing was seen: the next try finds it as this one did
@@ -382,6 +397,7 @@ def _live_as_text(
             summary,
             headless=headless,
             endless=seconds is None,
+            written=log.path is not None,
             notes=written_to_the_end,
         )
         sessions.raise_failure()  # of the last that was written, too
@@ -416,10 +432,11 @@ def replay(
     verbose: Verbose = 0,
 ) -> None:
     """Analyse a recording: in the window, or as JSON lines and tables."""
-    if re.match(r"(https?|rtsps?):/", str(file), re.IGNORECASE) and not file.exists():
+    address = re.match(r"(https?|rtsps?|file):/", str(file), re.IGNORECASE)
+    if address is not None and not file.exists():
+        where = "give its path" if address[1].lower() == "file" else "cameras go to `live --camera`"
         raise typer.BadParameter(
-            "is an address: those of cameras go to `live --camera`, a recording has to be a file",
-            param_hint="FILE",
+            f"is an address, and a recording has to be a file: {where}", param_hint="FILE"
         )
     sessions = _sessions(weights, device, adapt=adapt)
     _replay(sessions, file, headless=headless, speed=speed, out=out)
@@ -495,7 +512,7 @@ def _replay_as_text(
     *,
     headless: bool,
 ) -> None:
-    from realtime.analysis import analyse
+    from realtime.analysis import TOO_SHORT, analyse
     from realtime.export import PredictionWriter
     from realtime.headless import Summary, paced
     from realtime.recording.recording import Recording
@@ -522,7 +539,7 @@ def _replay_as_text(
         def notes() -> Iterator[str]:
             yield from recording.notes
             if summary.answers == 0 and duration < sessions.config.windows.hop_seconds:
-                yield "too short: there is an answer for every tenth of a second"
+                yield TOO_SHORT
 
         with closing(
             analyse(recording, network, task.watch, config=sessions.config)
@@ -604,21 +621,26 @@ def _report(
     *,
     headless: bool,
     endless: bool = False,
+    written: bool = False,
     writer: PredictionWriter | None = None,
     progress: Writer = lambda _prediction: None,
     notes: Callable[[], Iterable[str]] = tuple,
 ) -> None:
-    """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end."""
+    """Write each answer where it belongs, then the summary; Ctrl-C is how `endless` runs end.
+
+    Answers go to `writer`, or are `written` elsewhere: then they need no reader.
+    """
     from rich.console import Console
 
     from realtime.export import Written
     from realtime.headless import json_writer, report, text_writer
 
     tell = json_writer(sys.stdout) if headless else text_writer(Console())
-    if writer is None:
-        writers = [tell, progress]
-    else:  # the file first: it has what standard output may have no room for
-        writers = [writer.write, _while_it_is_read(tell), progress]
+    if written or writer is not None:
+        tell = _while_it_is_read(tell)
+    writers = [tell, progress]
+    if writer is not None:  # first: it has what standard output may have no room for
+        writers = [writer.write, *writers]
     try:
         report(predictions, writers, summary)
     except KeyboardInterrupt:

@@ -35,6 +35,9 @@ from realtime.worker import DueWindow, InferenceWorker
 
 Item = TypeVar("Item")
 
+TOO_SHORT = "too short: there is an answer for every tenth of a second"
+"""Of a recording without any."""
+
 ENCODERS = min(4, usable_cores())  # windows that are encoded at the same time …
 MOST_PENDING = ENCODERS + 4  # … and windows under way in all, so that no encoder has to wait
 READ_AHEAD = 32  # packets of sound, and of pictures what was seen in them …

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import logging
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,7 +23,10 @@ from models.arrays import FloatArray
 from models.files import SameFileError
 from realtime.clock import clock_time
 from realtime.closing import Closing
+from realtime.errors import explain
 from realtime.messages import Prediction
+
+logger = logging.getLogger(__name__)
 
 _DIGITS = 6
 
@@ -195,15 +199,24 @@ class PredictionWriter(Closing):
             self._file.close()
 
 
+def given_up(error: OSError, count: int) -> str:
+    """That no answers are written any more after the `count` that were, and why."""
+    return f"{explain(error)[1]}: answers are no longer written, {count} were"
+
+
 class AnswerLog(Closing):
     """The file that live answers are written to, of one session after the other; at first none.
 
-    Thread: any.
+    Where that fails nothing more is written, and what is watched goes on. Thread: any.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # a session may come to its end while the next one begins
         self._writer: PredictionWriter | None = None
+        self.failure: OSError | None = None
+        """Why the file was given up."""
+        self.trouble = ""
+        """That, and how much is in it."""
 
     @property
     def path(self) -> Path | None:
@@ -216,13 +229,20 @@ class AnswerLog(Closing):
         writer = PredictionWriter(path, replace=replace)
         self.finish()
         with self._lock:
-            self._writer = writer
+            self._writer, self.failure, self.trouble = writer, None, ""
 
     def write(self, prediction: Prediction) -> None:
-        """Add one prediction, where there is a file. Raises OSError where that fails."""
+        """Add one prediction, where there is a file."""
         with self._lock:
-            if self._writer is not None:
-                self._writer.write(prediction)
+            if (writer := self._writer) is None:
+                return
+            try:
+                writer.write(prediction)
+            except OSError as error:
+                logger.info("live answers are no longer written", exc_info=True)
+                self.failure, self.trouble = error, given_up(error, writer.count)
+                self._writer = None
+                writer.close()
 
     def finish(self) -> Written | None:
         """Write nothing more; returns what was written, None where there was no file."""

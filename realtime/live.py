@@ -118,6 +118,7 @@ class LiveSession:
         self._windows_skipped = 0
         self._frozen: VideoPacket | None = None  # the picture while paused, and until the next one
         self.failure: Exception | None = None
+        self.unwritten: OSError | None = None  # what answers meet is the log's, which lives longer
         self._wake = threading.Event()  # the inference thread has something to do
         self._picture_came = threading.Event()  # the faces thread has: a picture, a camera, an end
         self._stopping = threading.Event()
@@ -398,6 +399,7 @@ class LiveSession:
             prediction=newest,
             health=health,
             notes=(f"answers are written to {health.written_to}",) if health.written_to else (),
+            flaws=(self._log.trouble,) if self._log is not None and self._log.trouble else (),
         )
 
     def _picture(self, camera: SourceHealth) -> VideoPacket | None:

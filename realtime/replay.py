@@ -16,13 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.arrays import FloatArray
-from realtime.analysis import analyse
+from realtime.analysis import TOO_SHORT, analyse
 from realtime.archive import Archive
 from realtime.config import SessionConfig
 from realtime.errors import explain
 from realtime.export import (
     PredictionWriter,
     Written,
+    given_up,
     spare_answers,
     spare_recording,
     write_predictions,
@@ -114,6 +115,7 @@ class ReplaySession:
         if sound:
             self._sound = SoundPlayback(path, self._began, now, self._stopping, self._anew)
         self.failure: Exception | None = None  # why the state is FAILED
+        self.unwritten: OSError | None = None  # why `writer` was given up
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -164,8 +166,7 @@ class ReplaySession:
                     for prediction in predictions:
                         if self._stopping.is_set():
                             return
-                        if self._writer is not None:
-                            self._writer.write(prediction)
+                        self._write(prediction)
                         with self._lock:
                             self._wait()
                             self._archive.add(prediction)
@@ -175,6 +176,8 @@ class ReplaySession:
             with self._lock:
                 self._wait()
                 self._notes = tuple(recording.notes)
+                if not self._archive.answers and duration < self._config.windows.hop_seconds:
+                    self._notes += (TOO_SHORT,)
                 self._duration = max(self._analysed, self._archive.last_picture_seconds)
                 self._state = SessionState.ENDED
             written = self.written
@@ -184,6 +187,16 @@ class ReplaySession:
             logger.info("stopped while loading")
         except Exception as error:
             self._fail(error, told(error))
+
+    def _write(self, prediction: Prediction) -> None:
+        """Hand on an answer to the writer; where that fails, go on without."""
+        if self._writer is None or self.unwritten is not None:
+            return
+        try:
+            self._writer.write(prediction)
+        except OSError as error:
+            logger.info("answers are no longer written", exc_info=True)
+            self.unwritten = error
 
     def _fail(self, error: Exception, message: str) -> None:
         with self._lock:
@@ -348,10 +361,16 @@ class ReplaySession:
                 prediction=self._archive.answer(window) if answered else None,
                 health=self._health(),
                 playback=playback,
-                flaws=self._notes + ((self._unplayed,) if self._unplayed else ()),
+                flaws=self._flaws(),
                 notes=() if self._outcome is None else (str(self._outcome),),
             )
         return replace(snapshot, prediction=self._with_spectrogram(snapshot.prediction))
+
+    def _flaws(self) -> tuple[str, ...]:
+        flaws = [*self._notes, self._unplayed]
+        if self._writer is not None and self.unwritten is not None:
+            flaws.append(given_up(self.unwritten, self._writer.count))
+        return tuple(filter(None, flaws))
 
     def _with_spectrogram(self, answer: Prediction | None) -> Prediction | None:
         """`answer` with its spectrogram, the same object as long as `answer` is.
@@ -424,7 +443,8 @@ class ReplaySession:
     def export(self, path: Path) -> Written:
         """See ReplayControls.export."""
         spare_recording(path, self._path)
-        if self._writer is not None and self._state in (SessionState.LOADING, SessionState.RUNNING):
+        going_on = self._state in (SessionState.LOADING, SessionState.RUNNING)
+        if self._writer is not None and self.unwritten is None and going_on:
             spare_answers(path, self._writer.path)
         with self._lock:
             predictions = self._archive.answers.copy()
@@ -435,7 +455,7 @@ class ReplaySession:
     @property
     def written(self) -> Written | None:
         """See ReplayControls.written; the session's own writer has written it."""
-        if (writer := self._writer) is None:
+        if (writer := self._writer) is None or self.unwritten is not None:
             return None
         with self._lock:
             return self._written(writer.path, writer.count)

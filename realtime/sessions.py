@@ -28,7 +28,7 @@ class Sessions:
         self.log = AnswerLog()
         """Takes what live sessions answer."""
         self._newest: LiveSession | ReplaySession | None = None
-        self._unwritten: OSError | None = None  # what the answers of an earlier one met
+        self._unwritten: OSError | None = None  # why answers of an earlier one are lost
 
     def live(self, camera: str | None, microphone: str | None) -> LiveSession:
         """A session on these devices, not yet started."""
@@ -53,9 +53,8 @@ class Sessions:
         return session
 
     def _made(self, session: LiveSession | ReplaySession) -> None:
-        failure = None if self._newest is None else self._newest.failure
-        if isinstance(failure, OSError) and self._unwritten is None:
-            self._unwritten = failure
+        if self._newest is not None:
+            self._unwritten = self._unwritten or self._newest.unwritten
         self._newest = session
 
     def check(self, path: Path) -> None:
@@ -65,8 +64,10 @@ class Sessions:
         Recording(path).close()
 
     def raise_failure(self) -> None:
-        """Raise what the newest session failed of, or that an earlier one's answers are lost."""
-        if self._newest is not None and self._newest.failure is not None:
-            raise self._newest.failure
-        if self._unwritten is not None:
-            raise self._unwritten
+        """Raise what the newest session failed of, or why answers could not be written."""
+        failures: list[Exception | None] = [self._unwritten, self.log.failure]
+        if self._newest is not None:
+            failures = [self._newest.failure, self._newest.unwritten, *failures]
+        for failure in failures:
+            if failure is not None:
+                raise failure

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -23,8 +25,8 @@ THREAD_PATIENCE_SECONDS = 3.0
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks on shared cores
 os.environ.pop("PYTHONUNBUFFERED", None)  # which hides what is lost when output is written at last
-_state = tempfile.TemporaryDirectory(prefix="msaf-live-state-", ignore_cleanup_errors=True)
-os.environ["XDG_STATE_HOME"] = _state.name  # log files
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="msaf-live-state-")  # log files
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 _started_by: dict[threading.Thread, str] = {}
 _start = threading.Thread.start

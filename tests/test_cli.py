@@ -37,7 +37,7 @@ from realtime.emotion.network import EmotionNetwork
 from realtime.emotion.task import emotion_task
 from realtime.errors import ExitCode
 from realtime.live import LiveSession
-from realtime.messages import SessionState, Snapshot
+from realtime.messages import Snapshot
 from realtime.sessions import Sessions
 from realtime.sources.base import UnreadableFileError
 from realtime.sources.synthetic import SyntheticCamera, SyntheticMicrophone
@@ -236,10 +236,14 @@ def test_what_is_no_camera_is_wrong_use(run: Run, typed: str) -> None:
 def test_a_file_in_place_of_a_camera_is_told_what_reads_it(
     run: Run, demo: Path, tmp_path: Path
 ) -> None:
-    for typed in (demo, "clip.mp4", "clips/talk.mp4"):
+    for typed, told in (
+        (demo, "is no camera but a file: `replay"),
+        ("clip.mp4", "looks like a recording, which is not there"),
+        ("clips/talk.mp4", "looks like a recording, which is not there"),
+    ):
         result = run("live", "--headless", "--camera", typed)
         assert (result.exit_code, result.stdout) == (ExitCode.WRONG_USE, "")
-        assert "is no camera but a file: `replay" in shown(result.stderr)
+        assert told in shown(result.stderr)
 
 
 # -- replay -----------------------------------------------------------------------------------
@@ -618,9 +622,14 @@ def test_the_window_plays_at_no_speed_that_it_cannot(
 
 
 def test_an_address_is_no_recording(run: Run) -> None:
-    result = run("replay", "http://10.0.0.20:8080/video", "--headless")
-    assert result.exit_code == ExitCode.WRONG_USE
-    assert "is an address: those of cameras" in shown(result.stderr)
+    for typed, advice in (
+        ("http://10.0.0.20:8080/video", "cameras go to `live --camera`"),
+        ("file:///home/talk.mp4", "give its path"),
+    ):
+        result = run("replay", typed, "--headless")
+        assert result.exit_code == ExitCode.WRONG_USE
+        told = f"is an address, and a recording has to be a file: {advice}"
+        assert told in shown(result.stderr)
 
 
 def test_a_recording_too_short_for_an_answer_gets_a_sentence(
@@ -647,7 +656,8 @@ def test_a_screen_gets_a_window(
         "No camera or microphone found: this is the demo recording. "
         "Connect one, then choose Go live"
     )
-    assert [how["options"].notice for _, how in windows] == ["", "", told]
+    deaf = "No microphone was found: only the face is judged"
+    assert [how["options"].notice for _, how in windows] == [deaf, "", told]
     how = windows[0][1]
     assert how["options"].version.startswith("0.")
     assert [how["seconds"] for _, how in windows] == [5.0, None, 7.0]
@@ -815,7 +825,7 @@ def test_a_window_whose_file_cannot_be_written_ends_with_that(
     tmp_path: Path,
     live: bool,
 ) -> None:
-    close_when(lambda _, snapshot: snapshot.state is SessionState.FAILED)
+    close_when(lambda _, snapshot: "no longer written" in " ".join(snapshot.flaws))
     full = tmp_path / "full.csv"
     full.symlink_to("/dev/full")
     command = ("live", "--camera", "0", "--microphone", "default") if live else ("replay", demo)
@@ -1140,6 +1150,26 @@ def test_ctrl_c_ends_live_answers_too(
 
 
 @needs_weights
+def test_live_answers_go_on_into_their_file_when_the_reader_leaves(
+    process: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    table = tmp_path / "live.jsonl"
+    with MjpegServer([np.full((240, 320, 3), 90, np.uint8)]) as camera:
+        program = process(
+            "live", "--headless", "--camera", camera.url, "--microphone", "none",
+            "--device", "cpu", "--out", table, "--seconds", "2",
+        )  # fmt: skip
+        assert program.stdout is not None
+        assert program.stdout.readline()
+        program.stdout.close()
+        assert program.stderr is not None
+        err = program.stderr.read()
+        assert program.wait(timeout=60) == ExitCode.DONE, err
+    assert len(table.read_text().splitlines()) > 5
+    assert f"writtento{table}" in "".join(err.split())
+
+
+@needs_weights
 @pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
 @pytest.mark.parametrize(
     ("arguments", "code"),
@@ -1377,7 +1407,8 @@ def test_a_missing_training_package_is_said_with_how_to_get_it() -> None:
 
 def test_answers_that_could_not_be_written_are_told_of_at_the_end_whatever_came_after() -> None:
     sessions = Sessions(emotion_task(None, "cpu"))
-    sessions.live(None, None).failure = OSError(errno.ENOSPC, "No space left", "session.csv")
+    lost = OSError(errno.ENOSPC, "No space left", "session.csv")
+    sessions.replay(main.DEMO).unwritten = lost
     sessions.live(None, None)
     with pytest.raises(OSError, match=r"session\.csv"):
         sessions.raise_failure()

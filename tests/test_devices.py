@@ -126,7 +126,7 @@ def test_no_camera_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         ("10.0.0.20:8080/video", "http://10.0.0.20:8080/video"),
         (" camera.local ", "http://camera.local"),
         ("http://rtsp://camera/1", "rtsp://camera/1"),
-        ("HTTPS://camera/1", "HTTPS://camera/1"),
+        ("HTTPS://Camera/1", "https://Camera/1"),
         ("", ""),
     ],
 )
@@ -140,7 +140,7 @@ def test_an_address_may_lack_its_protocol(typed: str, address: str) -> None:
         ("10.0.0.20:8080/video", "http://10.0.0.20:8080/video"),
         ("localhost/video", "http://localhost/video"),
         ("camera.local", "http://camera.local"),
-        ("RTSP://user:secret@camera/1", "RTSP://user:secret@camera/1"),
+        ("RTSP://user:Secret@camera/1", "rtsp://user:Secret@camera/1"),
         ("http://[fe80::1]:8080/", "http://[fe80::1]:8080/"),
         (" 2 ", "2"),
         ("/dev/video2", "/dev/video2"),

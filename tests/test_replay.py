@@ -197,16 +197,23 @@ def test_a_writer_keeps_what_there_is_when_the_analysis_is_left(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_file_that_cannot_be_written_is_named(opening: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_given_up_and_the_analysis_goes_on(
+    opening: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "answers.csv"
     path.symlink_to("/dev/full")
     with PredictionWriter(path) as writer:
         session = ReplaySession(opening, task(), writer=writer)
         session.start()
-        wait_for(lambda: session.snapshot().state is SessionState.FAILED, "the failure")
-        session.stop()
-    told = f"The analysis stopped: {path}: no room left on the disk"
-    assert session.snapshot().message == told
+        try:
+            wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end")
+        finally:
+            session.stop()
+    told = f"{path}: no room left on the disk: answers are no longer written, 0 were"
+    assert session.snapshot().flaws == (told,)
+    assert isinstance(session.unwritten, OSError)
+    assert session.written is None
+    assert len(session.history()) > 10
 
 
 def test_a_picture_that_stands_still_is_told_of(

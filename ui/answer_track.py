@@ -79,7 +79,8 @@ class AnswerTrack:
 
     def _lengthen(self, label: int, end: float) -> None:
         """Let the last stretch go on to `end`, or begin another one."""
-        begins = self.end if self._ends and end - self.end <= _HOLD_SECONDS else end
+        # The first one stands from the beginning, if it comes that early.
+        begins = self.end if end - self.end <= _HOLD_SECONDS else end
         last = self.stretches[-1] if self.stretches else None
         if last is not None and last.label == label and last.end == begins:
             self.stretches[-1] = last._replace(end=end)

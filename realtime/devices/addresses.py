@@ -7,8 +7,9 @@ from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 CAMERA_WANTED: Final = (
-    "a camera is chosen by its number (0), as a device (/dev/video0) or by an address that begins "
-    "with http://, https://, rtsp:// or rtsps:// and names a host"
+    "a camera is chosen by its number (0), as a device (/dev/video0) or by an address of http, "
+    "https, rtsp or rtsps with a host and, if any, a port of 1 to 65535, as in "
+    "http://10.0.0.20:8080/video"
 )
 
 _SCHEMES: Final = ("http", "https", "rtsp", "rtsps")
@@ -53,7 +54,10 @@ def network_address(text: str) -> str:
     Behind an http:// that stood there already, people may paste a whole address.
     """
     address = re.sub(r"^http://(?=[a-z]+://)", "", text.strip(), flags=re.IGNORECASE)
-    return address if "://" in address or not address else f"http://{address}"
+    scheme, separator, rest = address.partition("://")
+    if separator:
+        return f"{scheme.lower()}://{rest}"  # FFmpeg knows no HTTP://
+    return f"http://{address}" if address else ""
 
 
 def public_address(address: str) -> str:

@@ -26,6 +26,9 @@ def test_the_time_of_each_class_is_a_part_of_all_that_was_answered() -> None:
     track.extend([absent_prediction(index) for index in range(41, 51)])
     track.extend([make_prediction(index, label="sad") for index in range(100, 150)])
     shares = dict(zip(EMOTIONS, track.label_shares(), strict=True))
+    begun = AnswerTrack(EMOTIONS)  # whose first answer counts as much as each other
+    begun.extend([absent_prediction(1), make_prediction(2, label="happy")])
+    assert max(begun.label_shares()) == pytest.approx(0.5)
     assert shares["happy"] == pytest.approx(0.4, abs=0.02)
     assert shares["sad"] == pytest.approx(0.5, abs=0.02)  # the gap before it is no time at all
     assert sum(shares.values()) == pytest.approx(0.9, abs=0.02)
@@ -64,7 +67,7 @@ def test_equal_labels_that_follow_each_other_are_one_stretch() -> None:
     sad = EMOTIONS.index("sad")
     labels, times = [each.label for each in track.stretches], [each[1:] for each in track.stretches]
     assert labels == [sad, NOT_SURE, sad]
-    assert np.allclose(times, [(0.1, 2.0), (2.0, 3.0), (6.0, 7.0)])
+    assert np.allclose(times, [(0.0, 2.0), (2.0, 3.0), (6.0, 7.0)])
     live = AnswerTrack(EMOTIONS, keep_seconds=2.0)
     for index in range(1, 101):
         label = EMOTIONS[index // 10 % 2]
