@@ -152,7 +152,9 @@ class PredictionWriter(Closing):
             )
         self.path = path
         self._as_csv = ending == ".csv"
-        self._file = path.open("a", encoding="utf-8", newline="")
+        # "x": of two that begin at the same time one has the file.
+        mode = "a" if replace or path.exists() else "x"
+        self._file = path.open(mode, encoding="utf-8", newline="")
         self._has_old = path.is_file()  # no device or pipe, which hold nothing
         self._columns: csv.DictWriter[str] | None = None
         self.count = 0

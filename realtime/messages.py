@@ -42,7 +42,7 @@ class Reason:
 
 
 NO_SOURCE: Final = Reason(  # no device, no such track in the recording, or switched off
-    name="no source", told="no camera or microphone", short="switched off", rank=-10
+    name="no source", told="no camera or microphone", short="not in use", rank=-10
 )
 STALLED: Final = Reason(  # the source is there but has stopped delivering
     name="stalled", told="no input arrives", short="no input arrives"

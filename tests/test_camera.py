@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import socket
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +24,7 @@ from realtime.capture import CaptureThread
 from realtime.clock import MonotonicClock
 from realtime.devices.addresses import public_address
 from realtime.devices.cameras import CAMERAS_IN_USE, OPENING_CAMERA
+from realtime.devices.reach import obstacle
 from realtime.messages import SourceState, VideoPacket
 from realtime.sources import camera as camera_module
 from realtime.sources.base import NoDeviceError, SourceError
@@ -126,9 +129,9 @@ def test_a_server_that_dies_is_told_of(server: MjpegServer) -> None:
     with source:
         take(source, 3)
         server.drop()
-        with pytest.raises(SourceError, match="has stopped sending pictures: check the address"):
+        with pytest.raises(SourceError, match="has stopped sending pictures: check that"):
             take(source, 200)
-        with pytest.raises(SourceError, match="cannot be reached"):
+        with pytest.raises(SourceError, match="cannot be watched"):
             source.open()
     server.come_back()
     with source:
@@ -182,7 +185,10 @@ def test_an_address_that_nobody_answers_at() -> None:
         port = taken.getsockname()[1]
     source = CameraSource(f"http://127.0.0.1:{port}/", MonotonicClock())
     for _ in range(2):
-        with pytest.raises(SourceError, match="cannot be reached: check the address"):
+        with pytest.raises(
+            SourceError,
+            match=r"cannot be watched: 127\.0\.0\.1 is there, and nothing answers at its port",
+        ):
             source.open()
     source.close()
 
@@ -191,7 +197,7 @@ def test_an_address_that_takes_calls_and_says_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr(camera_module, "OPEN_TIMEOUT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = CameraSource(f"http://127.0.0.1:{silent.getsockname()[1]}/", MonotonicClock())
-        with pytest.raises(SourceError, match="cannot be reached"):
+        with pytest.raises(SourceError, match="cannot be watched"):
             source.open()
 
 
@@ -206,9 +212,54 @@ def test_an_address_that_is_no_camera() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         source = CameraSource(f"http://127.0.0.1:{listening.getsockname()[1]}/", MonotonicClock())
-        with pytest.raises(SourceError, match="cannot be reached"):
+        with pytest.raises(SourceError, match="cannot be watched"):
             source.open()
         thread.join(10.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "told"),
+    [
+        (401, "text/html", "it wants a user and a password, or others"),
+        (404, "text/html", "has nothing at /video: look up the address"),
+        (503, "text/plain", "it answers with the error 503"),
+        (200, "text/html", "a web page comes from there"),
+        (200, "image/jpeg", "a single picture comes from there"),
+        (200, "application/json", "check the address, with the user and password"),
+    ],
+)
+def test_why_a_network_camera_gives_nothing_is_told(status: int, kind: str, told: str) -> None:
+    asked: list[str | None] = []
+
+    class Camera(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["Authorization"])
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        why = obstacle(f"http://me:secret%21@127.0.0.1:{server.server_port}/video?channel=1")
+        server.shutdown()
+        serving.join()
+    assert told in why
+    assert "secret" not in why
+    assert asked == [f"Basic {base64.b64encode(b'me:secret!').decode()}"]
+
+
+def test_a_network_camera_that_nobody_knows_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "create_connection", unknown)
+    assert (
+        obstacle("rtsp://cam.local/1") == "no cam.local is known in this network: check the address"
+    )
 
 
 def test_rtsp_comes_over_tcp() -> None:
@@ -230,7 +281,7 @@ def test_rtsp_comes_over_tcp() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         source = CameraSource(f"rtsp://127.0.0.1:{listening.getsockname()[1]}/", MonotonicClock())
-        with pytest.raises(SourceError, match="cannot be reached"):
+        with pytest.raises(SourceError, match="cannot be watched"):
             source.open()
         thread.join(10.0)
     assert "Transport: RTP/AVP/TCP" in asked[0]

@@ -288,7 +288,7 @@ def test_a_line_says_that_it_is_starting_as_the_window_does() -> None:
 
 def test_what_is_off_is_called_so_as_in_the_window() -> None:
     live = replace(absent_prediction(), latency_seconds=0.1, time_of_day=1.8e9)
-    assert "voice switched off" in rendered(headless.line(live))
+    assert "voice not in use" in rendered(headless.line(live))
     assert "voice no sound here" in rendered(headless.line(absent_prediction()))
 
 

@@ -76,7 +76,7 @@ class HelpDialog(QDialog):
         self._texts: list[QLabel] = []
         whole = QWidget()
         columns = QBoxLayout(QBoxLayout.Direction.LeftToRight, whole)
-        columns.setContentsMargins(0, 0, 0, 0)
+        columns.setContentsMargins(0, 0, px(14), 0)  # beside what scrolls it
         columns.setSpacing(px(44))
         columns.addLayout(self._keys(actions, theme), stretch=1)
         columns.addLayout(self._explanations(explained, theme))

@@ -10,6 +10,7 @@ from typing import Final
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import (
+    QDialogButtonBox,
     QHBoxLayout,
     QInputDialog,
     QLabel,
@@ -21,7 +22,12 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from realtime.devices.addresses import network_address, public_address, public_name
+from realtime.devices.addresses import (
+    camera_selector,
+    network_address,
+    public_address,
+    public_name,
+)
 from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
 from ui import icons, palette
 from ui.actions import MENU
@@ -219,16 +225,28 @@ class HeaderView(QWidget):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(self._use_address)
         dialog.open()
+        if (buttons := dialog.findChild(QDialogButtonBox)) is not None:
+            connect = buttons.button(QDialogButtonBox.StandardButton.Ok)
+            assert connect is not None
+            dialog.textValueChanged.connect(lambda text: connect.setEnabled(_is_address(text)))
+            connect.setEnabled(_is_address(dialog.textValue()))
         if (line := dialog.findChild(QLineEdit)) is not None:  # it selects all when it is shown
             line.end(False)
 
     def _use_address(self, address: str) -> None:
-        address = network_address(address)
-        if address in ("", _SCHEME):
+        if not _is_address(address):
             return
-        self._camera = address
+        self._camera = address = network_address(address)
         self.offer_address(public_address(address))
         if self.camera_choice.findData(address) < 0:
             self.camera_choice.insertItem(len(self._cameras), public_name(address), address)
         self.camera_choice.setCurrentIndex(self.camera_choice.findData(address))
         self.camera_chosen.emit(address)
+
+
+def _is_address(text: str) -> bool:
+    """Whether a camera can be asked at what was typed."""
+    try:
+        return "://" in camera_selector(text)
+    except ValueError:
+        return False

@@ -561,6 +561,7 @@ class MainWindow(QMainWindow):
             text = "Nothing is written: only live answers are, and this is a recording."
             self._tell(Notice(text=text, severity=Severity.WARNING))
             return
+        self._settings.setValue(_FOLDER, str(path.absolute().parent))
         self._file(lambda: self.switcher.log.open(path))
 
     def _ask_export(self) -> None:

@@ -1,7 +1,8 @@
 """A local camera or a network camera, through OpenCV.
 
 Thread: the camera's capture thread; every call blocks there as long as the driver does (a local
-camera about 2 s at most, an address as long as its time-outs below). Timestamps are seconds on the
+camera about 2 s at most, an address as long as its time-outs below, and as it takes to ask why it
+gives nothing). Timestamps are seconds on the
 session's clock, taken when the driver hands the frame over and before anything is done to it.
 """
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from realtime.clock import Clock
 from realtime.devices.addresses import CAMERA_WANTED, is_address, local_number, public_name
 from realtime.devices.cameras import CAMERAS_IN_USE, OPENING_CAMERA, camera_backend, opencv
+from realtime.devices.reach import obstacle
 from realtime.devices.video4linux import camera_name
 from realtime.messages import VideoPacket
 from realtime.sources.base import NoDeviceError, Source, SourceError
@@ -152,13 +154,10 @@ class CameraSource(Source[VideoPacket]):
         )
         if not capture.isOpened() or not capture.grab():
             capture.release()
-            raise SourceError(f"{self._name} cannot be reached: {self._remedy()}")
+            raise SourceError(f"{self._name} cannot be watched: {obstacle(self._selector)}")
         return capture
 
     def _remedy(self) -> str:
         if "://" in self._selector:
-            return (
-                "check the address, with the user and password that the camera may want in it, "
-                "and that the camera is on and in the same network"
-            )
+            return "check that the camera is on and in the same network"
         return "check its cable"

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QDialog,
+    QDialogButtonBox,
     QInputDialog,
     QLineEdit,
     QMenu,
@@ -152,6 +153,7 @@ def test_the_password_of_a_network_camera_is_not_shown(
         ("192.168.1.20:8080/video", "http://192.168.1.20:8080/video"),
         ("rtsp://cam.local/live", "rtsp://cam.local/live"),
         ("", None),
+        ("http://foo bar", None),
     ],
 )
 def test_an_address_is_typed_behind_its_beginning(
@@ -169,6 +171,10 @@ def test_an_address_is_typed_behind_its_beginning(
         if replaced:
             line.selectAll()
         type_in(line, typed)
+        (buttons,) = dialog.findChildren(QDialogButtonBox)
+        connect = buttons.button(QDialogButtonBox.StandardButton.Ok)
+        assert connect is not None
+        assert connect.isEnabled() == (address is not None)
         dialog.accept()
         assert live.camera == address
     if address is not None:  # it is offered to the next window too

@@ -61,7 +61,7 @@ def status_cells(health: Health, shown_rate: float, *, live: bool) -> tuple[Cell
     return (
         picture,
         Cell(
-            caption="Answers, written" if health.written_to else "Answers",
+            caption="Written" if health.written_to else "Answers",
             text=f"{health.answer_rate:.1f} /s",
             tip="Answers per second, over the last five seconds"
             + (f"\nThey are written to {health.written_to}" if health.written_to else ""),
@@ -119,7 +119,7 @@ def source_cell(caption: str, source: SourceHealth) -> Cell:
     return Cell(
         caption=caption,
         text=source.state.value,
-        tip=f"The {caption.lower()} is switched off" if is_off else f"{source.name}: {told}",
+        tip=f"No {caption.lower()} is in use" if is_off else f"{source.name}: {told}",
         colour=STATE_COLOURS[source.state],
     )
 

@@ -32,7 +32,7 @@ def test_what_is_switched_off_is_told_from_what_a_recording_lacks() -> None:
         face, voice = shares.shares(prediction, MODALITIES)
         return face.text, voice.text, shares.sound_absence(prediction)
 
-    assert told(1.7e9) == ("switched off", "switched off", "voice not counted: switched off")
+    assert told(1.7e9) == ("not in use", "not in use", "voice not counted: not in use")
     # Where one track ends before the other it is missing "here", not in the whole recording.
     assert told(None) == ("no picture here", "no sound here", "voice not counted: no sound here")
 
