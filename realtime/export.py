@@ -203,7 +203,7 @@ class PredictionWriter(Closing):
 
 def given_up(error: OSError, count: int) -> str:
     """That no answers are written any more after the `count` that were, and why."""
-    return f"{explain(error)[1]}: answers are no longer written, {count} were"
+    return f"{explain(error)[1]}. Answers are no longer written ({count} were)"
 
 
 class AnswerLog(Closing):

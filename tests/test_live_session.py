@@ -657,7 +657,7 @@ def test_a_file_that_cannot_be_written_is_given_up_and_the_session_goes_on(tmp_p
         finally:
             session.stop()
     assert snapshot.state is SessionState.RUNNING
-    told = f"{path}: no room left on the disk: answers are no longer written, 0 were"
+    told = f"{path}: no room left on the disk. Answers are no longer written (0 were)"
     assert snapshot.flaws == (told,)
     assert snapshot.notes == ()
     assert snapshot.health.written_to == ""

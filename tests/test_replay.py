@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_written_is_given_up_and_the_analysis_goes_on(
             wait_for(lambda: session.snapshot().state is SessionState.ENDED, "the end")
         finally:
             session.stop()
-    told = f"{path}: no room left on the disk: answers are no longer written, 0 were"
+    told = f"{path}: no room left on the disk. Answers are no longer written (0 were)"
     assert session.snapshot().flaws == (told,)
     assert isinstance(session.unwritten, OSError)
     assert session.written is None

@@ -40,7 +40,7 @@ def status_cells(health: Health, shown_rate: float, *, live: bool) -> tuple[Cell
     """
     stands = health.camera.state is SourceState.OFF or round(shown_rate) < 1
     picture = Cell(
-        caption="Picture",
+        caption="Shown",
         text=UNKNOWN if stands else f"{shown_rate:.0f} fps",
         tip=f"Pictures of the {'camera' if live else 'recording'} shown per second",
     )

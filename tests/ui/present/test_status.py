@@ -64,7 +64,7 @@ def test_sound_level_becomes_a_length() -> None:
 def test_a_recording_without_pictures_has_no_picture_track() -> None:
     cells = status.status_cells(Health(camera=OFF, microphone=RUNNING), 0.0, live=False)
     shown = {cell.caption: (cell.text, cell.colour) for cell in cells}
-    assert shown["Picture"] == ("–", None)
+    assert shown["Shown"] == ("–", None)
     assert shown["Picture track"] == ("none", None)
     assert shown["Sound track"] == ("being read", palette.GOOD)
 
