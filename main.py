@@ -792,7 +792,8 @@ def main() -> None:
     """What the command `msaf-live` runs.
 
     A thread that did not end in time (a driver that blocks, a library that is still being loaded)
-    is left, and must not meet the end of the interpreter: most libraries crash there.
+    is left, and must not meet the end of the interpreter: most libraries crash there, and so now
+    and then does torch where several processes trained together.
     """
     from realtime.output import mend_streams
 
@@ -802,7 +803,8 @@ def main() -> None:
     except SystemExit as end:
         for number in (signal.SIGINT, signal.SIGTERM):  # no second one breaks the end off
             signal.signal(number, signal.SIG_IGN)
-        if isinstance(end.code, int) and any(each.daemon for each in threading.enumerate()):
+        left = any(each.daemon for each in threading.enumerate()) or "MASTER_ADDR" in os.environ
+        if isinstance(end.code, int) and left:
             logging.shutdown()
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError):

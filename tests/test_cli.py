@@ -1200,18 +1200,30 @@ def test_leaving_while_the_network_is_prepared_leaves_nothing_behind(
     assert not list(graphs.iterdir())  # it was broken off, not waited for
 
 
-@pytest.mark.parametrize("left", [True, False])
-def test_a_thread_that_was_left_does_not_meet_the_interpreter_s_end(left: bool) -> None:
+@pytest.mark.parametrize(
+    ("thread", "several", "left"),
+    [(True, False, True), (False, True, True), (False, False, False)],
+)
+def test_what_was_left_does_not_meet_the_interpreter_s_end(
+    thread: bool, several: bool, left: bool
+) -> None:
+    """A thread, or torch's own of a training on several processes."""
     script = (
         "import atexit, sys, threading, main\n"
         "atexit.register(print, 'the end')\n"
         "thread = threading.Thread(target=threading.Event().wait, daemon=True)\n"
-        f"thread.start() if {left} else None\n"
+        f"thread.start() if {thread} else None\n"
         "sys.argv = ['main.py', 'devices', '--no-such-option']\n"
         "main.main()\n"
     )
+    environment = os.environ | ({"MASTER_ADDR": "127.0.0.1"} if several else {})
     ended = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert ended.returncode == ExitCode.WRONG_USE
     assert "--no-such-option" in ended.stderr
