@@ -309,6 +309,8 @@ def live(
     from realtime.devices.choice import chosen_devices
     from realtime.headless import has_screen
 
+    if microphone is not None and microphone.lower() == "none":
+        microphone = "none"
     chosen = {"camera": camera, "microphone": microphone}
     if set(chosen.values()) == {"none"}:
         raise typer.BadParameter(

@@ -221,7 +221,7 @@ def test_an_address_that_is_no_camera() -> None:
     ("status", "kind", "told"),
     [
         (401, "text/html", "it wants a user and a password, or others"),
-        (404, "text/html", "has nothing at /video: look up the address"),
+        (404, "text/html", "has nothing at that path: look up the address"),
         (503, "text/plain", "it answers with the error 503"),
         (200, "text/html", "a web page comes from there"),
         (200, "image/jpeg", "a single picture comes from there"),

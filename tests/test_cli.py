@@ -499,7 +499,7 @@ def test_nothing_to_listen_to(run: Run, no_devices: None) -> None:
 
 
 def test_both_switched_off_is_wrong_use(run: Run) -> None:
-    result = run("live", "--camera", "none", "--microphone", "none")
+    result = run("live", "--camera", "none", "--microphone", "None")
     assert result.exit_code == ExitCode.WRONG_USE
     assert "both are switched off" in result.stderr
 

@@ -16,7 +16,7 @@ _PORTS: Final = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 
 
 def obstacle(address: str) -> str:
-    """What keeps the camera at `address` from being watched, and what to do, without its password.
+    """What keeps the camera at `address` from being watched, and what to do; it tells no password.
 
     The host is called, and asked for its pictures where it speaks plain HTTP.
     """
@@ -56,7 +56,7 @@ def _of_http(parts: SplitResult) -> str:
     if answer.status in (401, 403):
         return "it wants a user and a password, or others: http://user:password@host/path"
     if answer.status == 404:
-        return f"it is there, and has nothing at {path}: look up the address of its pictures"
+        return "it is there, and has nothing at that path: look up the address of its pictures"
     if answer.status >= 400:
         return f"it answers with the error {answer.status}: look up the address of its pictures"
     kind = answer.headers.get_content_type()
