@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from realtime.messages import Health, Prediction
     from realtime.replay import ReplaySession
     from realtime.sessions import Sessions
+    from ui.switcher import Devices
 
 logger = logging.getLogger(__name__)
 
@@ -318,7 +319,7 @@ def live(
             param_hint="--camera, --microphone",
         )
     with native_chatter_in_file():
-        camera, microphone, faults = chosen_devices(camera, microphone)
+        camera, microphone, faults, found = chosen_devices(camera, microphone)
     if chosen["camera"] is None and camera is None and microphone is not None:
         faults.append("no camera was found: only the voice is judged")
     if chosen["microphone"] is None and microphone is None and camera is not None and not faults:
@@ -350,7 +351,7 @@ def live(
     if out is not None:  # a thread of the session's writes it, whether lines are read or not
         sessions.log.open(out, replace=False)
     if not headless and has_screen():
-        code = _show(sessions, session, seconds, notice=trouble)
+        code = _show(sessions, session, seconds, notice=trouble, found=found)
         sessions.raise_failure()
         raise typer.Exit(code)
     _live_as_text(sessions, session, seconds, required, headless=headless)
@@ -578,18 +579,24 @@ def _show(
     seconds: float | None = None,
     *,
     notice: str = "",
+    found: Devices | None = None,
 ) -> int:
-    """Run the window until it is closed, or for so many seconds; returns the exit code."""
+    """Run the window until it is closed, or for so many seconds; returns the exit code.
+
+    `found`: the devices that there are, where they are known. Looking again takes seconds where the
+    system has no list of cameras.
+    """
     from realtime.devices.choice import list_devices
     from realtime.output import log_directory
     from ui.app import run_window
     from ui.main_window import WindowOptions
 
+    known = [] if found is None else [found]
     with native_chatter_in_file(), sessions.log as log:
         code = run_window(
             session,
             sessions,
-            list_devices=list_devices,
+            list_devices=lambda: known.pop() if known else list_devices(),
             options=WindowOptions(
                 version=_version(),
                 about=sessions.task.about(),

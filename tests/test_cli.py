@@ -31,7 +31,7 @@ from models.labels import EMOTIONS
 from models.live import LiveNet
 from models.training import commands
 from realtime import errors
-from realtime.devices.listing import Listing
+from realtime.devices.listing import CameraInfo, Listing
 from realtime.emotion.config import EmotionConfig
 from realtime.emotion.network import EmotionNetwork
 from realtime.emotion.task import emotion_task
@@ -662,6 +662,27 @@ def test_a_screen_gets_a_window(
     assert how["options"].version.startswith("0.")
     assert [how["seconds"] for _, how in windows] == [5.0, None, 7.0]
     assert [list(each) for each in how["list_devices"]()] == [[], []]
+
+
+def test_devices_are_not_looked_for_twice_at_the_start(
+    run: Run, windows: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That opens cameras where the system has no list of them."""
+    looked: list[str] = []
+
+    def look(kind: str, found: Listing[Any]) -> Listing[Any]:
+        looked.append(kind)
+        return found
+
+    cameras, microphones = Listing([CameraInfo(index=0, name="Lid")]), Listing[Any]()
+    for name, found in (("list_cameras", cameras), ("list_microphones", microphones)):
+        monkeypatch.setattr(f"realtime.devices.choice.{name}", partial(look, name, found))
+    assert run("live").exit_code == 0
+    ((_, how),) = windows
+    assert how["list_devices"]() == (cameras, microphones)
+    assert len(looked) == 2
+    how["list_devices"]()  # asked for by the person
+    assert len(looked) == 4
 
 
 def test_the_window_shows_the_classes_and_modalities_of_the_network(

@@ -228,7 +228,7 @@ def test_a_camera_that_was_chosen_is_asked_for_before_a_session_opens_it(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(choice, "ask_for_camera", asked.append)
-    assert choice.chosen_devices("1", "none") == ("1", None, [])
+    assert choice.chosen_devices("1", "none") == ("1", None, [], None)
     assert asked == ["1"]
 
 

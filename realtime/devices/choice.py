@@ -5,6 +5,8 @@ Thread: any but for `chosen_devices`.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from realtime.devices.cameras import ask_for_camera, list_cameras
 from realtime.devices.listing import CameraInfo, Listing, MicrophoneInfo
 from realtime.devices.sound import list_microphones
@@ -15,16 +17,23 @@ def list_devices() -> tuple[Listing[CameraInfo], Listing[MicrophoneInfo]]:
     return list_cameras(), list_microphones()
 
 
-def chosen_devices(
-    camera: str | None, microphone: str | None
-) -> tuple[str | None, str | None, list[str]]:
+class Chosen(NamedTuple):
+    """What to open."""
+
+    camera: str | None  # selectors
+    microphone: str | None
+    faults: list[str]  # why devices that nobody chose could not be looked for
+    found: tuple[Listing[CameraInfo], Listing[MicrophoneInfo]] | None  # where nobody chose any
+
+
+def chosen_devices(camera: str | None, microphone: str | None) -> Chosen:
     """Selectors of what to open; what nobody chose is taken if there is one, "none" is none.
 
-    The third is why devices that nobody chose could not be looked for. A microphone's number means
-    what it stands for now: it may be another one when it is opened. Thread: main, see
-    `ask_for_camera`.
+    A microphone's number means what it stands for now: it may be another one when it is opened.
+    Thread: main, see `ask_for_camera`.
     """
     faults = []
+    cameras = microphones = None
     if camera is None:
         cameras = list_cameras()
         camera = next((each.selector for each in cameras), None)
@@ -39,4 +48,5 @@ def chosen_devices(
         names = {str(each.index): each.selector for each in list_microphones()}
         microphone = names.get(microphone, microphone)
     camera, microphone = (None if each == "none" else each for each in (camera, microphone))
-    return camera, microphone, faults
+    found = None if cameras is None or microphones is None else (cameras, microphones)
+    return Chosen(camera, microphone, faults, found)

@@ -73,7 +73,7 @@ class Recording(Closing):
         self._tracks: dict[Kind, RecordedTrack] = {}
         self._origins: dict[Kind, float] = {}
         self._intervals: list[float] = []
-        codecs = []
+        undecoded: dict[Kind, str] = {}  # codecs of tracks that are there
         try:
             for kind in ("video", "audio"):
                 track = RecordedTrack(self._path, kind, _THREADS, anew, strict=True)
@@ -89,10 +89,9 @@ class Recording(Closing):
                         continue
                 track.close()
                 if track.codec is not None:
-                    codecs.append(track.codec)
-                    self.notes.append(f"the {WORDS[kind]} ({track.codec}) cannot be decoded")
+                    undecoded[kind] = track.codec
             if not self._tracks:
-                raise UnreadableFileError(nothing_inside(self._path, codecs))
+                raise UnreadableFileError(nothing_inside(self._path, list(undecoded.values())))
             if self.sample_rate is not None and self.sample_rate > _MOST_SAMPLE_RATE:
                 raise UnreadableFileError(
                     f"the sound of {self.name} has {self.sample_rate} samples a second, more than "
@@ -103,10 +102,13 @@ class Recording(Closing):
         except BaseException:
             self.close()
             raise
-        if not self.has_audio:
-            self.notes.append("no sound in this recording: only the face can be judged")
-        if not self.has_video:
-            self.notes.append("no picture in this recording: only the voice can be judged")
+        others: dict[Kind, str] = {"audio": "face", "video": "voice"}
+        for kind, other in others.items():
+            if kind not in self._origins:
+                why = f"no {WORDS[kind]} in this recording"
+                if (codec := undecoded.get(kind)) is not None:
+                    why = f"the {WORDS[kind]} ({codec}) cannot be decoded"
+                self.notes.append(f"{why}: only the {other} can be judged")
 
     def _begins(self, track: RecordedTrack) -> bool:
         """Look at the first frame; whether there is one."""
