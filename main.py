@@ -222,12 +222,13 @@ def _camera_selector(typed: str | None) -> str | None:
         return typed and "none"
     if "://" not in typed and Path(typed).is_file():
         raise typer.BadParameter(f"{typed!r} is no camera but a file: `replay {typed}` analyses it")
-    host = re.match(r"[^/]*(:|\..*/)", typed)  # folders rarely look like one
-    kind = None if host else mimetypes.guess_type(typed)[0]
+    here = re.match(r"\.{0,2}/|\.{0,2}\\|[A-Za-z]:\\", typed)  # a path, which no address begins as
+    host = re.match(r"[^/]*([:@]|\..*/)", typed)  # folders rarely look like one
+    kind = mimetypes.guess_type(typed.replace("\\", "/"))[0] if here or not host else None
     if (kind or "").startswith("video/"):
         raise typer.BadParameter(
             f"{typed!r} is no camera but looks like a recording, which is not there: those go to "
-            "`replay`"
+            "`replay`, and an address begins with http:// or rtsp://"
         )
     from realtime.devices.addresses import camera_selector
 

@@ -10,6 +10,7 @@ import csv
 import errno
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -146,15 +147,19 @@ class PredictionWriter(Closing):
             raise ValueError(
                 f"answers are written as .csv or .jsonl: change the ending of {path.name!r}"
             )
+        taken = FileExistsError(
+            errno.EEXIST, "there is such a file already: name another, or remove it", str(path)
+        )
         if not replace and path.is_file() and path.stat().st_size:
-            raise FileExistsError(
-                errno.EEXIST, "there is such a file already: name another, or remove it", str(path)
-            )
+            raise taken
         self.path = path
         self._as_csv = ending == ".csv"
-        # "x": of two that begin at the same time one has the file.
-        mode = "a" if replace or path.exists() else "x"
-        self._file = path.open(mode, encoding="utf-8", newline="")
+        # "x": of two that make it at the same time one has the file.
+        mode = "a" if replace or os.path.lexists(path) else "x"
+        try:
+            self._file = path.open(mode, encoding="utf-8", newline="")
+        except FileExistsError:
+            raise taken from None
         self._has_old = path.is_file()  # no device or pipe, which hold nothing
         self._columns: csv.DictWriter[str] | None = None
         self.count = 0
@@ -216,9 +221,9 @@ class AnswerLog(Closing):
         self._lock = threading.Lock()  # a session may come to its end while the next one begins
         self._writer: PredictionWriter | None = None
         self.failure: OSError | None = None
-        """Why the file was given up."""
+        """Why a file was given up, also once there is another one."""
         self.trouble = ""
-        """That, and how much is in it."""
+        """That, and how much is in it; "" once there is another one."""
 
     @property
     def path(self) -> Path | None:
@@ -231,7 +236,7 @@ class AnswerLog(Closing):
         writer = PredictionWriter(path, replace=replace)
         self.finish()
         with self._lock:
-            self._writer, self.failure, self.trouble = writer, None, ""
+            self._writer, self.trouble = writer, ""
 
     def write(self, prediction: Prediction) -> None:
         """Add one prediction, where there is a file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 import socket
@@ -220,7 +219,7 @@ def test_an_address_that_is_no_camera() -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "told"),
     [
-        (401, "text/html", "it wants a user and a password, or others"),
+        (401, "text/html", "it wants a user and a password: check those"),
         (404, "text/html", "has nothing at that path: look up the address"),
         (503, "text/plain", "it answers with the error 503"),
         (200, "text/html", "a web page comes from there"),
@@ -249,7 +248,12 @@ def test_why_a_network_camera_gives_nothing_is_told(status: int, kind: str, told
         serving.join()
     assert told in why
     assert "secret" not in why
-    assert asked == [f"Basic {base64.b64encode(b'me:secret!').decode()}"]
+    assert asked == [None], "the password would be sent as it is"
+
+
+def test_addresses_that_are_none_to_python_are_told_of_too() -> None:
+    for odd in ("http://127.0.0.1:9/vidéo", "http://cam..local/x", f"http://{'a' * 70}.local/"):
+        assert "check the address" in obstacle(odd)
 
 
 def test_a_network_camera_that_nobody_knows_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -462,6 +462,45 @@ def test_a_sound_server_that_never_answers_holds_nobody_up(
         assert found is module
 
 
+@pytest.mark.parametrize(("platform", "own"), [("linux", False), ("win32", True)])
+def test_on_windows_who_opens_a_device_has_asked_for_it(
+    monkeypatch: pytest.MonkeyPatch, platform: str, own: bool
+) -> None:
+    """PortAudio makes ready for COM the thread that asks, and devices open on no other."""
+    asked: list[threading.Thread] = []
+    module = SimpleNamespace(
+        PortAudioError=RuntimeError,
+        _libname="",
+        _terminate=lambda: None,
+        _initialize=lambda: asked.append(threading.current_thread()),
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    monkeypatch.setattr(sound, "sys", SimpleNamespace(platform=platform, modules=sys.modules))
+    with PortAudio().devices():
+        pass
+    assert [each is threading.current_thread() for each in asked] == [own]
+
+
+def test_a_thread_that_cannot_be_had_leaves_the_sound_system_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = SimpleNamespace(
+        PortAudioError=RuntimeError, _terminate=lambda: None, _initialize=lambda: None
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    portaudio = PortAudio()
+
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="new thread"), portaudio.devices():
+            pass
+    with portaudio.devices() as found:
+        assert found is module
+
+
 def test_a_sound_system_that_does_not_come_back_is_told_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

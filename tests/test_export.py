@@ -275,12 +275,19 @@ def test_a_log_writes_what_comes_while_it_has_a_file(tmp_path: Path) -> None:
     assert len(second.read_text().splitlines()) == 2
 
 
-def test_a_log_that_is_asked_to_spares_what_is_there(tmp_path: Path) -> None:
+def test_a_log_that_is_asked_to_spares_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "yesterday.csv"
     path.write_text("precious")
     with AnswerLog() as log, pytest.raises(FileExistsError, match="name another"):
         log.open(path, replace=False)
     assert path.read_text() == "precious"
+    (fresh := tmp_path / "fresh.csv").touch()
+    with monkeypatch.context() as patch:  # another program has made it since it was looked for
+        patch.setattr(os.path, "lexists", lambda _: False)
+        with pytest.raises(FileExistsError, match="name another"):
+            PredictionWriter(fresh, replace=False)
     with AnswerLog() as log:  # asked about by a dialog: replaced even by nothing
         log.open(path)
     assert path.read_text() == ""

@@ -656,6 +656,7 @@ def test_a_file_that_cannot_be_written_is_given_up_and_the_session_goes_on(tmp_p
             assert session.snapshot().flaws == ()
         finally:
             session.stop()
+        assert log.failure is not None, "what was lost is lost"
     assert snapshot.state is SessionState.RUNNING
     told = f"{path}: no room left on the disk. Answers are no longer written (0 were)"
     assert snapshot.flaws == (told,)

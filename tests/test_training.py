@@ -490,6 +490,25 @@ def test_a_stage_that_began_otherwise_is_set_aside(
     assert not features.with_name("features.pt.before").exists()
 
 
+def test_what_was_set_aside_is_gone_on_with_where_it_is_wanted_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a seed that was a slip."""
+    context = context_of(tmp_path, tmp_path)
+    context.stage_dir("one")
+    state, log, made = paths = [tmp_path / each for each in ("one/state.pt", "one/log.jsonl", "w")]
+    for trail in ("mine", "slip", "mine", "slip"):
+        begin_stage(context, "one", trail, [made])
+        told = " ".join(capsys.readouterr().err.split())
+        for path in paths:
+            if not path.exists():
+                path.write_text(trail)
+        assert (state.read_text(), log.read_text(), made.read_text()) == (trail,) * 3
+    assert "one: gone on with what was set aside" in told
+    assert state.with_name("state.pt.before").read_text() == "mine"
+    assert not list(tmp_path.rglob("*.back"))
+
+
 def test_the_shipped_network_learns_from_the_validation_actors_too(
     data_root: Path, trained: Path
 ) -> None:

@@ -153,30 +153,61 @@ def begin_stage(
     """Set a stage aside, and what was `made` of it, that began otherwise or nobody knows how.
 
     `trail` is all that its weights depend on, data too; a digest of it lies beside the state. What
-    was trained and made is kept, until the next time, under names that end in .before; what the
-    stage's folder keeps of features goes. `network` is noted for those who will take the weights,
-    since others may have the same sizes.
+    was trained and made is kept, until the next time, under names that end in .before, and the
+    training of before is gone on with if it is that which is wanted; what the stage's folder keeps
+    of features goes. `network` is noted for those who will take the weights, since others may have
+    the same sizes.
     """
     if distributed.is_first():
         digest = hashlib.sha256(trail.encode()).hexdigest()
         directory = context.stage_dir(name)
         record = directory / "start.txt"
         if not record.is_file() or record.read_text() != digest:
-            state = directory / STATE
-            aside = [each for each in (state, directory / LOG, *made) if each.is_file()]
-            for stale in aside:
-                stale.replace(stale.with_name(f"{stale.name}.before"))
+            _set_aside(name, [record, directory / STATE, directory / LOG], made, digest)
             for stale in directory.glob("*.pt"):
-                stale.unlink()
-            if aside:
-                console.print(
-                    f"{name}: begun anew, since settings, seed or data are not those of before; "
-                    f"what there was: {', '.join(f'{each}.before' for each in aside)}",
-                    soft_wrap=True,
-                )
+                if stale.name != STATE:
+                    stale.unlink()
             record.write_text(digest)
         write_whole(directory / NETWORK, network)  # only now, that it stands by no older weights
     distributed.wait()
+
+
+def _set_aside(name: str, trained: list[Path], made: Iterable[Path], digest: str) -> None:
+    """Give a stage's files names that end in .before, and those that have them their own back if
+    they began as `digest` says. What was made of a stage is made again from it.
+    """
+
+    def before(path: Path) -> Path:
+        return path.with_name(f"{path.name}.before")
+
+    record = trained[0]
+    wanted = before(record).is_file() and before(record).read_text() == digest
+    there = [path for path in (*trained[1:], *made) if path.is_file()]
+    for path in trained if wanted else ():
+        if before(path).is_file():
+            before(path).replace(path.with_name(f"{path.name}.back"))
+    for path in (record, *there):
+        if path.is_file():
+            path.replace(before(path))
+    for path in trained if wanted else ():
+        if (back := path.with_name(f"{path.name}.back")).is_file():
+            back.replace(path)
+    if there:
+        what = "gone on with what was set aside" if wanted else "begun anew"
+        console.print(
+            f"{name}: {what}, since settings, seed or data are not those of the last time; what "
+            f"there was: {', '.join(str(before(path)) for path in there)}",
+            soft_wrap=True,
+        )
+
+
+def check_converging(name: str, loss: float, norm: Tensor) -> None:
+    """RecipeError where loss or gradient is no number any more, before anything learns from it."""
+    if not math.isfinite(loss) or not math.isfinite(norm):
+        raise RecipeError(
+            f"{name}: training has diverged (loss {loss:g}, gradient {float(norm):g}): set its "
+            "learning_rate lower, and begin again"
+        )
 
 
 def load_state(
@@ -333,11 +364,8 @@ def fit(
             value = loss(parallel, batch)
         value.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        if not math.isfinite(reached := float(value.detach())) or not math.isfinite(norm):
-            raise RecipeError(
-                f"{name}: training has diverged (loss {reached:g}, gradient {float(norm):g}): set "
-                "its learning_rate lower, and begin again"
-            )
+        reached = float(value.detach())
+        check_converging(name, reached, norm)
         optimizer.step()
         scheduler.step()
         averaged.update_parameters(model)

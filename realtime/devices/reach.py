@@ -1,15 +1,14 @@
 """Why a network camera gives no picture: OpenCV only says that it cannot be opened.
 
-Thread: the camera's capture thread; asking takes as long as PATIENCE_SECONDS, twice at most.
+Thread: the camera's capture thread; each step of asking takes PATIENCE_SECONDS at most.
 """
 
 from __future__ import annotations
 
-import base64
 import http.client
 import socket
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 PATIENCE_SECONDS: Final = 2.0
 _PORTS: Final = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
@@ -29,7 +28,7 @@ def obstacle(address: str) -> str:
         return f"no {host} is known in this network: check the address"
     except ConnectionRefusedError:
         return f"{host} is there, and nothing answers at its port {port}: check the address"
-    except (OSError, http.client.HTTPException):
+    except (OSError, ValueError, http.client.HTTPException):  # ValueError: of no ASCII
         return _UNKNOWN
 
 
@@ -43,18 +42,14 @@ def _of_http(parts: SplitResult) -> str:
     connection = http.client.HTTPConnection(
         str(parts.hostname), parts.port or _PORTS["http"], timeout=PATIENCE_SECONDS
     )
-    headers = {}
-    if parts.username is not None:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
     path = parts.path or "/"
-    try:
-        connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
+    try:  # without user and password: FFmpeg may have given them in a form that keeps them secret
+        connection.request("GET", f"{path}?{parts.query}" if parts.query else path)
         answer = connection.getresponse()
     finally:
         connection.close()
     if answer.status in (401, 403):
-        return "it wants a user and a password, or others: http://user:password@host/path"
+        return "it wants a user and a password: check those in http://user:password@host/path"
     if answer.status == 404:
         return "it is there, and has nothing at that path: look up the address of its pictures"
     if answer.status >= 400:

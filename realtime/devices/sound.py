@@ -64,14 +64,21 @@ class PortAudio:
         if not self._lock.acquire(timeout=PORTAUDIO_PATIENCE_SECONDS):
             raise SourceError(_SILENT)
         renewed: Future[Any] = Future()
-        threading.Thread(
-            target=self._renew, args=(renewed,), name="asking for sound", daemon=True
-        ).start()
+        asked = False
         try:
+            if sys.platform == "win32":  # whose devices open on the thread that asked (COM)
+                self._renew(renewed)
+            else:
+                threading.Thread(
+                    target=self._renew, args=(renewed,), name="asking for sound", daemon=True
+                ).start()
+            asked = True
             sounddevice = renewed.result(PORTAUDIO_PATIENCE_SECONDS)
         except BaseException as error:
-            # Who hangs in PortAudio keeps it.
-            renewed.add_done_callback(lambda _: self._lock.release())
+            if asked:  # who hangs in PortAudio keeps it
+                renewed.add_done_callback(lambda _: self._lock.release())
+            else:
+                self._lock.release()
             raise SourceError(_SILENT) if isinstance(error, TimeoutError) else error from None
         try:
             yield sounddevice
@@ -82,7 +89,7 @@ class PortAudio:
             self._lock.release()
 
     def _renew(self, renewed: Future[Any]) -> None:
-        """Load sounddevice, or have it look for devices anew. Thread: one of its own."""
+        """Load sounddevice, or have it look for devices anew. Thread: see `devices`."""
         is_new = "sounddevice" not in sys.modules
         try:
             import sounddevice

@@ -72,7 +72,7 @@ class MediapipeDetector(Closing):
         sys.modules.setdefault(_HEARING, nothing)
         from mediapipe.python.solutions.face_detection import FaceDetection
 
-        if sys.modules[_HEARING] is nothing:
+        if sys.modules.get(_HEARING) is nothing:  # not that of another detector made meanwhile
             del sys.modules[_HEARING]
         self._network = FaceDetection(model_selection=0, min_detection_confidence=self._LEAST_SCORE)
 

@@ -22,6 +22,7 @@ from models.config import VoiceEncoderConfig
 from models.labels import RAVDESS_EMOTIONS
 from models.training.data import ACTOR_FOLDS, DataError, load_ravdess
 from models.training.loop import RunContext
+from models.training.settings import RecipeError
 from models.training.study import (
     crossfit,
     networks,
@@ -206,6 +207,12 @@ def test_what_a_network_costs_is_measured_anew_with_other_code(
     monkeypatch.setattr(results, "_sources", lambda _network: "other")
     results.run(Study(task, context, alone=True))
     assert len(set(costs.iterdir())) == 2 * len(before)
+
+
+def test_training_that_diverges_says_so(task: Task, context: RunContext) -> None:
+    wild = replace(task, settings=replace(task.settings, learning_rate=1e38, epochs=5))
+    with pytest.raises(RecipeError, match="invented: training has diverged"):
+        results.run(Study(wild, context, alone=True), variants=False)
 
 
 def test_networks_together_give_one_answer(task: Task) -> None:

@@ -3,9 +3,9 @@
     WORK/prepared/…                            prepared samples
     WORK/honest/fold-1/face/                   a stage: resumable state, log.jsonl
     WORK/honest/fold-1/weights.safetensors     the fold's network, when it is done
-    WORK/honest/results.json                   what `evaluate` measured; of some folds
-                                               alone, and of a split of NTU RGB+D,
-                                               results-FOLD.json
+    WORK/honest/results.json                   what `evaluate` measured; of NTU RGB+D
+                                               results-SPLIT.json, of some folds
+                                               alone results-FOLD.json
 
 Two protocols. `honest`: people whom training does not see choose the epoch, and the test people are
 looked at once, by `evaluate`. `paper`: as in the paper, which chose the epoch on the people that it

@@ -205,7 +205,8 @@ def ntu_task(context: RunContext, recipe: NtuRecipe, protocol: Protocol, workers
     return Task(
         name="ntu",
         seed=recipe.seed,
-        data=repr((ntu.FORMAT, recipe.preparation, recipe.taking, recipe.tell_absent)),
+        # The last: the skeleton branch alone is told too.
+        data=repr((ntu.FORMAT, recipe.preparation, recipe.taking, recipe.tell_absent, "alone")),
         config=recipe.network,
         format=weights.NTU,
         origin={"data": "NTU RGB+D (Shahroudy et al. 2016)", "terms": "for research"},

@@ -98,10 +98,10 @@ ten, whose curves are averaged.
 - **Parameters, MFLOP, ms** (millions of operations and time per clip) are those of the network
   behind the features named above each table, with the setting chosen in most folds (of two chosen
   as often, the first); time for one clip at a time (of CMU-MOSI, whose networks read a video's
-  utterances in sequence, the first test video) on one thread of a CPU, or on the GPU that is named,
-  the fastest of 200, taken once per network. Operations are those of matrix products, attention's
-  too, and convolutions. A speech encoder before a branch is not in them: its own stand above the
-  table.
+  utterances in sequence, the first test video) on one thread of a CPU, or on a GPU where the task
+  says so, the fastest of 200, taken once per network. Operations are those of matrix products,
+  attention's too, and convolutions. A speech encoder before a branch is not in them: its own stand
+  above the table.
 - **By sex** stands where the data says who is a woman and who a man: RAVDESS alone. A **confusion
   matrix** of more than eight classes is in results.json only.
 - **min** is the processor time of the row's training, choices included, on one core; what
@@ -435,7 +435,7 @@ def _extraction(task: Figures) -> str:
 
 def _on(device: str) -> str:
     """Where something was computed, by torch's name of the device."""
-    return "on a GPU" if device.startswith("cuda") else "on a CPU"
+    return "on a CPU" if device.startswith("cpu") else "on a GPU"
 
 
 def _against(task: Figures) -> str:

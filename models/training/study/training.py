@@ -16,7 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.arrays import FloatArray, IntArray
-from models.training.loop import cosine_factor, half_precision, keep_freed_memory
+from models.training.loop import (
+    check_converging,
+    cosine_factor,
+    half_precision,
+    keep_freed_memory,
+)
 from models.training.study.networks import FusedNetwork
 from models.training.study.task import NO_LABEL, Inputs, Rows, Settings, Task
 
@@ -82,7 +87,8 @@ def train(
                     task, network, inputs, batch, labels, settings, modalities, rng, device
                 )
             value.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            check_converging(task.name, float(value.detach()), norm)
             optimizer.step()
             step += 1
             _follow(averaged, network, min(settings.ema_decay, (1 + step) / (10 + step)))
